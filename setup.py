@@ -1,0 +1,73 @@
+"""Build of the one extension module; everything else is in pyproject.toml."""
+
+import os
+import shutil
+import sys
+import sysconfig
+from glob import glob
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
+
+NO_COMPILER = """
+fastsoftmax needs a C compiler to be built from source, and there is none here: {missing}.
+Install one and try again:
+    Debian, Ubuntu   apt-get install gcc python3-dev
+    Fedora           dnf install gcc python3-devel
+    macOS            xcode-select --install
+    Windows          the "Desktop development with C++" workload of the Visual Studio Build Tools
+"""
+
+# One limited-API wheel serves 3.12 and later; 3.11 and free-threaded interpreters get their own.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+ABI3 = sys.version_info >= (3, 12) and not FREE_THREADED
+
+
+class BuildExt(build_ext):
+    """Flags by compiler, a sentence where there is none, and a copy of the result in the source tree.
+
+    The copy makes `python -m fastsoftmax` and `python -m pytest` work from the root of a checkout after a
+    plain `pip install .`: there the source folder comes first on the path.
+    """
+
+    def build_extensions(self) -> None:
+        msvc = self.compiler.compiler_type == "msvc"
+        for extension in self.extensions:
+            extension.extra_compile_args = (
+                ["/std:c11", "/O2", "/fp:precise"]
+                if msvc
+                else ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
+                + os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
+            )
+            extension.extra_link_args = [] if msvc else os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
+        if not msvc and shutil.which(self.compiler.compiler_so[0]) is None:
+            raise SystemExit(NO_COMPILER.format(missing=f"{self.compiler.compiler_so[0]!r} was not found"))
+        try:
+            super().build_extensions()
+        except PlatformError as error:  # how setuptools says that Visual Studio is missing
+            raise SystemExit(NO_COMPILER.format(missing=error)) from error
+        if not self.inplace:
+            self.copy_extensions_to_source()
+
+
+macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+if ABI3:
+    macros.append(("Py_LIMITED_API", "0x030C0000"))
+
+core = Extension(
+    "fastsoftmax._core",
+    sources=["fastsoftmax/_core.pyx", *sorted(glob("csrc/*.c"))],
+    depends=sorted(glob("csrc/*.h")),
+    include_dirs=["csrc", numpy.get_include()],
+    define_macros=macros,
+    py_limited_api=ABI3,
+)
+
+setup(
+    ext_modules=cythonize([core], language_level=3),
+    cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": "cp312"}} if ABI3 else {},
+)
