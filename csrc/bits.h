@@ -1,0 +1,151 @@
+/* Bit patterns, exact conversions and 128-bit products: the ground everything else stands on.
+ * No algorithm here, nothing that depends on an instruction set. */
+#ifndef FS_BITS_H
+#define FS_BITS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#define FS_UNLIKELY(c) (c)
+#define FS_ALIGN64 __declspec(align(64))
+#define FS_INLINE static __forceinline
+#define FS_NOINLINE static __declspec(noinline)
+#else
+#define FS_UNLIKELY(c) __builtin_expect(!!(c), 0)
+#define FS_ALIGN64 __attribute__((aligned(64)))
+#define FS_INLINE static inline __attribute__((always_inline))
+#define FS_NOINLINE static __attribute__((noinline))
+#endif
+
+static inline uint32_t fs_bits_f32(float a)
+{
+    uint32_t u;
+    memcpy(&u, &a, sizeof u);
+    return u;
+}
+
+static inline float fs_f32_of(uint32_t u)
+{
+    float a;
+    memcpy(&a, &u, sizeof a);
+    return a;
+}
+
+static inline uint64_t fs_bits_f64(double a)
+{
+    uint64_t u;
+    memcpy(&u, &a, sizeof u);
+    return u;
+}
+
+static inline double fs_f64_of(uint64_t u)
+{
+    double a;
+    memcpy(&a, &u, sizeof a);
+    return a;
+}
+
+/* 2^k for -1022 <= k <= 1023 */
+static inline double fs_pow2(int k) { return fs_f64_of((uint64_t)(k + 1023) << 52); }
+
+/* A weight in [0, sqrt 2] as an integer: round-half-even of w * 2^51.  The sum 2^52 + w * 2^51 has an ulp of 1,
+ * so its mantissa is the integer.  1,024 of them stay below 2^62. */
+static inline uint64_t fs_integer_weight(double w)
+{
+    return fs_bits_f64(fma(w, 0x1p51, 0x1p52)) - UINT64_C(0x4330000000000000);
+}
+
+/* IEEE binary16 to binary32: exact.  A subnormal h is h * 2^-24. */
+static inline float fs_f32_from_f16(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 0x3ff;
+    if (exponent == 31)
+        return fs_f32_of(sign | 0x7f800000 | mantissa << 13);
+    if (exponent == 0)
+        return fs_f32_of(sign | fs_bits_f32((float)mantissa * 0x1p-24f));
+    return fs_f32_of(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+/* binary32 to binary16, round half to even. */
+static inline uint16_t fs_f16_from_f32(float a)
+{
+    uint32_t u = fs_bits_f32(a), magnitude = u & 0x7fffffff, sign = (u >> 16) & 0x8000;
+    if (magnitude > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00);
+    if (magnitude >= 0x477ff000) /* 65520 and above round to infinity */
+        return (uint16_t)(sign | 0x7c00);
+    if (magnitude < 0x38800000) /* below 2^-14: adding 0.5 gives an ulp of 2^-24, the subnormal unit */
+        return (uint16_t)(sign | (fs_bits_f32(fs_f32_of(magnitude) + 0.5f) - 0x3f000000));
+    return (uint16_t)(sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13));
+}
+
+static inline float fs_f32_from_bf16(uint16_t h) { return fs_f32_of((uint32_t)h << 16); }
+
+/* binary32 to bfloat16, round half to even. */
+static inline uint16_t fs_bf16_from_f32(float a)
+{
+    uint32_t u = fs_bits_f32(a);
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(u >> 16 | 0x40);
+    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+/* The 128-bit product of two 64-bit integers. */
+typedef struct { uint64_t high, low; } fs_u128;
+
+static inline fs_u128 fs_multiply(uint64_t a, uint64_t b)
+{
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    wide p = (wide)a * b;
+    fs_u128 r = {(uint64_t)(p >> 64), (uint64_t)p};
+#else
+    uint64_t ah = a >> 32, al = a & 0xffffffff, bh = b >> 32, bl = b & 0xffffffff;
+    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (mid & 0xffffffff);
+    fs_u128 r = {ah * bh + (mid >> 32) + (mid2 >> 32), mid2 << 32 | (low & 0xffffffff)};
+#endif
+    return r;
+}
+
+/* floor(p / d), for p.high < d. */
+static inline uint64_t fs_divide(fs_u128 p, uint64_t d)
+{
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)(((wide)p.high << 64 | p.low) / d);
+#else
+    uint64_t rest = p.high, quotient = 0;
+    for (int bit = 63; bit >= 0; bit--) { /* rest < d: shifted, it may carry into a 65th bit */
+        uint64_t carry = rest >> 63;
+        rest = rest << 1 | ((p.low >> bit) & 1);
+        quotient <<= 1;
+        if (carry || rest >= d) {
+            rest -= d;
+            quotient |= 1;
+        }
+    }
+    return quotient;
+#endif
+}
+
+/* floor(u * total), exactly, for any double 0 <= u < 1 and total < 2^63. */
+static inline uint64_t fs_scale_uniform(double u, uint64_t total)
+{
+    if (u >= 0x1p-11) /* then u is a multiple of 2^-64 */
+        return fs_multiply((uint64_t)(u * 0x1p63) << 1, total).high;
+    uint64_t bits = fs_bits_f64(u), mantissa = bits & UINT64_C(0xfffffffffffff);
+    int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent)
+        mantissa |= UINT64_C(1) << 52;
+    else
+        exponent = 1;
+    int shift = 1075 - exponent; /* u = mantissa * 2^-shift; here shift > 63 */
+    fs_u128 p = fs_multiply(mantissa, total);
+    return shift < 128 ? p.high >> (shift - 64) : 0;
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* One block of at most BLOCK consecutive entries: its range, its weights, their sum.
+ * Written once for REAL; real_f32.h and real_f64.h say what that is.
+ *
+ * Weights.  c = log2(e)/temperature = ch + cl.  With y = x - shift and N an integer (below),
+ *     n = rint(y ch)   f = y ch - n + y cl   |f| <= 1/2 + 2^-14        (each step one fused operation)
+ *     w = P(f) * 2^(n - N) = 2^(c y - N) * (1 + e),  |e| < 1.1 ulp
+ * The subtraction n - N is of integers: nothing is rounded in it, whatever the spread of x.
+ *     |max ch| <  SHIFT_AT:  shift = 0,    N = rint(max ch)
+ *     |max ch| >= SHIFT_AT:  shift = max,  N = 0;  x - max is then exact for all x whose weight is not 0
+ *
+ * Tree.  The weights of a block are added pairwise: vector 2i to vector 2i + 1, those sums likewise, up to one
+ * vector, whose lanes are added in double.  What is missing at the end of a row counts as 0, which is exact.
+ */
+
+typedef struct {
+    REAL ch, cl;      /* c as a sum of two */
+    REAL reach, tame; /* REACH / c and TAME / c */
+} NAME(scale);
+
+static inline NAME(scale) NAME(scale_of)(const fs_scale *c)
+{
+    NAME(scale) s;
+    s.ch = (REAL)c->high;
+    s.cl = (REAL)((c->high - (double)s.ch) + c->low);
+    s.reach = REACH / s.ch;
+    s.tame = TAME / s.ch;
+    return s;
+}
+
+typedef struct {
+    REAL max;  /* of the entries that are not NaN; -inf for none */
+    char nan;  /* there is a NaN */
+    char tame; /* no weight of the block underflows */
+} NAME(range);
+
+/* Where the weights of a block stand: w = 2^(c (x - shift) - power). */
+typedef struct {
+    REAL shift, power;
+} NAME(origin);
+
+FS_INLINE NAME(origin) NAME(origin_of)(REAL max, const NAME(scale) *s)
+{
+    REAL product = max * s->ch;
+    NAME(origin) o = {max, 0};
+    if (product < SHIFT_AT && product > -SHIFT_AT) {
+        o.shift = 0;
+        o.power = FUSED(max, s->ch, (REAL)MAGIC) - (REAL)MAGIC;
+    }
+    return o;
+}
+
+FS_NOINLINE int NAME(has_nan)(const REAL *x, size_t len)
+{
+    int nan = 0;
+    for (size_t i = 0; i < len; i++)
+        nan |= x[i] != x[i];
+    return nan;
+}
+
+FS_INLINE NAME(range) NAME(range_of)(const REAL *x, size_t len, const NAME(scale) *s)
+{
+    NAME(range) r;
+    VEC high, low, sum; /* the sum is NaN where an entry is (or where infinities meet, which is looked into) */
+    size_t i = LANES;
+    if (len < LANES) {
+        high = low = sum = V(load_first)(x, len, x[0]);
+    } else {
+        high = low = sum = V(load)(x);
+        if (len >= 8 * LANES) {
+            VEC high1 = high, high2 = high, high3 = high, low1 = low, low2 = low, low3 = low;
+            VEC sum1 = sum, sum2 = sum, sum3 = sum;
+            for (i = 0; i + 4 * LANES <= len; i += 4 * LANES) {
+                VEC a = V(load)(x + i), b = V(load)(x + i + LANES);
+                VEC c = V(load)(x + i + 2 * LANES), d = V(load)(x + i + 3 * LANES);
+                high = V(max)(a, high), low = V(min)(a, low), sum = V(add)(sum, a);
+                high1 = V(max)(b, high1), low1 = V(min)(b, low1), sum1 = V(add)(sum1, b);
+                high2 = V(max)(c, high2), low2 = V(min)(c, low2), sum2 = V(add)(sum2, c);
+                high3 = V(max)(d, high3), low3 = V(min)(d, low3), sum3 = V(add)(sum3, d);
+            }
+            high = V(max)(V(max)(high, high1), V(max)(high2, high3));
+            low = V(min)(V(min)(low, low1), V(min)(low2, low3));
+            sum = V(add)(V(add)(sum, sum1), V(add)(sum2, sum3));
+        }
+        for (; i + LANES <= len; i += LANES) {
+            VEC a = V(load)(x + i);
+            high = V(max)(a, high), low = V(min)(a, low), sum = V(add)(sum, a);
+        }
+        if (i < len) {
+            VEC a = V(load)(x + len - LANES);
+            high = V(max)(a, high), low = V(min)(a, low), sum = V(add)(sum, a);
+        }
+    }
+    r.nan = 0;
+    r.max = V(reduce_max)(high) + (REAL)0; /* -0 becomes +0: the sign must not depend on the order */
+    r.tame = r.max - V(reduce_min)(low) < s->tame;
+    if (FS_UNLIKELY(V(any_nan)(sum))) {
+        r.nan = (char)NAME(has_nan)(x, len);
+        if (r.nan)
+            return r;
+    }
+    return r;
+}
+
+typedef struct {
+    VEC shift, floor, magic, ch, cl;
+} NAME(constants);
+
+FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAME(scale) *s, int lift)
+{
+    NAME(constants) k;
+    k.shift = V(set1)(o.shift);
+    k.floor = V(set1)((max - o.shift) - s->reach);
+    k.magic = V(set1)((REAL)MAGIC - o.power + (REAL)lift);
+    k.ch = V(set1)(s->ch);
+    k.cl = V(set1)(s->cl);
+    return k;
+}
+
+/* The weights of one vector.  `wild`: weights may be subnormal or 0; then constants were made with lift = LIFT. */
+FS_INLINE VEC NAME(weights)(VEC x, const NAME(constants) *k, int wild)
+{
+    static const REAL term[] = {
+#define TERM(c) c,
+        EXP2_TERMS(TERM)
+#undef TERM
+    };
+    VEC y = V(sub)(x, k->shift);
+    if (wild)
+        y = V(max)(k->floor, y);
+    VEC t = V(fma)(y, k->ch, k->magic); /* magic + (n - N) */
+    VEC f = V(fma)(y, k->ch, V(sub)(k->magic, t));
+    f = V(fma)(y, k->cl, f);
+    VEC p = V(set1)(term[0]);
+    for (size_t i = 1; i < sizeof term / sizeof term[0]; i++)
+        p = V(fma)(p, f, V(set1)(term[i]));
+    p = V(exponent_add)(p, t);
+    if (wild)
+        p = V(mul)(p, V(set1)((REAL)fs_pow2(-LIFT)));
+    return p;
+}
+
+enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
+
+FS_INLINE VEC NAME(step)(const REAL *x, REAL *out, VEC factor, const NAME(constants) *k, int wild, int what)
+{
+    VEC w = NAME(weights)(V(load)(x), k, wild);
+    if (what & NAME(MULTIPLY))
+        w = V(mul)(w, factor);
+    if (what & NAME(STORE))
+        V(store)(out, w);
+    return w;
+}
+
+/* Push a node onto the stack of finished subtrees: `index` of them of its size came before. */
+FS_INLINE VEC NAME(join)(VEC node, size_t index, VEC *stack, int *depth)
+{
+    for (; index & 1; index >>= 1)
+        node = V(add)(stack[--*depth], node);
+    return stack[(*depth)++] = node;
+}
+
+FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, REAL factor, REAL *out, int wild,
+                            int what)
+{
+    NAME(origin) o = NAME(origin_of)(max, s);
+    NAME(constants) k = NAME(constants_of)(o, max, s, wild ? LIFT : 0);
+    VEC multiplier = V(set1)(factor), stack[8];
+    int depth = 0;
+    size_t i = 0;
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        VEC w[8];
+        for (int j = 0; j < 8; j++)
+            w[j] = NAME(step)(x + i + j * LANES, out + i + j * LANES, multiplier, &k, wild, what);
+        if (what & NAME(SUM)) {
+            VEC left = V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
+            VEC right = V(add)(V(add)(w[4], w[5]), V(add)(w[6], w[7]));
+            NAME(join)(V(add)(left, right), i / (8 * LANES), stack, &depth);
+        }
+    }
+    int trunk = depth;
+    size_t first = i;
+    for (; i + LANES <= len; i += LANES) {
+        VEC w = NAME(step)(x + i, out + i, multiplier, &k, wild, what);
+        if (what & NAME(SUM))
+            NAME(join)(w, (i - first) / LANES, stack, &depth);
+    }
+    if (i < len) { /* the lanes past the end are -inf, so this vector is wild */
+        NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
+        VEC w = NAME(weights)(V(load_first)(x + i, len - i, -FS_INFINITY), &last, 1);
+        if (what & NAME(MULTIPLY))
+            w = V(mul)(w, multiplier);
+        if (what & NAME(STORE))
+            V(store_first)(out + i, w, len - i);
+        if (what & NAME(SUM))
+            NAME(join)(w, (i - first) / LANES, stack, &depth);
+    }
+    if (!(what & NAME(SUM)))
+        return 0.0;
+    VEC total = stack[--depth];
+    while (depth > trunk)
+        total = V(add)(stack[--depth], total);
+    if (trunk && first < len)
+        NAME(join)(total, first / (8 * LANES), stack, &depth), total = stack[--depth];
+    while (depth > 0)
+        total = V(add)(stack[--depth], total);
+    return V(sum)(total);
+}
+
+/* Sum of the weights of a block. */
+FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
+{
+    return r.tame ? NAME(pass)(x, len, r.max, s, 1, NULL, 0, NAME(SUM)) : NAME(pass)(x, len, r.max, s, 1, NULL, 1, NAME(SUM));
+}
+
+/* The same, and the weights themselves. */
+FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL *out)
+{
+    return r.tame ? NAME(pass)(x, len, r.max, s, 1, out, 0, NAME(SUM) | NAME(STORE))
+                  : NAME(pass)(x, len, r.max, s, 1, out, 1, NAME(SUM) | NAME(STORE));
+}
+
+/* out = weight * factor: the same product as block_weights followed by block_multiply. */
+FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL factor, REAL *out)
+{
+    if (r.tame)
+        NAME(pass)(x, len, r.max, s, factor, out, 0, NAME(STORE) | NAME(MULTIPLY));
+    else
+        NAME(pass)(x, len, r.max, s, factor, out, 1, NAME(STORE) | NAME(MULTIPLY));
+}
+
+FS_INLINE void NAME(block_multiply)(REAL *w, size_t len, REAL factor)
+{
+    VEC f = V(set1)(factor);
+    size_t i = 0;
+    for (; i + 4 * LANES <= len; i += 4 * LANES)
+        for (size_t j = i; j < i + 4 * LANES; j += LANES)
+            V(store)(w + j, V(mul)(V(load)(w + j), f));
+    for (; i + LANES <= len; i += LANES)
+        V(store)(w + i, V(mul)(V(load)(w + i), f));
+    if (i < len)
+        V(store_first)(w + i, V(mul)(V(load_first)(w + i, len - i, 0), f), len - i);
+}

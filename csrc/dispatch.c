@@ -1,0 +1,176 @@
+/* Which instruction sets this CPU has, which one is in use, and the entry points that go there.
+ *
+ * Every entry point runs in the default floating-point environment (round to nearest, subnormals kept) and puts
+ * the caller's back: another library in the process may have asked for flush-to-zero.
+ */
+#include <string.h>
+
+#include "fastsoftmax.h"
+#include "kernel_table.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define FS_X86
+#include <xmmintrin.h>
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#endif
+
+#ifdef FS_X86
+typedef unsigned fs_environment;
+static inline fs_environment fs_enter(void)
+{
+    fs_environment saved = _mm_getcsr();
+    if ((saved & 0xffc0) != 0x1f80) /* rounding, flush-to-zero, denormals-are-zero, exception masks */
+        _mm_setcsr(0x1f80);
+    return saved;
+}
+static inline void fs_leave(fs_environment saved)
+{
+    if ((saved & 0xffc0) != 0x1f80)
+        _mm_setcsr(saved);
+}
+
+static void fs_cpuid(unsigned leaf, unsigned r[4])
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    __cpuidex((int *)r, (int)leaf, 0);
+#else
+    __cpuid_count(leaf, 0, r[0], r[1], r[2], r[3]);
+#endif
+}
+
+static unsigned fs_enabled_state(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return (unsigned)_xgetbv(0);
+#else
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+#endif
+}
+
+/* 0: neither, 1: AVX2 with FMA and F16C, 2: AVX-512 F, DQ, BW, VL too; each enabled by the operating system. */
+static int fs_level(void)
+{
+    unsigned r[4];
+    fs_cpuid(0, r);
+    if (r[0] < 7)
+        return 0;
+    fs_cpuid(1, r);
+    const unsigned fma = 1u << 12, popcnt = 1u << 23, osxsave = 1u << 27, f16c = 1u << 29, avx = 1u << 28;
+    const unsigned first = fma | popcnt | osxsave | f16c | avx;
+    if ((r[2] & first) != first || (fs_enabled_state() & 0x6) != 0x6)
+        return 0;
+    fs_cpuid(7, r);
+    const unsigned second = 1u << 5 | 1u << 8; /* AVX2, BMI2 */
+    if ((r[1] & second) != second)
+        return 0;
+    const unsigned third = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    return (r[1] & third) == third && (fs_enabled_state() & 0xe6) == 0xe6 ? 2 : 1;
+}
+#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+typedef unsigned long fs_environment;
+static inline fs_environment fs_enter(void)
+{
+    fs_environment saved;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
+    if (saved & 0x7c80000)
+        __asm__ volatile("msr fpcr, %0" : : "r"(saved & ~0x7c80000ul));
+    return saved;
+}
+static inline void fs_leave(fs_environment saved)
+{
+    if (saved & 0x7c80000)
+        __asm__ volatile("msr fpcr, %0" : : "r"(saved));
+}
+#else
+typedef int fs_environment;
+static inline fs_environment fs_enter(void) { return 0; }
+static inline void fs_leave(fs_environment saved) { (void)saved; }
+#endif
+
+/* Usable sets, best first. */
+static const fs_kernels *fs_set(size_t i)
+{
+#if defined(FS_X86)
+    static const fs_kernels *const sets[] = {&fs_kernels_avx512, &fs_kernels_avx2, &fs_kernels_scalar};
+    size_t skip = 2 - (size_t)fs_level();
+#elif defined(__aarch64__) || defined(_M_ARM64)
+    static const fs_kernels *const sets[] = {&fs_kernels_neon, &fs_kernels_scalar};
+    size_t skip = 0;
+#else
+    static const fs_kernels *const sets[] = {&fs_kernels_scalar};
+    size_t skip = 0;
+#endif
+    return i + skip < sizeof sets / sizeof sets[0] ? sets[i + skip] : NULL;
+}
+
+static const fs_kernels *chosen = &fs_kernels_scalar;
+
+int fs_choose(const char *name)
+{
+    for (size_t i = 0; fs_set(i); i++)
+        if (!name || !strcmp(name, fs_set(i)->name)) {
+            chosen = fs_set(i);
+            return 0;
+        }
+    return -1;
+}
+
+const char *fs_chosen(void) { return chosen->name; }
+const char *fs_available(size_t i) { return fs_set(i) ? fs_set(i)->name : NULL; }
+
+#define FS_CALL(type, call)                                                                                          \
+    fs_environment saved = fs_enter();                                                                               \
+    type result = chosen->call;                                                                                      \
+    fs_leave(saved);                                                                                                 \
+    return result
+
+fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
+{
+    FS_CALL(fs_status, softmax(row, n, temperature, out));
+}
+
+fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
+{
+    FS_CALL(fs_status, log_softmax(row, n, temperature, out));
+}
+
+fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result_)
+{
+    FS_CALL(fs_status, logsumexp(row, n, temperature, result_));
+}
+
+fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
+                    double *logprob)
+{
+    FS_CALL(fs_status, sample(row, n, temperature, k, u, index, logprob));
+}
+
+size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                           ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
+{
+    FS_CALL(size_t, softmax_rows_f32(x, stride, rows, n, temperature, temperature_stride, out, out_stride));
+}
+
+size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                           ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride)
+{
+    FS_CALL(size_t, softmax_rows_f64(x, stride, rows, n, temperature, temperature_stride, out, out_stride));
+}
+
+size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                          ptrdiff_t temperature_stride, const double *u, int64_t *index)
+{
+    FS_CALL(size_t, sample_rows_f32(x, stride, rows, n, temperature, temperature_stride, u, index));
+}
+
+size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                          ptrdiff_t temperature_stride, const double *u, int64_t *index)
+{
+    FS_CALL(size_t, sample_rows_f64(x, stride, rows, n, temperature, temperature_stride, u, index));
+}

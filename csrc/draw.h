@@ -1,0 +1,140 @@
+/* Draws from one row by the integer inverse of the cumulative distribution.
+ *
+ * Within a block each weight w in [0, sqrt 2] is the integer v = round(w 2^51).  Integer sums are exact in any order:
+ * with V their total, the draw is the smallest i whose running sum exceeds t = floor(u V).  An entry of weight 0
+ * has an empty interval and t < V, so it cannot be drawn and the index is always in range.
+ *
+ * Over several blocks the factored sums of the blocks, as integers below 2^61 in all, choose the block in the same
+ * way; what is left of t, in [0, W_b), is taken to [0, V) within it.  That block alone is evaluated again.
+ */
+
+enum { NAME(CHUNK) = 4 * LANES, NAME(CHUNKS) = BLOCK / NAME(CHUNK) };
+
+/* The integer weights of one block: the weights, and the running totals of its chunks of four vectors. */
+typedef struct {
+    REAL weight[BLOCK];
+    uint64_t cumulative[NAME(CHUNKS)];
+    size_t chunks;
+} NAME(ladder);
+
+FS_INLINE void NAME(ladder_sums)(NAME(ladder) *ladder, size_t len)
+{
+    REAL *w = ladder->weight;
+    size_t padded = (len + NAME(CHUNK) - 1) / NAME(CHUNK) * NAME(CHUNK);
+    for (size_t i = len; i < padded; i++)
+        w[i] = 0;
+    uint64_t cumulative = 0;
+    ladder->chunks = padded / NAME(CHUNK);
+    for (size_t j = 0; j < ladder->chunks; j++) {
+        const REAL *p = w + j * NAME(CHUNK);
+        cumulative += V(integer_sum4)(V(load)(p), V(load)(p + LANES), V(load)(p + 2 * LANES), V(load)(p + 3 * LANES));
+        ladder->cumulative[j] = cumulative;
+    }
+}
+
+/* The smallest index whose running sum exceeds t, for t below the total. */
+FS_INLINE size_t NAME(ladder_index)(const NAME(ladder) *ladder, uint64_t t)
+{
+    size_t j = 0;
+    for (size_t i = 0; i + 1 < ladder->chunks; i++)
+        j += ladder->cumulative[i] <= t;
+    uint64_t before = j ? ladder->cumulative[j - 1] : 0;
+    return j * NAME(CHUNK) + V(integer_rank4)(ladder->weight + j * NAME(CHUNK), t - before);
+}
+
+FS_INLINE uint64_t NAME(ladder_total)(const NAME(ladder) *ladder) { return ladder->cumulative[ladder->chunks - 1]; }
+
+/* One block of logits, of which at least one is finite. */
+FS_INLINE void NAME(ladder_of)(NAME(ladder) *ladder, const REAL *x, size_t len, NAME(range) range, const NAME(scale) *scale)
+{
+    if (range.tame)
+        NAME(pass)(x, len, range.max, scale, 1, ladder->weight, 0, NAME(STORE));
+    else
+        NAME(pass)(x, len, range.max, scale, 1, ladder->weight, 1, NAME(STORE));
+    NAME(ladder_sums)(ladder, len);
+}
+
+/* A contiguous row of one block. */
+FS_INLINE fs_status NAME(sample_short)(const REAL *x, size_t n, const NAME(scale) *scale, NAME(ladder) *ladder)
+{
+    NAME(range) range = NAME(range_of)(x, n, scale);
+    if (FS_UNLIKELY(range.nan))
+        return FS_NAN;
+    if (FS_UNLIKELY(!(range.max - range.max == 0)))
+        return range.max > 0 ? FS_LIMIT : FS_NO_MASS;
+    NAME(ladder_of)(ladder, x, n, range, scale);
+    return FS_OK;
+}
+
+/* The block sums become running totals of integers, below 2^62 in all. */
+static uint64_t NAME(integer_blocks)(NAME(row) *r)
+{
+    double unit = 0x1p61;
+    uint64_t cumulative = 0;
+    int e = fs_exponent(r->total);
+    for (size_t b = 0; b < r->count; b++) {
+        double sum = r->block[b].sum;
+        if (sum != 0.0)
+            cumulative += (uint64_t)(int64_t)(sum * NAME(block_factor)(r, r->block[b].max) * fs_pow2(-e) * unit);
+        r->block[b].cumulative = cumulative;
+    }
+    return cumulative;
+}
+
+static size_t NAME(block_at)(const NAME(row) *r, uint64_t t)
+{
+    size_t low = 0, high = r->count - 1;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->block[middle].cumulative <= t)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static fs_status NAME(sample)(const fs_source *source, size_t n, double temperature, size_t k, const double *u,
+                              int64_t *index, double *logprob)
+{
+    REAL copy[BLOCK];
+    NAME(ladder) ladder;
+    if (n <= BLOCK) {
+        fs_scale c = fs_scale_of(temperature);
+        NAME(scale) scale = NAME(scale_of)(&c);
+        fs_status status = NAME(sample_short)(NAME(fs_load)(source, 0, n, copy), n, &scale, &ladder);
+        if (status != FS_OK)
+            return status;
+        for (size_t j = 0; j < k; j++)
+            index[j] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[j], NAME(ladder_total)(&ladder)));
+    } else {
+        NAME(row) r;
+        fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);
+        if (status != FS_OK)
+            return status;
+        uint64_t total = NAME(integer_blocks)(&r);
+        size_t at_hand = r.count;
+        for (size_t j = 0; j < k; j++) {
+            uint64_t t = fs_scale_uniform(u[j], total);
+            size_t b = NAME(block_at)(&r, t), len = NAME(block_length)(n, b);
+            uint64_t before = b ? r.block[b - 1].cumulative : 0, weight = r.block[b].cumulative - before;
+            if (b != at_hand) {
+                NAME(range) range = {r.block[b].max, 0, r.block[b].tame};
+                NAME(ladder_of)(&ladder, NAME(fs_load)(source, b * BLOCK, len, copy), len, range, &r.scale);
+                at_hand = b;
+            }
+            t = fs_divide(fs_multiply(t - before, NAME(ladder_total)(&ladder)), weight);
+            index[j] = (int64_t)(b * BLOCK + NAME(ladder_index)(&ladder, t));
+        }
+        NAME(row_free)(&r);
+    }
+    if (logprob) {
+        double max, log_sum;
+        fs_status status = NAME(log_normaliser)(source, n, temperature, &max, &log_sum);
+        if (status != FS_OK)
+            return status;
+        for (size_t j = 0; j < k; j++)
+            logprob[j] = (fs_logit(source, (size_t)index[j]) - max) / temperature - log_sum;
+    }
+    return FS_OK;
+}

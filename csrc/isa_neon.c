@@ -1,0 +1,10 @@
+/* The kernels for AArch64. */
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define FS_KERNELS fs_kernels_neon
+#define FS_KERNELS_NAME "neon"
+#include "vec_neon.h"
+
+#include "kernels.h"
+#else
+typedef int fs_no_neon;
+#endif

@@ -1,0 +1,6 @@
+/* The kernels in plain C, for every CPU. */
+#define FS_KERNELS fs_kernels_scalar
+#define FS_KERNELS_NAME "scalar"
+#include "vec_scalar.h"
+
+#include "kernels.h"

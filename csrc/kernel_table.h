@@ -1,0 +1,22 @@
+/* The entry points of one instruction set (see fastsoftmax.h for what each does). */
+#ifndef FS_KERNEL_TABLE_H
+#define FS_KERNEL_TABLE_H
+
+#include "fastsoftmax.h"
+
+typedef struct {
+    const char *name;
+    fs_status (*softmax)(const fs_row *, size_t, double, const fs_output *);
+    fs_status (*log_softmax)(const fs_row *, size_t, double, const fs_output *);
+    fs_status (*logsumexp)(const fs_row *, size_t, double, double *);
+    fs_status (*sample)(const fs_row *, size_t, double, size_t, const double *, int64_t *, double *);
+    size_t (*softmax_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, float *, ptrdiff_t);
+    size_t (*softmax_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, double *, ptrdiff_t);
+    size_t (*sample_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *, int64_t *);
+    size_t (*sample_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *,
+                              int64_t *);
+} fs_kernels;
+
+extern const fs_kernels fs_kernels_scalar, fs_kernels_avx2, fs_kernels_avx512, fs_kernels_neon;
+
+#endif

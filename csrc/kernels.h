@@ -1,0 +1,47 @@
+/* Everything that is compiled once for each instruction set: include a vec_*.h first.
+ * FS_KERNELS is the table of entry points this file defines, FS_KERNELS_NAME the set's name. */
+
+#include <stdlib.h>
+
+#include "fastsoftmax.h"
+#include "kernel_table.h"
+#include "scale.h"
+#include "source.h"
+
+#define FS_INFINITY INFINITY
+
+#include "real_f64.h"
+#include "block.h"
+#include "rest.h"
+#include "row.h"
+#include "softmax.h"
+#include "logsumexp.h"
+#include "draw.h"
+#include "real_end.h"
+
+#include "real_f32.h"
+#include "block.h"
+#include "row.h"
+#include "softmax.h"
+#include "logsumexp.h"
+#include "draw.h"
+
+#include "real_end.h"
+
+#include "limit_rows.h"
+#include "weights.h"
+
+#include "one_row.h"
+
+#include "real_f64.h"
+#include "many.h"
+#include "real_end.h"
+
+#include "real_f32.h"
+#include "many.h"
+#include "real_end.h"
+
+const fs_kernels FS_KERNELS = {
+    FS_KERNELS_NAME,      fs_softmax_row,       fs_log_softmax_row,  fs_logsumexp_row,    fs_sample_row,
+    softmax_many_f32,     softmax_many_f64,     sample_many_f32,     sample_many_f64,
+};

@@ -1,0 +1,65 @@
+/* log-sum-exp and log_softmax of one row.
+ *
+ *     logsumexp(x/T) = max/T + L        log_softmax_i = (x_i - max)/T - L        L = log sum exp((x - max)/T) >= 0
+ *
+ * Both terms of log_softmax are <= 0, so nothing cancels.  L itself is log(1 + rest): where the largest entry
+ * dominates, the rest is summed again without it, so that L keeps its relative accuracy however small it is.
+ */
+
+static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double temperature, double *max, double *log_sum)
+{
+    NAME(row) r;
+    fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);
+    if (status != FS_OK)
+        return status;
+    *max = r.max;
+    /* the origin against the maximum, as a power of two */
+    double above = fma((double)r.origin.shift - r.max, r.c.high, r.origin.power);
+    above = fma((double)r.origin.shift - r.max, r.c.low, above);
+    *log_sum = fs_log(r.total) + above * FS_LN2_HIGH;
+    if (*log_sum < 0.4) { /* the largest entry has two thirds of the mass or more */
+        double rest = 0.0;
+        size_t of_max = r.count;
+        for (size_t b = 0; b < r.count; b++) {
+            if (of_max == r.count && r.block[b].sum != 0.0 && r.block[b].max == r.max)
+                of_max = b;
+            else if (r.block[b].sum != 0.0)
+                rest += r.block[b].sum * NAME(block_factor)(&r, r.block[b].max);
+        }
+        rest *= fs_exp2(&r.c, (double)r.origin.shift - r.max, r.origin.power);
+        rest += fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+        *log_sum = fs_log1p(rest);
+    }
+    NAME(row_free)(&r);
+    return FS_OK;
+}
+
+/* out = (x - max)/T - L.  Where the difference could overflow it is taken of quarters. */
+static void NAME(log_block)(const REAL *x, size_t len, REAL max, REAL quarter, REAL inverse, REAL log_sum, REAL *out)
+{
+    VEC q = V(set1)(quarter), m = V(set1)(-(max * quarter)), c = V(set1)(inverse), l = V(set1)(-log_sum);
+    size_t i = 0;
+    for (; i + LANES <= len; i += LANES)
+        V(store)(out + i, V(fma)(V(fma)(V(load)(x + i), q, m), c, l));
+    if (i < len)
+        V(store_first)(out + i, V(fma)(V(fma)(V(load_first)(x + i, len - i, max), q, m), c, l), len - i);
+}
+
+static fs_status NAME(log_softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
+{
+    double max, log_sum;
+    fs_status status = NAME(log_normaliser)(source, n, temperature, &max, &log_sum);
+    if (status != FS_OK)
+        return status;
+    int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+    double quarter = max >= EXTREME || max <= -EXTREME ? 0.25 : 1.0;
+    for (size_t start = 0; start < n; start += BLOCK) {
+        REAL copy[BLOCK], result[BLOCK];
+        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        REAL *to = direct ? (REAL *)out->data + start : result;
+        NAME(log_block)(NAME(fs_load)(source, start, len, copy), len, (REAL)max, (REAL)quarter,
+                        (REAL)(1.0 / quarter / temperature), (REAL)log_sum, to);
+        NAME(fs_store)(out, start, len, to);
+    }
+    return FS_OK;
+}

@@ -1,0 +1,131 @@
+/* One row of any layout and any temperature: the ordinary formula where it serves, else its limit. */
+#ifndef FS_ONE_ROW_H
+#define FS_ONE_ROW_H
+
+/* Run `operation` on the row: in the type of its dtype, or on the row that limit_rows.h puts in its place.
+ * Sets `source` and `status`; `temperature` is a variable that goes along with the row. */
+#define FS_RUN(operation, row, n, temperature, ...)                                                                  \
+    do {                                                                                                             \
+        source = fs_plain_source(row);                                                                               \
+        int wide = (row)->dtype == FS_F64 || (row)->probs;                                                           \
+        double extreme = wide ? 0x1p900 : 0x1p90;                                                                    \
+        status = FS_LIMIT;                                                                                           \
+        if ((temperature) <= extreme && (temperature) >= 1.0 / extreme)                                              \
+            status = wide ? operation##_f64(&source, n, temperature, __VA_ARGS__)                                    \
+                          : operation##_f32(&source, n, temperature, __VA_ARGS__);                                   \
+        if (status == FS_LIMIT) {                                                                                    \
+            source = fs_limit_source(row, n, &(temperature));                                                        \
+            status = operation##_f64(&source, n, temperature, __VA_ARGS__);                                          \
+        }                                                                                                            \
+    } while (0)
+
+static fs_status fs_softmax_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
+{
+    fs_source source;
+    fs_status status;
+    FS_RUN(softmax, row, n, temperature, out);
+    if (status == FS_NAN || status == FS_NO_MASS)
+        fs_fill_nan(out, n);
+    return status;
+}
+
+static fs_status fs_log_softmax_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
+{
+    fs_source source;
+    fs_status status;
+    FS_RUN(log_softmax, row, n, temperature, out);
+    if (status == FS_NAN || status == FS_NO_MASS)
+        fs_fill_nan(out, n);
+    return status;
+}
+
+/* max/T + log_sum with the rounding errors of the quotient and of the sum put back. */
+static double fs_add_maximum(double max, double temperature, double log_sum)
+{
+    double quotient = max / temperature, sum = quotient + log_sum, back = sum - quotient;
+    if (!(fabs(sum) < INFINITY))
+        return sum;
+    return sum + ((quotient - (sum - back)) + (log_sum - back) + fma(-quotient, temperature, max) / temperature);
+}
+
+static fs_status fs_logsumexp_row(const fs_row *row, size_t n, double temperature, double *result)
+{
+    fs_source source;
+    fs_status status;
+    double max = 0.0, log_sum = 0.0, given = temperature;
+    FS_RUN(log_normaliser, row, n, temperature, &max, &log_sum);
+    *result = status == FS_NAN ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : -INFINITY;
+    if (status != FS_OK)
+        return status;
+    if (source.limit) /* max is that of the row in its place */
+        max = source.max;
+    if (max == INFINITY || given == 0.0)
+        *result = max == 0.0 ? log_sum : max * INFINITY;
+    else
+        *result = fs_add_maximum(max, given, log_sum);
+    if (row->dtype != FS_F64 && !row->probs && !source.limit && fabs(*result) < 0.25 * fabs(max / given)) {
+        /* the two terms nearly cancel: the errors of float weights would show */
+        status = log_normaliser_f64(&source, n, given, &max, &log_sum);
+        if (status == FS_OK)
+            *result = fs_add_maximum(max, given, log_sum);
+    }
+    return status;
+}
+
+/* Temperature 0: the lowest index of the maximum. */
+static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
+{
+    fs_source source = fs_plain_source(row);
+    double copy[512], max = -INFINITY;
+    source.weights = row->probs && !row->bias; /* the order of the probabilities is that of their logarithms */
+    fs_status status = FS_NO_MASS;
+    for (size_t start = 0; start < n; start += 512) {
+        size_t len = n - start < 512 ? n - start : 512;
+        const double *x = fs_load_f64(&source, start, len, copy);
+        for (size_t i = 0; i < len; i++) {
+            if (x[i] != x[i])
+                return FS_NAN;
+            if (x[i] > max && (x[i] > 0.0 || !source.weights)) {
+                max = x[i];
+                *index = (int64_t)(start + i);
+                status = FS_OK;
+            }
+        }
+    }
+    return status;
+}
+
+static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
+                               double *logprob)
+{
+    fs_source source;
+    fs_status status;
+    if (temperature == 0.0) {
+        int64_t best = -1;
+        status = fs_argmax(row, n, &best);
+        for (size_t j = 0; j < k && status == FS_OK; j++) {
+            index[j] = best;
+            if (logprob)
+                logprob[j] = 0.0;
+        }
+        return status;
+    }
+    if (row->probs && !row->bias && temperature == 1.0) {
+        source = fs_plain_source(row);
+        source.weights = 1;
+        status = fs_sample_weights(&source, n, k, u, index);
+        if (status != FS_OK || !logprob)
+            return status;
+        double max, log_sum;
+        source.weights = 0;
+        status = log_normaliser_f64(&source, n, 1.0, &max, &log_sum);
+        for (size_t j = 0; j < k && status == FS_OK; j++)
+            logprob[j] = fs_logit(&source, (size_t)index[j]) - max - log_sum;
+        return status;
+    }
+    FS_RUN(sample, row, n, temperature, k, u, index, logprob);
+    return status;
+}
+
+#undef FS_RUN
+#endif

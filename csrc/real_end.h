@@ -1,0 +1,16 @@
+#undef REAL
+#undef VEC
+#undef LANES
+#undef BLOCK
+#undef NAME
+#undef V
+#undef DTYPE
+#undef FUSED
+#undef EPSILON
+#undef MAGIC
+#undef SHIFT_AT
+#undef REACH
+#undef TAME
+#undef LIFT
+#undef EXTREME
+#undef EXP2_TERMS

@@ -1,0 +1,119 @@
+/* One row: its blocks summarised, and the summaries combined.
+ *
+ * A block leaves (max, sum): the sum of weights 2^(c (x - shift) - power) with the origin that block.h derives
+ * from max.  The row's origin is that of its largest maximum; a block's factor is 2^(c d + k) with
+ * d = shift_b - shift and k = power_b - power, an exact power of two unless a maximum had to be subtracted.
+ * The factored sums are added in block order, error-free: the rounding errors are carried along.
+ */
+
+typedef struct {
+    REAL max;
+    char tame;
+    union {
+        double sum;
+        uint64_t cumulative; /* integer weight of the blocks up to this one (draw.h) */
+    };
+} NAME(summary);
+
+enum { NAME(BLOCKS_AT_HAND) = 128 };
+
+typedef struct {
+    size_t count;
+    NAME(summary) *block, at_hand[NAME(BLOCKS_AT_HAND)];
+    fs_scale c;
+    NAME(scale) scale;
+    REAL max;
+    NAME(origin) origin;
+    double total; /* sum of all weights, against the row's origin */
+} NAME(row);
+
+static inline size_t NAME(block_length)(size_t n, size_t b) { return n - b * BLOCK < BLOCK ? n - b * BLOCK : BLOCK; }
+
+static inline double NAME(block_factor)(const NAME(row) *r, REAL max)
+{
+    NAME(origin) o = NAME(origin_of)(max, &r->scale);
+    return fs_exp2(&r->c, (double)o.shift - (double)r->origin.shift, (double)o.power - (double)r->origin.power);
+}
+
+static inline void NAME(row_free)(NAME(row) *r)
+{
+    if (r->block != r->at_hand)
+        free(r->block);
+}
+
+/* Room for the summaries of n entries, and the temperature. */
+static fs_status NAME(row_begin)(NAME(row) *r, size_t n, double temperature)
+{
+    r->count = (n + BLOCK - 1) / BLOCK;
+    r->block = r->at_hand;
+    r->c = fs_scale_of(temperature);
+    r->scale = NAME(scale_of)(&r->c);
+    r->max = -(REAL)INFINITY;
+    if (r->count > NAME(BLOCKS_AT_HAND))
+        r->block = malloc(r->count * sizeof *r->block);
+    return r->block ? FS_OK : FS_NO_MEMORY;
+}
+
+/* Read the row once.  `weights` (or NULL) receives each block's weights against that block's own origin.
+ * FS_LIMIT: there is a +inf; then what was written so far holds finite weights and the NaN of the row, if any,
+ * so that the row in place still has the same limit. */
+static fs_status NAME(row_summarise)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights)
+{
+    fs_status status = FS_OK;
+    for (size_t b = 0; b < r->count; b++) {
+        REAL copy[BLOCK];
+        size_t len = NAME(block_length)(n, b);
+        const REAL *x = NAME(fs_load)(source, b * BLOCK, len, copy);
+        NAME(range) range = NAME(range_of)(x, len, &r->scale);
+        if (FS_UNLIKELY(range.nan)) {
+            status = FS_NAN;
+            continue;
+        }
+        r->block[b].max = range.max;
+        r->block[b].tame = range.tame;
+        if (FS_UNLIKELY(!(range.max - range.max == 0))) { /* infinite */
+            if (range.max > 0)
+                return status == FS_NAN ? FS_NAN : FS_LIMIT;
+            r->block[b].sum = 0.0;
+            if (weights)
+                for (size_t i = 0; i < len; i++)
+                    weights[b * BLOCK + i] = 0;
+            continue;
+        }
+        r->max = range.max > r->max ? range.max : r->max;
+        r->block[b].sum = weights ? NAME(block_weights)(x, len, range, &r->scale, weights + b * BLOCK)
+                                  : NAME(block_sum)(x, len, range, &r->scale);
+    }
+    if (status == FS_NAN)
+        return status;
+    return r->max > -(REAL)INFINITY ? FS_OK : FS_NO_MASS;
+}
+
+/* The row's origin and total. */
+static void NAME(row_combine)(NAME(row) *r)
+{
+    double error = 0.0, total = 0.0;
+    r->origin = NAME(origin_of)(r->max, &r->scale);
+    for (size_t b = 0; b < r->count; b++) {
+        if (r->block[b].sum == 0.0)
+            continue;
+        double term = r->block[b].sum * NAME(block_factor)(r, r->block[b].max), sum = total + term;
+        double back = sum - total;
+        error += (total - (sum - back)) + (term - back);
+        total = sum;
+    }
+    r->total = total + error;
+}
+
+static fs_status NAME(row_read)(NAME(row) *r, const fs_source *source, size_t n, double temperature, REAL *weights)
+{
+    fs_status status = NAME(row_begin)(r, n, temperature);
+    if (status != FS_OK)
+        return status;
+    status = NAME(row_summarise)(r, source, n, weights);
+    if (status == FS_OK)
+        NAME(row_combine)(r);
+    else
+        NAME(row_free)(r);
+    return status;
+}

@@ -1,0 +1,103 @@
+/* The temperature as the kernels use it, and the scalar elementary functions around the blocks.
+ * In double only, the same for every element type; no libm function but fma. */
+#ifndef FS_SCALE_H
+#define FS_SCALE_H
+
+#include "bits.h"
+
+/* log2(e) and ln 2 as unevaluated sums of two doubles */
+#define FS_LOG2E_HIGH 0x1.71547652b82fep+0
+#define FS_LOG2E_LOW 0x1.777d0ffda0d24p-56
+#define FS_LN2_HIGH 0x1.62e42fefa39efp-1
+#define FS_LN2_LOW 0x1.abc9e3b39803fp-56
+
+/* c = log2(e) / temperature = high + low, so that exp(x / temperature) = 2^(c x) */
+typedef struct {
+    double high, low, temperature;
+} fs_scale;
+
+static inline fs_scale fs_scale_of(double temperature)
+{
+    double high = FS_LOG2E_HIGH / temperature;
+    double rest = fma(-high, temperature, FS_LOG2E_HIGH) + FS_LOG2E_LOW;
+    fs_scale s = {high, rest / temperature, temperature};
+    return s;
+}
+
+/* 2^(c d + k) for c d + k <= 1; error below 1 ulp.  Exactly 2^k for d = 0. */
+static inline double fs_exp2(const fs_scale *c, double d, double k)
+{
+    double z = fma(d, c->high, k);
+    if (!(z > -1070.0))
+        return 0.0;
+    double n = (z + 0x1.8p52) - 0x1.8p52;
+    double f = fma(d, c->low, fma(d, c->high, k - n));
+    double p = 0x1.e80dcdee0c196p-32;
+    p = fma(p, f, 0x1.e611a937e7293p-28);
+    p = fma(p, f, 0x1.b5260ea88dea7p-24);
+    p = fma(p, f, 0x1.62bfcdda2a00bp-20);
+    p = fma(p, f, 0x1.ffcbfbf81b3ecp-17);
+    p = fma(p, f, 0x1.4309130c01ffap-13);
+    p = fma(p, f, 0x1.5d87fe78b3e70p-10);
+    p = fma(p, f, 0x1.3b2ab6fba11f7p-7);
+    p = fma(p, f, 0x1.c6b08d704a0d3p-5);
+    p = fma(p, f, 0x1.ebfbdff82c59cp-3);
+    p = fma(p, f, 0x1.62e42fefa39efp-1);
+    p = fma(p, f, 1.0);
+    int e = (int)n, half = e / 2;
+    return p * fs_pow2(half) * fs_pow2(e - half);
+}
+
+/* The exponent e of a finite a > 0: a = m * 2^e with 1/2 <= m < 1. */
+static inline int fs_exponent(double a)
+{
+    int lift = 0;
+    if (a < 0x1p-1022) {
+        a *= 0x1p54;
+        lift = 54;
+    }
+    return (int)(fs_bits_f64(a) >> 52 & 0x7ff) - 1022 - lift;
+}
+
+/* log(1 + f) + k ln 2 for -0.3 < f < 0.42, below 1 ulp, with its relative accuracy near 0.
+ * With s = f / (2 + f): log(1 + f) = 2 atanh(s) = f - h + s (h + R(s^2)), h = f^2 / 2, where
+ * R(z) = 2 z (1/3 + z/5 + z^2/7 + ...), cut where s^2 <= 0.0312 leaves less than 2^-58. */
+static inline double fs_log1p_part(double f, double k)
+{
+    double s = f / (2.0 + f), z = s * s, h = 0.5 * f * f;
+    double r = 2.0 / 23;
+    r = fma(r, z, 2.0 / 21);
+    r = fma(r, z, 2.0 / 19);
+    r = fma(r, z, 2.0 / 17);
+    r = fma(r, z, 2.0 / 15);
+    r = fma(r, z, 2.0 / 13);
+    r = fma(r, z, 2.0 / 11);
+    r = fma(r, z, 2.0 / 9);
+    r = fma(r, z, 2.0 / 7);
+    r = fma(r, z, 2.0 / 5);
+    r = fma(r, z, 2.0 / 3);
+    /* k ln 2 with the high part cut to 33 bits, so that the product is exact */
+    const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
+    return fma(k, ln2_high, f - (h - fma(s, fma(z, r, h), k * ln2_low)));
+}
+
+/* log(a): -inf at 0, NaN below 0 and at NaN. */
+static inline double fs_log(double a)
+{
+    if (!(a > 0.0))
+        return a == 0.0 ? fs_f64_of(UINT64_C(0xfff0000000000000)) : fs_f64_of(UINT64_C(0x7ff8000000000000));
+    if (a == fs_f64_of(UINT64_C(0x7ff0000000000000)))
+        return a;
+    int e = fs_exponent(a);
+    double m = e < -1000 ? a * 0x1p54 * fs_pow2(-e - 54) : e > 1000 ? a * fs_pow2(-1000) * fs_pow2(1000 - e) : a * fs_pow2(-e);
+    if (m < 0x1.6a09e667f3bcdp-1) { /* sqrt(1/2) */
+        m *= 2.0;
+        e -= 1;
+    }
+    return fs_log1p_part(m - 1.0, (double)e);
+}
+
+/* log(1 + a) for a >= 0 */
+static inline double fs_log1p(double a) { return a < 0.4 ? fs_log1p_part(a, 0.0) : fs_log(1.0 + a); }
+
+#endif

@@ -1,0 +1,63 @@
+/* softmax of one row: p = w * r with r = factor / total of the block, rounded once.
+ *
+ * The weights are stored in the result and multiplied there while a row fits the second-level cache; beyond, they
+ * are computed a second time instead (two reads and a write, against two reads and two writes).  Both give the
+ * same bits.  Error: 1.1 ulp from the weight, 1/2 from r, 1/2 from the product.
+ */
+
+/* Largest row, in bytes, whose weights wait in the result. */
+#define FS_STORE_LIMIT ((size_t)1 << 20)
+
+/* A row of one block that lies (x) and goes (out, may be x) contiguous. */
+FS_INLINE fs_status NAME(softmax_short)(const REAL *x, size_t n, const NAME(scale) *scale, REAL *out)
+{
+    NAME(range) range = NAME(range_of)(x, n, scale);
+    if (FS_UNLIKELY(range.nan))
+        return FS_NAN;
+    if (FS_UNLIKELY(!(range.max - range.max == 0)))
+        return range.max > 0 ? FS_LIMIT : FS_NO_MASS;
+    double total = NAME(block_weights)(x, n, range, scale, out);
+    NAME(block_multiply)(out, n, (REAL)(1.0 / total));
+    return FS_OK;
+}
+
+static fs_status NAME(softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
+{
+    int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+    REAL copy[BLOCK], result[BLOCK];
+    if (n <= BLOCK) {
+        fs_scale c = fs_scale_of(temperature);
+        NAME(scale) scale = NAME(scale_of)(&c);
+        REAL *to = direct ? out->data : result;
+        fs_status status = NAME(softmax_short)(NAME(fs_load)(source, 0, n, copy), n, &scale, to);
+        if (status == FS_OK)
+            NAME(fs_store)(out, 0, n, to);
+        return status;
+    }
+    int stored = direct && n * sizeof(REAL) <= FS_STORE_LIMIT;
+    NAME(row) r;
+    fs_status status = NAME(row_read)(&r, source, n, temperature, stored ? out->data : NULL);
+    if (status != FS_OK)
+        return status;
+    double inverse = 1.0 / r.total;
+    for (size_t b = 0; b < r.count; b++) {
+        size_t start = b * BLOCK, len = NAME(block_length)(n, b);
+        REAL *to = direct ? (REAL *)out->data + start : result;
+        REAL multiplier = 0;
+        if (r.block[b].sum != 0.0)
+            multiplier = (REAL)(NAME(block_factor)(&r, r.block[b].max) * inverse);
+        if (multiplier == 0) {
+            for (size_t i = 0; i < len; i++)
+                to[i] = 0;
+        } else if (stored) {
+            NAME(block_multiply)(to, len, multiplier);
+        } else {
+            NAME(range) range = {r.block[b].max, 0, r.block[b].tame};
+            NAME(block_softmax)(NAME(fs_load)(source, start, len, copy), len, range, &r.scale, multiplier, to);
+        }
+        NAME(fs_store)(out, start, len, to);
+    }
+    NAME(row_free)(&r);
+    return FS_OK;
+}
+#undef FS_STORE_LIMIT

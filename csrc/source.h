@@ -1,0 +1,232 @@
+/* From a row of any layout to blocks of contiguous entries, and back.
+ * A plain row (contiguous, of the type the kernel computes in, nothing added or masked) is read where it lies. */
+#ifndef FS_SOURCE_H
+#define FS_SOURCE_H
+
+#include "fastsoftmax.h"
+#include "scale.h"
+
+enum { FS_MAX_BLOCK = 1024 };
+
+/* What a row is replaced by where the formula does not serve (limit_rows.h). */
+typedef enum {
+    FS_AS_IT_IS,
+    FS_MAXIMA,  /* 0 at the maximum, -inf elsewhere */
+    FS_SUPPORT, /* 0 where the logit is above -inf */
+    FS_RESCALED /* (x - shift) * multiplier */
+} fs_transform;
+
+typedef struct {
+    const fs_row *row;
+    fs_transform transform;
+    double max, shift, multiplier;
+    int limit;   /* the row stands in for one of limit_rows.h */
+    int weights; /* the probabilities themselves, not their logarithms, are wanted */
+} fs_source;
+
+static inline fs_source fs_plain_source(const fs_row *row)
+{
+    fs_source s = {row, FS_AS_IT_IS, 0.0, 0.0, 1.0, 0, 0};
+    return s;
+}
+
+static inline int fs_allowed(const fs_row *row, size_t i)
+{
+    const char *mask = row->mask;
+    if (row->mask_kind == FS_MASK_BYTES)
+        return mask[(ptrdiff_t)i * row->mask_stride] != 0;
+    uint32_t word = *(const uint32_t *)(const void *)(mask + (ptrdiff_t)(i / 32) * row->mask_stride);
+    return word >> (i % 32) & 1;
+}
+
+/* First entry of `bias_at` that is not below i. */
+static inline size_t fs_bias_from(const fs_row *row, size_t i)
+{
+    size_t low = 0, high = row->bias_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((size_t)row->bias_at[middle] < i)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static inline double fs_transformed(const fs_source *s, double x)
+{
+    if (x != x)
+        return x;
+    if (s->transform == FS_MAXIMA)
+        return x == s->max ? 0.0 : -INFINITY;
+    if (s->transform == FS_SUPPORT)
+        return x > -INFINITY ? 0.0 : -INFINITY;
+    return (x - s->shift) * s->multiplier;
+}
+
+/* A probability as a weight: what cannot be one becomes NaN. */
+static inline double fs_checked_weight(double p) { return p >= 0.0 && p < INFINITY ? p : NAN; }
+
+/* 16-bit entries, gathered; the rest of the last 16 is zero. */
+static inline const uint16_t *fs_gather16(const char *from, ptrdiff_t stride, size_t len, uint16_t *to)
+{
+    for (size_t i = 0; i < len; i++)
+        to[i] = *(const uint16_t *)(const void *)(from + (ptrdiff_t)i * stride);
+    for (size_t i = len; i % 16; i++)
+        to[i] = 0;
+    return to;
+}
+
+/* Entries [start, start + len) in float; `to` has room for FS_MAX_BLOCK. */
+static const float *fs_load_f32(const fs_source *source, size_t start, size_t len, float *to)
+{
+    const fs_row *row = source->row;
+    const char *from = (const char *)row->data + (ptrdiff_t)start * row->stride;
+    uint16_t half[FS_MAX_BLOCK];
+    if (row->dtype == FS_F32) {
+        if (row->stride == (ptrdiff_t)sizeof(float) && !row->bias && row->mask_kind == FS_MASK_NONE)
+            return (const float *)(const void *)from;
+        for (size_t i = 0; i < len; i++)
+            to[i] = *(const float *)(const void *)(from + (ptrdiff_t)i * row->stride);
+    } else if (row->dtype == FS_F16) {
+        fs_gather16(from, row->stride, len, half);
+        for (size_t i = 0; i < len; i += 16)
+            f32x16_store(to + i, f32x16_load_f16(half + i));
+    } else {
+        fs_gather16(from, row->stride, len, half);
+        for (size_t i = 0; i < len; i++)
+            to[i] = fs_f32_from_bf16(half[i]);
+    }
+    if (row->bias && row->bias_at)
+        for (size_t j = fs_bias_from(row, start); j < row->bias_count && (size_t)row->bias_at[j] < start + len; j++)
+            to[(size_t)row->bias_at[j] - start] += (float)row->bias[j];
+    else if (row->bias)
+        for (size_t i = 0; i < len; i++)
+            to[i] += (float)*(const double *)(const void *)((const char *)row->bias +
+                                                           (ptrdiff_t)(start + i) * row->bias_stride);
+    if (row->mask_kind != FS_MASK_NONE)
+        for (size_t i = 0; i < len; i++)
+            to[i] = fs_allowed(row, start + i) ? to[i] : -INFINITY;
+    return to;
+}
+
+static void fs_widen(const fs_row *row, size_t start, size_t len, double *to)
+{
+    const char *from = (const char *)row->data + (ptrdiff_t)start * row->stride;
+    ptrdiff_t stride = row->stride;
+#define FS_WIDEN(type, value)                                                                                        \
+    for (size_t i = 0; i < len; i++) {                                                                               \
+        type x = *(const type *)(const void *)(from + (ptrdiff_t)i * stride);                                        \
+        to[i] = value;                                                                                               \
+    }                                                                                                                \
+    return
+    switch (row->dtype) {
+    case FS_F32: FS_WIDEN(float, x);
+    case FS_F16: FS_WIDEN(uint16_t, fs_f32_from_f16(x));
+    case FS_BF16: FS_WIDEN(uint16_t, fs_f32_from_bf16(x));
+    default: FS_WIDEN(double, x);
+    }
+#undef FS_WIDEN
+}
+
+/* Entries [start, start + len) in double: probabilities, extreme temperatures and limits come this way too. */
+static const double *fs_load_f64(const fs_source *source, size_t start, size_t len, double *to)
+{
+    const fs_row *row = source->row;
+    if (row->dtype == FS_F64 && row->stride == (ptrdiff_t)sizeof(double) && !row->bias && !row->probs &&
+        row->mask_kind == FS_MASK_NONE && source->transform == FS_AS_IT_IS)
+        return (const double *)row->data + start;
+    fs_widen(row, start, len, to);
+    if (row->probs) {
+        for (size_t i = 0; i < len; i++)
+            to[i] = fs_checked_weight(to[i]);
+        if (!source->weights)
+            for (size_t i = 0; i < len; i++)
+                to[i] = fs_log(to[i]);
+    }
+    int narrow = row->dtype != FS_F64 && !row->probs; /* then the sum is rounded as the float kernel rounds it */
+    if (row->bias && row->bias_at) {
+        for (size_t j = fs_bias_from(row, start); j < row->bias_count && (size_t)row->bias_at[j] < start + len; j++) {
+            double *x = to + ((size_t)row->bias_at[j] - start);
+            *x = narrow ? (float)*x + (float)row->bias[j] : *x + row->bias[j];
+        }
+    } else if (row->bias) {
+        const char *bias = (const char *)row->bias;
+        for (size_t i = 0; i < len; i++) {
+            double b = *(const double *)(const void *)(bias + (ptrdiff_t)(start + i) * row->bias_stride);
+            to[i] = narrow ? (float)to[i] + (float)b : to[i] + b;
+        }
+    }
+    if (row->mask_kind != FS_MASK_NONE)
+        for (size_t i = 0; i < len; i++)
+            if (!fs_allowed(row, start + i))
+                to[i] = source->weights ? 0.0 : -INFINITY;
+    if (source->transform != FS_AS_IT_IS)
+        for (size_t i = 0; i < len; i++)
+            to[i] = fs_transformed(source, to[i]);
+    return to;
+}
+
+static inline double fs_logit(const fs_source *source, size_t i)
+{
+    double x;
+    return *fs_load_f64(source, i, 1, &x);
+}
+
+/* Entries [start, start + len) of the result.  Contiguous results of the same type are written in place already. */
+static void fs_store_f32(const fs_output *out, size_t start, size_t len, const float *from)
+{
+    char *to = (char *)out->data + (ptrdiff_t)start * out->stride;
+    uint16_t half[FS_MAX_BLOCK];
+    if ((const void *)from == (const void *)to)
+        return;
+    switch (out->dtype) {
+    case FS_F32:
+        for (size_t i = 0; i < len; i++)
+            *(float *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
+        return;
+    case FS_F64:
+        for (size_t i = 0; i < len; i++)
+            *(double *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
+        return;
+    case FS_F16: {
+        size_t i = 0;
+        for (; i + 16 <= len; i += 16)
+            f32x16_store_f16(half + i, f32x16_load(from + i));
+        if (i < len)
+            f32x16_store_f16(half + i, f32x16_load_first(from + i, len - i, 0));
+        break;
+    }
+    default:
+        for (size_t i = 0; i < len; i++)
+            half[i] = fs_bf16_from_f32(from[i]);
+    }
+    for (size_t i = 0; i < len; i++)
+        *(uint16_t *)(void *)(to + (ptrdiff_t)i * out->stride) = half[i];
+}
+
+static void fs_store_f64(const fs_output *out, size_t start, size_t len, const double *from)
+{
+    char *to = (char *)out->data + (ptrdiff_t)start * out->stride;
+    if (out->dtype == FS_F64) {
+        if ((const void *)from == (const void *)to)
+            return;
+        for (size_t i = 0; i < len; i++)
+            *(double *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        float narrow = (float)from[i];
+        fs_store_f32(out, start + i, 1, &narrow);
+    }
+}
+
+static void fs_fill_nan(const fs_output *out, size_t n)
+{
+    const float nan = fs_f32_of(0x7fc00000);
+    const double nan64 = fs_f64_of(UINT64_C(0x7ff8000000000000));
+    for (size_t i = 0; i < n; i++)
+        out->dtype == FS_F64 ? fs_store_f64(out, i, 1, &nan64) : fs_store_f32(out, i, 1, &nan);
+}
+
+#endif

@@ -1,0 +1,252 @@
+/* The virtual vector on AVX2 with FMA and F16C: two registers each.
+ * Intel Haswell and later, AMD Zen and later: nearly every x86-64 since 2013 to 2017.
+ * Meanings and their order of operations are those of vec_scalar.h. */
+#ifndef FS_VEC_AVX2_H
+#define FS_VEC_AVX2_H
+
+#include "bits.h"
+
+typedef struct { __m256 a, b; } f32x16;
+typedef struct { __m256d a, b; } f64x8;
+
+#define FS_PAIR(vec, operation)                                                                                      \
+    vec r = {operation(x.a, y.a), operation(x.b, y.b)};                                                              \
+    return r
+
+/* Masks of the first n of 8 (or 4) lanes are windows into a run of ones followed by zeros. */
+static const int32_t fs_mask32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+static const int64_t fs_mask64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+FS_INLINE __m256i fs_first8(size_t n) { return _mm256_loadu_si256((const __m256i *)(fs_mask32 + 8 - (n < 8 ? n : 8))); }
+FS_INLINE __m256i fs_first4(size_t n) { return _mm256_loadu_si256((const __m256i *)(fs_mask64 + 4 - (n < 4 ? n : 4))); }
+
+FS_INLINE f32x16 f32x16_set1(float s)
+{
+    f32x16 r = {_mm256_set1_ps(s), _mm256_set1_ps(s)};
+    return r;
+}
+FS_INLINE f32x16 f32x16_load(const float *p)
+{
+    f32x16 r = {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+    return r;
+}
+FS_INLINE f32x16 f32x16_load_first(const float *p, size_t n, float fill)
+{
+    __m256 f = _mm256_set1_ps(fill);
+    __m256i low = fs_first8(n), high = fs_first8(n > 8 ? n - 8 : 0);
+    f32x16 r = {_mm256_blendv_ps(f, _mm256_maskload_ps(p, low), _mm256_castsi256_ps(low)),
+                _mm256_blendv_ps(f, _mm256_maskload_ps(n > 8 ? p + 8 : p, high), _mm256_castsi256_ps(high))};
+    return r;
+}
+FS_INLINE void f32x16_store(float *p, f32x16 x)
+{
+    _mm256_storeu_ps(p, x.a);
+    _mm256_storeu_ps(p + 8, x.b);
+}
+FS_INLINE void f32x16_store_first(float *p, f32x16 x, size_t n)
+{
+    _mm256_maskstore_ps(p, fs_first8(n), x.a);
+    if (n > 8)
+        _mm256_maskstore_ps(p + 8, fs_first8(n - 8), x.b);
+}
+FS_INLINE f32x16 f32x16_add(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_add_ps); }
+FS_INLINE f32x16 f32x16_sub(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_sub_ps); }
+FS_INLINE f32x16 f32x16_mul(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_mul_ps); }
+FS_INLINE f32x16 f32x16_max(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_max_ps); }
+FS_INLINE f32x16 f32x16_min(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_min_ps); }
+FS_INLINE f32x16 f32x16_fma(f32x16 x, f32x16 y, f32x16 z)
+{
+    f32x16 r = {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+    return r;
+}
+FS_INLINE __m256 fs_where_large_ps(__m256 x, __m256 limit, __m256 a)
+{
+    __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+    return _mm256_and_ps(_mm256_cmp_ps(magnitude, limit, _CMP_GE_OQ), a);
+}
+FS_INLINE f32x16 f32x16_where_large(f32x16 x, f32x16 limit, f32x16 y)
+{
+    f32x16 r = {fs_where_large_ps(x.a, limit.a, y.a), fs_where_large_ps(x.b, limit.b, y.b)};
+    return r;
+}
+FS_INLINE __m256 fs_exponent_add_ps(__m256 a, __m256 t)
+{
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+}
+FS_INLINE f32x16 f32x16_exponent_add(f32x16 x, f32x16 y) { FS_PAIR(f32x16, fs_exponent_add_ps); }
+FS_INLINE float f32x16_reduce_max(f32x16 x)
+{
+    __m256 h = _mm256_max_ps(x.a, x.b);
+    __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
+}
+FS_INLINE float f32x16_reduce_min(f32x16 x)
+{
+    __m256 h = _mm256_min_ps(x.a, x.b);
+    __m128 q = _mm_min_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_min_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_min_ss(q, _mm_movehdup_ps(q)));
+}
+FS_INLINE double f64x8_sum(f64x8 x)
+{
+    __m256d h = _mm256_add_pd(x.a, x.b);
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+FS_INLINE __m256d fs_low_pd(__m256 x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
+FS_INLINE __m256d fs_high_pd(__m256 x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
+FS_INLINE double f32x16_sum(f32x16 x)
+{
+    f64x8 s = {_mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b)), _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b))};
+    return f64x8_sum(s);
+}
+FS_INLINE int f32x16_any_nan(f32x16 x) { return _mm256_movemask_ps(_mm256_cmp_ps(x.a, x.b, _CMP_UNORD_Q)) != 0; }
+
+/* The integer weights of four lanes (fs_integer_weight). */
+FS_INLINE __m256i fs_integers_pd(__m256d w)
+{
+    __m256d biased = _mm256_fmadd_pd(w, _mm256_set1_pd(0x1p51), _mm256_set1_pd(0x1p52));
+    return _mm256_sub_epi64(_mm256_castpd_si256(biased), _mm256_set1_epi64x(0x4330000000000000));
+}
+FS_INLINE __m256i fs_integers_ps(__m256 w)
+{
+    return _mm256_add_epi64(fs_integers_pd(fs_low_pd(w)), fs_integers_pd(fs_high_pd(w)));
+}
+FS_INLINE __m256i f32x16_integers(f32x16 x) { return _mm256_add_epi64(fs_integers_ps(x.a), fs_integers_ps(x.b)); }
+FS_INLINE __m256i f64x8_integers(f64x8 x) { return _mm256_add_epi64(fs_integers_pd(x.a), fs_integers_pd(x.b)); }
+FS_INLINE uint64_t fs_add_lanes(__m256i v)
+{
+    __m128i q = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q)));
+}
+FS_INLINE uint64_t f32x16_integer_sum4(f32x16 a, f32x16 b, f32x16 c, f32x16 d)
+{
+    return fs_add_lanes(_mm256_add_epi64(_mm256_add_epi64(f32x16_integers(a), f32x16_integers(b)),
+                                         _mm256_add_epi64(f32x16_integers(c), f32x16_integers(d))));
+}
+FS_INLINE uint64_t f64x8_integer_sum4(f64x8 a, f64x8 b, f64x8 c, f64x8 d)
+{
+    return fs_add_lanes(_mm256_add_epi64(_mm256_add_epi64(f64x8_integers(a), f64x8_integers(b)),
+                                         _mm256_add_epi64(f64x8_integers(c), f64x8_integers(d))));
+}
+
+/* Running sums of four lanes, `before` (the same in every lane) added to each; the last one is left in *before. */
+FS_INLINE __m256i fs_running_sum(__m256i v, __m256i *before)
+{
+    v = _mm256_add_epi64(v, _mm256_slli_si256(v, 8)); /* within each half */
+    __m256i low_total = _mm256_permute4x64_epi64(v, 0x55);
+    v = _mm256_add_epi64(v, _mm256_blend_epi32(_mm256_setzero_si256(), low_total, 0xf0));
+    v = _mm256_add_epi64(v, *before);
+    *before = _mm256_permute4x64_epi64(v, 0xff);
+    return v;
+}
+/* Sums stay below 2^62, so the signed comparison is the unsigned one. */
+FS_INLINE size_t fs_count_at_most(__m256i v, __m256i limit)
+{
+    return 4 - (size_t)_mm_popcnt_u32((unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(v, limit))));
+}
+FS_INLINE size_t fs_rank(__m256d w, __m256i limit, __m256i *before)
+{
+    return fs_count_at_most(fs_running_sum(fs_integers_pd(w), before), limit);
+}
+FS_INLINE size_t f32x16_integer_rank4(const float *w, uint64_t t)
+{
+    __m256i before = _mm256_setzero_si256(), limit = _mm256_set1_epi64x((long long)t);
+    size_t rank = 0;
+    for (int i = 0; i < 64; i += 4)
+        rank += fs_rank(_mm256_cvtps_pd(_mm_loadu_ps(w + i)), limit, &before);
+    return rank;
+}
+FS_INLINE size_t f64x8_integer_rank4(const double *w, uint64_t t)
+{
+    __m256i before = _mm256_setzero_si256(), limit = _mm256_set1_epi64x((long long)t);
+    size_t rank = 0;
+    for (int i = 0; i < 32; i += 4)
+        rank += fs_rank(_mm256_loadu_pd(w + i), limit, &before);
+    return rank;
+}
+
+FS_INLINE f64x8 f64x8_set1(double s)
+{
+    f64x8 r = {_mm256_set1_pd(s), _mm256_set1_pd(s)};
+    return r;
+}
+FS_INLINE f64x8 f64x8_load(const double *p)
+{
+    f64x8 r = {_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)};
+    return r;
+}
+FS_INLINE f64x8 f64x8_load_first(const double *p, size_t n, double fill)
+{
+    __m256d f = _mm256_set1_pd(fill);
+    __m256i low = fs_first4(n), high = fs_first4(n > 4 ? n - 4 : 0);
+    f64x8 r = {_mm256_blendv_pd(f, _mm256_maskload_pd(p, low), _mm256_castsi256_pd(low)),
+               _mm256_blendv_pd(f, _mm256_maskload_pd(n > 4 ? p + 4 : p, high), _mm256_castsi256_pd(high))};
+    return r;
+}
+FS_INLINE void f64x8_store(double *p, f64x8 x)
+{
+    _mm256_storeu_pd(p, x.a);
+    _mm256_storeu_pd(p + 4, x.b);
+}
+FS_INLINE void f64x8_store_first(double *p, f64x8 x, size_t n)
+{
+    _mm256_maskstore_pd(p, fs_first4(n), x.a);
+    if (n > 4)
+        _mm256_maskstore_pd(p + 4, fs_first4(n - 4), x.b);
+}
+FS_INLINE f64x8 f64x8_add(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_add_pd); }
+FS_INLINE f64x8 f64x8_sub(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_sub_pd); }
+FS_INLINE f64x8 f64x8_mul(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_mul_pd); }
+FS_INLINE f64x8 f64x8_max(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_max_pd); }
+FS_INLINE f64x8 f64x8_min(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_min_pd); }
+FS_INLINE f64x8 f64x8_fma(f64x8 x, f64x8 y, f64x8 z)
+{
+    f64x8 r = {_mm256_fmadd_pd(x.a, y.a, z.a), _mm256_fmadd_pd(x.b, y.b, z.b)};
+    return r;
+}
+FS_INLINE __m256d fs_where_large_pd(__m256d x, __m256d limit, __m256d a)
+{
+    __m256d magnitude = _mm256_andnot_pd(_mm256_set1_pd(-0.0), x);
+    return _mm256_and_pd(_mm256_cmp_pd(magnitude, limit, _CMP_GE_OQ), a);
+}
+FS_INLINE f64x8 f64x8_where_large(f64x8 x, f64x8 limit, f64x8 y)
+{
+    f64x8 r = {fs_where_large_pd(x.a, limit.a, y.a), fs_where_large_pd(x.b, limit.b, y.b)};
+    return r;
+}
+FS_INLINE __m256d fs_exponent_add_pd(__m256d a, __m256d t)
+{
+    return _mm256_castsi256_pd(
+        _mm256_add_epi64(_mm256_castpd_si256(a), _mm256_slli_epi64(_mm256_castpd_si256(t), 52)));
+}
+FS_INLINE f64x8 f64x8_exponent_add(f64x8 x, f64x8 y) { FS_PAIR(f64x8, fs_exponent_add_pd); }
+FS_INLINE double f64x8_reduce_max(f64x8 x)
+{
+    __m256d h = _mm256_max_pd(x.a, x.b);
+    __m128d q = _mm_max_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(q, _mm_unpackhi_pd(q, q)));
+}
+FS_INLINE double f64x8_reduce_min(f64x8 x)
+{
+    __m256d h = _mm256_min_pd(x.a, x.b);
+    __m128d q = _mm_min_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_min_sd(q, _mm_unpackhi_pd(q, q)));
+}
+FS_INLINE int f64x8_any_nan(f64x8 x) { return _mm256_movemask_pd(_mm256_cmp_pd(x.a, x.b, _CMP_UNORD_Q)) != 0; }
+
+FS_INLINE f32x16 f32x16_load_f16(const uint16_t *p)
+{
+    f32x16 r = {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
+                _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
+    return r;
+}
+FS_INLINE void f32x16_store_f16(uint16_t *p, f32x16 x)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
+}
+
+#undef FS_PAIR
+#endif

@@ -1,0 +1,180 @@
+/* The virtual vector on AVX-512 (F, BW, DQ, VL): one register each.
+ * Intel Skylake-SP and later servers, Ice Lake clients, AMD Zen 4 and later.
+ * Meanings and their order of operations are those of vec_scalar.h. */
+#ifndef FS_VEC_AVX512_H
+#define FS_VEC_AVX512_H
+
+#include "bits.h"
+
+typedef __m512 f32x16;
+typedef __m512d f64x8;
+
+FS_INLINE __mmask16 f32x16_first(size_t n) { return (__mmask16)((1u << n) - 1); }
+FS_INLINE __mmask8 f64x8_first(size_t n) { return (__mmask8)((1u << n) - 1); }
+
+FS_INLINE f32x16 f32x16_set1(float a) { return _mm512_set1_ps(a); }
+FS_INLINE f32x16 f32x16_load(const float *p) { return _mm512_loadu_ps(p); }
+FS_INLINE f32x16 f32x16_load_first(const float *p, size_t n, float fill)
+{
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), f32x16_first(n), p);
+}
+FS_INLINE void f32x16_store(float *p, f32x16 a) { _mm512_storeu_ps(p, a); }
+FS_INLINE void f32x16_store_first(float *p, f32x16 a, size_t n) { _mm512_mask_storeu_ps(p, f32x16_first(n), a); }
+FS_INLINE f32x16 f32x16_add(f32x16 a, f32x16 b) { return _mm512_add_ps(a, b); }
+FS_INLINE f32x16 f32x16_sub(f32x16 a, f32x16 b) { return _mm512_sub_ps(a, b); }
+FS_INLINE f32x16 f32x16_mul(f32x16 a, f32x16 b) { return _mm512_mul_ps(a, b); }
+FS_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c) { return _mm512_fmadd_ps(a, b, c); }
+FS_INLINE f32x16 f32x16_max(f32x16 a, f32x16 b) { return _mm512_max_ps(a, b); }
+FS_INLINE f32x16 f32x16_min(f32x16 a, f32x16 b) { return _mm512_min_ps(a, b); }
+FS_INLINE f32x16 f32x16_where_large(f32x16 x, f32x16 limit, f32x16 a)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(x), limit, _CMP_GE_OQ), a);
+}
+FS_INLINE f32x16 f32x16_exponent_add(f32x16 a, f32x16 t)
+{
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+}
+FS_INLINE float f32x16_reduce_max(f32x16 a)
+{
+    __m256 h = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
+}
+FS_INLINE float f32x16_reduce_min(f32x16 a)
+{
+    __m256 h = _mm256_min_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 q = _mm_min_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_min_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_min_ss(q, _mm_movehdup_ps(q)));
+}
+FS_INLINE double f64x8_sum(f64x8 a)
+{
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+FS_INLINE double f32x16_sum(f32x16 a)
+{
+    return f64x8_sum(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
+                                   _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
+}
+FS_INLINE int f32x16_any_nan(f32x16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
+
+/* The integer weights of eight lanes (fs_integer_weight). */
+FS_INLINE __m512i f64x8_integers(f64x8 w)
+{
+    __m512d biased = _mm512_fmadd_pd(w, _mm512_set1_pd(0x1p51), _mm512_set1_pd(0x1p52));
+    return _mm512_sub_epi64(_mm512_castpd_si512(biased), _mm512_set1_epi64(0x4330000000000000));
+}
+FS_INLINE __m512i f32x16_integers_low(f32x16 w) { return f64x8_integers(_mm512_cvtps_pd(_mm512_castps512_ps256(w))); }
+FS_INLINE __m512i f32x16_integers_high(f32x16 w)
+{
+    return f64x8_integers(_mm512_cvtps_pd(_mm512_extractf32x8_ps(w, 1)));
+}
+FS_INLINE __m512i f32x16_integer_pair(f32x16 w)
+{
+    return _mm512_add_epi64(f32x16_integers_low(w), f32x16_integers_high(w));
+}
+FS_INLINE uint64_t fs_add_lanes(__m512i v)
+{
+    __m256i h = _mm256_add_epi64(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    __m128i q = _mm_add_epi64(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q)));
+}
+FS_INLINE uint64_t f32x16_integer_sum4(f32x16 a, f32x16 b, f32x16 c, f32x16 d)
+{
+    __m512i ab = _mm512_add_epi64(f32x16_integer_pair(a), f32x16_integer_pair(b));
+    __m512i cd = _mm512_add_epi64(f32x16_integer_pair(c), f32x16_integer_pair(d));
+    return fs_add_lanes(_mm512_add_epi64(ab, cd));
+}
+FS_INLINE uint64_t f64x8_integer_sum4(f64x8 a, f64x8 b, f64x8 c, f64x8 d)
+{
+    __m512i ab = _mm512_add_epi64(f64x8_integers(a), f64x8_integers(b));
+    __m512i cd = _mm512_add_epi64(f64x8_integers(c), f64x8_integers(d));
+    return fs_add_lanes(_mm512_add_epi64(ab, cd));
+}
+
+/* Running sums of eight lanes, `before` (the same in every lane) added to each; the last one is left in *before. */
+FS_INLINE __m512i fs_running_sum(__m512i v, __m512i *before)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    v = _mm512_add_epi64(v, _mm512_alignr_epi64(v, zero, 7));
+    v = _mm512_add_epi64(v, _mm512_alignr_epi64(v, zero, 6));
+    v = _mm512_add_epi64(v, _mm512_alignr_epi64(v, zero, 4));
+    v = _mm512_add_epi64(v, *before);
+    *before = _mm512_permutexvar_epi64(_mm512_set1_epi64(7), v);
+    return v;
+}
+FS_INLINE size_t fs_count_at_most(__m512i v, __m512i limit)
+{
+    return (size_t)_mm_popcnt_u32(_mm512_cmple_epu64_mask(v, limit));
+}
+FS_INLINE size_t f32x16_integer_rank4(const float *w, uint64_t t)
+{
+    __m512i before = _mm512_setzero_si512(), limit = _mm512_set1_epi64((long long)t);
+    size_t rank = 0;
+    for (int i = 0; i < 4; i++) {
+        f32x16 v = f32x16_load(w + 16 * i);
+        rank += fs_count_at_most(fs_running_sum(f32x16_integers_low(v), &before), limit);
+        rank += fs_count_at_most(fs_running_sum(f32x16_integers_high(v), &before), limit);
+    }
+    return rank;
+}
+FS_INLINE size_t f64x8_integer_rank4(const double *w, uint64_t t)
+{
+    __m512i before = _mm512_setzero_si512(), limit = _mm512_set1_epi64((long long)t);
+    size_t rank = 0;
+    for (int i = 0; i < 4; i++)
+        rank += fs_count_at_most(fs_running_sum(f64x8_integers(_mm512_loadu_pd(w + 8 * i)), &before), limit);
+    return rank;
+}
+
+FS_INLINE f64x8 f64x8_set1(double a) { return _mm512_set1_pd(a); }
+FS_INLINE f64x8 f64x8_load(const double *p) { return _mm512_loadu_pd(p); }
+FS_INLINE f64x8 f64x8_load_first(const double *p, size_t n, double fill)
+{
+    return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), f64x8_first(n), p);
+}
+FS_INLINE void f64x8_store(double *p, f64x8 a) { _mm512_storeu_pd(p, a); }
+FS_INLINE void f64x8_store_first(double *p, f64x8 a, size_t n) { _mm512_mask_storeu_pd(p, f64x8_first(n), a); }
+FS_INLINE f64x8 f64x8_add(f64x8 a, f64x8 b) { return _mm512_add_pd(a, b); }
+FS_INLINE f64x8 f64x8_sub(f64x8 a, f64x8 b) { return _mm512_sub_pd(a, b); }
+FS_INLINE f64x8 f64x8_mul(f64x8 a, f64x8 b) { return _mm512_mul_pd(a, b); }
+FS_INLINE f64x8 f64x8_fma(f64x8 a, f64x8 b, f64x8 c) { return _mm512_fmadd_pd(a, b, c); }
+FS_INLINE f64x8 f64x8_max(f64x8 a, f64x8 b) { return _mm512_max_pd(a, b); }
+FS_INLINE f64x8 f64x8_min(f64x8 a, f64x8 b) { return _mm512_min_pd(a, b); }
+FS_INLINE f64x8 f64x8_where_large(f64x8 x, f64x8 limit, f64x8 a)
+{
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(_mm512_abs_pd(x), limit, _CMP_GE_OQ), a);
+}
+FS_INLINE f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
+{
+    return _mm512_castsi512_pd(
+        _mm512_add_epi64(_mm512_castpd_si512(a), _mm512_slli_epi64(_mm512_castpd_si512(t), 52)));
+}
+FS_INLINE double f64x8_reduce_max(f64x8 a)
+{
+    __m256d h = _mm256_max_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d q = _mm_max_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(q, _mm_unpackhi_pd(q, q)));
+}
+FS_INLINE double f64x8_reduce_min(f64x8 a)
+{
+    __m256d h = _mm256_min_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d q = _mm_min_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_min_sd(q, _mm_unpackhi_pd(q, q)));
+}
+FS_INLINE int f64x8_any_nan(f64x8 a) { return _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q) != 0; }
+
+FS_INLINE f32x16 f32x16_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+FS_INLINE void f32x16_store_f16(uint16_t *p, f32x16 a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+#endif

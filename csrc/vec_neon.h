@@ -1,0 +1,162 @@
+/* The virtual vector on AArch64 Advanced SIMD: four registers each.  Every 64-bit Arm has it.
+ * Meanings and their order of operations are those of vec_scalar.h; max and min are compare-and-select,
+ * because fmax orders signed zeros and NaN differently. */
+#ifndef FS_VEC_NEON_H
+#define FS_VEC_NEON_H
+
+#include <arm_neon.h>
+
+#include "bits.h"
+
+typedef struct { float32x4_t v[4]; } f32x16;
+typedef struct { float64x2_t v[4]; } f64x8;
+
+#define FS_EACH(vec, expression)                                                                                     \
+    vec r;                                                                                                           \
+    for (int i = 0; i < 4; i++)                                                                                      \
+        r.v[i] = (expression);                                                                                       \
+    return r
+
+/* The operations that differ only in the type: S is the intrinsics' suffix, U the bits' suffix. */
+#define FS_NEON_VECTOR(vec, real, lanes, S, U, mantissa)                                                             \
+    FS_INLINE vec vec##_set1(real a) { FS_EACH(vec, vdupq_n_##S(a)); }                                               \
+    FS_INLINE vec vec##_load(const real *p) { FS_EACH(vec, vld1q_##S(p + (lanes) / 4 * i)); }                        \
+    FS_INLINE vec vec##_load_first(const real *p, size_t n, real fill)                                               \
+    {                                                                                                                \
+        real lane[lanes];                                                                                            \
+        for (size_t i = 0; i < (lanes); i++)                                                                         \
+            lane[i] = i < n ? p[i] : fill;                                                                           \
+        return vec##_load(lane);                                                                                     \
+    }                                                                                                                \
+    FS_INLINE void vec##_store(real *p, vec a)                                                                       \
+    {                                                                                                                \
+        for (int i = 0; i < 4; i++)                                                                                  \
+            vst1q_##S(p + (lanes) / 4 * i, a.v[i]);                                                                  \
+    }                                                                                                                \
+    FS_INLINE void vec##_store_first(real *p, vec a, size_t n)                                                       \
+    {                                                                                                                \
+        real lane[lanes];                                                                                            \
+        vec##_store(lane, a);                                                                                        \
+        for (size_t i = 0; i < n; i++)                                                                               \
+            p[i] = lane[i];                                                                                          \
+    }                                                                                                                \
+    FS_INLINE vec vec##_add(vec a, vec b) { FS_EACH(vec, vaddq_##S(a.v[i], b.v[i])); }                               \
+    FS_INLINE vec vec##_sub(vec a, vec b) { FS_EACH(vec, vsubq_##S(a.v[i], b.v[i])); }                               \
+    FS_INLINE vec vec##_mul(vec a, vec b) { FS_EACH(vec, vmulq_##S(a.v[i], b.v[i])); }                               \
+    FS_INLINE vec vec##_fma(vec a, vec b, vec c) { FS_EACH(vec, vfmaq_##S(c.v[i], a.v[i], b.v[i])); }                \
+    FS_INLINE vec vec##_max(vec a, vec b)                                                                            \
+    {                                                                                                                \
+        FS_EACH(vec, vbslq_##S(vcgtq_##S(a.v[i], b.v[i]), a.v[i], b.v[i]));                                          \
+    }                                                                                                                \
+    FS_INLINE vec vec##_min(vec a, vec b)                                                                            \
+    {                                                                                                                \
+        FS_EACH(vec, vbslq_##S(vcltq_##S(a.v[i], b.v[i]), a.v[i], b.v[i]));                                          \
+    }                                                                                                                \
+    FS_INLINE vec vec##_where_large(vec x, vec limit, vec a)                                                         \
+    {                                                                                                                \
+        FS_EACH(vec, vbslq_##S(vcageq_##S(x.v[i], limit.v[i]), a.v[i], vdupq_n_##S(0)));                             \
+    }                                                                                                                \
+    FS_INLINE vec vec##_exponent_add(vec a, vec t)                                                                   \
+    {                                                                                                                \
+        FS_EACH(vec, vreinterpretq_##S##_##U(vaddq_##U(vreinterpretq_##U##_##S(a.v[i]),                              \
+                                                       vshlq_n_##U(vreinterpretq_##U##_##S(t.v[i]), mantissa))));    \
+    }                                                                                                                \
+    FS_INLINE real vec##_reduce_max(vec a)                                                                           \
+    {                                                                                                                \
+        real lane[lanes], m;                                                                                         \
+        vec##_store(lane, a);                                                                                        \
+        m = lane[0];                                                                                                 \
+        for (int i = 1; i < (lanes); i++)                                                                            \
+            m = lane[i] > m ? lane[i] : m;                                                                           \
+        return m;                                                                                                    \
+    }                                                                                                                \
+    FS_INLINE real vec##_reduce_min(vec a)                                                                           \
+    {                                                                                                                \
+        real lane[lanes], m;                                                                                         \
+        vec##_store(lane, a);                                                                                        \
+        m = lane[0];                                                                                                 \
+        for (int i = 1; i < (lanes); i++)                                                                            \
+            m = lane[i] < m ? lane[i] : m;                                                                           \
+        return m;                                                                                                    \
+    }                                                                                                                \
+    FS_INLINE int vec##_any_nan(vec a)                                                                               \
+    {                                                                                                                \
+        real lane[lanes];                                                                                            \
+        int any = 0;                                                                                                 \
+        vec##_store(lane, a);                                                                                        \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            any |= lane[i] != lane[i];                                                                               \
+        return any;                                                                                                  \
+    }                                                                                                                \
+    FS_INLINE uint64_t vec##_integer_sum4(vec a, vec b, vec c, vec d)                                                \
+    {                                                                                                                \
+        uint64x2_t s = vaddq_u64(vaddq_u64(vec##_integers(a), vec##_integers(b)),                                    \
+                                 vaddq_u64(vec##_integers(c), vec##_integers(d)));                                   \
+        return vaddvq_u64(s);                                                                                        \
+    }                                                                                                                \
+    FS_INLINE size_t vec##_integer_rank4(const real *w, uint64_t t)                                                  \
+    {                                                                                                                \
+        uint64_t cumulative = 0;                                                                                     \
+        size_t rank = 0;                                                                                             \
+        for (int i = 0; i < 4 * (lanes); i++) {                                                                      \
+            cumulative += fs_integer_weight(w[i]);                                                                   \
+            rank += cumulative <= t;                                                                                 \
+        }                                                                                                            \
+        return rank;                                                                                                 \
+    }
+
+/* Two integer weights (fs_integer_weight). */
+FS_INLINE uint64x2_t fs_integers(float64x2_t w)
+{
+    float64x2_t biased = vfmaq_f64(vdupq_n_f64(0x1p52), w, vdupq_n_f64(0x1p51));
+    return vsubq_u64(vreinterpretq_u64_f64(biased), vdupq_n_u64(UINT64_C(0x4330000000000000)));
+}
+FS_INLINE uint64x2_t f64x8_integers(f64x8 a)
+{
+    return vaddq_u64(vaddq_u64(fs_integers(a.v[0]), fs_integers(a.v[1])),
+                     vaddq_u64(fs_integers(a.v[2]), fs_integers(a.v[3])));
+}
+FS_INLINE f64x8 f32x16_low(f32x16 a)
+{
+    f64x8 r = {{vcvt_f64_f32(vget_low_f32(a.v[0])), vcvt_high_f64_f32(a.v[0]), vcvt_f64_f32(vget_low_f32(a.v[1])),
+                vcvt_high_f64_f32(a.v[1])}};
+    return r;
+}
+FS_INLINE f64x8 f32x16_high(f32x16 a)
+{
+    f64x8 r = {{vcvt_f64_f32(vget_low_f32(a.v[2])), vcvt_high_f64_f32(a.v[2]), vcvt_f64_f32(vget_low_f32(a.v[3])),
+                vcvt_high_f64_f32(a.v[3])}};
+    return r;
+}
+FS_INLINE uint64x2_t f32x16_integers(f32x16 a)
+{
+    return vaddq_u64(f64x8_integers(f32x16_low(a)), f64x8_integers(f32x16_high(a)));
+}
+
+FS_NEON_VECTOR(f32x16, float, 16, f32, u32, 23)
+FS_NEON_VECTOR(f64x8, double, 8, f64, u64, 52)
+
+#undef FS_NEON_VECTOR
+#undef FS_EACH
+
+FS_INLINE double f64x8_sum(f64x8 a)
+{
+    float64x2_t s = vaddq_f64(vaddq_f64(a.v[0], a.v[2]), vaddq_f64(a.v[1], a.v[3]));
+    return vgetq_lane_f64(s, 0) + vgetq_lane_f64(s, 1);
+}
+FS_INLINE double f32x16_sum(f32x16 a) { return f64x8_sum(f64x8_add(f32x16_low(a), f32x16_high(a))); }
+
+FS_INLINE f32x16 f32x16_load_f16(const uint16_t *p)
+{
+    f32x16 r;
+    for (int i = 0; i < 4; i++)
+        r.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+    return r;
+}
+FS_INLINE void f32x16_store_f16(uint16_t *p, f32x16 a)
+{
+    for (int i = 0; i < 4; i++)
+        vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* The virtual vector in plain C: every operation below is a loop over lanes.
+ *
+ * This header defines what each operation means; the other vec_*.h map the same names onto one,
+ * two or four registers and must return the same bits.  Two logical vectors exist:
+ *   f32x16  16 lanes of float      f64x8  8 lanes of double
+ * For CPUs without a vector unit that has fused multiply-add, and for checking the others.
+ */
+#ifndef FS_VEC_SCALAR_H
+#define FS_VEC_SCALAR_H
+
+#include "bits.h"
+
+typedef struct { float lane[16]; } f32x16;
+typedef struct { double lane[8]; } f64x8;
+
+#define FS_LANEWISE(vec, lanes, expression)                                                                          \
+    vec r;                                                                                                           \
+    for (int i = 0; i < (lanes); i++)                                                                                \
+        r.lane[i] = (expression);                                                                                    \
+    return r
+
+/* One definition serves both vectors; `uint` is the unsigned type of the same width. */
+#define FS_SCALAR_VECTOR(vec, real, uint, lanes, mantissa, bits_of, real_of, fused)                                  \
+    static inline vec vec##_set1(real a) { FS_LANEWISE(vec, lanes, a); }                                             \
+    static inline vec vec##_load(const real *p) { FS_LANEWISE(vec, lanes, p[i]); }                                   \
+    static inline vec vec##_load_first(const real *p, size_t n, real fill)                                           \
+    {                                                                                                                \
+        FS_LANEWISE(vec, lanes, (size_t)i < n ? p[i] : fill);                                                        \
+    }                                                                                                                \
+    static inline void vec##_store(real *p, vec a)                                                                   \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            p[i] = a.lane[i];                                                                                        \
+    }                                                                                                                \
+    static inline void vec##_store_first(real *p, vec a, size_t n)                                                   \
+    {                                                                                                                \
+        for (size_t i = 0; i < n; i++)                                                                               \
+            p[i] = a.lane[i];                                                                                        \
+    }                                                                                                                \
+    static inline vec vec##_add(vec a, vec b) { FS_LANEWISE(vec, lanes, a.lane[i] + b.lane[i]); }                    \
+    static inline vec vec##_sub(vec a, vec b) { FS_LANEWISE(vec, lanes, a.lane[i] - b.lane[i]); }                    \
+    static inline vec vec##_mul(vec a, vec b) { FS_LANEWISE(vec, lanes, a.lane[i] * b.lane[i]); }                    \
+    /* a*b + c, rounded once */                                                                                      \
+    static inline vec vec##_fma(vec a, vec b, vec c)                                                                 \
+    {                                                                                                                \
+        FS_LANEWISE(vec, lanes, fused(a.lane[i], b.lane[i], c.lane[i]));                                             \
+    }                                                                                                                \
+    /* The second operand wins where either is NaN. */                                                               \
+    static inline vec vec##_max(vec a, vec b)                                                                        \
+    {                                                                                                                \
+        FS_LANEWISE(vec, lanes, a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]);                                      \
+    }                                                                                                                \
+    static inline vec vec##_min(vec a, vec b)                                                                        \
+    {                                                                                                                \
+        FS_LANEWISE(vec, lanes, a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]);                                      \
+    }                                                                                                                \
+    /* a where |x| >= limit, else 0 */                                                                               \
+    static inline vec vec##_where_large(vec x, vec limit, vec a)                                                     \
+    {                                                                                                                \
+        FS_LANEWISE(vec, lanes, (x.lane[i] < 0 ? -x.lane[i] : x.lane[i]) >= limit.lane[i] ? a.lane[i] : (real)0);    \
+    }                                                                                                                \
+    /* a * 2^k for t = magic + k: k is shifted from the low bits of t into the exponent of a */                      \
+    static inline vec vec##_exponent_add(vec a, vec t)                                                               \
+    {                                                                                                                \
+        FS_LANEWISE(vec, lanes, real_of((uint)(bits_of(a.lane[i]) + (bits_of(t.lane[i]) << (mantissa)))));           \
+    }                                                                                                                \
+    static inline real vec##_reduce_max(vec a)                                                                       \
+    {                                                                                                                \
+        real m = a.lane[0];                                                                                          \
+        for (int i = 1; i < (lanes); i++)                                                                            \
+            m = a.lane[i] > m ? a.lane[i] : m;                                                                       \
+        return m;                                                                                                    \
+    }                                                                                                                \
+    static inline real vec##_reduce_min(vec a)                                                                       \
+    {                                                                                                                \
+        real m = a.lane[0];                                                                                          \
+        for (int i = 1; i < (lanes); i++)                                                                            \
+            m = a.lane[i] < m ? a.lane[i] : m;                                                                       \
+        return m;                                                                                                    \
+    }                                                                                                                \
+    /* The last levels of the reduction tree, in double: lane i meets lane i + half, until one is left. */           \
+    static inline double vec##_sum(vec a)                                                                            \
+    {                                                                                                                \
+        double s[lanes];                                                                                             \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            s[i] = a.lane[i];                                                                                        \
+        for (int half = (lanes) / 2; half > 0; half /= 2)                                                            \
+            for (int i = 0; i < half; i++)                                                                           \
+                s[i] += s[i + half];                                                                                 \
+        return s[0];                                                                                                 \
+    }                                                                                                                \
+    static inline int vec##_any_nan(vec a)                                                                           \
+    {                                                                                                                \
+        int any = 0;                                                                                                 \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            any |= a.lane[i] != a.lane[i];                                                                           \
+        return any;                                                                                                  \
+    }                                                                                                                \
+    /* Σ of the integer weights of four vectors (see fs_integer_weight) */                                           \
+    static inline uint64_t vec##_integer_sum4(vec a, vec b, vec c, vec d)                                            \
+    {                                                                                                                \
+        uint64_t s = 0;                                                                                              \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            s += fs_integer_weight(a.lane[i]) + fs_integer_weight(b.lane[i]) + fs_integer_weight(c.lane[i]) +        \
+                 fs_integer_weight(d.lane[i]);                                                                       \
+        return s;                                                                                                    \
+    }                                                                                                                \
+    /* How many of the running sums of the integer weights of w[0 .. 4 vectors) are <= t. */                         \
+    static inline size_t vec##_integer_rank4(const real *w, uint64_t t)                                              \
+    {                                                                                                                \
+        uint64_t cumulative = 0;                                                                                     \
+        size_t rank = 0;                                                                                             \
+        for (int i = 0; i < 4 * (lanes); i++) {                                                                      \
+            cumulative += fs_integer_weight(w[i]);                                                                   \
+            rank += cumulative <= t;                                                                                 \
+        }                                                                                                            \
+        return rank;                                                                                                 \
+    }
+
+FS_SCALAR_VECTOR(f32x16, float, uint32_t, 16, 23, fs_bits_f32, fs_f32_of, fmaf)
+FS_SCALAR_VECTOR(f64x8, double, uint64_t, 8, 52, fs_bits_f64, fs_f64_of, fma)
+
+#undef FS_SCALAR_VECTOR
+#undef FS_LANEWISE
+
+static inline f32x16 f32x16_load_f16(const uint16_t *p)
+{
+    f32x16 r;
+    for (int i = 0; i < 16; i++)
+        r.lane[i] = fs_f32_from_f16(p[i]);
+    return r;
+}
+
+static inline void f32x16_store_f16(uint16_t *p, f32x16 a)
+{
+    for (int i = 0; i < 16; i++)
+        p[i] = fs_f16_from_f32(a.lane[i]);
+}
+
+#endif
