@@ -1,0 +1,278 @@
+"""What an argument means as rows of entries: dtypes, axes, broadcasting, overlap.
+
+Everything here is about shapes and memory; no entry is looked at.  The rows come out in the form the typed layer
+takes: entries along the last axis, parameters broadcast to the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.typing import NDArray
+
+from . import _core
+
+# The codes of fs_dtype in csrc/fastsoftmax.h, by NumPy's name of the dtype.
+_CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
+_KEPT = "float16, bfloat16, float32 or float64 (integers and bool become float64)"
+
+Axis = int | tuple[int, ...] | None
+Array = NDArray[Any]
+
+
+def dtype_code(dtype: np.dtype[Any]) -> int:
+    """The C code of one of the four kept dtypes."""
+    return _CODES[dtype.name]
+
+
+def _from_dlpack(x: Any, name: str) -> Array:
+    if x.__dlpack_device__()[0] != 1:
+        raise TypeError(f"{name} is not in the memory of the CPU; move it there first")
+    try:
+        return np.from_dlpack(x)
+    except (BufferError, RuntimeError, TypeError) as error:
+        try:
+            bits = _core.bfloat16_bits(x.__dlpack__())
+        except Exception:
+            bits = None
+        if bits is None:
+            raise TypeError(f"{name} cannot be read through DLPack: {error}") from error
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError:
+        raise TypeError(f"{name} is bfloat16, which NumPy knows through ml_dtypes: pip install ml_dtypes") from None
+    return bits.view(ml_dtypes.bfloat16)  # type: ignore[no-any-return]
+
+
+def any_array(x: Any, name: str) -> Array:
+    """x as an ndarray that shares its memory where it has any, of whatever dtype."""
+    if isinstance(x, np.ndarray):
+        return np.asarray(x)
+    if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
+        return _from_dlpack(x, name)
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array: {error}") from None
+
+
+def float_array(x: Any, name: str) -> Array:
+    """x as an aligned array of a kept dtype in native byte order; without a copy where it is one already."""
+    a = any_array(x, name)
+    if a.dtype.kind in "biu":
+        return a.astype(np.float64)
+    if a.dtype.name not in _CODES:
+        raise TypeError(f"{name} must be {_KEPT}, not {a.dtype}")
+    if not (a.dtype.isnative and a.flags.aligned):
+        return a.astype(a.dtype.newbyteorder("="))
+    return a
+
+
+class Rows:
+    """How the axes of an array of this shape divide into rows and entries.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    axis : int, tuple of int or None
+        The entries' axes; None is all of them.  Several axes count as one, in C order.
+    name : str
+        The argument's name, for errors.
+    """
+
+    def __init__(self, shape: tuple[int, ...], axis: Axis, name: str) -> None:
+        ndim = max(len(shape), 1)  # a 0-d array is a row of one
+        if axis is None:
+            axes = tuple(range(ndim))
+        elif isinstance(axis, tuple):
+            axes = tuple(sorted(normalize_axis_tuple(axis, ndim, "axis")))
+        else:
+            axes = (normalize_axis_index(axis, ndim),)
+        self.array_shape = shape
+        full = shape or (1,)
+        self.axes = axes
+        self.shape = tuple(full[i] for i in range(ndim) if i not in axes)
+        self.entries = math.prod(full[i] for i in axes)
+        if self.entries == 0 and math.prod(self.shape) > 0:
+            raise ValueError(f"{name} has no entries along axis {axis}: there is nothing to normalise or draw")
+
+    def split(self, a: Array) -> Array:
+        """The array with its entries last, as one axis; a view unless several axes cannot be one."""
+        if not self.array_shape:
+            a = a.reshape(1)
+        end = range(-len(self.axes), 0)
+        return np.moveaxis(a, self.axes, tuple(end)).reshape(self.shape + (self.entries,))
+
+    def join(self, parts: Array) -> Array:
+        """The inverse of split."""
+        full = self.array_shape or (1,)
+        moved = parts.reshape(self.shape + tuple(full[i] for i in self.axes))
+        return np.moveaxis(moved, tuple(range(-len(self.axes), 0)), self.axes).reshape(self.array_shape)
+
+    def keepdims_shape(self) -> tuple[int, ...]:
+        return tuple(1 if i in self.axes else n for i, n in enumerate(self.array_shape))
+
+    def name_row(self, flat: int) -> str:
+        """How an error names the row of this number in row-major order."""
+        if not self.shape:
+            return "the row"
+        where = np.unravel_index(flat, self.shape)
+        return f"row {int(where[0])}" if len(where) == 1 else f"row {tuple(int(i) for i in where)}"
+
+
+def temperature_rows(temperature: Any, rows: Rows) -> Array:
+    """The temperature of each row: float64, checked, broadcast to the rows."""
+    given = any_array(temperature, "temperature")
+    if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
+        raise TypeError(f"temperature must be a real number or an array of them, not {_describe(temperature, given)}")
+    t = given.astype(np.float64)
+    try:
+        spread = np.broadcast_to(t, rows.shape)
+    except ValueError:
+        raise ValueError(
+            f"temperature of shape {t.shape} does not broadcast to the rows, whose shape is {rows.shape}"
+        ) from None
+    good = t >= 0
+    if not good.all():
+        where = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
+        value = float(t[~good][0])
+        place = f" ({rows.name_row(where)})" if t.ndim and rows.shape else ""
+        raise ValueError(f"temperature must be zero, positive or inf, got {value}{place}")
+    return spread
+
+
+def _describe(value: Any, a: Array) -> str:
+    return type(value).__name__ if a.ndim == 0 else f"an array of {a.dtype}"
+
+
+def uniform_rows(u: Any, shape: tuple[int, ...]) -> Array:
+    """The uniforms of the draws: float64, checked, broadcast to the shape of the result, contiguous."""
+    given = any_array(u, "u")
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"u must be numbers in [0, 1), not {_describe(u, given)}")
+    wide = given.astype(np.float64)
+    good = (wide >= 0) & (wide < 1)
+    if not good.all():
+        raise ValueError(f"u must be in [0, 1), got {float(wide[~good][0])}")
+    try:
+        return np.ascontiguousarray(np.broadcast_to(wide, shape)).reshape(shape)
+    except ValueError:
+        raise ValueError(f"u of shape {wide.shape} does not broadcast to the result, whose shape is {shape}") from None
+
+
+def mask_rows(mask: Any, rows: Rows) -> tuple[Array, bool]:
+    """The mask with its entries, or its words of 32 entries, last; and whether it is words."""
+    a = any_array(mask, "mask")
+    if a.dtype == np.bool_:
+        try:
+            return rows.split(np.broadcast_to(a, rows.array_shape)), False
+        except ValueError:
+            raise ValueError(
+                f"mask of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
+            ) from None
+    if a.dtype.kind in "iu" and a.dtype.itemsize == 4:
+        words = (rows.entries + 31) // 32
+        try:
+            if not a.ndim or a.shape[-1] != words:
+                raise ValueError
+            spread = np.broadcast_to(a, rows.shape + (words,))
+        except ValueError:
+            raise ValueError(
+                f"mask of packed int32 words must have shape {rows.shape + (words,)} "
+                f"for rows of {rows.entries} entries, not {a.shape}"
+            ) from None
+        return np.require(spread, a.dtype.newbyteorder("="), "A"), True
+    raise TypeError(f"mask must be bool (True: allowed) or packed int32 words, not {a.dtype}")
+
+
+def bias_rows(bias: Any, rows: Rows) -> tuple[Array, NDArray[np.int64] | None]:
+    """The bias with its entries last; or, from a mapping, its values and the entries they belong to."""
+    if isinstance(bias, Mapping):
+        keys = list(bias)
+        for key in keys:
+            if isinstance(key, bool | np.bool_) or not isinstance(key, int | np.integer):
+                raise TypeError(f"bias: the keys must be integer indices, got {key!r}")
+            if not 0 <= key < rows.entries:
+                raise ValueError(f"bias: index {key} is out of range for rows of {rows.entries} entries")
+        keys.sort()
+        try:
+            values = np.array([float(bias[key]) for key in keys], np.float64)
+        except (TypeError, ValueError):
+            raise TypeError("bias: the values must be real numbers") from None
+        return values, np.array(keys, np.int64)
+    a = any_array(bias, "bias")
+    if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
+        raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {_describe(bias, a)}")
+    try:
+        spread = np.broadcast_to(a.astype(np.float64), rows.array_shape)
+    except ValueError:
+        raise ValueError(
+            f"bias of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
+        ) from None
+    return rows.split(spread), None
+
+
+def size_shape(size: Any) -> tuple[int, ...]:
+    """The trailing shape of the draws from each row."""
+    if size is None:
+        return ()
+    parts = size if isinstance(size, tuple | list) else (size,)
+    for part in parts:
+        if isinstance(part, bool | np.bool_) or not isinstance(part, int | np.integer):
+            raise TypeError(f"size must be an int or a tuple of ints, got {size!r}")
+        if part < 0:
+            raise ValueError(f"size must not be negative, got {size!r}")
+    return tuple(int(part) for part in parts)
+
+
+class Result:
+    """Where a result of the shape and dtype of x goes: `out`, or a new array; and whether by a detour.
+
+    `source` is x, copied first where it shares memory with `out` other than element by element.
+    """
+
+    def __init__(self, x: Array, given: Any, rows: Rows) -> None:
+        self.given = given
+        self.rows = rows
+        self.source = x
+        if given is None:
+            self.array: Array = np.empty_like(x, subok=False)
+        else:
+            self.array = self._checked(given, x)
+            if np.may_share_memory(x, self.array) and not self._in_place(x):
+                self.source = x.copy()
+        usable = self.array.dtype.isnative and self.array.flags.aligned
+        view = rows.split(self.array) if usable else None
+        if view is not None and view.size and not np.may_share_memory(view, self.array):
+            view = None
+        self.direct = view is not None
+        self.parts: Array = rows.split(np.empty(x.shape, x.dtype)) if view is None else view
+
+    @staticmethod
+    def _checked(given: Any, x: Array) -> Array:
+        if not isinstance(given, np.ndarray) and not hasattr(given, "__dlpack__"):
+            raise TypeError(f"out must be an array, not {type(given).__name__}")
+        out = any_array(given, "out")
+        if out.shape != x.shape:
+            raise ValueError(f"out has shape {out.shape}, but the result has shape {x.shape}")
+        if out.dtype.newbyteorder("=") != x.dtype:
+            raise TypeError(f"out has dtype {out.dtype}, but the result is {x.dtype}")
+        if not out.flags.writeable:
+            raise ValueError("out is read-only")
+        return out
+
+    def _in_place(self, x: Array) -> bool:
+        return x.__array_interface__["data"][0] == self.array.__array_interface__["data"][0] and (
+            x.strides == self.array.strides
+        )
+
+    def finish(self) -> Any:
+        """Bring the parts home where they took a detour; the result."""
+        if not self.direct:
+            self.array[...] = self.rows.join(self.parts)
+        return self.array if self.given is None else self.given

@@ -1,0 +1,45 @@
+# The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.
+
+from libc.stddef cimport ptrdiff_t, size_t
+from libc.stdint cimport int64_t
+
+
+cdef extern from "fastsoftmax.h" nogil:
+    ctypedef enum fs_dtype:
+        FS_F32, FS_F64, FS_F16, FS_BF16
+    ctypedef enum fs_status:
+        FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY
+    ctypedef enum fs_mask_kind:
+        FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS
+    ctypedef struct fs_row:
+        const void *data
+        ptrdiff_t stride
+        fs_dtype dtype
+        int probs
+        fs_mask_kind mask_kind
+        const void *mask
+        ptrdiff_t mask_stride
+        const double *bias
+        ptrdiff_t bias_stride
+        const int64_t *bias_at
+        size_t bias_count
+    ctypedef struct fs_output:
+        void *data
+        ptrdiff_t stride
+        fs_dtype dtype
+    fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
+    fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
+    fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
+    fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                        int64_t *index, double *logprob)
+    size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                               ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
+    size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                               ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride)
+    size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
+    size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
+    int fs_choose(const char *name)
+    const char *fs_chosen()
+    const char *fs_available(size_t i)

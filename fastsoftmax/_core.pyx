@@ -1,0 +1,491 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""The typed layer: arrays to rows to the C kernels.
+
+Two doors.  `softmax_plain`, `sample_plain` and `Drawer` take what a loop passes (a contiguous float32 or float64
+array, the last axis, one temperature) and answer None for anything else.  `transform_rows`, `logsumexp_rows` and
+`sample_rows` take any layout, prepared by _arrays.py: the entries along the last axis, everything else broadcast to
+the rows.  Nothing is validated below this line but what a kernel could not survive.
+"""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.math cimport INFINITY, NAN
+from libc.stdint cimport int64_t
+from libc.stddef cimport ptrdiff_t, size_t
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+cimport numpy as cnp
+from numpy.random cimport bitgen_t
+
+cnp.import_array()
+
+# Work above about 8 microseconds runs without the GIL: entries.
+cdef enum:
+    RELEASE_AT = 1 << 14
+    MAX_DIMS = 64
+    MAX_OPERANDS = 5
+
+
+# --- configuration ---------------------------------------------------------------------------------------------
+
+def choose(name):
+    """Use the instruction set `name` (None: the best one); False where this CPU or build lacks it."""
+    if name is None:
+        return fs_choose(NULL) == 0
+    encoded = name.encode()
+    return fs_choose(encoded) == 0
+
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define FS_COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define FS_COMPILER "gcc " __VERSION__
+    #elif defined(_MSC_VER)
+    #define FS_STRING(x) #x
+    #define FS_STRING_OF(x) FS_STRING(x)
+    #define FS_COMPILER "msvc " FS_STRING_OF(_MSC_VER)
+    #else
+    #define FS_COMPILER "unknown"
+    #endif
+    """
+    const char *FS_COMPILER
+
+COMPILER = FS_COMPILER.decode()
+
+
+def chosen():
+    return fs_chosen().decode()
+
+
+def available():
+    """The usable instruction sets, best first."""
+    found = []
+    cdef size_t i = 0
+    while fs_available(i) != NULL:
+        found.append(fs_available(i).decode())
+        i += 1
+    return found
+
+
+# --- plain arrays ----------------------------------------------------------------------------------------------
+
+cdef inline bint is_plain(object x) noexcept:
+    """A contiguous, aligned, native float32 or float64 array of at least one dimension and one entry a row."""
+    if not cnp.PyArray_CheckExact(x):
+        return False
+    cdef cnp.ndarray a = <cnp.ndarray>x
+    cdef int kind = cnp.PyArray_TYPE(a), nd = cnp.PyArray_NDIM(a)
+    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and nd >= 1
+            and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_CARRAY_RO) and cnp.PyArray_ISNOTSWAPPED(a)
+            and cnp.PyArray_DIM(a, nd - 1) > 0)
+
+
+cdef inline double plain_temperature(object temperature) noexcept:
+    """The temperature if it is a float or int that is positive and finite, else -1."""
+    cdef double t
+    if type(temperature) is float:
+        t = <double>temperature
+    elif type(temperature) is int:
+        try:
+            t = <double>temperature
+        except OverflowError:
+            return -1.0
+    else:
+        return -1.0
+    return t if 0.0 < t < INFINITY else -1.0
+
+
+cdef inline bint is_last_axis(object axis) noexcept:
+    return type(axis) is int and axis == -1
+
+
+def softmax_plain(x, temperature, axis, out):
+    """softmax where everything is plain, else None and nothing done."""
+    cdef double t = plain_temperature(temperature)
+    if t < 0 or not is_plain(x) or not is_last_axis(axis):
+        return None
+    cdef cnp.ndarray a = <cnp.ndarray>x, b
+    cdef int nd = cnp.PyArray_NDIM(a), kind = cnp.PyArray_TYPE(a)
+    if out is x:
+        if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_WRITEABLE):
+            return None
+        b = a
+    elif out is None:
+        b = <cnp.ndarray>cnp.PyArray_EMPTY(nd, cnp.PyArray_DIMS(a), kind, 0)
+    else:
+        return None
+    cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
+    cdef size_t size = cnp.PyArray_SIZE(a)
+    cdef size_t rows = size // n, done
+    cdef void *source = cnp.PyArray_DATA(a)
+    cdef void *target = cnp.PyArray_DATA(b)
+    if size >= RELEASE_AT:
+        with nogil:
+            done = plain_rows(kind, source, rows, n, t, target)
+    else:
+        done = plain_rows(kind, source, rows, n, t, target)
+    if done < rows:
+        raise MemoryError("no memory for the block summaries of a row")
+    return b
+
+
+cdef inline size_t plain_rows(int kind, const void *x, size_t rows, size_t n, double t, void *out) noexcept nogil:
+    if kind == cnp.NPY_FLOAT:
+        return fs_softmax_rows_f32(<const float *>x, n * 4, rows, n, &t, 0, <float *>out, n * 4)
+    return fs_softmax_rows_f64(<const double *>x, n * 8, rows, n, &t, 0, <double *>out, n * 8)
+
+
+cdef inline size_t plain_draws(int kind, const void *x, size_t rows, size_t n, double t, const double *u,
+                               int64_t *index) noexcept nogil:
+    if kind == cnp.NPY_FLOAT:
+        return fs_sample_rows_f32(<const float *>x, n * 4, rows, n, &t, 0, u, index)
+    return fs_sample_rows_f64(<const double *>x, n * 8, rows, n, &t, 0, u, index)
+
+
+def sample_plain(x, temperature, axis, u):
+    """One index a row where everything is plain, else None.  `u`: float64 array of one uniform a row, checked.
+
+    The result has -1 where a row cannot be drawn from.
+    """
+    cdef double t = plain_temperature(temperature)
+    if t < 0 or not is_plain(x) or not is_last_axis(axis):
+        return None
+    cdef cnp.ndarray a = <cnp.ndarray>x, uniforms = <cnp.ndarray>u
+    cdef int nd = cnp.PyArray_NDIM(a), kind = cnp.PyArray_TYPE(a)
+    cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
+    cdef size_t size = cnp.PyArray_SIZE(a)
+    cdef size_t rows = size // n, done
+    cdef cnp.ndarray index = <cnp.ndarray>cnp.PyArray_EMPTY(nd - 1, cnp.PyArray_DIMS(a), cnp.NPY_INT64, 0)
+    cdef const void *source = cnp.PyArray_DATA(a)
+    cdef const double *given = <const double *>cnp.PyArray_DATA(uniforms)
+    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
+    if size >= RELEASE_AT:
+        with nogil:
+            done = plain_draws(kind, source, rows, n, t, given, to)
+    else:
+        done = plain_draws(kind, source, rows, n, t, given, to)
+    if done < rows:
+        raise MemoryError("no memory for the block summaries of a row")
+    return index
+
+
+def accepts_plain(x, temperature, axis):
+    """Whether `sample_plain` would take these."""
+    return plain_temperature(temperature) > 0 and is_plain(x) and is_last_axis(axis)
+
+
+# Counts the forks of this process: a stream that follows the process is bound again in the child.
+cdef long stream_epoch = 0
+
+
+def new_stream_epoch():
+    """To be called in a forked child."""
+    global stream_epoch
+    stream_epoch += 1
+
+
+cdef class Drawer:
+    """A temperature and a stream of uniforms, held ready for drawing one index at a time.
+
+    Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
+    to the method `_call_general(logits, u)` of the subclass.  `bind` must come first.
+    """
+
+    cdef bitgen_t *bitgen
+    cdef object generator, lock
+    cdef double temperature_at_hand
+    cdef long epoch
+    cdef public object step
+
+    def __cinit__(self, *args, **kwargs):
+        self.bitgen = NULL
+        self.temperature_at_hand = -1.0
+        self.step = 0
+
+    def bind(self, generator, bint follows_process):
+        """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock."""
+        bit_generator = generator.bit_generator
+        self.bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        self.lock = bit_generator.lock
+        self.generator = generator
+        self.epoch = stream_epoch if follows_process else -1
+
+    def set_temperature(self, temperature):
+        """Draw here with a temperature that is positive and finite; leave the others to the subclass."""
+        self.temperature_at_hand = plain_temperature(temperature)
+
+    def __call__(self, logits, u=None):
+        cdef double uniform
+        cdef int64_t index = -1
+        cdef size_t n, done
+        cdef int kind
+        cdef const void *data
+        if (u is not None or self.temperature_at_hand < 0 or not is_plain(logits)
+                or cnp.PyArray_NDIM(<cnp.ndarray>logits) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)):
+            return self._call_general(logits, u)
+        kind = cnp.PyArray_TYPE(<cnp.ndarray>logits)
+        data = cnp.PyArray_DATA(<cnp.ndarray>logits)
+        n = cnp.PyArray_DIM(<cnp.ndarray>logits, 0)
+        with self.lock:
+            uniform = self.bitgen.next_double(self.bitgen.state)
+        if n >= RELEASE_AT:
+            with nogil:
+                done = plain_draws(kind, data, 1, n, self.temperature_at_hand, &uniform, &index)
+        else:
+            done = plain_draws(kind, data, 1, n, self.temperature_at_hand, &uniform, &index)
+        if done < 1:
+            raise MemoryError("no memory for the block summaries of a row")
+        if index < 0:
+            return self._call_general(logits, uniform)
+        self.step += 1
+        return index
+
+
+# --- rows of any layout ----------------------------------------------------------------------------------------
+
+# Several arrays walked together over the same rows, in row-major order.
+cdef struct Walk:
+    int dims
+    int operands
+    Py_ssize_t shape[MAX_DIMS]
+    Py_ssize_t at[MAX_DIMS]
+    Py_ssize_t stride[MAX_OPERANDS][MAX_DIMS]
+    char *data[MAX_OPERANDS]
+
+
+cdef size_t walk_over(Walk *w, cnp.ndarray x, int dims) except? 0:
+    """Begin a walk over the first `dims` axes of x; returns the number of rows."""
+    cdef size_t rows = 1
+    cdef int i
+    if dims > MAX_DIMS:
+        raise ValueError("arrays of more than 64 dimensions are not supported")
+    w.dims = dims
+    w.operands = 0
+    for i in range(dims):
+        w.shape[i] = cnp.PyArray_DIM(x, i)
+        w.at[i] = 0
+        rows *= w.shape[i]
+    return rows
+
+
+cdef int take_along(Walk *w, cnp.ndarray a) noexcept:
+    """Walk this array too: its first axes are those of the walk."""
+    cdef int k = w.operands, i
+    for i in range(w.dims):
+        w.stride[k][i] = cnp.PyArray_STRIDE(a, i)
+    w.data[k] = <char *>cnp.PyArray_DATA(a)
+    w.operands = k + 1
+    return k
+
+
+cdef inline void next_row(Walk *w) noexcept nogil:
+    cdef int d = w.dims - 1, k
+    while d >= 0:
+        w.at[d] += 1
+        for k in range(w.operands):
+            w.data[k] += w.stride[k][d]
+        if w.at[d] < w.shape[d]:
+            return
+        w.at[d] = 0
+        for k in range(w.operands):
+            w.data[k] -= w.stride[k][d] * w.shape[d]
+        d -= 1
+
+
+cdef fs_row row_of(cnp.ndarray x, int dtype, bint probs) noexcept:
+    cdef fs_row row
+    cdef int nd = cnp.PyArray_NDIM(x)
+    row.data = NULL
+    row.stride = cnp.PyArray_STRIDE(x, nd - 1)
+    row.dtype = <fs_dtype>dtype
+    row.probs = probs
+    row.mask_kind = FS_MASK_NONE
+    row.mask = NULL
+    row.mask_stride = 0
+    row.bias = NULL
+    row.bias_stride = 0
+    row.bias_at = NULL
+    row.bias_count = 0
+    return row
+
+
+def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, int out_dtype, bint log):
+    """softmax (or log_softmax) of every row of x into out; temperature: float64 with the rows' shape."""
+    cdef Walk w
+    cdef int nd = cnp.PyArray_NDIM(x)
+    cdef size_t rows = walk_over(&w, x, nd - 1), i
+    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
+    cdef fs_row row = row_of(x, dtype, False)
+    cdef fs_output to
+    cdef fs_status status = FS_OK
+    take_along(&w, x)
+    take_along(&w, temperature)
+    take_along(&w, out)
+    to.stride = cnp.PyArray_STRIDE(out, nd - 1)
+    to.dtype = <fs_dtype>out_dtype
+    with nogil:
+        for i in range(rows):
+            row.data = w.data[0]
+            to.data = w.data[2]
+            if log:
+                status = fs_log_softmax(&row, n, (<double *>w.data[1])[0], &to)
+            else:
+                status = fs_softmax(&row, n, (<double *>w.data[1])[0], &to)
+            if status == FS_NO_MEMORY:
+                break
+            next_row(&w)
+    if status == FS_NO_MEMORY:
+        raise MemoryError("no memory for the block summaries of a row")
+
+
+def logsumexp_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray result):
+    """logsumexp of every row of x into result: float64, C-contiguous, one element a row."""
+    cdef Walk w
+    cdef int nd = cnp.PyArray_NDIM(x)
+    cdef size_t rows = walk_over(&w, x, nd - 1), i
+    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
+    cdef fs_row row = row_of(x, dtype, False)
+    cdef fs_status status = FS_OK
+    cdef double *to = <double *>cnp.PyArray_DATA(result)
+    take_along(&w, x)
+    take_along(&w, temperature)
+    with nogil:
+        for i in range(rows):
+            row.data = w.data[0]
+            status = fs_logsumexp(&row, n, (<double *>w.data[1])[0], &to[i])
+            if status == FS_NO_MEMORY:
+                break
+            next_row(&w)
+    if status == FS_NO_MEMORY:
+        raise MemoryError("no memory for the block summaries of a row")
+
+
+def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, cnp.ndarray u, size_t k,
+                cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index,
+                cnp.ndarray logprob, bint stop):
+    """k draws from every row of x.
+
+    u, index and logprob (or None): C-contiguous, rows * k elements.  mask (or None): the rows' shape and the
+    entries (bool) or the words (int32) last.  bias (or None): float64 likewise, or one-dimensional with
+    bias_at.  A row that cannot be drawn from gives -1 and NaN, or ends the call where `stop`.
+    Returns (row, why) of the first such row, or None; why is "nan" or "mass".
+    """
+    cdef Walk w
+    cdef int nd = cnp.PyArray_NDIM(x), of_mask = -1, of_bias = -1
+    cdef size_t rows = walk_over(&w, x, nd - 1), i, j, bad = 0
+    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
+    cdef fs_row row = row_of(x, dtype, probs)
+    cdef fs_status status = FS_OK, why = FS_OK
+    cdef const double *given = <const double *>cnp.PyArray_DATA(u)
+    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
+    cdef double *log_to = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
+    take_along(&w, x)
+    take_along(&w, temperature)
+    if mask is not None:
+        of_mask = take_along(&w, mask)
+        row.mask_kind = FS_MASK_WORDS if words else FS_MASK_BYTES
+        row.mask_stride = cnp.PyArray_STRIDE(mask, cnp.PyArray_NDIM(mask) - 1)
+    if bias_at is not None:
+        row.bias = <const double *>cnp.PyArray_DATA(bias)
+        row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
+        row.bias_count = cnp.PyArray_DIM(bias_at, 0)
+    elif bias is not None:
+        of_bias = take_along(&w, bias)
+        row.bias_stride = cnp.PyArray_STRIDE(bias, cnp.PyArray_NDIM(bias) - 1)
+    with nogil:
+        for i in range(rows):
+            row.data = w.data[0]
+            if of_mask >= 0:
+                row.mask = w.data[of_mask]
+            if of_bias >= 0:
+                row.bias = <const double *>w.data[of_bias]
+            status = fs_sample(&row, n, (<double *>w.data[1])[0], k, given + i * k, to + i * k,
+                               NULL if log_to == NULL else log_to + i * k)
+            if status == FS_NO_MEMORY:
+                break
+            if status != FS_OK:
+                if why == FS_OK:
+                    why = status
+                    bad = i
+                if stop:
+                    break
+                for j in range(i * k, i * k + k):
+                    to[j] = -1
+                    if log_to != NULL:
+                        log_to[j] = NAN
+            next_row(&w)
+    if status == FS_NO_MEMORY:
+        raise MemoryError("no memory for the block summaries of a row")
+    if why == FS_OK:
+        return None
+    return bad, "nan" if why == FS_NAN else "mass"
+
+
+def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
+    """Nanoseconds a call of the C kernel for softmax of x in place takes, by itself (bench/)."""
+    cdef int kind = cnp.PyArray_TYPE(x), nd = cnp.PyArray_NDIM(x)
+    if not is_plain(x) or repeats == 0:
+        raise ValueError("x must be a plain array and repeats positive")
+    cdef size_t n = cnp.PyArray_DIM(x, nd - 1), i
+    cdef size_t rows = cnp.PyArray_SIZE(x) // n
+    cdef void *data = cnp.PyArray_DATA(x)
+    from time import perf_counter_ns
+
+    start = perf_counter_ns()
+    with nogil:
+        for i in range(repeats):
+            plain_rows(kind, data, rows, n, temperature, data)
+    return (perf_counter_ns() - start) / repeats
+
+
+# --- DLPack ----------------------------------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    typedef struct { int32_t device_type, device_id; } fs_dl_device;
+    typedef struct { uint8_t code, bits; uint16_t lanes; } fs_dl_dtype;
+    typedef struct {
+        void *data; fs_dl_device device; int32_t ndim; fs_dl_dtype dtype; int64_t *shape, *strides; uint64_t byte_offset;
+    } fs_dl_tensor;
+    """
+    ctypedef struct fs_dl_device:
+        int device_type
+    ctypedef struct fs_dl_dtype:
+        unsigned char code, bits
+        unsigned short lanes
+    ctypedef struct fs_dl_tensor:
+        void *data
+        fs_dl_device device
+        int ndim
+        fs_dl_dtype dtype
+        int64_t *shape
+        int64_t *strides
+        size_t byte_offset
+
+
+def bfloat16_bits(capsule):
+    """The bfloat16 tensor in an (unversioned) DLPack capsule as a uint16 array; None for any other dtype.
+
+    numpy.from_dlpack knows no bfloat16.  The capsule stays unconsumed and keeps the memory: it is the base.
+    """
+    cdef fs_dl_tensor *tensor = <fs_dl_tensor *>PyCapsule_GetPointer(capsule, "dltensor")
+    cdef cnp.npy_intp one = 1
+    cdef int i
+    if tensor.dtype.code != 4 or tensor.dtype.bits != 16 or tensor.dtype.lanes != 1:
+        return None
+    if tensor.device.device_type != 1:
+        raise TypeError("only tensors in the memory of the CPU can be read")
+    shape = tuple([tensor.shape[i] for i in range(tensor.ndim)])
+    if tensor.strides == NULL:
+        strides = np.empty(shape, np.uint8).strides
+    else:
+        strides = tuple([tensor.strides[i] for i in range(tensor.ndim)])
+    if 0 in shape:
+        return np.empty(shape, np.uint16)
+    cdef cnp.ndarray first = <cnp.ndarray>cnp.PyArray_SimpleNewFromData(
+        1, &one, cnp.NPY_UINT16, <char *>tensor.data + tensor.byte_offset)
+    cnp.set_array_base(first, capsule)
+    return as_strided(first, shape, tuple([2 * stride for stride in strides]))

@@ -1,0 +1,167 @@
+"""softmax, log_softmax and logsumexp: what the arguments mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from ._arrays import Axis, Result, Rows, dtype_code, float_array, temperature_rows
+
+
+def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:
+    """Softmax with temperature: exp(x/T) divided by its sum along `axis`.
+
+    Parameters
+    ----------
+    x : array_like
+        Logits, any real numbers and infinities.  float16, bfloat16, float32 and float64 keep their dtype;
+        integers and bool become float64.  Any layout; CPU tensors with ``__dlpack__`` are read without a copy.
+    temperature : float or array_like, default 1.0
+        T, in the units of `x`, 0 <= T <= inf; one number, or one for each row (broadcast to the shape of `x`
+        without `axis`).  Small T is sure of the largest entry, large T spreads the probability; 0 and inf are
+        the limits.
+    axis : int, tuple of int or None, default -1
+        The axis of the entries; None is the whole array.
+    out : array, optional
+        Where the result goes: the shape and dtype of the result; ``out=x`` is in place.
+
+    Returns
+    -------
+    ndarray
+        The probabilities, in the shape and dtype of `x`; `out` itself where it is given.  An entry of -inf has
+        probability exactly 0.  A row with NaN, or of nothing but -inf, is NaN.  Where k entries are +inf, each
+        has 1/k.
+
+    Raises
+    ------
+    ValueError
+        For a negative or NaN temperature, an empty axis, shapes that do not fit, or a read-only `out`.
+    TypeError
+        For complex, longdouble, object or string data, or an `out` of another dtype.
+
+    Notes
+    -----
+    .. math:: p_i = \\exp(x_i / T) / \\sum_j \\exp(x_j / T)
+
+    float32 results are within 3 units in the last place of this formula for the stored `x` and `temperature`,
+    float64 results within 4; float16 and bfloat16 are computed in float32 and rounded once.  The result of a row
+    depends on that row and its temperature alone, to the last bit, on every machine.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
+       IMA Journal of Numerical Analysis 41, 2021.
+    .. [2] M. Dukhan, A. Ablavatski, "Two-pass softmax algorithm", arXiv:2001.04438, 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> fastsoftmax.softmax(x, 2).round(4)
+    array([0.1863, 0.3072, 0.5065])
+    >>> fastsoftmax.softmax(x, 0.5).round(4)
+    array([0.0159, 0.1173, 0.8668])
+    >>> fastsoftmax.softmax(x, 0)
+    array([0., 0., 1.])
+    """
+    plain = _core.softmax_plain(x, temperature, axis, out)
+    return _transform(x, temperature, axis, out, False) if plain is None else plain
+
+
+def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:
+    """Logarithm of the softmax: x/T minus its log-sum-exp along `axis`.
+
+    Parameters
+    ----------
+    x, temperature, axis, out
+        As in :func:`softmax`.
+
+    Returns
+    -------
+    ndarray
+        log p, in nats, in the shape and dtype of `x`; `out` itself where it is given.  -inf where p is 0;
+        NaN rows as in :func:`softmax`.  Relatively accurate also where p is nearly 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`softmax`.
+
+    Notes
+    -----
+    .. math:: \\log p_i = (x_i - x_{max})/T - \\log(1 + \\sum_{j \\ne max} \\exp((x_j - x_{max})/T))
+
+    Both terms are at most 0, so nothing cancels; the sum leaves one largest entry out [1]_.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
+       IMA Journal of Numerical Analysis 41, 2021.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> fastsoftmax.log_softmax([0.0, -40.0])
+    array([-4.24835426e-18, -4.00000000e+01])
+    """
+    return _transform(x, temperature, axis, out, True)
+
+
+def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False) -> Any:
+    """Logarithm of the sum of exp(x/T) along `axis`.
+
+    Parameters
+    ----------
+    x, temperature, axis
+        As in :func:`softmax`.
+    keepdims : bool, default False
+        Keep the reduced axes, with length 1.
+
+    Returns
+    -------
+    ndarray or scalar
+        In the dtype of `x`, the shape of `x` without `axis`.  -inf for a row of nothing but -inf, NaN for one
+        with NaN, +inf for one with +inf.  At T = 0 the limit: +inf or -inf by the sign of the maximum, log k
+        where k entries are the maximum 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`softmax`.
+
+    Notes
+    -----
+    .. math:: \\log \\sum_j \\exp(x_j / T)
+
+    Accurate near 0 too: the sum leaves the largest entry out and ends in log1p.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> print(fastsoftmax.logsumexp(np.array([0.0, -40.0])))
+    4.248354255291589e-18
+    """
+    a = float_array(x, "x")
+    rows = Rows(a.shape, axis, "x")
+    t = temperature_rows(temperature, rows)
+    wide = np.empty(rows.shape, np.float64)
+    if wide.size:
+        _core.logsumexp_rows(rows.split(a), dtype_code(a.dtype), t, wide)
+    with np.errstate(over="ignore", under="ignore"):
+        result = wide.astype(a.dtype)
+    return result.reshape(rows.keepdims_shape()) if keepdims else result[()]
+
+
+def _transform(x: Any, temperature: Any, axis: Axis, out: Any, log: bool) -> Any:
+    a = float_array(x, "x")
+    rows = Rows(a.shape, axis, "x")
+    t = temperature_rows(temperature, rows)
+    result = Result(a, out, rows)
+    if a.size:
+        code = dtype_code(a.dtype)
+        _core.transform_rows(rows.split(result.source), code, t, result.parts, code, log)
+    return result.finish()
