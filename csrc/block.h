@@ -116,39 +116,48 @@ FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAM
     return k;
 }
 
-/* The weights of one vector.  `wild`: weights may be subnormal or 0; then constants were made with lift = LIFT. */
-FS_INLINE VEC NAME(weights)(VEC x, const NAME(constants) *k, int wild)
-{
-    static const REAL term[] = {
+static const REAL NAME(term)[] = {
 #define TERM(c) c,
-        EXP2_TERMS(TERM)
+    EXP2_TERMS(TERM)
 #undef TERM
-    };
-    VEC y = V(sub)(x, k->shift);
+};
+
+/* The entries in v become their weights.  `wild`: weights may be subnormal or 0; then the constants were made with
+ * lift = LIFT.  The vectors go step by step together, so that the latency of one hides behind the others. */
+FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int wild)
+{
+    VEC t[8], f[8], p[8];
+#define EACH for (int j = 0; j < count; j++)
+    EACH v[j] = V(sub)(v[j], k->shift);
     if (wild)
-        y = V(max)(k->floor, y);
-    VEC t = V(fma)(y, k->ch, k->magic); /* magic + (n - N) */
-    VEC f = V(fma)(y, k->ch, V(sub)(k->magic, t));
-    f = V(fma)(y, k->cl, f);
-    VEC p = V(set1)(term[0]);
-    for (size_t i = 1; i < sizeof term / sizeof term[0]; i++)
-        p = V(fma)(p, f, V(set1)(term[i]));
-    p = V(exponent_add)(p, t);
-    if (wild)
-        p = V(mul)(p, V(set1)((REAL)fs_pow2(-LIFT)));
-    return p;
+        EACH v[j] = V(max)(k->floor, v[j]);
+    EACH t[j] = V(fma)(v[j], k->ch, k->magic); /* magic + (n - N) */
+    EACH f[j] = V(fma)(v[j], k->ch, V(sub)(k->magic, t[j]));
+    EACH f[j] = V(fma)(v[j], k->cl, f[j]);
+    EACH p[j] = V(set1)(NAME(term)[0]);
+    for (size_t i = 1; i < sizeof NAME(term) / sizeof(REAL); i++)
+        EACH p[j] = V(fma)(p[j], f[j], V(set1)(NAME(term)[i]));
+    EACH p[j] = V(exponent_add)(p[j], t[j]);
+    if (wild) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
+        EACH p[j] = V(mul)(V(where_above)(v[j], k->floor, p[j]), V(set1)((REAL)fs_pow2(-LIFT)));
+    EACH v[j] = p[j];
+#undef EACH
 }
 
 enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
 
-FS_INLINE VEC NAME(step)(const REAL *x, REAL *out, VEC factor, const NAME(constants) *k, int wild, int what)
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, VEC factor, const NAME(constants) *k, int wild, int what, VEC *w,
+                          int count)
 {
-    VEC w = NAME(weights)(V(load)(x), k, wild);
-    if (what & NAME(MULTIPLY))
-        w = V(mul)(w, factor);
-    if (what & NAME(STORE))
-        V(store)(out, w);
-    return w;
+    for (int j = 0; j < count; j++)
+        w[j] = V(load)(x + j * LANES);
+    NAME(weights)(w, count, k, wild);
+    for (int j = 0; j < count; j++) {
+        if (what & NAME(MULTIPLY))
+            w[j] = V(mul)(w[j], factor);
+        if (what & NAME(STORE))
+            V(store)(out + j * LANES, w[j]);
+    }
 }
 
 /* Push a node onto the stack of finished subtrees: `index` of them of its size came before. */
@@ -169,8 +178,11 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
         VEC w[8];
-        for (int j = 0; j < 8; j++)
-            w[j] = NAME(step)(x + i + j * LANES, out + i + j * LANES, multiplier, &k, wild, what);
+        for (int j = 0; j < 8; j += FS_TOGETHER)
+            NAME(step)(x + i + j * LANES, out + i + j * LANES, multiplier, &k, wild, what, w + j, FS_TOGETHER);
+        if (what & NAME(SUM)) /* the block after the next, whose range is taken soon */
+            for (int j = 0; j < 8; j++)
+                FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
         if (what & NAME(SUM)) {
             VEC left = V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
             VEC right = V(add)(V(add)(w[4], w[5]), V(add)(w[6], w[7]));
@@ -180,13 +192,15 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     int trunk = depth;
     size_t first = i;
     for (; i + LANES <= len; i += LANES) {
-        VEC w = NAME(step)(x + i, out + i, multiplier, &k, wild, what);
+        VEC w;
+        NAME(step)(x + i, out + i, multiplier, &k, wild, what, &w, 1);
         if (what & NAME(SUM))
             NAME(join)(w, (i - first) / LANES, stack, &depth);
     }
     if (i < len) { /* the lanes past the end are -inf, so this vector is wild */
         NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
-        VEC w = NAME(weights)(V(load_first)(x + i, len - i, -FS_INFINITY), &last, 1);
+        VEC w = V(load_first)(x + i, len - i, -FS_INFINITY);
+        NAME(weights)(&w, 1, &last, 1);
         if (what & NAME(MULTIPLY))
             w = V(mul)(w, multiplier);
         if (what & NAME(STORE))

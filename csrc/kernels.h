@@ -34,10 +34,14 @@
 #include "one_row.h"
 
 #include "real_f64.h"
+#include "tiny.h"
+#include "together.h"
 #include "many.h"
 #include "real_end.h"
 
 #include "real_f32.h"
+#include "tiny.h"
+#include "together.h"
 #include "many.h"
 #include "real_end.h"
 

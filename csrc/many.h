@@ -1,30 +1,62 @@
 /* Many rows of contiguous entries: each as one_row.h has it, the temperature prepared once where it stays. */
 
+/* Call `f(..., count)` with the number of vectors of a tiny row as a constant. */
+#define FS_BY_COUNT(f, ...)                                                                                          \
+    (n <= LANES       ? f(__VA_ARGS__, 1)                                                                            \
+     : n <= 2 * LANES ? f(__VA_ARGS__, 2)                                                                            \
+     : n <= 3 * LANES ? f(__VA_ARGS__, 3)                                                                            \
+                      : f(__VA_ARGS__, 4))
+
+/* A run of rows at one temperature, and what of it has been prepared. */
+typedef struct {
+    double temperature;
+    int ordinary; /* rows of one block at a temperature of the formula */
+    NAME(scale) scale;
+} NAME(prepared);
+
+static void NAME(prepare)(NAME(prepared) *p, double temperature, size_t n)
+{
+    fs_scale c = fs_scale_of(temperature);
+    p->temperature = temperature;
+    p->ordinary = n <= BLOCK && temperature <= EXTREME && temperature >= 1.0 / EXTREME;
+    p->scale = NAME(scale_of)(&c);
+}
+
+static inline const void *NAME(row_at)(const void *base, ptrdiff_t stride, size_t i)
+{
+    return (const char *)base + (ptrdiff_t)i * stride;
+}
+
 static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                                  ptrdiff_t temperature_stride, REAL *out, ptrdiff_t out_stride)
 {
-    NAME(scale) scale = {0, 0, 0, 0};
-    double t = NAN;
-    int ordinary = 0;
+    NAME(prepared) p = {NAN, 0, {0, 0, 0, 0}};
     for (size_t i = 0; i < rows; i++) {
+        const REAL *from = NAME(row_at)(x, stride, i);
+        REAL *to = (REAL *)(void *)((char *)out + (ptrdiff_t)i * out_stride);
+        double t = *(const double *)NAME(row_at)(temperature, temperature_stride, i);
         fs_status status = FS_LIMIT;
-        if (*temperature != t) {
-            t = *temperature;
-            ordinary = n <= BLOCK && t <= EXTREME && t >= 1.0 / EXTREME;
-            fs_scale c = fs_scale_of(t);
-            scale = NAME(scale_of)(&c);
+        if (t != p.temperature)
+            NAME(prepare)(&p, t, n);
+        if (p.ordinary && n <= NAME(TINY)) {
+            if (temperature_stride == 0)
+                while (rows - i >= LANES && FS_BY_COUNT(NAME(softmax_together), from, stride, n, &p.scale, to, out_stride)) {
+                    i += LANES;
+                    from = NAME(row_at)(x, stride, i);
+                    to = (REAL *)(void *)((char *)out + (ptrdiff_t)i * out_stride);
+                }
+            if (i == rows)
+                break;
+            status = FS_BY_COUNT(NAME(tiny_softmax), from, n, &p.scale, to);
+        } else if (p.ordinary) {
+            status = NAME(softmax_short)(from, n, &p.scale, to);
         }
-        if (ordinary)
-            status = NAME(softmax_short)(x, n, &scale, out);
         if (FS_UNLIKELY(status != FS_OK)) {
-            fs_row row = {x, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
-            fs_output to = {out, sizeof(REAL), DTYPE};
-            if (fs_softmax_row(&row, n, t, &to) == FS_NO_MEMORY)
+            fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+            fs_output output = {to, sizeof(REAL), DTYPE};
+            if (fs_softmax_row(&row, n, t, &output) == FS_NO_MEMORY)
                 return i;
         }
-        x = (const REAL *)(const void *)((const char *)x + stride);
-        out = (REAL *)(void *)((char *)out + out_stride);
-        temperature = (const double *)(const void *)((const char *)temperature + temperature_stride);
     }
     return rows;
 }
@@ -33,31 +65,37 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
                                 ptrdiff_t temperature_stride, const double *u, int64_t *index)
 {
     NAME(ladder) ladder;
-    NAME(scale) scale = {0, 0, 0, 0};
-    double t = NAN;
-    int ordinary = 0;
+    NAME(prepared) p = {NAN, 0, {0, 0, 0, 0}};
     for (size_t i = 0; i < rows; i++) {
+        const REAL *from = NAME(row_at)(x, stride, i);
+        double t = *(const double *)NAME(row_at)(temperature, temperature_stride, i);
         fs_status status = FS_LIMIT;
-        if (*temperature != t) {
-            t = *temperature;
-            ordinary = n <= BLOCK && t <= EXTREME && t >= 1.0 / EXTREME;
-            fs_scale c = fs_scale_of(t);
-            scale = NAME(scale_of)(&c);
+        if (t != p.temperature)
+            NAME(prepare)(&p, t, n);
+        if (p.ordinary && n <= NAME(TINY)) {
+            if (temperature_stride == 0)
+                while (rows - i >= LANES && FS_BY_COUNT(NAME(sample_together), from, stride, n, &p.scale, u + i, index + i)) {
+                    i += LANES;
+                    from = NAME(row_at)(x, stride, i);
+                }
+            if (i == rows)
+                break;
+            status = FS_BY_COUNT(NAME(tiny_sample), from, n, &p.scale, u[i], index + i);
+        } else if (p.ordinary) {
+            status = NAME(sample_short)(from, n, &p.scale, &ladder);
+            if (status == FS_OK)
+                index[i] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)));
         }
-        if (ordinary)
-            status = NAME(sample_short)(x, n, &scale, &ladder);
-        if (status == FS_OK) {
-            index[i] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)));
-        } else {
-            fs_row row = {x, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+        if (FS_UNLIKELY(status != FS_OK)) {
+            fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
             status = fs_sample_row(&row, n, t, 1, u + i, index + i, NULL);
             if (status == FS_NO_MEMORY)
                 return i;
             if (status != FS_OK)
                 index[i] = -1;
         }
-        x = (const REAL *)(const void *)((const char *)x + stride);
-        temperature = (const double *)(const void *)((const char *)temperature + temperature_stride);
     }
     return rows;
 }
+
+#undef FS_BY_COUNT

@@ -13,8 +13,8 @@
 #define MAGIC 0x1.8p23f
 /* At |max * c| >= SHIFT_AT the maximum is subtracted before the product: exact for all that does not underflow. */
 #define SHIFT_AT 512.0f
-/* 2^-REACH rounds to 0; weights of more than 2^-TAME are normal numbers; LIFT takes 2^-REACH among those. */
-#define REACH 160.0f
+/* 2^(1/2 - REACH) rounds to 0; weights of more than 2^-TAME are normal; LIFT takes 2^-REACH among the normal. */
+#define REACH 152.0f
 #define TAME 120.0f
 #define LIFT 64
 /* The formula serves for temperatures between 1/EXTREME and EXTREME; beyond, csrc/limit_rows.h. */

@@ -11,7 +11,7 @@
 
 #define MAGIC 0x1.8p52
 #define SHIFT_AT 4096.0
-#define REACH 1100.0
+#define REACH 1080.0
 #define TAME 1000.0
 #define LIFT 200
 #define EXTREME 0x1p900

@@ -55,16 +55,24 @@ static fs_status NAME(row_begin)(NAME(row) *r, size_t n, double temperature)
 }
 
 /* Read the row once.  `weights` (or NULL) receives each block's weights against that block's own origin.
+ * The range of a block is taken before the weights of the one before it are, so that neither waits for the other.
  * FS_LIMIT: there is a +inf; then what was written so far holds finite weights and the NaN of the row, if any,
  * so that the row in place still has the same limit. */
 static fs_status NAME(row_summarise)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights)
 {
+    REAL copy[2][BLOCK];
+    const REAL *next = NAME(fs_load)(source, 0, NAME(block_length)(n, 0), copy[0]);
+    NAME(range) next_range = NAME(range_of)(next, NAME(block_length)(n, 0), &r->scale);
     fs_status status = FS_OK;
     for (size_t b = 0; b < r->count; b++) {
-        REAL copy[BLOCK];
         size_t len = NAME(block_length)(n, b);
-        const REAL *x = NAME(fs_load)(source, b * BLOCK, len, copy);
-        NAME(range) range = NAME(range_of)(x, len, &r->scale);
+        const REAL *x = next;
+        NAME(range) range = next_range;
+        if (b + 1 < r->count) {
+            size_t next_len = NAME(block_length)(n, b + 1);
+            next = NAME(fs_load)(source, (b + 1) * BLOCK, next_len, copy[(b + 1) % 2]);
+            next_range = NAME(range_of)(next, next_len, &r->scale);
+        }
         if (FS_UNLIKELY(range.nan)) {
             status = FS_NAN;
             continue;

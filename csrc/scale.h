@@ -31,6 +31,8 @@ static inline double fs_exp2(const fs_scale *c, double d, double k)
     if (!(z > -1070.0))
         return 0.0;
     double n = (z + 0x1.8p52) - 0x1.8p52;
+    if (d == 0.0 && n > -1022.0) /* the usual case, with the same result as below */
+        return fs_pow2((int)n);
     double f = fma(d, c->low, fma(d, c->high, k - n));
     double p = 0x1.e80dcdee0c196p-32;
     p = fma(p, f, 0x1.e611a937e7293p-28);

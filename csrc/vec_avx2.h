@@ -6,6 +6,9 @@
 
 #include "bits.h"
 
+/* How many vectors go through the exponential together. */
+#define FS_TOGETHER 1
+
 typedef struct { __m256 a, b; } f32x16;
 typedef struct { __m256d a, b; } f64x8;
 
@@ -42,11 +45,32 @@ FS_INLINE void f32x16_store(float *p, f32x16 x)
     _mm256_storeu_ps(p, x.a);
     _mm256_storeu_ps(p + 8, x.b);
 }
+/* In parts of exactly their width, n <= 16: masked stores are slow, and hold up loads of the next row. */
 FS_INLINE void f32x16_store_first(float *p, f32x16 x, size_t n)
 {
-    _mm256_maskstore_ps(p, fs_first8(n), x.a);
-    if (n > 8)
-        _mm256_maskstore_ps(p + 8, fs_first8(n - 8), x.b);
+    __m256 h = x.a;
+    if (n & 24) {
+        _mm256_storeu_ps(p, h);
+        h = x.b;
+        p += 8;
+        if (n == 16) {
+            _mm256_storeu_ps(p, h);
+            return;
+        }
+    }
+    __m128 q = _mm256_castps256_ps128(h);
+    if (n & 4) {
+        _mm_storeu_ps(p, q);
+        q = _mm256_extractf128_ps(h, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)p, q);
+        q = _mm_movehl_ps(q, q);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_ss(p, q);
 }
 FS_INLINE f32x16 f32x16_add(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_add_ps); }
 FS_INLINE f32x16 f32x16_sub(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_sub_ps); }
@@ -58,14 +82,10 @@ FS_INLINE f32x16 f32x16_fma(f32x16 x, f32x16 y, f32x16 z)
     f32x16 r = {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
     return r;
 }
-FS_INLINE __m256 fs_where_large_ps(__m256 x, __m256 limit, __m256 a)
+FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 y)
 {
-    __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
-    return _mm256_and_ps(_mm256_cmp_ps(magnitude, limit, _CMP_GE_OQ), a);
-}
-FS_INLINE f32x16 f32x16_where_large(f32x16 x, f32x16 limit, f32x16 y)
-{
-    f32x16 r = {fs_where_large_ps(x.a, limit.a, y.a), fs_where_large_ps(x.b, limit.b, y.b)};
+    f32x16 r = {_mm256_and_ps(_mm256_cmp_ps(x.a, limit.a, _CMP_GT_OQ), y.a),
+                _mm256_and_ps(_mm256_cmp_ps(x.b, limit.b, _CMP_GT_OQ), y.b)};
     return r;
 }
 FS_INLINE __m256 fs_exponent_add_ps(__m256 a, __m256 t)
@@ -167,6 +187,92 @@ FS_INLINE size_t f64x8_integer_rank4(const double *w, uint64_t t)
     return rank;
 }
 
+FS_INLINE size_t fs_draw(const __m256d *w, int count, double u)
+{
+    __m256i cumulative[16], before = _mm256_setzero_si256();
+    size_t rank = 0;
+    for (int i = 0; i < count; i++)
+        cumulative[i] = fs_running_sum(fs_integers_pd(w[i]), &before);
+    uint64_t total = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(before));
+    __m256i limit = _mm256_set1_epi64x((long long)fs_scale_uniform(u, total));
+    for (int i = 0; i < count; i++)
+        rank += fs_count_at_most(cumulative[i], limit);
+    return rank;
+}
+FS_INLINE size_t f32x16_draw(const f32x16 *w, int count, double u)
+{
+    __m256d wide[16];
+    for (int i = 0; i < count; i++) {
+        wide[4 * i] = fs_low_pd(w[i].a);
+        wide[4 * i + 1] = fs_high_pd(w[i].a);
+        wide[4 * i + 2] = fs_low_pd(w[i].b);
+        wide[4 * i + 3] = fs_high_pd(w[i].b);
+    }
+    return fs_draw(wide, 4 * count, u);
+}
+FS_INLINE size_t f64x8_draw(const f64x8 *w, int count, double u)
+{
+    __m256d wide[8];
+    for (int i = 0; i < count; i++) {
+        wide[2 * i] = w[i].a;
+        wide[2 * i + 1] = w[i].b;
+    }
+    return fs_draw(wide, 2 * count, u);
+}
+
+/* Reductions of as many rows as there are lanes, together: at each fold two rows share a register. */
+FS_INLINE void f32x16_max_rows(const f32x16 *w, float *max)
+{
+    for (int half = 0; half < 16; half += 8) {
+        __m256 v[4];
+        for (int j = 0; j < 4; j++) { /* v[j]: four lanes left of each of the rows j and j + 4 */
+            __m256 a = _mm256_max_ps(w[half + j].a, w[half + j].b), b = _mm256_max_ps(w[half + j + 4].a, w[half + j + 4].b);
+            v[j] = _mm256_max_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+        }
+        for (int j = 0; j < 4; j += 2) {
+            __m256d a = _mm256_castps_pd(v[j]), b = _mm256_castps_pd(v[j + 1]);
+            v[j] = _mm256_max_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+        }
+        _mm256_storeu_ps(max + half,
+                         _mm256_max_ps(_mm256_shuffle_ps(v[0], v[2], 0x88), _mm256_shuffle_ps(v[0], v[2], 0xdd)));
+    }
+}
+#define FS_FOLD_ROWS(add, r0, r1, r2, r3, result)                                                                    \
+    do { /* the rows have four lanes left */                                                                         \
+        __m256d even = add(_mm256_permute2f128_pd(r0, r2, 0x20), _mm256_permute2f128_pd(r0, r2, 0x31));              \
+        __m256d odd = add(_mm256_permute2f128_pd(r1, r3, 0x20), _mm256_permute2f128_pd(r1, r3, 0x31));               \
+        _mm256_storeu_pd(result, add(_mm256_unpacklo_pd(even, odd), _mm256_unpackhi_pd(even, odd)));                 \
+    } while (0)
+FS_INLINE void f64x8_max_rows(const f64x8 *w, double *max)
+{
+    for (int i = 0; i < 8; i += 4) {
+        __m256d r0 = _mm256_max_pd(w[i].a, w[i].b), r1 = _mm256_max_pd(w[i + 1].a, w[i + 1].b);
+        __m256d r2 = _mm256_max_pd(w[i + 2].a, w[i + 2].b), r3 = _mm256_max_pd(w[i + 3].a, w[i + 3].b);
+        FS_FOLD_ROWS(_mm256_max_pd, r0, r1, r2, r3, max + i);
+    }
+}
+FS_INLINE void f64x8_sum_rows(const f64x8 *w, double *sum)
+{
+    for (int i = 0; i < 8; i += 4) {
+        __m256d r0 = _mm256_add_pd(w[i].a, w[i].b), r1 = _mm256_add_pd(w[i + 1].a, w[i + 1].b);
+        __m256d r2 = _mm256_add_pd(w[i + 2].a, w[i + 2].b), r3 = _mm256_add_pd(w[i + 3].a, w[i + 3].b);
+        FS_FOLD_ROWS(_mm256_add_pd, r0, r1, r2, r3, sum + i);
+    }
+}
+#undef FS_FOLD_ROWS
+FS_INLINE void f32x16_sum_rows(const f32x16 *w, double *sum)
+{
+    for (int half = 0; half < 16; half += 8) {
+        f64x8 wide[8];
+        for (int i = 0; i < 8; i++) {
+            f32x16 x = w[half + i];
+            wide[i].a = _mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b));
+            wide[i].b = _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b));
+        }
+        f64x8_sum_rows(wide, sum + half);
+    }
+}
+
 FS_INLINE f64x8 f64x8_set1(double s)
 {
     f64x8 r = {_mm256_set1_pd(s), _mm256_set1_pd(s)};
@@ -192,9 +298,24 @@ FS_INLINE void f64x8_store(double *p, f64x8 x)
 }
 FS_INLINE void f64x8_store_first(double *p, f64x8 x, size_t n)
 {
-    _mm256_maskstore_pd(p, fs_first4(n), x.a);
-    if (n > 4)
-        _mm256_maskstore_pd(p + 4, fs_first4(n - 4), x.b);
+    __m256d h = x.a;
+    if (n & 12) {
+        _mm256_storeu_pd(p, h);
+        h = x.b;
+        p += 4;
+        if (n == 8) {
+            _mm256_storeu_pd(p, h);
+            return;
+        }
+    }
+    __m128d q = _mm256_castpd256_pd128(h);
+    if (n & 2) {
+        _mm_storeu_pd(p, q);
+        q = _mm256_extractf128_pd(h, 1);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_sd(p, q);
 }
 FS_INLINE f64x8 f64x8_add(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_add_pd); }
 FS_INLINE f64x8 f64x8_sub(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_sub_pd); }
@@ -206,14 +327,10 @@ FS_INLINE f64x8 f64x8_fma(f64x8 x, f64x8 y, f64x8 z)
     f64x8 r = {_mm256_fmadd_pd(x.a, y.a, z.a), _mm256_fmadd_pd(x.b, y.b, z.b)};
     return r;
 }
-FS_INLINE __m256d fs_where_large_pd(__m256d x, __m256d limit, __m256d a)
+FS_INLINE f64x8 f64x8_where_above(f64x8 x, f64x8 limit, f64x8 y)
 {
-    __m256d magnitude = _mm256_andnot_pd(_mm256_set1_pd(-0.0), x);
-    return _mm256_and_pd(_mm256_cmp_pd(magnitude, limit, _CMP_GE_OQ), a);
-}
-FS_INLINE f64x8 f64x8_where_large(f64x8 x, f64x8 limit, f64x8 y)
-{
-    f64x8 r = {fs_where_large_pd(x.a, limit.a, y.a), fs_where_large_pd(x.b, limit.b, y.b)};
+    f64x8 r = {_mm256_and_pd(_mm256_cmp_pd(x.a, limit.a, _CMP_GT_OQ), y.a),
+                _mm256_and_pd(_mm256_cmp_pd(x.b, limit.b, _CMP_GT_OQ), y.b)};
     return r;
 }
 FS_INLINE __m256d fs_exponent_add_pd(__m256d a, __m256d t)

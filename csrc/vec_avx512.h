@@ -6,6 +6,9 @@
 
 #include "bits.h"
 
+/* How many vectors go through the exponential together. */
+#define FS_TOGETHER 8
+
 typedef __m512 f32x16;
 typedef __m512d f64x8;
 
@@ -19,16 +22,42 @@ FS_INLINE f32x16 f32x16_load_first(const float *p, size_t n, float fill)
     return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), f32x16_first(n), p);
 }
 FS_INLINE void f32x16_store(float *p, f32x16 a) { _mm512_storeu_ps(p, a); }
-FS_INLINE void f32x16_store_first(float *p, f32x16 a, size_t n) { _mm512_mask_storeu_ps(p, f32x16_first(n), a); }
+/* In parts of exactly their width, n <= 16: a masked store holds up a load of the next row as if it were whole. */
+FS_INLINE void f32x16_store_first(float *p, f32x16 a, size_t n)
+{
+    if (n == 16) {
+        _mm512_storeu_ps(p, a);
+        return;
+    }
+    __m256 h = _mm512_castps512_ps256(a);
+    if (n & 8) {
+        _mm256_storeu_ps(p, h);
+        h = _mm512_extractf32x8_ps(a, 1);
+        p += 8;
+    }
+    __m128 q = _mm256_castps256_ps128(h);
+    if (n & 4) {
+        _mm_storeu_ps(p, q);
+        q = _mm256_extractf128_ps(h, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)p, q);
+        q = _mm_movehl_ps(q, q);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_ss(p, q);
+}
 FS_INLINE f32x16 f32x16_add(f32x16 a, f32x16 b) { return _mm512_add_ps(a, b); }
 FS_INLINE f32x16 f32x16_sub(f32x16 a, f32x16 b) { return _mm512_sub_ps(a, b); }
 FS_INLINE f32x16 f32x16_mul(f32x16 a, f32x16 b) { return _mm512_mul_ps(a, b); }
 FS_INLINE f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c) { return _mm512_fmadd_ps(a, b, c); }
 FS_INLINE f32x16 f32x16_max(f32x16 a, f32x16 b) { return _mm512_max_ps(a, b); }
 FS_INLINE f32x16 f32x16_min(f32x16 a, f32x16 b) { return _mm512_min_ps(a, b); }
-FS_INLINE f32x16 f32x16_where_large(f32x16 x, f32x16 limit, f32x16 a)
+FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 a)
 {
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(x), limit, _CMP_GE_OQ), a);
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), a);
 }
 FS_INLINE f32x16 f32x16_exponent_add(f32x16 a, f32x16 t)
 {
@@ -131,6 +160,72 @@ FS_INLINE size_t f64x8_integer_rank4(const double *w, uint64_t t)
     return rank;
 }
 
+FS_INLINE size_t f32x16_draw(const f32x16 *w, int count, double u)
+{
+    __m512i cumulative[8], before = _mm512_setzero_si512();
+    size_t rank = 0;
+    for (int i = 0; i < count; i++) {
+        cumulative[2 * i] = fs_running_sum(f32x16_integers_low(w[i]), &before);
+        cumulative[2 * i + 1] = fs_running_sum(f32x16_integers_high(w[i]), &before);
+    }
+    uint64_t total = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(before));
+    __m512i limit = _mm512_set1_epi64((long long)fs_scale_uniform(u, total));
+    for (int i = 0; i < 2 * count; i++)
+        rank += fs_count_at_most(cumulative[i], limit);
+    return rank;
+}
+FS_INLINE size_t f64x8_draw(const f64x8 *w, int count, double u)
+{
+    __m512i cumulative[4], before = _mm512_setzero_si512();
+    size_t rank = 0;
+    for (int i = 0; i < count; i++)
+        cumulative[i] = fs_running_sum(f64x8_integers(w[i]), &before);
+    uint64_t total = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(before));
+    __m512i limit = _mm512_set1_epi64((long long)fs_scale_uniform(u, total));
+    for (int i = 0; i < count; i++)
+        rank += fs_count_at_most(cumulative[i], limit);
+    return rank;
+}
+
+/* Reductions of as many rows as there are lanes, together: at each fold two rows share a register. */
+FS_INLINE void f32x16_max_rows(const f32x16 *w, float *max)
+{
+    __m512 v[4];
+    for (int j = 0; j < 4; j++) { /* v[j]: four lanes left of each of the rows j, j + 4, j + 8, j + 12 */
+        __m512 low = _mm512_max_ps(_mm512_shuffle_f32x4(w[j], w[j + 4], 0x44), _mm512_shuffle_f32x4(w[j], w[j + 4], 0xee));
+        __m512 high =
+            _mm512_max_ps(_mm512_shuffle_f32x4(w[j + 8], w[j + 12], 0x44), _mm512_shuffle_f32x4(w[j + 8], w[j + 12], 0xee));
+        v[j] = _mm512_max_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+    }
+    for (int j = 0; j < 4; j += 2) {
+        __m512d a = _mm512_castps_pd(v[j]), b = _mm512_castps_pd(v[j + 1]);
+        v[j] = _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    _mm512_storeu_ps(max, _mm512_max_ps(_mm512_shuffle_ps(v[0], v[2], 0x88), _mm512_shuffle_ps(v[0], v[2], 0xdd)));
+}
+#define FS_FOLD_ROWS(add)                                                                                            \
+    __m512d v[2];                                                                                                    \
+    for (int j = 0; j < 2; j++) { /* v[j]: two lanes left of each of the rows j, j + 2, j + 4, j + 6 */              \
+        __m512d low = add(_mm512_shuffle_f64x2(w[j], w[j + 2], 0x44), _mm512_shuffle_f64x2(w[j], w[j + 2], 0xee));   \
+        __m512d high =                                                                                               \
+            add(_mm512_shuffle_f64x2(w[j + 4], w[j + 6], 0x44), _mm512_shuffle_f64x2(w[j + 4], w[j + 6], 0xee));     \
+        v[j] = add(_mm512_shuffle_f64x2(low, high, 0x88), _mm512_shuffle_f64x2(low, high, 0xdd));                    \
+    }                                                                                                                \
+    _mm512_storeu_pd(result, add(_mm512_unpacklo_pd(v[0], v[1]), _mm512_unpackhi_pd(v[0], v[1])))
+FS_INLINE void f64x8_max_rows(const f64x8 *w, double *result) { FS_FOLD_ROWS(_mm512_max_pd); }
+FS_INLINE void f64x8_sum_rows(const f64x8 *w, double *result) { FS_FOLD_ROWS(_mm512_add_pd); }
+#undef FS_FOLD_ROWS
+FS_INLINE void f32x16_sum_rows(const f32x16 *w, double *result)
+{
+    for (int half = 0; half < 16; half += 8) {
+        __m512d wide[8];
+        for (int i = 0; i < 8; i++)
+            wide[i] = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(w[half + i])),
+                                    _mm512_cvtps_pd(_mm512_extractf32x8_ps(w[half + i], 1)));
+        f64x8_sum_rows(wide, result + half);
+    }
+}
+
 FS_INLINE f64x8 f64x8_set1(double a) { return _mm512_set1_pd(a); }
 FS_INLINE f64x8 f64x8_load(const double *p) { return _mm512_loadu_pd(p); }
 FS_INLINE f64x8 f64x8_load_first(const double *p, size_t n, double fill)
@@ -138,16 +233,36 @@ FS_INLINE f64x8 f64x8_load_first(const double *p, size_t n, double fill)
     return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), f64x8_first(n), p);
 }
 FS_INLINE void f64x8_store(double *p, f64x8 a) { _mm512_storeu_pd(p, a); }
-FS_INLINE void f64x8_store_first(double *p, f64x8 a, size_t n) { _mm512_mask_storeu_pd(p, f64x8_first(n), a); }
+FS_INLINE void f64x8_store_first(double *p, f64x8 a, size_t n)
+{
+    if (n == 8) {
+        _mm512_storeu_pd(p, a);
+        return;
+    }
+    __m256d h = _mm512_castpd512_pd256(a);
+    if (n & 4) {
+        _mm256_storeu_pd(p, h);
+        h = _mm512_extractf64x4_pd(a, 1);
+        p += 4;
+    }
+    __m128d q = _mm256_castpd256_pd128(h);
+    if (n & 2) {
+        _mm_storeu_pd(p, q);
+        q = _mm256_extractf128_pd(h, 1);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_sd(p, q);
+}
 FS_INLINE f64x8 f64x8_add(f64x8 a, f64x8 b) { return _mm512_add_pd(a, b); }
 FS_INLINE f64x8 f64x8_sub(f64x8 a, f64x8 b) { return _mm512_sub_pd(a, b); }
 FS_INLINE f64x8 f64x8_mul(f64x8 a, f64x8 b) { return _mm512_mul_pd(a, b); }
 FS_INLINE f64x8 f64x8_fma(f64x8 a, f64x8 b, f64x8 c) { return _mm512_fmadd_pd(a, b, c); }
 FS_INLINE f64x8 f64x8_max(f64x8 a, f64x8 b) { return _mm512_max_pd(a, b); }
 FS_INLINE f64x8 f64x8_min(f64x8 a, f64x8 b) { return _mm512_min_pd(a, b); }
-FS_INLINE f64x8 f64x8_where_large(f64x8 x, f64x8 limit, f64x8 a)
+FS_INLINE f64x8 f64x8_where_above(f64x8 x, f64x8 limit, f64x8 a)
 {
-    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(_mm512_abs_pd(x), limit, _CMP_GE_OQ), a);
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x, limit, _CMP_GT_OQ), a);
 }
 FS_INLINE f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
 {

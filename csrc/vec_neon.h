@@ -8,6 +8,9 @@
 
 #include "bits.h"
 
+/* How many vectors go through the exponential together. */
+#define FS_TOGETHER 2
+
 typedef struct { float32x4_t v[4]; } f32x16;
 typedef struct { float64x2_t v[4]; } f64x8;
 
@@ -52,9 +55,9 @@ typedef struct { float64x2_t v[4]; } f64x8;
     {                                                                                                                \
         FS_EACH(vec, vbslq_##S(vcltq_##S(a.v[i], b.v[i]), a.v[i], b.v[i]));                                          \
     }                                                                                                                \
-    FS_INLINE vec vec##_where_large(vec x, vec limit, vec a)                                                         \
+    FS_INLINE vec vec##_where_above(vec x, vec limit, vec a)                                                         \
     {                                                                                                                \
-        FS_EACH(vec, vbslq_##S(vcageq_##S(x.v[i], limit.v[i]), a.v[i], vdupq_n_##S(0)));                             \
+        FS_EACH(vec, vbslq_##S(vcgtq_##S(x.v[i], limit.v[i]), a.v[i], vdupq_n_##S(0)));                              \
     }                                                                                                                \
     FS_INLINE vec vec##_exponent_add(vec a, vec t)                                                                   \
     {                                                                                                                \
@@ -103,6 +106,20 @@ typedef struct { float64x2_t v[4]; } f64x8;
             rank += cumulative <= t;                                                                                 \
         }                                                                                                            \
         return rank;                                                                                                 \
+    }                                                                                                                \
+    FS_INLINE size_t vec##_draw(const vec *w, int count, double u)                                                   \
+    {                                                                                                                \
+        real lane[4 * (lanes)];                                                                                      \
+        uint64_t cumulative[4 * (lanes)], sum = 0, t;                                                                \
+        size_t rank = 0;                                                                                             \
+        for (int j = 0; j < count; j++)                                                                              \
+            vec##_store(lane + j * (lanes), w[j]);                                                                   \
+        for (int i = 0; i < count * (lanes); i++)                                                                    \
+            cumulative[i] = sum += fs_integer_weight(lane[i]);                                                       \
+        t = fs_scale_uniform(u, sum);                                                                                \
+        for (int i = 0; i < count * (lanes); i++)                                                                    \
+            rank += cumulative[i] <= t;                                                                              \
+        return rank;                                                                                                 \
     }
 
 /* Two integer weights (fs_integer_weight). */
@@ -145,6 +162,21 @@ FS_INLINE double f64x8_sum(f64x8 a)
     return vgetq_lane_f64(s, 0) + vgetq_lane_f64(s, 1);
 }
 FS_INLINE double f32x16_sum(f32x16 a) { return f64x8_sum(f64x8_add(f32x16_low(a), f32x16_high(a))); }
+
+#define FS_ROWS(vec, real, lanes)                                                                                    \
+    FS_INLINE void vec##_max_rows(const vec *w, real *max)                                                           \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            max[i] = vec##_reduce_max(w[i]);                                                                         \
+    }                                                                                                                \
+    FS_INLINE void vec##_sum_rows(const vec *w, double *sum)                                                         \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            sum[i] = vec##_sum(w[i]);                                                                                \
+    }
+FS_ROWS(f32x16, float, 16)
+FS_ROWS(f64x8, double, 8)
+#undef FS_ROWS
 
 FS_INLINE f32x16 f32x16_load_f16(const uint16_t *p)
 {

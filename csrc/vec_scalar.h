@@ -10,6 +10,9 @@
 
 #include "bits.h"
 
+/* How many vectors go through the exponential together. */
+#define FS_TOGETHER 1
+
 typedef struct { float lane[16]; } f32x16;
 typedef struct { double lane[8]; } f64x8;
 
@@ -54,10 +57,10 @@ typedef struct { double lane[8]; } f64x8;
     {                                                                                                                \
         FS_LANEWISE(vec, lanes, a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]);                                      \
     }                                                                                                                \
-    /* a where |x| >= limit, else 0 */                                                                               \
-    static inline vec vec##_where_large(vec x, vec limit, vec a)                                                     \
+    /* a where x > limit, else 0 */                                                                                  \
+    static inline vec vec##_where_above(vec x, vec limit, vec a)                                                     \
     {                                                                                                                \
-        FS_LANEWISE(vec, lanes, (x.lane[i] < 0 ? -x.lane[i] : x.lane[i]) >= limit.lane[i] ? a.lane[i] : (real)0);    \
+        FS_LANEWISE(vec, lanes, x.lane[i] > limit.lane[i] ? a.lane[i] : (real)0);                                    \
     }                                                                                                                \
     /* a * 2^k for t = magic + k: k is shifted from the low bits of t into the exponent of a */                      \
     static inline vec vec##_exponent_add(vec a, vec t)                                                               \
@@ -89,6 +92,17 @@ typedef struct { double lane[8]; } f64x8;
                 s[i] += s[i + half];                                                                                 \
         return s[0];                                                                                                 \
     }                                                                                                                \
+    /* The same of as many rows as there are lanes. */                                                               \
+    static inline void vec##_max_rows(const vec *w, real *max)                                                       \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            max[i] = vec##_reduce_max(w[i]);                                                                         \
+    }                                                                                                                \
+    static inline void vec##_sum_rows(const vec *w, double *sum)                                                     \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            sum[i] = vec##_sum(w[i]);                                                                                \
+    }                                                                                                                \
     static inline int vec##_any_nan(vec a)                                                                           \
     {                                                                                                                \
         int any = 0;                                                                                                 \
@@ -114,6 +128,18 @@ typedef struct { double lane[8]; } f64x8;
             cumulative += fs_integer_weight(w[i]);                                                                   \
             rank += cumulative <= t;                                                                                 \
         }                                                                                                            \
+        return rank;                                                                                                 \
+    }                                                                                                                \
+    /* The same for 1 to 4 vectors and t = floor(u * their total). */                                                \
+    static inline size_t vec##_draw(const vec *w, int count, double u)                                               \
+    {                                                                                                                \
+        uint64_t cumulative[4 * (lanes)], sum = 0, t;                                                                \
+        size_t rank = 0;                                                                                             \
+        for (int i = 0; i < count * (lanes); i++)                                                                    \
+            cumulative[i] = sum += fs_integer_weight(w[i / (lanes)].lane[i % (lanes)]);                              \
+        t = fs_scale_uniform(u, sum);                                                                                \
+        for (int i = 0; i < count * (lanes); i++)                                                                    \
+            rank += cumulative[i] <= t;                                                                              \
         return rank;                                                                                                 \
     }
 

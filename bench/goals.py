@@ -1,0 +1,157 @@
+"""What the project wants to show, and whether the measurements show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from statistics import median
+from typing import Any
+
+from cases import ONE_CALL, VOCABULARIES
+
+Row = Mapping[str, Any]
+OURS = "fastsoftmax"
+# Measured for information: our other form, and a rival that leaves the temperature out.
+NOT_THE_SAME_WORK = ("fastsoftmax-new", "onednn-notemp")
+NOT_MEASURED = {"measured": None, "worst": None, "complete": False, "verdict": "not measured"}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound that the worst of some cases has to keep.
+
+    kind ratio: theirs / ours against `rival` is at least `bound`. ns: the overhead in nanoseconds is at most
+    `bound`. ulp: our largest error is at most `bound`.
+    """
+
+    what: str
+    kind: str
+    bound: float
+    cases: tuple[str, ...]
+    rival: str = ""
+
+    def measure(self, rows: Iterable[Row]) -> dict[str, Any]:
+        """The worst measured value, where it was met, and met, missed or not measured."""
+        chosen = [row for row in rows if self._concerns(row)]
+        found = {str(row["case"]): self._value(row) for row in chosen}
+        verdict = {**asdict(self), "cases": list(self.cases)}
+        if not found:
+            return {**verdict, **NOT_MEASURED}
+        pick = min if self.kind == "ratio" else max
+        worst = pick(found, key=found.__getitem__)
+        value = found[worst]
+        met = value >= self.bound if self.kind == "ratio" else value <= self.bound
+        complete = all(any(fnmatchcase(case, pattern) for case in found) for pattern in self.cases)
+        return {
+            **verdict,
+            "measured": value,
+            "worst": worst,
+            "complete": complete,
+            "verdict": "met" if met else "missed",
+        }
+
+    def _concerns(self, row: Row) -> bool:
+        if row["threads"] != 1 or row["status"] != "ok":
+            return False
+        if not any(fnmatchcase(str(row["case"]), pattern) for pattern in self.cases):
+            return False
+        return str(row["contender"]) == (self.rival or OURS)
+
+    def _value(self, row: Row) -> float:
+        if self.kind == "ratio":
+            return float(row["ratio"])
+        if self.kind == "ns":
+            return float(row["difference_ns"])
+        return float(row["error"]["max_ulp"])
+
+
+def _ratios(what: str, cases: tuple[str, ...], bounds: Mapping[str, float]) -> list[Goal]:
+    return [Goal(f"{what} vs {rival}", "ratio", bound, cases, rival) for rival, bound in bounds.items()]
+
+
+def _named(operation: str, shapes: Iterable[int | str], dtype: str = "f32") -> tuple[str, ...]:
+    return tuple(f"{operation}-{dtype}-{shape}" for shape in shapes)
+
+
+def all_goals() -> list[Goal]:
+    """The goals of the project, in the order in which it states them."""
+    short_rows = ("4096x4", "4096x16", "4096x64", "64x256")
+    goals = _ratios(
+        "softmax in place, one row of 32,000 to 128,256",
+        _named("softmax", VOCABULARIES),
+        {"torch": 3.0, "onnxruntime": 2.5, "scipy": 5.0},
+    )
+    many_rows = _named("softmax", [f"32x{n}" for n in VOCABULARIES])
+    goals += _ratios("softmax, 32 rows of 32,000 to 128,256", many_rows, {"onednn": 1.8})
+    for shape, bound in zip(short_rows, (6.0, 2.0, 3.0, 3.0), strict=True):
+        goals += _ratios(f"softmax, {shape}", _named("softmax", [shape]), {"torch": bound})
+    goals += _ratios(
+        "softmax, batches of short rows", _named("softmax", short_rows), {"scipy": 8.0, "onnxruntime": 2.0}
+    )
+    goals += _ratios(
+        "one draw, one row of 32,000 to 128,256",
+        _named("sample", VOCABULARIES),
+        {"torch": 120.0, "numpy-choice": 40.0, "llama.cpp": 6.0},
+    )
+    for shape, bound in (("4096x16", 25.0), ("4096x64", 30.0), ("4096x256", 40.0)):
+        goals += _ratios(f"draws, {shape}", _named("sample", [shape]), {"torch": bound})
+    goals += _ratios("softmax, one call, n = 10 to 256", _named("softmax", ONE_CALL), {"torch": 5.0})
+    sampler_cases = _named("sampler", ONE_CALL, "f64") + _named("sampler-probs", ONE_CALL, "f64")
+    goals += _ratios("Sampler, one call, n = 10 to 256", sampler_cases, {"classic": 18.0})
+    goals.append(Goal("call less C kernel, n = 10 to 256", "ns", 150.0, _named("overhead", ONE_CALL)))
+    goals.append(Goal("largest error, float32", "ulp", 3.0, ("accuracy-f32",)))
+    goals.append(Goal("largest error, float64", "ulp", 4.0, ("accuracy-f64",)))
+    return goals
+
+
+def against_baseline(rows: Iterable[Row], baseline: Iterable[Row]) -> list[dict[str, Any]]:
+    """What a run on one instruction set says beside a run on another, of the same machine.
+
+    Speeds are compared through the rivals, which do not depend on our instruction set: the quotient of the
+    two ratios to the same rival on the same case is free of the machine's drift between the runs. A case
+    counts with the median over its rivals.
+    """
+    before = {_key(row): row for row in baseline if row["status"] == "ok"}
+    now = {_key(row): row for row in rows if row["status"] == "ok"}
+    both = before.keys() & now.keys()
+    rivals = {key: row for key, row in now.items() if "ratio" in row and key[1] not in NOT_THE_SAME_WORK}
+    ahead = {key: float(row["ratio"]) for key, row in rivals.items()}
+    by_case: dict[tuple[str, str, int], list[float]] = {}
+    for case, rival, threads in both & ahead.keys():
+        key = (case, rival, threads)
+        by_case.setdefault((case, OURS, threads), []).append(ahead[key] / float(before[key]["ratio"]))
+    speeds = {key: median(quotients) for key, quotients in by_case.items()}
+    digests = [key for key in both if now[key].get("digest") and before[key].get("digest")]
+    unequal = sorted(key[0] for key in digests if now[key]["digest"] != before[key]["digest"])
+    return [
+        _least("speed beside the baseline's", 0.5, speeds),
+        _least("ahead of every rival", 1.0, ahead),
+        {
+            "what": "same bits as the baseline",
+            "kind": "digests",
+            "bound": 0,
+            "measured": len(unequal) if digests else None,
+            "worst": ", ".join(unequal) or None,
+            "complete": bool(digests),
+            "verdict": ("missed" if unequal else "met") if digests else "not measured",
+        },
+    ]
+
+
+def _key(row: Row) -> tuple[str, str, int]:
+    return str(row["case"]), str(row["contender"]), int(row["threads"])
+
+
+def _least(what: str, bound: float, values: Mapping[tuple[str, str, int], float]) -> dict[str, Any]:
+    verdict: dict[str, Any] = {"what": what, "kind": "ratio", "bound": bound, "complete": bool(values)}
+    if not values:
+        return {**verdict, **NOT_MEASURED}
+    worst = min(values, key=values.__getitem__)
+    met = values[worst] >= bound
+    return {
+        **verdict,
+        "measured": values[worst],
+        "worst": f"{worst[0]} {worst[1]}",
+        "verdict": "met" if met else "missed",
+    }

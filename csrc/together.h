@@ -1,0 +1,79 @@
+/* As many tiny rows as a vector has lanes, together, at one temperature.
+ *
+ * One row alone is bound by latency: its reductions, its division and the exponential wait for each other.  Here the
+ * maxima of all rows are found by folding two rows at a time into one register, the origins and the divisions are done
+ * for all rows at once, lane i for row i, and only the exponential goes row by row.  The same bits as tiny.h.
+ */
+
+/* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row; the tree's last vector of each row
+ * at `total`.  0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
+FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w, VEC *total,
+                                     int count)
+{
+    REAL max[LANES], floor[LANES], magic[LANES];
+    size_t rest = n - (size_t)(count - 1) * LANES;
+    VEC high[LANES], sum = V(set1)(0);
+    for (int i = 0; i < LANES; i++) {
+        const REAL *row = (const REAL *)(const void *)((const char *)x + i * stride);
+        VEC v = rest == LANES ? V(load)(row + (count - 1) * LANES) : V(load_first)(row + (count - 1) * LANES, rest, -FS_INFINITY);
+        w[4 * i + count - 1] = v;
+        high[i] = v;
+        sum = V(add)(sum, v);
+        for (int j = 0; j < count - 1; j++) {
+            v = w[4 * i + j] = V(load)(row + j * LANES);
+            high[i] = V(max)(v, high[i]);
+            sum = V(add)(sum, v);
+        }
+    }
+    if (FS_UNLIKELY(V(any_nan)(sum)))
+        return 0;
+    V(max_rows)(high, max);
+    VEC m = V(add)(V(load)(max), V(set1)(0)), ch = V(set1)(scale->ch);
+    VEC product = V(mul)(m, ch);
+    if (FS_UNLIKELY(!(V(reduce_max)(product) < SHIFT_AT && V(reduce_min)(product) > -SHIFT_AT)))
+        return 0;
+    VEC m0 = V(set1)((REAL)MAGIC);
+    VEC power = V(sub)(V(fma)(m, ch, m0), m0);
+    V(store)(magic, V(add)(V(sub)(m0, power), V(set1)((REAL)LIFT)));
+    V(store)(floor, V(sub)(m, V(set1)(scale->reach)));
+    for (int i = 0; i < LANES; i++) {
+        NAME(constants) k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), ch, V(set1)(scale->cl)};
+        VEC *row = w + 4 * i;
+        NAME(weights)(row, count, &k, 1);
+        total[i] = NAME(tiny_tree)(row, count);
+    }
+    return 1;
+}
+
+FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, REAL *out,
+                                     ptrdiff_t out_stride, int count)
+{
+    VEC w[4 * LANES], total[LANES];
+    double sum[LANES];
+    REAL factor[LANES];
+    size_t rest = n - (size_t)(count - 1) * LANES;
+    if (!NAME(weights_together)(x, stride, n, scale, w, total, count))
+        return 0;
+    V(sum_rows)(total, sum);
+    for (int i = 0; i < LANES; i++)
+        factor[i] = (REAL)(1.0 / sum[i]);
+    for (int i = 0; i < LANES; i++) {
+        REAL *row = (REAL *)(void *)((char *)out + i * out_stride);
+        VEC f = V(set1)(factor[i]);
+        for (int j = 0; j < count - 1; j++)
+            V(store)(row + j * LANES, V(mul)(w[4 * i + j], f));
+        V(store_first)(row + (count - 1) * LANES, V(mul)(w[4 * i + count - 1], f), rest);
+    }
+    return 1;
+}
+
+FS_INLINE int NAME(sample_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, const double *u,
+                                    int64_t *index, int count)
+{
+    VEC w[4 * LANES], total[LANES];
+    if (!NAME(weights_together)(x, stride, n, scale, w, total, count))
+        return 0;
+    for (int i = 0; i < LANES; i++)
+        index[i] = (int64_t)V(draw)(w + 4 * i, count, u[i]);
+    return 1;
+}

@@ -1,0 +1,261 @@
+"""What may stand on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from fastsoftmax import __version__, schedules
+from fastsoftmax.cli.distribution import run_sample, run_softmax
+from fastsoftmax.cli.info import run_info
+from fastsoftmax.cli.plot import MOST_TEMPERATURES, run_plot
+from fastsoftmax.cli.reading import is_numbers
+from fastsoftmax.cli.text import run_demo, run_generate
+from fastsoftmax.cli.writing import DIGITS, FORMATS
+from fastsoftmax.demo.model import ORDER
+
+Run = Callable[[argparse.Namespace], None]
+Schedule = schedules.constant | schedules.linear | schedules.exponential | schedules.cosine
+
+ANNEALINGS: dict[str, Callable[[float, float, float], Schedule]] = {
+    "linear": schedules.linear,
+    "exponential": schedules.exponential,
+    "cosine": schedules.cosine,
+}
+
+DEFAULT_COMMAND = "demo"
+
+# Options whose value is not a number, also where it looks like one.
+TAKE_TEXT = frozenset({"--start", "--text", "-o", "--output"})
+
+NUMBERS_HELP = "numbers (one row), or a file: .npy, or text with a row on each line (default: standard input)"
+
+
+def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
+    """The command to run and its arguments; leaves with status 2 where they make no sense."""
+    arguments = _parser().parse_args(_with_command(_protect_numbers(argv)))
+    return arguments.run, arguments
+
+
+def _with_command(argv: list[str]) -> list[str]:
+    """Without a command, it is the main job that is meant, and its options."""
+    if argv and (not argv[0].startswith("-") or argv[0] in ("-h", "--help", "--version")):
+        return argv
+    return [DEFAULT_COMMAND, *argv]
+
+
+def _protect_numbers(argv: Sequence[str]) -> list[str]:
+    """Keep argparse from taking -1e5 and -inf for options: with a blank in front they are none."""
+    return [
+        f" {argument}"
+        if argument.startswith("-") and is_numbers(argument) and before not in TAKE_TEXT
+        else argument
+        for before, argument in zip(["", *argv], argv, strict=False)
+    ]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="fastsoftmax",
+        allow_abbrev=False,
+        description="Softmax with temperature, and drawing from it. Without a command, demo.",
+        epilog="Exit status: 0 done, 1 bad data, 2 bad usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastsoftmax {__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True, parser_class=_Parser)
+
+    def add(name: str, run: Run, help: str) -> argparse.ArgumentParser:
+        description = f"{help[0].upper()}{help[1:]}."
+        command = commands.add_parser(name, help=help, description=description, allow_abbrev=False)
+        command.set_defaults(run=run)
+        return command
+
+    demo = add(DEFAULT_COMMAND, run_demo, "the main job: a character model writes text at four temperatures")
+    demo.add_argument("--seed", type=_at_least(0), default=0, help="of the generators (default 0)")
+    demo.add_argument(
+        "--length", type=_at_least(1), default=4000, help="symbols at each temperature (default %(default)s)"
+    )
+    _add_order(demo)
+
+    generate = add("generate", run_generate, "write text like a given one")
+    generate.add_argument(
+        "--text", metavar="FILE", help="UTF-8 text to learn, - for standard input (default: that of demo)"
+    )
+    how = generate.add_mutually_exclusive_group()
+    how.add_argument(
+        "-t",
+        "--temperature",
+        type=_temperatures,
+        default=[1.0],
+        metavar="T[,T...]",
+        help="one or more temperatures (default 1)",
+    )
+    how.add_argument(
+        "--anneal",
+        type=_schedule,
+        metavar="KIND:START:END[:STEPS]",
+        help="change the temperature on the way: linear, exponential or cosine from START to END "
+        "over STEPS symbols (default: all); constant:VALUE",
+    )
+    generate.add_argument("--length", type=_at_least(1), default=500, help="symbols to write (default 500)")
+    generate.add_argument("--seed", type=_at_least(0), help="for the same text again")
+    generate.add_argument("--start", default="", metavar="TEXT", help="text to go on from")
+    _add_order(generate)
+    generate.add_argument("-o", "--output", type=_output, metavar="FILE", help="instead of standard output")
+    generate.add_argument("-q", "--quiet", action="store_true", help="no measures on standard error")
+
+    softmax = add("softmax", run_softmax, "probabilities from logits, row by row")
+    _add_numbers(softmax)
+    softmax.add_argument("--log", action="store_true", help="their logarithms instead")
+    softmax.add_argument(
+        "--digits",
+        type=_at_least(1, 17),
+        default=DIGITS,
+        help="significant digits in text, 1 to 17 (default %(default)s)",
+    )
+
+    sample = add("sample", run_sample, "indices drawn from the softmax of logits, row by row")
+    _add_numbers(sample)
+    sample.add_argument("--probs", action="store_true", help="the numbers are probabilities, not logits")
+    sample.add_argument("--size", type=_at_least(1), help="draws from each row (default: one)")
+    randomness = sample.add_mutually_exclusive_group()
+    randomness.add_argument("--seed", type=_at_least(0), help="for the same draws again")
+    randomness.add_argument("--u", type=_uniforms, metavar="U[,U...]", help="uniforms in [0, 1) to draw with")
+
+    plot = add("plot", run_plot, "a picture of the softmax of logits at several temperatures")
+    plot.add_argument("numbers", nargs="*", metavar="NUMBER|FILE", help=NUMBERS_HELP)
+    plot.add_argument(
+        "-t",
+        "--temperature",
+        type=_few_temperatures,
+        default=[0.2, 0.5, 1.0, 2.0],
+        metavar="T[,T...]",
+        help=f"up to {MOST_TEMPERATURES} temperatures (default 0.2,0.5,1,2)",
+    )
+    plot.add_argument("--row", type=_at_least(0), default=0, help="which row, from 0 (default 0)")
+    plot.add_argument(
+        "-o",
+        "--output",
+        type=_picture,
+        default="softmax.png",
+        metavar="FILE",
+        help=".png or .svg (default %(default)s)",
+    )
+
+    add("info", run_info, "version, instruction sets found and chosen")
+    return parser
+
+
+def _add_order(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--order", type=_at_least(0, 32), default=ORDER, help=f"longest context in symbols (default {ORDER})"
+    )
+
+
+def _add_numbers(command: argparse.ArgumentParser) -> None:
+    command.add_argument("numbers", nargs="*", metavar="NUMBER|FILE", help=NUMBERS_HELP)
+    command.add_argument(
+        "-t", "--temperature", type=_temperature, default=1.0, metavar="T", help="0 to inf (default 1)"
+    )
+    command.add_argument(
+        "--axis", type=_axis, default=-1, help="of the array; none for all of it (default -1: along each row)"
+    )
+    command.add_argument(
+        "--format", choices=FORMATS, help="of the result (default: by the name of -o, or text)"
+    )
+    command.add_argument("-o", "--output", type=_output, metavar="FILE", help="instead of standard output")
+
+
+def _at_least(least: int, most: int | None = None) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text.strip()!r} is not a whole number {bounds}")
+        return number
+
+    return whole_number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text.strip()!r} is not a number") from None
+
+
+def _temperature(text: str) -> float:
+    number = _number(text)
+    if math.isnan(number) or number < 0:
+        raise argparse.ArgumentTypeError(f"{text.strip()!r} is not a temperature: a number from 0 to inf")
+    return number
+
+
+def _temperatures(text: str) -> list[float]:
+    return list(map(_temperature, text.split(",")))
+
+
+def _few_temperatures(text: str) -> list[float]:
+    temperatures = _temperatures(text)
+    if len(temperatures) > MOST_TEMPERATURES:
+        raise argparse.ArgumentTypeError(
+            f"{len(temperatures)} are more than {MOST_TEMPERATURES} temperatures"
+        )
+    return temperatures
+
+
+def _uniforms(text: str) -> list[float] | float:
+    uniforms = list(map(_number, text.split(",")))
+    for number in uniforms:
+        if not 0 <= number < 1:
+            raise argparse.ArgumentTypeError(f"{number!r} is not in [0, 1)")
+    return uniforms if len(uniforms) > 1 else uniforms[0]
+
+
+def _axis(text: str) -> int | None:
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor none") from None
+
+
+def _output(text: str) -> str | None:
+    return None if text == "-" else text
+
+
+def _picture(text: str) -> str:
+    if not text.lower().endswith((".png", ".svg")):
+        raise argparse.ArgumentTypeError(f"{text!r} ends neither in .png nor in .svg")
+    return text
+
+
+def _schedule(text: str) -> Callable[[int], Schedule]:
+    """A function from the number of steps to the schedule asked for."""
+    kind, *fields = text.split(":")
+    try:
+        if kind == "constant" and len(fields) == 1:
+            constant = schedules.constant(_temperature(fields[0]))
+            return lambda steps: constant
+        if kind in ANNEALINGS and len(fields) in (2, 3):
+            make = ANNEALINGS[kind]
+            start, end = map(_temperature, fields[:2])
+            given = _at_least(1)(fields[2]) if len(fields) == 3 else None
+            make(start, end, given or 1)
+            return lambda steps: make(start, end, given or steps)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not like linear:1.5:0.2, linear:1.5:0.2:1000 or constant:1"
+    )

@@ -1,0 +1,386 @@
+"""The dtype rule, line by line: what stays, what becomes float64, what is refused, every memory layout."""
+
+import ctypes
+
+import ml_dtypes
+import numpy as np
+import pytest
+from oracles import DTYPES, bits
+
+import fastsoftmax as fs
+
+ARRAY_FUNCTIONS = [fs.softmax, fs.log_softmax, fs.logsumexp]
+WRITING_FUNCTIONS = [fs.softmax, fs.log_softmax]
+SIXTEEN_BIT = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
+
+
+def by_name(value):
+    return getattr(value, "__name__", None) or getattr(value, "name", None)
+
+
+# What stays
+
+
+@pytest.mark.parametrize("function", ARRAY_FUNCTIONS, ids=by_name)
+def test_floating_dtypes_stay(function, dtype, rng):
+    assert function(rng.normal(size=(3, 20)).astype(dtype)).dtype == dtype
+    assert function(np.empty((0, 20), dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("function", ARRAY_FUNCTIONS, ids=by_name)
+def test_a_float64_temperature_does_not_widen_float32_logits(function, rng):
+    x = rng.normal(size=(3, 20)).astype(np.float32)
+    assert function(x, np.array([0.5, 1.0, 2.0])).dtype == np.float32
+    assert function(x, np.float64(0.5)).dtype == np.float32
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 30.0])
+@pytest.mark.parametrize("sixteen", SIXTEEN_BIT, ids=by_name)
+@pytest.mark.parametrize("function", ARRAY_FUNCTIONS, ids=by_name)
+def test_16_bit_types_are_computed_in_float32_and_rounded_once(function, sixteen, temperature, rng):
+    x = (4 * rng.normal(size=(5, 1500))).astype(sixteen)
+    expected = function(x.astype(np.float32), temperature).astype(sixteen)
+    assert bits(function(x, temperature)) == bits(expected)
+
+
+@pytest.mark.parametrize("sixteen", SIXTEEN_BIT, ids=by_name)
+def test_every_16_bit_number_is_read_as_its_float32_value(sixteen):
+    every = np.arange(2**16, dtype=np.uint16).view(sixteen).reshape(2**14, 4)
+    with np.errstate(invalid="ignore"):  # A signalling NaN is quietened on conversion.
+        widened = every.astype(np.float32)
+    np.testing.assert_array_equal(
+        fs.softmax(every).astype(np.float32), fs.softmax(widened).astype(sixteen).astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize("sixteen", SIXTEEN_BIT, ids=by_name)
+def test_draw_from_16_bit_types_is_the_draw_from_their_float32_values(sixteen, rng):
+    x = (2 * rng.normal(size=(200, 40))).astype(sixteen)
+    u = rng.random(200)
+    for sample, row in ((fs.sample, x), (fs.sample_probs, np.abs(x))):
+        assert bits(sample(row, 0.8, u=u)) == bits(sample(row.astype(np.float32), 0.8, u=u))
+
+
+# What becomes float64
+
+
+@pytest.mark.parametrize("integer", ["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "?"])
+def test_integers_and_bool_become_float64(integer):
+    x = np.array([[0, 1, 2], [3, 0, 1]]).astype(integer)
+    for function in ARRAY_FUNCTIONS:
+        assert bits(function(x, 0.7)) == bits(function(x.astype(np.float64), 0.7))
+    u = np.array([0.3, 0.6])
+    assert bits(fs.sample(x, u=u)) == bits(fs.sample(x.astype(np.float64), u=u))
+    assert bits(fs.sample_probs(x, u=u)) == bits(fs.sample_probs(x.astype(np.float64), u=u))
+
+
+def test_lists_and_numbers_become_float64():
+    for x in ([1, 2, 3], [1.0, 2.0, 3.0], (True, False), [[1, 2], [3, 4]], 5, 5.0):
+        for function in ARRAY_FUNCTIONS:
+            assert np.asarray(function(x)).dtype == np.float64
+            np.testing.assert_array_equal(function(x), function(np.asarray(x, np.float64)))
+
+
+# What is refused
+
+REFUSED = {
+    "longdouble": np.ones(3, np.longdouble),
+    "complex64": np.ones(3, np.complex64),
+    "complex128": np.ones(3, np.complex128),
+    "object": np.array([1.0, 2.0, 3.0], object),
+    "str": np.array(["1", "2"]),
+    "bytes": np.array([b"1", b"2"]),
+    "list of str": ["1", "2"],
+    "number and None": [1.0, None],
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_other_dtypes_raise_type_error(kind):
+    for function in (*ARRAY_FUNCTIONS, fs.sample, fs.sample_probs):
+        with pytest.raises(TypeError):
+            function(REFUSED[kind])
+
+
+# Memory layouts
+
+
+def big_endian(x):
+    if x.dtype == ml_dtypes.bfloat16:
+        pytest.skip("bfloat16 arrays have no other byte order")
+    return x.astype(x.dtype.newbyteorder(">"))
+
+
+def misaligned(x):
+    raw = np.empty(x.nbytes + 1, np.uint8)
+    view = raw[1:].view(x.dtype).reshape(x.shape)
+    view[...] = x
+    return view
+
+
+def strided(x):
+    wide = np.zeros((x.shape[0], 3 * x.shape[1]), x.dtype)
+    wide[:, ::3] = x
+    return wide[:, ::3]
+
+
+def strided_rows(x):
+    tall = np.zeros((2 * x.shape[0], x.shape[1] + 5), x.dtype)
+    tall[::2, 5:] = x
+    return tall[::2, 5:]
+
+
+def negative_stride(x):
+    return x[:, ::-1].copy()[:, ::-1]
+
+
+def negative_row_stride(x):
+    return x[::-1].copy()[::-1]
+
+
+def fortran(x):
+    return np.asfortranarray(x)
+
+
+def odd_stride(x):
+    """Entries of a packed record: the stride is no multiple of the item size."""
+    records = np.zeros(x.shape, np.dtype([("tag", np.uint8), ("value", x.dtype)]))
+    records["value"] = x
+    return records["value"]
+
+
+def read_only(x):
+    copy = x.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+LAYOUTS = [
+    big_endian,
+    misaligned,
+    strided,
+    strided_rows,
+    negative_stride,
+    negative_row_stride,
+    fortran,
+    odd_stride,
+    read_only,
+]
+WRITABLE_LAYOUTS = [layout for layout in LAYOUTS if layout is not read_only]
+
+
+@pytest.mark.parametrize("n", [5, 64, 1500])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=by_name)
+def test_layout_changes_no_bit_of_the_result(layout, dtype, n, rng):
+    x = (3 * rng.normal(size=(6, n))).astype(dtype)
+    u = rng.random(6)
+    other = layout(x)
+    np.testing.assert_array_equal(other.astype(x.dtype), x)
+    for function in ARRAY_FUNCTIONS:
+        assert bits(function(other, 0.9)) == bits(function(x, 0.9))
+    assert bits(fs.sample(other, 0.9, u=u)) == bits(fs.sample(x, 0.9, u=u))
+    p, other_p = np.abs(x), layout(np.abs(x))
+    assert bits(fs.sample_probs(other_p, u=u)) == bits(fs.sample_probs(p, u=u))
+
+
+def test_broadcast_rows_change_no_bit_of_the_result(dtype, rng):
+    x = rng.normal(size=30).astype(dtype)
+    repeated = np.broadcast_to(x, (4, 30))
+    assert bits(fs.softmax(repeated)) == bits(np.stack([fs.softmax(x)] * 4))
+
+
+def test_input_is_left_as_it_was(dtype, rng):
+    x = rng.normal(size=(3, 50)).astype(dtype)
+    before = x.copy()
+    for function in ARRAY_FUNCTIONS:
+        function(x)
+    fs.sample(x, u=0.5, bias={0: 1.0}, mask=np.ones(50, bool))
+    assert bits(x) == bits(before)
+
+
+# out=
+
+
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_out_is_filled_and_returned(function, dtype, rng):
+    x = rng.normal(size=(3, 50)).astype(dtype)
+    out = np.empty_like(x)
+    assert function(x, 0.5, out=out) is out
+    assert bits(out) == bits(function(x, 0.5))
+
+
+@pytest.mark.parametrize("layout", WRITABLE_LAYOUTS, ids=by_name)
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_out_may_have_any_layout(function, layout, dtype, rng):
+    x = rng.normal(size=(6, 50)).astype(dtype)
+    out = layout(np.zeros_like(x))
+    assert function(x, 0.5, out=out) is out
+    np.testing.assert_array_equal(out.astype(dtype), function(x, 0.5))
+
+
+@pytest.mark.parametrize("n", [7, 64, 1500, 70_000])
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_in_place_gives_the_bits_of_a_fresh_result(function, dtype, n, rng):
+    x = (3 * rng.normal(size=(2, n))).astype(dtype)
+    expected = function(x, 0.7)
+    assert function(x, 0.7, out=x) is x
+    assert bits(x) == bits(expected)
+
+
+@pytest.mark.parametrize("layout", WRITABLE_LAYOUTS, ids=by_name)
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_in_place_works_on_any_layout(function, layout, dtype, rng):
+    x = rng.normal(size=(6, 50)).astype(dtype)
+    expected = function(x)
+    other = layout(x)
+    function(other, out=other)
+    np.testing.assert_array_equal(other.astype(dtype), expected)
+
+
+@pytest.mark.parametrize("shift", [1, 3, 16, 640, 1499])
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_partial_overlap_gives_what_a_copy_would(function, dtype, shift, rng):
+    for forward in (True, False):
+        buffer = (3 * rng.normal(size=1500 + shift)).astype(dtype)
+        x, out = (buffer[:-shift], buffer[shift:]) if forward else (buffer[shift:], buffer[:-shift])
+        expected = function(x.copy())
+        function(x, out=out)
+        assert bits(out) == bits(expected)
+
+
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_overlap_of_whole_arrays_gives_what_a_copy_would(function, dtype, rng):
+    views = {
+        "reversed": lambda x: x[:, ::-1],
+        "rows reversed": lambda x: x[::-1],
+        "transposed": lambda x: x.T,
+    }
+    for view in views.values():
+        x = rng.normal(size=(40, 40)).astype(dtype)
+        expected = function(x.copy())
+        out = view(x)
+        function(x, out=out)
+        assert bits(out) == bits(expected)
+
+
+def test_temperature_may_overlap_out(rng):
+    x = np.abs(rng.normal(size=(30, 30))) + 0.5
+    expected = fs.softmax(x.copy(), x[:, 0].copy())
+    fs.softmax(x, x[:, 0], out=x)
+    assert bits(x) == bits(expected)
+
+
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_read_only_out_raises_value_error(function, dtype):
+    x = np.ones((2, 3), dtype)
+    out = read_only(x)
+    with pytest.raises(ValueError):
+        function(x, out=out)
+    with pytest.raises(ValueError):
+        function(out, out=out)
+    assert (out == 1).all()
+
+
+@pytest.mark.parametrize("function", WRITING_FUNCTIONS, ids=by_name)
+def test_out_of_another_shape_or_dtype_raises(function, dtype):
+    x = np.ones((2, 3), dtype)
+    for shape in [(3, 2), (2, 4), (6,), (1, 2, 3)]:
+        out = np.full(shape, 7, dtype)
+        with pytest.raises(ValueError):
+            function(x, out=out)
+        assert (out == 7).all()
+    for other in (t for t in DTYPES if t != dtype):
+        out = np.full((2, 3), 7, other)
+        with pytest.raises((TypeError, ValueError)):
+            function(x, out=out)
+        assert (out == 7).all()
+    with pytest.raises(TypeError):
+        function(x, out=[[0.0] * 3] * 2)
+
+
+# DLPack
+
+
+class Exporter:
+    """An array of another library: nothing but the two methods of the DLPack protocol."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **keywords):
+        return self._array.__dlpack__(**keywords)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+@pytest.mark.parametrize("exported", [np.float32, np.float64, np.float16, np.int32], ids=by_name)
+def test_dlpack_input_gives_what_the_array_gives(exported, rng):
+    x = (3 * rng.normal(size=(4, 50))).astype(exported)
+    u = rng.random(4)
+    for function in ARRAY_FUNCTIONS:
+        assert bits(function(Exporter(x), 0.5)) == bits(function(x, 0.5))
+    assert bits(fs.sample(Exporter(x), u=u)) == bits(fs.sample(x, u=u))
+    assert bits(fs.sample_probs(Exporter(np.abs(x)), u=u)) == bits(fs.sample_probs(np.abs(x), u=u))
+
+
+def test_dlpack_input_with_strides_gives_what_the_array_gives(rng):
+    x = rng.normal(size=(4, 50))[::2, ::-3]
+    assert bits(fs.softmax(Exporter(x))) == bits(fs.softmax(x))
+
+
+class DLTensor(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+        ("manager", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    ]
+
+
+class BFloat16Exporter:
+    """A bfloat16 matrix of another library: NumPy's own export knows no such dtype."""
+
+    def __init__(self, array):
+        self._array = array
+        self._shape = (ctypes.c_int64 * 2)(*array.shape)
+        self._strides = (ctypes.c_int64 * 2)(*(s // 2 for s in array.strides))
+        # kDLCPU is device 1, kDLBfloat code 4; no deleter, as this object owns the memory.
+        self._tensor = DLTensor(
+            array.ctypes.data, 1, 0, 2, 4, 16, 1, self._shape, self._strides, 0, None, None
+        )
+
+    def __dlpack__(self, **keywords):
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        return new(ctypes.addressof(self._tensor), b"dltensor", None)
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+
+def test_dlpack_bfloat16_gives_what_the_array_gives(rng):
+    x = (3 * rng.normal(size=(4, 50))).astype(ml_dtypes.bfloat16)
+    u = rng.random(4)
+    for layout in (x, x[:, ::-2]):
+        for function in ARRAY_FUNCTIONS:
+            assert bits(function(BFloat16Exporter(layout), 0.5)) == bits(function(layout, 0.5))
+        assert bits(fs.sample(BFloat16Exporter(layout), u=u)) == bits(fs.sample(layout, u=u))
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "bfloat16"])
+def test_torch_tensors_come_in_through_dlpack(name, rng):
+    torch = pytest.importorskip("torch")
+    x = (3 * rng.normal(size=(4, 50))).astype(name if name != "bfloat16" else ml_dtypes.bfloat16)
+    tensor = torch.from_numpy(x.astype(np.float64)).to(getattr(torch, name))
+    u = rng.random(4)
+    assert bits(fs.softmax(tensor, 0.5)) == bits(fs.softmax(x, 0.5))
+    assert bits(fs.sample(tensor, 0.5, u=u)) == bits(fs.sample(x, 0.5, u=u))
