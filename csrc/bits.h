@@ -134,20 +134,33 @@ static inline uint64_t fs_divide(fs_u128 p, uint64_t d)
 #endif
 }
 
-/* floor(u * total), exactly, for any double 0 <= u < 1 and total < 2^63. */
-static inline uint64_t fs_scale_uniform(double u, uint64_t total)
+/* u * total for any double 0 <= u < 1 and total < 2^63: the integer part and 64 bits of fraction. */
+static inline fs_u128 fs_scale_uniform(double u, uint64_t total)
 {
     if (u >= 0x1p-11) /* then u is a multiple of 2^-64 */
-        return fs_multiply((uint64_t)(u * 0x1p63) << 1, total).high;
+        return fs_multiply((uint64_t)(int64_t)(u * 0x1p63) << 1, total);
     uint64_t bits = fs_bits_f64(u), mantissa = bits & UINT64_C(0xfffffffffffff);
     int exponent = (int)(bits >> 52 & 0x7ff);
     if (exponent)
         mantissa |= UINT64_C(1) << 52;
     else
         exponent = 1;
-    int shift = 1075 - exponent; /* u = mantissa * 2^-shift; here shift > 63 */
+    int down = 1011 - exponent; /* u = mantissa * 2^-64 * 2^-down, down > 0 */
     fs_u128 p = fs_multiply(mantissa, total);
-    return shift < 128 ? p.high >> (shift - 64) : 0;
+    fs_u128 shifted = {down < 64 ? p.high >> down : 0, down < 64    ? p.low >> down | p.high << (64 - down)
+                                                       : down < 128 ? p.high >> (down - 64)
+                                                                    : 0};
+    return shifted;
+}
+
+/* floor((t + fraction / 2^64) * to / from) for t.high < from: a place among `from` as a place among `to`. */
+static inline uint64_t fs_rescale(fs_u128 t, uint64_t from, uint64_t to)
+{
+    fs_u128 product = fs_multiply(t.high, to);
+    uint64_t low = product.low + fs_multiply(t.low, to).high;
+    product.high += low < product.low;
+    product.low = low;
+    return fs_divide(product, from);
 }
 
 #endif

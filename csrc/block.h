@@ -7,9 +7,6 @@
  * The subtraction n - N is of integers: nothing is rounded in it, whatever the spread of x.
  *     |max ch| <  SHIFT_AT:  shift = 0,    N = rint(max ch)
  *     |max ch| >= SHIFT_AT:  shift = max,  N = 0;  x - max is then exact for all x whose weight is not 0
- *
- * Tree.  The weights of a block are added pairwise: vector 2i to vector 2i + 1, those sums likewise, up to one
- * vector, whose lanes are added in double.  What is missing at the end of a row counts as 0, which is exact.
  */
 
 typedef struct {
@@ -144,9 +141,32 @@ FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int wi
 #undef EACH
 }
 
+/* What weights are multiplied by, as a sum of two: their product with it is rounded once. */
+typedef struct {
+    REAL high, low;
+} NAME(factor);
+
+static inline NAME(factor) NAME(factor_of)(double numerator, double denominator)
+{
+    double quotient = numerator / denominator;
+    NAME(factor) f;
+    f.high = (REAL)quotient;
+    f.low = (REAL)(quotient - (double)f.high);
+    if (sizeof(REAL) == sizeof(double)) /* the remainder of the division */
+        f.low = (REAL)(fma(-quotient, denominator, numerator) / denominator);
+    return f;
+}
+
+static const NAME(factor) NAME(unit) = {1, 0};
+
+FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f)
+{
+    return V(fma)(w, V(set1)(f.high), V(mul)(w, V(set1)(f.low)));
+}
+
 enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
 
-FS_INLINE void NAME(step)(const REAL *x, REAL *out, VEC factor, const NAME(constants) *k, int wild, int what, VEC *w,
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int wild, int what, VEC *w,
                           int count)
 {
     for (int j = 0; j < count; j++)
@@ -154,87 +174,77 @@ FS_INLINE void NAME(step)(const REAL *x, REAL *out, VEC factor, const NAME(const
     NAME(weights)(w, count, k, wild);
     for (int j = 0; j < count; j++) {
         if (what & NAME(MULTIPLY))
-            w[j] = V(mul)(w[j], factor);
+            w[j] = NAME(product)(w[j], factor);
         if (what & NAME(STORE))
             V(store)(out + j * LANES, w[j]);
     }
 }
 
-/* Push a node onto the stack of finished subtrees: `index` of them of its size came before. */
-FS_INLINE VEC NAME(join)(VEC node, size_t index, VEC *stack, int *depth)
+/* (0 + 1) + (2 + 3) of 1 to 4 vectors */
+FS_INLINE VEC NAME(group)(const VEC *w, int count)
 {
-    for (; index & 1; index >>= 1)
-        node = V(add)(stack[--*depth], node);
-    return stack[(*depth)++] = node;
+    return count == 1   ? w[0]
+           : count == 2 ? V(add)(w[0], w[1])
+           : count == 3 ? V(add)(V(add)(w[0], w[1]), w[2])
+                        : V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
 }
 
-FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, REAL factor, REAL *out, int wild,
+FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out, int wild,
                             int what)
 {
     NAME(origin) o = NAME(origin_of)(max, s);
     NAME(constants) k = NAME(constants_of)(o, max, s, wild ? LIFT : 0);
-    VEC multiplier = V(set1)(factor), stack[8];
-    int depth = 0;
+    VEC w[8];
+    NAME(sum) sum = NAME(sum_begin)();
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
-        VEC w[8];
         for (int j = 0; j < 8; j += FS_TOGETHER)
-            NAME(step)(x + i + j * LANES, out + i + j * LANES, multiplier, &k, wild, what, w + j, FS_TOGETHER);
-        if (what & NAME(SUM)) /* the block after the next, whose range is taken soon */
-            for (int j = 0; j < 8; j++)
-                FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
+            NAME(step)(x + i + j * LANES, out + i + j * LANES, factor, &k, wild, what, w + j, FS_TOGETHER);
         if (what & NAME(SUM)) {
-            VEC left = V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
-            VEC right = V(add)(V(add)(w[4], w[5]), V(add)(w[6], w[7]));
-            NAME(join)(V(add)(left, right), i / (8 * LANES), stack, &depth);
+            for (int j = 0; j < 8; j += 4)
+                sum = NAME(sum_add)(sum, NAME(group)(w + j, 4));
+            for (int j = 0; j < 8; j++) /* the block after the next, whose range is taken soon */
+                FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
         }
     }
-    int trunk = depth;
-    size_t first = i;
-    for (; i + LANES <= len; i += LANES) {
-        VEC w;
-        NAME(step)(x + i, out + i, multiplier, &k, wild, what, &w, 1);
+    for (; i < len; i += 4 * LANES) {
+        int count = 0;
+        for (size_t at = i; at < len && count < 4; at += LANES, count++) {
+            if (len - at >= LANES) {
+                NAME(step)(x + at, out + at, factor, &k, wild, what, w + count, 1);
+                continue;
+            }
+            /* the lanes past the end are -inf, so this vector is wild */
+            NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
+            VEC v = V(load_first)(x + at, len - at, -FS_INFINITY);
+            NAME(weights)(&v, 1, &last, 1);
+            if (what & NAME(MULTIPLY))
+                v = NAME(product)(v, factor);
+            if (what & NAME(STORE))
+                V(store_first)(out + at, v, len - at);
+            w[count] = v;
+        }
         if (what & NAME(SUM))
-            NAME(join)(w, (i - first) / LANES, stack, &depth);
+            sum = NAME(sum_add)(sum, NAME(group)(w, count));
     }
-    if (i < len) { /* the lanes past the end are -inf, so this vector is wild */
-        NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
-        VEC w = V(load_first)(x + i, len - i, -FS_INFINITY);
-        NAME(weights)(&w, 1, &last, 1);
-        if (what & NAME(MULTIPLY))
-            w = V(mul)(w, multiplier);
-        if (what & NAME(STORE))
-            V(store_first)(out + i, w, len - i);
-        if (what & NAME(SUM))
-            NAME(join)(w, (i - first) / LANES, stack, &depth);
-    }
-    if (!(what & NAME(SUM)))
-        return 0.0;
-    VEC total = stack[--depth];
-    while (depth > trunk)
-        total = V(add)(stack[--depth], total);
-    if (trunk && first < len)
-        NAME(join)(total, first / (8 * LANES), stack, &depth), total = stack[--depth];
-    while (depth > 0)
-        total = V(add)(stack[--depth], total);
-    return V(sum)(total);
+    return what & NAME(SUM) ? NAME(sum_end)(sum) : 0.0;
 }
 
 /* Sum of the weights of a block. */
 FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
 {
-    return r.tame ? NAME(pass)(x, len, r.max, s, 1, NULL, 0, NAME(SUM)) : NAME(pass)(x, len, r.max, s, 1, NULL, 1, NAME(SUM));
+    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM)) : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
 }
 
 /* The same, and the weights themselves. */
 FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL *out)
 {
-    return r.tame ? NAME(pass)(x, len, r.max, s, 1, out, 0, NAME(SUM) | NAME(STORE))
-                  : NAME(pass)(x, len, r.max, s, 1, out, 1, NAME(SUM) | NAME(STORE));
+    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), out, 0, NAME(SUM) | NAME(STORE))
+                  : NAME(pass)(x, len, r.max, s, NAME(unit), out, 1, NAME(SUM) | NAME(STORE));
 }
 
 /* out = weight * factor: the same product as block_weights followed by block_multiply. */
-FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL factor, REAL *out)
+FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, NAME(factor) factor, REAL *out)
 {
     if (r.tame)
         NAME(pass)(x, len, r.max, s, factor, out, 0, NAME(STORE) | NAME(MULTIPLY));
@@ -242,15 +252,18 @@ FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, c
         NAME(pass)(x, len, r.max, s, factor, out, 1, NAME(STORE) | NAME(MULTIPLY));
 }
 
-FS_INLINE void NAME(block_multiply)(REAL *w, size_t len, REAL factor)
+FS_INLINE void NAME(block_multiply)(REAL *w, size_t len, NAME(factor) factor)
 {
-    VEC f = V(set1)(factor);
     size_t i = 0;
-    for (; i + 4 * LANES <= len; i += 4 * LANES)
-        for (size_t j = i; j < i + 4 * LANES; j += LANES)
-            V(store)(w + j, V(mul)(V(load)(w + j), f));
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        VEC v[8];
+        for (int j = 0; j < 8; j++)
+            v[j] = NAME(product)(V(load)(w + i + j * LANES), factor);
+        for (int j = 0; j < 8; j++)
+            V(store)(w + i + j * LANES, v[j]);
+    }
     for (; i + LANES <= len; i += LANES)
-        V(store)(w + i, V(mul)(V(load)(w + i), f));
+        V(store)(w + i, NAME(product)(V(load)(w + i), factor));
     if (i < len)
-        V(store_first)(w + i, V(mul)(V(load_first)(w + i, len - i, 0), f), len - i);
+        V(store_first)(w + i, NAME(product)(V(load_first)(w + i, len - i, 0), factor), len - i);
 }

@@ -48,9 +48,9 @@ FS_INLINE uint64_t NAME(ladder_total)(const NAME(ladder) *ladder) { return ladde
 FS_INLINE void NAME(ladder_of)(NAME(ladder) *ladder, const REAL *x, size_t len, NAME(range) range, const NAME(scale) *scale)
 {
     if (range.tame)
-        NAME(pass)(x, len, range.max, scale, 1, ladder->weight, 0, NAME(STORE));
+        NAME(pass)(x, len, range.max, scale, NAME(unit), ladder->weight, 0, NAME(STORE));
     else
-        NAME(pass)(x, len, range.max, scale, 1, ladder->weight, 1, NAME(STORE));
+        NAME(pass)(x, len, range.max, scale, NAME(unit), ladder->weight, 1, NAME(STORE));
     NAME(ladder_sums)(ladder, len);
 }
 
@@ -106,7 +106,7 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
         if (status != FS_OK)
             return status;
         for (size_t j = 0; j < k; j++)
-            index[j] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[j], NAME(ladder_total)(&ladder)));
+            index[j] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[j], NAME(ladder_total)(&ladder)).high);
     } else {
         NAME(row) r;
         fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);
@@ -115,16 +115,16 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
         uint64_t total = NAME(integer_blocks)(&r);
         size_t at_hand = r.count;
         for (size_t j = 0; j < k; j++) {
-            uint64_t t = fs_scale_uniform(u[j], total);
-            size_t b = NAME(block_at)(&r, t), len = NAME(block_length)(n, b);
+            fs_u128 t = fs_scale_uniform(u[j], total);
+            size_t b = NAME(block_at)(&r, t.high), len = NAME(block_length)(n, b);
             uint64_t before = b ? r.block[b - 1].cumulative : 0, weight = r.block[b].cumulative - before;
             if (b != at_hand) {
                 NAME(range) range = {r.block[b].max, 0, r.block[b].tame};
                 NAME(ladder_of)(&ladder, NAME(fs_load)(source, b * BLOCK, len, copy), len, range, &r.scale);
                 at_hand = b;
             }
-            t = fs_divide(fs_multiply(t - before, NAME(ladder_total)(&ladder)), weight);
-            index[j] = (int64_t)(b * BLOCK + NAME(ladder_index)(&ladder, t));
+            t.high -= before;
+            index[j] = (int64_t)(b * BLOCK + NAME(ladder_index)(&ladder, fs_rescale(t, weight, NAME(ladder_total)(&ladder))));
         }
         NAME(row_free)(&r);
     }

@@ -7,6 +7,7 @@
 #include "kernel_table.h"
 #include "scale.h"
 #include "source.h"
+#include "sum.h"
 
 #define FS_INFINITY INFINITY
 

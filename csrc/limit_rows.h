@@ -18,7 +18,8 @@ static fs_source fs_limit_source(const fs_row *row, size_t n, double *temperatur
     s.max = max;
     s.limit = 1;
     *temperature = 1.0;
-    if (t == INFINITY) {
+    if (max == -INFINITY) { /* nothing to take a limit of */
+    } else if (t == INFINITY) {
         s.transform = FS_SUPPORT;
     } else if (t == 0.0 || max == INFINITY) {
         s.transform = FS_MAXIMA;

@@ -17,7 +17,7 @@ static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double 
     double above = fma((double)r.origin.shift - r.max, r.c.high, r.origin.power);
     above = fma((double)r.origin.shift - r.max, r.c.low, above);
     *log_sum = fs_log(r.total) + above * FS_LN2_HIGH;
-    if (*log_sum < 0.4) { /* the largest entry has two thirds of the mass or more */
+    if (*log_sum < 1.0) { /* the largest entry has more than a third of the mass */
         double rest = 0.0;
         size_t of_max = r.count;
         for (size_t b = 0; b < r.count; b++) {

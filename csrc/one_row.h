@@ -61,6 +61,8 @@ static fs_status fs_logsumexp_row(const fs_row *row, size_t n, double temperatur
         max = source.max;
     if (max == INFINITY || given == 0.0)
         *result = max == 0.0 ? log_sum : max * INFINITY;
+    else if (given == INFINITY)
+        *result = log_sum;
     else
         *result = fs_add_maximum(max, given, log_sum);
     if (row->dtype != FS_F64 && !row->probs && !source.limit && fabs(*result) < 0.25 * fabs(max / given)) {

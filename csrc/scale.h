@@ -28,7 +28,7 @@ static inline fs_scale fs_scale_of(double temperature)
 static inline double fs_exp2(const fs_scale *c, double d, double k)
 {
     double z = fma(d, c->high, k);
-    if (!(z > -1070.0))
+    if (!(z > -1080.0))
         return 0.0;
     double n = (z + 0x1.8p52) - 0x1.8p52;
     if (d == 0.0 && n > -1022.0) /* the usual case, with the same result as below */

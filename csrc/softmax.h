@@ -1,8 +1,8 @@
-/* softmax of one row: p = w * r with r = factor / total of the block, rounded once.
+/* softmax of one row: p = w * r with r = factor of the block / total, as a sum of two, so that p is rounded once.
  *
  * The weights are stored in the result and multiplied there while a row fits the second-level cache; beyond, they
  * are computed a second time instead (two reads and a write, against two reads and two writes).  Both give the
- * same bits.  Error: 1.1 ulp from the weight, 1/2 from r, 1/2 from the product.
+ * same bits.  Error: 1.1 ulp from the weight, 1 from the total, 1/2 from the product.
  */
 
 /* Largest row, in bytes, whose weights wait in the result. */
@@ -17,7 +17,7 @@ FS_INLINE fs_status NAME(softmax_short)(const REAL *x, size_t n, const NAME(scal
     if (FS_UNLIKELY(!(range.max - range.max == 0)))
         return range.max > 0 ? FS_LIMIT : FS_NO_MASS;
     double total = NAME(block_weights)(x, n, range, scale, out);
-    NAME(block_multiply)(out, n, (REAL)(1.0 / total));
+    NAME(block_multiply)(out, n, NAME(factor_of)(1.0, total));
     return FS_OK;
 }
 
@@ -39,21 +39,20 @@ static fs_status NAME(softmax)(const fs_source *source, size_t n, double tempera
     fs_status status = NAME(row_read)(&r, source, n, temperature, stored ? out->data : NULL);
     if (status != FS_OK)
         return status;
-    double inverse = 1.0 / r.total;
     for (size_t b = 0; b < r.count; b++) {
         size_t start = b * BLOCK, len = NAME(block_length)(n, b);
         REAL *to = direct ? (REAL *)out->data + start : result;
-        REAL multiplier = 0;
+        NAME(factor) factor = {0, 0};
         if (r.block[b].sum != 0.0)
-            multiplier = (REAL)(NAME(block_factor)(&r, r.block[b].max) * inverse);
-        if (multiplier == 0) {
+            factor = NAME(factor_of)(NAME(block_factor)(&r, r.block[b].max), r.total);
+        if (factor.high == 0) {
             for (size_t i = 0; i < len; i++)
                 to[i] = 0;
         } else if (stored) {
-            NAME(block_multiply)(to, len, multiplier);
+            NAME(block_multiply)(to, len, factor);
         } else {
             NAME(range) range = {r.block[b].max, 0, r.block[b].tame};
-            NAME(block_softmax)(NAME(fs_load)(source, start, len, copy), len, range, &r.scale, multiplier, to);
+            NAME(block_softmax)(NAME(fs_load)(source, start, len, copy), len, range, &r.scale, factor, to);
         }
         NAME(fs_store)(out, start, len, to);
     }

@@ -24,24 +24,16 @@ FS_INLINE fs_status NAME(tiny_weights)(const REAL *x, size_t n, const NAME(scale
     return FS_OK;
 }
 
-FS_INLINE VEC NAME(tiny_tree)(const VEC *w, int count)
-{
-    return count == 1   ? w[0]
-           : count == 2 ? V(add)(w[0], w[1])
-           : count == 3 ? V(add)(V(add)(w[0], w[1]), w[2])
-                        : V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
-}
-
 FS_INLINE fs_status NAME(tiny_softmax)(const REAL *x, size_t n, const NAME(scale) *scale, REAL *out, int count)
 {
     VEC w[4];
     fs_status status = NAME(tiny_weights)(x, n, scale, w, count);
     if (FS_UNLIKELY(status != FS_OK))
         return status;
-    VEC factor = V(set1)((REAL)(1.0 / V(sum)(NAME(tiny_tree)(w, count))));
+    NAME(factor) factor = NAME(factor_of)(1.0, NAME(sum_end)(NAME(sum_add)(NAME(sum_begin)(), NAME(group)(w, count))));
     for (int j = 0; j < count - 1; j++)
-        V(store)(out + j * LANES, V(mul)(w[j], factor));
-    V(store_first)(out + (count - 1) * LANES, V(mul)(w[count - 1], factor), n - (size_t)(count - 1) * LANES);
+        V(store)(out + j * LANES, NAME(product)(w[j], factor));
+    V(store_first)(out + (count - 1) * LANES, NAME(product)(w[count - 1], factor), n - (size_t)(count - 1) * LANES);
     return FS_OK;
 }
 

@@ -5,7 +5,7 @@
  * for all rows at once, lane i for row i, and only the exponential goes row by row.  The same bits as tiny.h.
  */
 
-/* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row; the tree's last vector of each row
+/* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row; the sum of each row's vectors
  * at `total`.  0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
 FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w, VEC *total,
                                      int count)
@@ -40,7 +40,7 @@ FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, 
         NAME(constants) k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), ch, V(set1)(scale->cl)};
         VEC *row = w + 4 * i;
         NAME(weights)(row, count, &k, 1);
-        total[i] = NAME(tiny_tree)(row, count);
+        total[i] = NAME(group)(row, count);
     }
     return 1;
 }
@@ -50,19 +50,18 @@ FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, 
 {
     VEC w[4 * LANES], total[LANES];
     double sum[LANES];
-    REAL factor[LANES];
+    NAME(factor) factor[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
     if (!NAME(weights_together)(x, stride, n, scale, w, total, count))
         return 0;
-    V(sum_rows)(total, sum);
+    NAME(sum_rows)(total, sum);
     for (int i = 0; i < LANES; i++)
-        factor[i] = (REAL)(1.0 / sum[i]);
+        factor[i] = NAME(factor_of)(1.0, sum[i]);
     for (int i = 0; i < LANES; i++) {
         REAL *row = (REAL *)(void *)((char *)out + i * out_stride);
-        VEC f = V(set1)(factor[i]);
         for (int j = 0; j < count - 1; j++)
-            V(store)(row + j * LANES, V(mul)(w[4 * i + j], f));
-        V(store_first)(row + (count - 1) * LANES, V(mul)(w[4 * i + count - 1], f), rest);
+            V(store)(row + j * LANES, NAME(product)(w[4 * i + j], factor[i]));
+        V(store_first)(row + (count - 1) * LANES, NAME(product)(w[4 * i + count - 1], factor[i]), rest);
     }
     return 1;
 }

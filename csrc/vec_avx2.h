@@ -116,11 +116,27 @@ FS_INLINE double f64x8_sum(f64x8 x)
 }
 FS_INLINE __m256d fs_low_pd(__m256 x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
 FS_INLINE __m256d fs_high_pd(__m256 x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
-FS_INLINE double f32x16_sum(f32x16 x)
+FS_INLINE f64x8 f32x16_fold(f32x16 x)
 {
-    f64x8 s = {_mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b)), _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b))};
-    return f64x8_sum(s);
+    f64x8 r = {_mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b)), _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b))};
+    return r;
 }
+FS_INLINE f64x8 f64x8_swap4(f64x8 x)
+{
+    f64x8 r = {x.b, x.a};
+    return r;
+}
+FS_INLINE f64x8 f64x8_swap2(f64x8 x)
+{
+    f64x8 r = {_mm256_permute2f128_pd(x.a, x.a, 1), _mm256_permute2f128_pd(x.b, x.b, 1)};
+    return r;
+}
+FS_INLINE f64x8 f64x8_swap1(f64x8 x)
+{
+    f64x8 r = {_mm256_permute_pd(x.a, 0x5), _mm256_permute_pd(x.b, 0x5)};
+    return r;
+}
+FS_INLINE double f64x8_first_lane(f64x8 x) { return _mm256_cvtsd_f64(x.a); }
 FS_INLINE int f32x16_any_nan(f32x16 x) { return _mm256_movemask_ps(_mm256_cmp_ps(x.a, x.b, _CMP_UNORD_Q)) != 0; }
 
 /* The integer weights of four lanes (fs_integer_weight). */
@@ -194,7 +210,7 @@ FS_INLINE size_t fs_draw(const __m256d *w, int count, double u)
     for (int i = 0; i < count; i++)
         cumulative[i] = fs_running_sum(fs_integers_pd(w[i]), &before);
     uint64_t total = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(before));
-    __m256i limit = _mm256_set1_epi64x((long long)fs_scale_uniform(u, total));
+    __m256i limit = _mm256_set1_epi64x((long long)fs_scale_uniform(u, total).high);
     for (int i = 0; i < count; i++)
         rank += fs_count_at_most(cumulative[i], limit);
     return rank;
@@ -260,19 +276,6 @@ FS_INLINE void f64x8_sum_rows(const f64x8 *w, double *sum)
     }
 }
 #undef FS_FOLD_ROWS
-FS_INLINE void f32x16_sum_rows(const f32x16 *w, double *sum)
-{
-    for (int half = 0; half < 16; half += 8) {
-        f64x8 wide[8];
-        for (int i = 0; i < 8; i++) {
-            f32x16 x = w[half + i];
-            wide[i].a = _mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b));
-            wide[i].b = _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b));
-        }
-        f64x8_sum_rows(wide, sum + half);
-    }
-}
-
 FS_INLINE f64x8 f64x8_set1(double s)
 {
     f64x8 r = {_mm256_set1_pd(s), _mm256_set1_pd(s)};

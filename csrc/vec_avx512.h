@@ -84,11 +84,14 @@ FS_INLINE double f64x8_sum(f64x8 a)
     __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
     return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
 }
-FS_INLINE double f32x16_sum(f32x16 a)
+FS_INLINE f64x8 f32x16_fold(f32x16 a)
 {
-    return f64x8_sum(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
-                                   _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
+    return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)));
 }
+FS_INLINE f64x8 f64x8_swap4(f64x8 a) { return _mm512_shuffle_f64x2(a, a, 0x4e); }
+FS_INLINE f64x8 f64x8_swap2(f64x8 a) { return _mm512_shuffle_f64x2(a, a, 0xb1); }
+FS_INLINE f64x8 f64x8_swap1(f64x8 a) { return _mm512_permute_pd(a, 0x55); }
+FS_INLINE double f64x8_first_lane(f64x8 a) { return _mm512_cvtsd_f64(a); }
 FS_INLINE int f32x16_any_nan(f32x16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
 
 /* The integer weights of eight lanes (fs_integer_weight). */
@@ -169,7 +172,7 @@ FS_INLINE size_t f32x16_draw(const f32x16 *w, int count, double u)
         cumulative[2 * i + 1] = fs_running_sum(f32x16_integers_high(w[i]), &before);
     }
     uint64_t total = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(before));
-    __m512i limit = _mm512_set1_epi64((long long)fs_scale_uniform(u, total));
+    __m512i limit = _mm512_set1_epi64((long long)fs_scale_uniform(u, total).high);
     for (int i = 0; i < 2 * count; i++)
         rank += fs_count_at_most(cumulative[i], limit);
     return rank;
@@ -181,7 +184,7 @@ FS_INLINE size_t f64x8_draw(const f64x8 *w, int count, double u)
     for (int i = 0; i < count; i++)
         cumulative[i] = fs_running_sum(f64x8_integers(w[i]), &before);
     uint64_t total = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(before));
-    __m512i limit = _mm512_set1_epi64((long long)fs_scale_uniform(u, total));
+    __m512i limit = _mm512_set1_epi64((long long)fs_scale_uniform(u, total).high);
     for (int i = 0; i < count; i++)
         rank += fs_count_at_most(cumulative[i], limit);
     return rank;
@@ -215,17 +218,6 @@ FS_INLINE void f32x16_max_rows(const f32x16 *w, float *max)
 FS_INLINE void f64x8_max_rows(const f64x8 *w, double *result) { FS_FOLD_ROWS(_mm512_max_pd); }
 FS_INLINE void f64x8_sum_rows(const f64x8 *w, double *result) { FS_FOLD_ROWS(_mm512_add_pd); }
 #undef FS_FOLD_ROWS
-FS_INLINE void f32x16_sum_rows(const f32x16 *w, double *result)
-{
-    for (int half = 0; half < 16; half += 8) {
-        __m512d wide[8];
-        for (int i = 0; i < 8; i++)
-            wide[i] = _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(w[half + i])),
-                                    _mm512_cvtps_pd(_mm512_extractf32x8_ps(w[half + i], 1)));
-        f64x8_sum_rows(wide, result + half);
-    }
-}
-
 FS_INLINE f64x8 f64x8_set1(double a) { return _mm512_set1_pd(a); }
 FS_INLINE f64x8 f64x8_load(const double *p) { return _mm512_loadu_pd(p); }
 FS_INLINE f64x8 f64x8_load_first(const double *p, size_t n, double fill)

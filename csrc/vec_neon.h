@@ -116,7 +116,7 @@ typedef struct { float64x2_t v[4]; } f64x8;
             vec##_store(lane + j * (lanes), w[j]);                                                                   \
         for (int i = 0; i < count * (lanes); i++)                                                                    \
             cumulative[i] = sum += fs_integer_weight(lane[i]);                                                       \
-        t = fs_scale_uniform(u, sum);                                                                                \
+        t = fs_scale_uniform(u, sum).high;                                                                                \
         for (int i = 0; i < count * (lanes); i++)                                                                    \
             rank += cumulative[i] <= t;                                                                              \
         return rank;                                                                                                 \
@@ -161,18 +161,35 @@ FS_INLINE double f64x8_sum(f64x8 a)
     float64x2_t s = vaddq_f64(vaddq_f64(a.v[0], a.v[2]), vaddq_f64(a.v[1], a.v[3]));
     return vgetq_lane_f64(s, 0) + vgetq_lane_f64(s, 1);
 }
-FS_INLINE double f32x16_sum(f32x16 a) { return f64x8_sum(f64x8_add(f32x16_low(a), f32x16_high(a))); }
+FS_INLINE f64x8 f32x16_fold(f32x16 a) { return f64x8_add(f32x16_low(a), f32x16_high(a)); }
+FS_INLINE void f64x8_sum_rows(const f64x8 *w, double *sum)
+{
+    for (int i = 0; i < 8; i++)
+        sum[i] = f64x8_sum(w[i]);
+}
+FS_INLINE f64x8 f64x8_swap4(f64x8 a)
+{
+    f64x8 r = {{a.v[2], a.v[3], a.v[0], a.v[1]}};
+    return r;
+}
+FS_INLINE f64x8 f64x8_swap2(f64x8 a)
+{
+    f64x8 r = {{a.v[1], a.v[0], a.v[3], a.v[2]}};
+    return r;
+}
+FS_INLINE f64x8 f64x8_swap1(f64x8 a)
+{
+    f64x8 r = {{vextq_f64(a.v[0], a.v[0], 1), vextq_f64(a.v[1], a.v[1], 1), vextq_f64(a.v[2], a.v[2], 1),
+                vextq_f64(a.v[3], a.v[3], 1)}};
+    return r;
+}
+FS_INLINE double f64x8_first_lane(f64x8 a) { return vgetq_lane_f64(a.v[0], 0); }
 
 #define FS_ROWS(vec, real, lanes)                                                                                    \
     FS_INLINE void vec##_max_rows(const vec *w, real *max)                                                           \
     {                                                                                                                \
         for (int i = 0; i < (lanes); i++)                                                                            \
             max[i] = vec##_reduce_max(w[i]);                                                                         \
-    }                                                                                                                \
-    FS_INLINE void vec##_sum_rows(const vec *w, double *sum)                                                         \
-    {                                                                                                                \
-        for (int i = 0; i < (lanes); i++)                                                                            \
-            sum[i] = vec##_sum(w[i]);                                                                                \
     }
 FS_ROWS(f32x16, float, 16)
 FS_ROWS(f64x8, double, 8)

@@ -81,27 +81,11 @@ typedef struct { double lane[8]; } f64x8;
             m = a.lane[i] < m ? a.lane[i] : m;                                                                       \
         return m;                                                                                                    \
     }                                                                                                                \
-    /* The last levels of the reduction tree, in double: lane i meets lane i + half, until one is left. */           \
-    static inline double vec##_sum(vec a)                                                                            \
-    {                                                                                                                \
-        double s[lanes];                                                                                             \
-        for (int i = 0; i < (lanes); i++)                                                                            \
-            s[i] = a.lane[i];                                                                                        \
-        for (int half = (lanes) / 2; half > 0; half /= 2)                                                            \
-            for (int i = 0; i < half; i++)                                                                           \
-                s[i] += s[i + half];                                                                                 \
-        return s[0];                                                                                                 \
-    }                                                                                                                \
-    /* The same of as many rows as there are lanes. */                                                               \
+    /* The maximum of each of as many rows as there are lanes. */                                                    \
     static inline void vec##_max_rows(const vec *w, real *max)                                                       \
     {                                                                                                                \
         for (int i = 0; i < (lanes); i++)                                                                            \
             max[i] = vec##_reduce_max(w[i]);                                                                         \
-    }                                                                                                                \
-    static inline void vec##_sum_rows(const vec *w, double *sum)                                                     \
-    {                                                                                                                \
-        for (int i = 0; i < (lanes); i++)                                                                            \
-            sum[i] = vec##_sum(w[i]);                                                                                \
     }                                                                                                                \
     static inline int vec##_any_nan(vec a)                                                                           \
     {                                                                                                                \
@@ -137,7 +121,7 @@ typedef struct { double lane[8]; } f64x8;
         size_t rank = 0;                                                                                             \
         for (int i = 0; i < count * (lanes); i++)                                                                    \
             cumulative[i] = sum += fs_integer_weight(w[i / (lanes)].lane[i % (lanes)]);                              \
-        t = fs_scale_uniform(u, sum);                                                                                \
+        t = fs_scale_uniform(u, sum).high;                                                                                \
         for (int i = 0; i < count * (lanes); i++)                                                                    \
             rank += cumulative[i] <= t;                                                                              \
         return rank;                                                                                                 \
@@ -148,6 +132,42 @@ FS_SCALAR_VECTOR(f64x8, double, uint64_t, 8, 52, fs_bits_f64, fs_f64_of, fma)
 
 #undef FS_SCALAR_VECTOR
 #undef FS_LANEWISE
+
+/* Lanes i and i + 8, added in double. */
+static inline f64x8 f32x16_fold(f32x16 a)
+{
+    f64x8 r;
+    for (int i = 0; i < 8; i++)
+        r.lane[i] = (double)a.lane[i] + (double)a.lane[i + 8];
+    return r;
+}
+
+/* Lanes i and i + 4, then i and i + 2, then i and i + 1, added. */
+static inline double f64x8_sum(f64x8 a)
+{
+    for (int half = 4; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            a.lane[i] += a.lane[i + half];
+    return a.lane[0];
+}
+static inline void f64x8_sum_rows(const f64x8 *w, double *sum)
+{
+    for (int i = 0; i < 8; i++)
+        sum[i] = f64x8_sum(w[i]);
+}
+
+/* Lane i becomes lane i ^ k. */
+static inline f64x8 fs_swap(f64x8 a, int k)
+{
+    f64x8 r;
+    for (int i = 0; i < 8; i++)
+        r.lane[i] = a.lane[i ^ k];
+    return r;
+}
+static inline f64x8 f64x8_swap4(f64x8 a) { return fs_swap(a, 4); }
+static inline f64x8 f64x8_swap2(f64x8 a) { return fs_swap(a, 2); }
+static inline f64x8 f64x8_swap1(f64x8 a) { return fs_swap(a, 1); }
+static inline double f64x8_first_lane(f64x8 a) { return a.lane[0]; }
 
 static inline f32x16 f32x16_load_f16(const uint16_t *p)
 {

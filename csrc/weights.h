@@ -64,11 +64,11 @@ static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, 
             block[b].cumulative = cumulative;
         }
         for (size_t j = 0; j < k; j++) {
-            uint64_t t = fs_scale_uniform(u[j], cumulative);
+            fs_u128 t = fs_scale_uniform(u[j], cumulative);
             size_t low = 0, high = count - 1;
             while (low < high) {
                 size_t middle = low + (high - low) / 2;
-                if (block[middle].cumulative <= t)
+                if (block[middle].cumulative <= t.high)
                     low = middle + 1;
                 else
                     high = middle;
@@ -77,10 +77,9 @@ static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, 
             if (low != at_hand)
                 fs_weigh(source, low * 512, n - low * 512 < 512 ? n - low * 512 : 512, &ladder, &block[low].exponent);
             at_hand = low;
-            t -= before;
-            if (count > 1)
-                t = fs_divide(fs_multiply(t, ladder_total_f64(&ladder)), block[low].cumulative - before);
-            index[j] = (int64_t)(low * 512 + ladder_index_f64(&ladder, t));
+            t.high -= before;
+            uint64_t place = fs_rescale(t, block[low].cumulative - before, ladder_total_f64(&ladder));
+            index[j] = (int64_t)(low * 512 + ladder_index_f64(&ladder, place));
         }
     }
     if (block != block_at_hand)

@@ -1,0 +1,102 @@
+/* The results do not depend on the caller's floating-point environment, and the caller finds it unchanged. */
+#include "testing.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+/* rounding, flush-to-zero and denormals-are-zero, exceptions unmasked; bits 0 to 5 are flags that calls may raise */
+static const unsigned long environments[] = {0x1f80, 0x9f80, 0x9fc0, 0x3f80, 0x5f80, 0x7f80, 0xffc0, 0x0000, 0x8040};
+static void set_environment(unsigned long bits) { _mm_setcsr((unsigned)bits); }
+static unsigned long environment(void) { return _mm_getcsr() & 0xffc0; }
+#elif defined(__aarch64__)
+/* rounding, flush-to-zero, flush-to-zero of half, default NaN */
+static const unsigned long environments[] = {0, 1ul << 24, 1ul << 19, 1ul << 22, 2ul << 22, 3ul << 22, 0x3c80000};
+static void set_environment(unsigned long bits) { __asm__ volatile("msr fpcr, %0" : : "r"(bits)); }
+static unsigned long environment(void)
+{
+    unsigned long bits;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(bits));
+    return bits;
+}
+#else
+static const unsigned long environments[] = {0};
+static void set_environment(unsigned long bits) { (void)bits; }
+static unsigned long environment(void) { return 0; }
+#endif
+
+enum { ENVIRONMENTS = sizeof environments / sizeof environments[0], LONGEST = 2500, DRAWS = 5 };
+
+static unsigned long long checks;
+
+typedef struct {
+    char out[5][8 * LONGEST];
+    double logsumexp, logprob[DRAWS];
+    int64_t index[DRAWS + 1];
+} results;
+
+static const double u[DRAWS] = {0.0, 0x1p-1074, 0x1.23456789abcdep-3, 0.75, 1.0 - 0x1p-53};
+
+/* Calls one function under the environment; 0 if it did not put it back. */
+static int run(int function, const fs_row *row, size_t n, double temperature, unsigned long bits, results *r)
+{
+    size_t size = size_of(row->dtype);
+    fs_output out = {r->out[function % 5], (ptrdiff_t)size, row->dtype};
+    ptrdiff_t stride = (ptrdiff_t)(n * size);
+    unsigned long usual = environment();
+    set_environment(bits);
+    switch (function) {
+    case 0: fs_softmax(row, n, temperature, &out); break;
+    case 1: fs_log_softmax(row, n, temperature, &out); break;
+    case 2: fs_logsumexp(row, n, temperature, &r->logsumexp); break;
+    case 3: fs_sample(row, n, temperature, DRAWS, u, r->index, r->logprob); break;
+    case 4:
+        if (row->dtype == FS_F32)
+            fs_softmax_rows_f32(row->data, stride, 1, n, &temperature, 0, out.data, stride);
+        else
+            fs_softmax_rows_f64(row->data, stride, 1, n, &temperature, 0, out.data, stride);
+        break;
+    default:
+        if (row->dtype == FS_F32)
+            fs_sample_rows_f32(row->data, stride, 1, n, &temperature, 0, u + 2, r->index + DRAWS);
+        else
+            fs_sample_rows_f64(row->data, stride, 1, n, &temperature, 0, u + 2, r->index + DRAWS);
+    }
+    unsigned long after = environment();
+    set_environment(usual);
+    return after == bits;
+}
+
+int main(void)
+{
+    static const size_t lengths[] = {1, 5, 16, 64, 300, LONGEST};
+    static const double temperatures[] = {0.0, 1e-30, 0.7, 30.0, 1e30, 0x1p-1070, INFINITY};
+    static const data_kind kinds[] = {NORMAL, WIDE, SUBNORMAL, HUGE_BOTH, SOME_NAN, SOME_PLUS_INF, SOME_MINUS_INF};
+    static char x[8 * LONGEST];
+    static results usual, got;
+    random_stream r = {7};
+    for (size_t s = 0; fs_available(s); s++)
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+            for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
+                for (int dtype = 0; dtype < 4; dtype++)
+                    for (size_t t = 0; t < sizeof temperatures / sizeof temperatures[0]; t++) {
+                        size_t n = lengths[l];
+                        fs_choose(fs_available(s));
+                        fill(x, (fs_dtype)dtype, n, kinds[k], &r);
+                        fs_row row = {x, (ptrdiff_t)size_of((fs_dtype)dtype), (fs_dtype)dtype, 0, FS_MASK_NONE, NULL, 0,
+                                      NULL, 0, NULL, 0};
+                        int functions = dtype == FS_F32 || dtype == FS_F64 ? 6 : 4;
+                        for (int e = 0; e < ENVIRONMENTS; e++) {
+                            results *here = e ? &got : &usual;
+                            memset(here, 0, sizeof *here);
+                            for (int f = 0; f < functions; f++)
+                                check(run(f, &row, n, temperatures[t], environments[e], here),
+                                      "function %d on %s left another environment than %lx", f, fs_chosen(),
+                                      environments[e]);
+                            checks += 2;
+                            if (e)
+                                check(!memcmp(&usual, &got, sizeof got),
+                                      "another result under %lx: %s, n = %zu, %s, %s, temperature %g", environments[e],
+                                      fs_chosen(), n, dtype_name[dtype], kind_name[kinds[k]], temperatures[t]);
+                        }
+                    }
+    return finish("environment", checks);
+}

@@ -1,0 +1,283 @@
+/* Nothing outside a row is read or written, wherever the row lies.
+ *
+ *     guard [--every K]
+ *
+ * Rows of every length from 0 to 1,100 end `offset` bytes before an inaccessible page, or start `offset` bytes after
+ * one, for every offset of whole entries below 64 bytes.  Around the row are bytes of 0xff: NaN, so that the result
+ * would show it if one were read, and they must still be there afterwards.  --every K takes one length in K. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "testing.h"
+
+enum { SIZE = 1 << 18, AROUND = 256, MANY = 37 };
+
+typedef enum { AFTER_GUARD, BEFORE_GUARD, EDGES } edge;
+
+typedef struct {
+    unsigned char *low, *high;
+} region;
+
+static unsigned long long checks;
+
+/* What is under way, for the handler of the signal that a guard page raises. */
+static struct {
+    const char *set, *dtype, *operation;
+    size_t n, offset;
+    edge where;
+} now;
+
+static void describe(const char *problem)
+{
+    check(0, "%s: %s %s %s, n = %zu, %zu bytes %s the guard page", problem, now.set, now.dtype, now.operation, now.n,
+          now.offset, now.where == AFTER_GUARD ? "after" : "before");
+}
+
+static void on_fault(int signal)
+{
+    (void)signal;
+    describe("touched a guard page");
+    fflush(stdout);
+    _exit(1);
+}
+
+static region new_region(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *p = mmap(NULL, SIZE + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) || mprotect(p + page + SIZE, page, PROT_NONE)) {
+        printf("FAILED: no guard pages\n");
+        exit(1);
+    }
+    region r = {p + page, p + page + SIZE};
+    return r;
+}
+
+/* Where `bytes` bytes lie; they and what is around them are set to 0xff. */
+static void *place(const region *r, size_t bytes, size_t offset, edge where)
+{
+    unsigned char *p = where == AFTER_GUARD ? r->low + offset : r->high - offset - bytes;
+    unsigned char *from = p - r->low < AROUND ? r->low : p - AROUND;
+    unsigned char *to = r->high - (p + bytes) < AROUND ? r->high : p + bytes + AROUND;
+    memset(from, 0xff, (size_t)(to - from));
+    return p;
+}
+
+static void check_around(const region *r, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    int intact = 1;
+    for (const unsigned char *q = p - r->low < AROUND ? r->low : p - AROUND; q < p; q++)
+        intact &= *q == 0xff;
+    for (const unsigned char *q = p + bytes; q < r->high && q < p + bytes + AROUND; q++)
+        intact &= *q == 0xff;
+    checks++;
+    if (!intact)
+        describe("wrote beside the row");
+}
+
+static void expect(const void *got, const void *expected, size_t bytes)
+{
+    checks++;
+    if (memcmp(got, expected, bytes))
+        describe("another result than in the open");
+}
+
+/* Entries `step` entries apart, copied from contiguous ones; between them stays 0xff. */
+static void spread(void *to, const void *from, size_t n, size_t size, size_t step)
+{
+    if (step == 1)
+        memcpy(to, from, n * size);
+    else
+        for (size_t i = 0; i < n; i++)
+            memcpy((char *)to + i * step * size, (const char *)from + i * size, size);
+}
+
+static void expect_spread(const void *got, const void *expected, size_t n, size_t size, size_t step)
+{
+    const unsigned char *p = got;
+    int intact = 1;
+    if (step == 1) {
+        expect(p, expected, n * size);
+        return;
+    }
+    for (size_t i = 0; i + 1 < n; i++)
+        for (size_t j = size; j < step * size; j++)
+            intact &= p[i * step * size + j] == 0xff;
+    if (!intact)
+        describe("wrote between the entries");
+    for (size_t i = 0; i < n; i++)
+        expect(p + i * step * size, (const char *)expected + i * size, size);
+}
+
+typedef struct {
+    char softmax[8 * 1101], log_softmax[8 * 1101];
+    double logsumexp, logprob[2];
+    int64_t index[2];
+} results;
+
+static const double u[2] = {0.25, 1.0 - 0x1p-53}, temperature = 0.7;
+
+static void run(const fs_row *row, size_t n, results *r)
+{
+    fs_output softmax = {r->softmax, (ptrdiff_t)size_of(row->dtype), row->dtype};
+    fs_output log_softmax = {r->log_softmax, (ptrdiff_t)size_of(row->dtype), row->dtype};
+    fs_softmax(row, n, temperature, &softmax);
+    fs_log_softmax(row, n, temperature, &log_softmax);
+    fs_logsumexp(row, n, temperature, &r->logsumexp);
+    fs_sample(row, n, temperature, 2, u, r->index, r->logprob);
+}
+
+static void test_row(const region *in, const region *out, const fs_row *model, size_t n, const results *expected,
+                     size_t step)
+{
+    static results got;
+    size_t size = size_of(model->dtype), bytes = ((n - 1) * step + 1) * size;
+    fs_row row = *model;
+    char *x = place(in, bytes, now.offset, now.where), *to = place(out, bytes, now.offset, now.where);
+    fs_output output = {to, (ptrdiff_t)(step * size), row.dtype};
+    spread(x, model->data, n, size, step);
+    row.data = x;
+    row.stride = (ptrdiff_t)(step * size);
+    now.operation = step == 1 ? "softmax" : "strided softmax";
+    fs_softmax(&row, n, temperature, &output);
+    expect_spread(to, expected->softmax, n, size, step);
+    check_around(out, to, bytes);
+    now.operation = step == 1 ? "log_softmax" : "strided log_softmax";
+    fs_log_softmax(&row, n, temperature, &output);
+    expect_spread(to, expected->log_softmax, n, size, step);
+    check_around(out, to, bytes);
+    now.operation = "logsumexp or sample";
+    fs_logsumexp(&row, n, temperature, &got.logsumexp);
+    fs_sample(&row, n, temperature, 2, u, got.index, got.logprob);
+    expect(&got.logsumexp, &expected->logsumexp, sizeof got.logsumexp);
+    expect(got.index, expected->index, sizeof got.index);
+    expect(got.logprob, expected->logprob, sizeof got.logprob);
+    expect_spread(x, model->data, n, size, step);
+    now.operation = step == 1 ? "softmax in place" : "strided softmax in place";
+    output.data = x;
+    fs_softmax(&row, n, temperature, &output);
+    expect_spread(x, expected->softmax, n, size, step);
+    check_around(in, x, bytes);
+}
+
+/* Many contiguous rows, one directly after another: each may spoil or read its neighbours. */
+static void test_rows(const region *in, const region *out, const fs_row *model, size_t n, const results *expected,
+                      int in_place)
+{
+    size_t size = size_of(model->dtype), rows = n == 0 ? 0 : n <= 64 ? MANY : 2, bytes = rows * n * size;
+    char *x = place(in, bytes, now.offset, now.where), *to = place(out, bytes, now.offset, now.where);
+    double uniform[MANY];
+    int64_t index[MANY] = {0};
+    ptrdiff_t stride = (ptrdiff_t)(n * size);
+    for (size_t i = 0; i < rows; i++) {
+        memcpy(x + i * n * size, model->data, n * size);
+        uniform[i] = u[i % 2];
+    }
+    now.operation = "sample_rows";
+    if (model->dtype == FS_F32)
+        fs_sample_rows_f32((float *)(void *)x, stride, rows, n, &temperature, 0, uniform, index);
+    else
+        fs_sample_rows_f64((double *)(void *)x, stride, rows, n, &temperature, 0, uniform, index);
+    now.operation = in_place ? "softmax_rows in place" : "softmax_rows";
+    to = in_place ? x : to;
+    if (model->dtype == FS_F32)
+        fs_softmax_rows_f32((float *)(void *)x, stride, rows, n, &temperature, 0, (float *)(void *)to, stride);
+    else
+        fs_softmax_rows_f64((double *)(void *)x, stride, rows, n, &temperature, 0, (double *)(void *)to, stride);
+    for (size_t i = 0; i < rows; i++) {
+        expect(to + i * n * size, expected->softmax, n * size);
+        expect(&index[i], &expected->index[i % 2], sizeof index[i]);
+    }
+    check_around(in_place ? in : out, to, bytes);
+}
+
+/* Masks, biases, uniforms and the results of a draw at the edge. */
+static void test_attachments(const region *in, const fs_row *model, size_t n, random_stream *r)
+{
+    static results expected, got;
+    size_t words = (n + 31) / 32, sparse = 1 + n / 7;
+    char *open = room(8 * n + 8);
+    int64_t *at = room(8 * sparse);
+    for (int which = 0; which < 4; which++) {
+        fs_row row = *model;
+        size_t bytes = which == 0 ? n : which == 1 ? 4 * words : which == 2 ? 8 * n : 8 * sparse;
+        for (size_t i = 0; i < 8 * n + 8; i++)
+            open[i] = (char)(next_word(r) | 1); /* the first entry is allowed */
+        if (which >= 2)
+            for (size_t i = 0; i < bytes / 8; i++)
+                ((double *)(void *)open)[i] = next_normal(r);
+        for (size_t i = 0; i < sparse; i++)
+            at[i] = (int64_t)(7 * i < n ? 7 * i : n - 1);
+        now.operation = which == 0 ? "byte mask" : which == 1 ? "word mask" : which == 2 ? "bias" : "sparse bias";
+        row.mask_kind = which == 0 ? FS_MASK_BYTES : which == 1 ? FS_MASK_WORDS : FS_MASK_NONE;
+        row.mask_stride = which == 0 ? 1 : 4;
+        row.bias_stride = 8;
+        row.bias_count = which == 3 ? sparse : 0;
+        row.bias_at = which == 3 ? at : NULL;
+        row.mask = which < 2 ? open : NULL;
+        row.bias = which < 2 ? NULL : (double *)(void *)open;
+        run(&row, n, &expected);
+        char *p = place(in, bytes, now.offset - now.offset % 8, now.where);
+        memcpy(p, open, bytes);
+        row.mask = which < 2 ? p : NULL;
+        row.bias = which < 2 ? NULL : (double *)(void *)p;
+        run(&row, n, &got);
+        expect(&got.logsumexp, &expected.logsumexp, sizeof got.logsumexp);
+        expect(got.softmax, expected.softmax, n * size_of(row.dtype));
+        expect(got.log_softmax, expected.log_softmax, n * size_of(row.dtype));
+        expect(got.index, expected.index, sizeof got.index);
+    }
+    now.operation = "arrays of a draw";
+    char *p = place(in, 16, now.offset - now.offset % 8, now.where);
+    fs_sample(model, n, temperature, 2, u, (int64_t *)(void *)p, NULL);
+    check_around(in, p, 16);
+    memcpy(p, u, 16);
+    fs_sample(model, n, temperature, 2, (const double *)(const void *)p, got.index, NULL);
+    free(open);
+    free(at);
+}
+
+int main(int argc, char **argv)
+{
+    static results expected;
+    static char x[8 * 1101];
+    size_t every = (size_t)option(argc, argv, "--every", 1);
+    region in = new_region(), out = new_region();
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+    for (size_t s = 0; fs_available(s); s++)
+        for (int dtype = 0; dtype < 4; dtype++)
+            for (size_t n = s % every; n <= 1100; n += every) {
+                size_t size = size_of((fs_dtype)dtype);
+                random_stream r = {n * 4 + (size_t)dtype};
+                fs_choose(fs_available(s));
+                fill(x, (fs_dtype)dtype, n, n % 5 ? NORMAL : SOME_MINUS_INF, &r);
+                fs_row model = {x, (ptrdiff_t)size, (fs_dtype)dtype, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+                if (n)
+                    put(x, (fs_dtype)dtype, 0, 0.5);
+                now.set = fs_available(s);
+                now.dtype = dtype_name[dtype];
+                now.n = n;
+                now.operation = "row in the open";
+                if (n)
+                    run(&model, n, &expected);
+                for (now.offset = 0; now.offset < 64; now.offset += size)
+                    for (int where = 0; where < EDGES; where++) {
+                        now.where = (edge)where;
+                        if (n) {
+                            test_row(&in, &out, &model, n, &expected, 1);
+                            if (now.offset <= size)
+                                test_row(&in, &out, &model, n, &expected, 3);
+                            if (now.offset == 0)
+                                test_attachments(&in, &model, n, &r);
+                        }
+                        if (dtype == FS_F32 || dtype == FS_F64) {
+                            test_rows(&in, &out, &model, n, &expected, 0);
+                            test_rows(&in, &out, &model, n, &expected, 1);
+                        }
+                    }
+            }
+    return finish("guard", checks);
+}
