@@ -13,14 +13,19 @@
 #define FS_UNLIKELY(c) (c)
 #define FS_PREFETCH(p) ((void)(p))
 #define FS_ALIGN64 __declspec(align(64))
-#define FS_INLINE static __forceinline
+#define FS_FORCED static __forceinline
 #define FS_NOINLINE static __declspec(noinline)
 #else
 #define FS_UNLIKELY(c) __builtin_expect(!!(c), 0)
 #define FS_PREFETCH(p) __builtin_prefetch(p)
 #define FS_ALIGN64 __attribute__((aligned(64)))
-#define FS_INLINE static inline __attribute__((always_inline))
+#define FS_FORCED static inline __attribute__((always_inline))
 #define FS_NOINLINE static __attribute__((noinline))
+#endif
+
+/* The kernels must be inlined to specialise; isa_scalar.c leaves it to the compiler, to be built in seconds. */
+#ifndef FS_INLINE
+#define FS_INLINE FS_FORCED
 #endif
 
 static inline uint32_t fs_bits_f32(float a)
@@ -145,8 +150,10 @@ static inline fs_u128 fs_scale_uniform(double u, uint64_t total)
         mantissa |= UINT64_C(1) << 52;
     else
         exponent = 1;
-    int down = 1011 - exponent; /* u = mantissa * 2^-64 * 2^-down, down > 0 */
+    int down = 1011 - exponent; /* u = mantissa * 2^-64 * 2^-down, down >= 0 */
     fs_u128 p = fs_multiply(mantissa, total);
+    if (down == 0)
+        return p;
     fs_u128 shifted = {down < 64 ? p.high >> down : 0, down < 64    ? p.low >> down | p.high << (64 - down)
                                                        : down < 128 ? p.high >> (down - 64)
                                                                     : 0};

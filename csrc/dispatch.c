@@ -163,6 +163,12 @@ size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_
     FS_CALL(size_t, softmax_rows_f64(x, stride, rows, n, temperature, temperature_stride, out, out_stride));
 }
 
+size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
+                            ptrdiff_t temperature_stride, uint16_t *out)
+{
+    FS_CALL(size_t, softmax_rows_half(dtype, x, rows, n, temperature, temperature_stride, out));
+}
+
 size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                           ptrdiff_t temperature_stride, const double *u, int64_t *index)
 {

@@ -66,6 +66,9 @@ size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t
                            ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride);
 size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                            ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride);
+/* The same for float16 or bfloat16, rows and entries all contiguous. */
+size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
+                            ptrdiff_t temperature_stride, uint16_t *out);
 size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
 size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,

@@ -1,6 +1,7 @@
 /* The kernels in plain C, for every CPU. */
 #define FS_KERNELS fs_kernels_scalar
 #define FS_KERNELS_NAME "scalar"
+#define FS_INLINE static inline
 #include "vec_scalar.h"
 
 #include "kernels.h"

@@ -46,7 +46,9 @@
 #include "many.h"
 #include "real_end.h"
 
+#include "many_half.h"
+
 const fs_kernels FS_KERNELS = {
-    FS_KERNELS_NAME,      fs_softmax_row,       fs_log_softmax_row,  fs_logsumexp_row,    fs_sample_row,
-    softmax_many_f32,     softmax_many_f64,     sample_many_f32,     sample_many_f64,
+    FS_KERNELS_NAME,  fs_softmax_row,   fs_log_softmax_row,   fs_logsumexp_row, fs_sample_row,
+    softmax_many_f32, softmax_many_f64, fs_softmax_many_half, sample_many_f32,  sample_many_f64,
 };

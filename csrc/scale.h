@@ -83,20 +83,19 @@ static inline double fs_log1p_part(double f, double k)
     return fma(k, ln2_high, f - (h - fma(s, fma(z, r, h), k * ln2_low)));
 }
 
-/* log(a): -inf at 0, NaN below 0 and at NaN. */
+/* log(a): -inf at 0, NaN below 0 and at NaN.  Without branches, so that a loop over it becomes vector code. */
 static inline double fs_log(double a)
 {
-    if (!(a > 0.0))
-        return a == 0.0 ? fs_f64_of(UINT64_C(0xfff0000000000000)) : fs_f64_of(UINT64_C(0x7ff8000000000000));
-    if (a == fs_f64_of(UINT64_C(0x7ff0000000000000)))
-        return a;
-    int e = fs_exponent(a);
-    double m = e < -1000 ? a * 0x1p54 * fs_pow2(-e - 54) : e > 1000 ? a * fs_pow2(-1000) * fs_pow2(1000 - e) : a * fs_pow2(-e);
-    if (m < 0x1.6a09e667f3bcdp-1) { /* sqrt(1/2) */
-        m *= 2.0;
-        e -= 1;
-    }
-    return fs_log1p_part(m - 1.0, (double)e);
+    const double inf = fs_f64_of(UINT64_C(0x7ff0000000000000)), nan = fs_f64_of(UINT64_C(0x7ff8000000000000));
+    double lift = a < 0x1p-1022 ? 0x1p54 : 1.0, lifted = a < 0x1p-1022 ? 54.0 : 0.0;
+    /* a = m * 2^k with sqrt(1/2) <= m < sqrt(2): the bits of sqrt(1/2) are subtracted, the bias of k put on top */
+    const uint64_t root = UINT64_C(0x3fe6a09e667f3bcd), bias = UINT64_C(1023) << 52;
+    uint64_t u = fs_bits_f64(a * lift), k = (u - root + bias) >> 52;
+    double m = fs_f64_of(u - ((k << 52) - bias));
+    double exponent = fs_f64_of(k | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023.0) - lifted;
+    double y = fs_log1p_part(m - 1.0, exponent);
+    double beyond = a == 0.0 ? -inf : a > 0.0 ? inf : nan;
+    return a > 0.0 && a < inf ? y : beyond;
 }
 
 /* log(1 + a) for a >= 0 */

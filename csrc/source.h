@@ -67,14 +67,35 @@ static inline double fs_transformed(const fs_source *s, double x)
 /* A probability as a weight: what cannot be one becomes NaN. */
 static inline double fs_checked_weight(double p) { return p >= 0.0 && p < INFINITY ? p : NAN; }
 
-/* 16-bit entries, gathered; the rest of the last 16 is zero. */
+/* 16-bit entries, gathered where they are not contiguous. */
 static inline const uint16_t *fs_gather16(const char *from, ptrdiff_t stride, size_t len, uint16_t *to)
 {
+    if (stride == (ptrdiff_t)sizeof(uint16_t))
+        return (const uint16_t *)(const void *)from;
     for (size_t i = 0; i < len; i++)
         to[i] = *(const uint16_t *)(const void *)(from + (ptrdiff_t)i * stride);
-    for (size_t i = len; i % 16; i++)
-        to[i] = 0;
     return to;
+}
+
+/* Contiguous 16-bit entries to float and back; float has room for whole vectors, 16 bits have not. */
+static inline void fs_floats_of_half(fs_dtype dtype, const uint16_t *half, size_t len, float *to)
+{
+    size_t i = 0;
+    if (dtype == FS_F16)
+        for (; i + 16 <= len; i += 16)
+            f32x16_store(to + i, f32x16_load_f16(half + i));
+    for (; i < len; i++)
+        to[i] = dtype == FS_F16 ? fs_f32_from_f16(half[i]) : fs_f32_from_bf16(half[i]);
+}
+
+static inline void fs_halves_of_float(fs_dtype dtype, const float *from, size_t len, uint16_t *half)
+{
+    size_t i = 0;
+    if (dtype == FS_F16)
+        for (; i + 16 <= len; i += 16)
+            f32x16_store_f16(half + i, f32x16_load(from + i));
+    for (; i < len; i++)
+        half[i] = dtype == FS_F16 ? fs_f16_from_f32(from[i]) : fs_bf16_from_f32(from[i]);
 }
 
 /* Entries [start, start + len) in float; `to` has room for FS_MAX_BLOCK. */
@@ -88,14 +109,8 @@ static const float *fs_load_f32(const fs_source *source, size_t start, size_t le
             return (const float *)(const void *)from;
         for (size_t i = 0; i < len; i++)
             to[i] = *(const float *)(const void *)(from + (ptrdiff_t)i * row->stride);
-    } else if (row->dtype == FS_F16) {
-        fs_gather16(from, row->stride, len, half);
-        for (size_t i = 0; i < len; i += 16)
-            f32x16_store(to + i, f32x16_load_f16(half + i));
     } else {
-        fs_gather16(from, row->stride, len, half);
-        for (size_t i = 0; i < len; i++)
-            to[i] = fs_f32_from_bf16(half[i]);
+        fs_floats_of_half(row->dtype, fs_gather16(from, row->stride, len, half), len, to);
     }
     if (row->bias && row->bias_at)
         for (size_t j = fs_bias_from(row, start); j < row->bias_count && (size_t)row->bias_at[j] < start + len; j++)
@@ -115,10 +130,16 @@ static void fs_widen(const fs_row *row, size_t start, size_t len, double *to)
     const char *from = (const char *)row->data + (ptrdiff_t)start * row->stride;
     ptrdiff_t stride = row->stride;
 #define FS_WIDEN(type, value)                                                                                        \
-    for (size_t i = 0; i < len; i++) {                                                                               \
-        type x = *(const type *)(const void *)(from + (ptrdiff_t)i * stride);                                        \
-        to[i] = value;                                                                                               \
-    }                                                                                                                \
+    if (stride == (ptrdiff_t)sizeof(type))                                                                           \
+        for (size_t i = 0; i < len; i++) {                                                                           \
+            type x = ((const type *)(const void *)from)[i];                                                          \
+            to[i] = value;                                                                                           \
+        }                                                                                                            \
+    else                                                                                                             \
+        for (size_t i = 0; i < len; i++) {                                                                           \
+            type x = *(const type *)(const void *)(from + (ptrdiff_t)i * stride);                                    \
+            to[i] = value;                                                                                           \
+        }                                                                                                            \
     return
     switch (row->dtype) {
     case FS_F32: FS_WIDEN(float, x);
@@ -189,17 +210,12 @@ static void fs_store_f32(const fs_output *out, size_t start, size_t len, const f
         for (size_t i = 0; i < len; i++)
             *(double *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
         return;
-    case FS_F16: {
-        size_t i = 0;
-        for (; i + 16 <= len; i += 16)
-            f32x16_store_f16(half + i, f32x16_load(from + i));
-        if (i < len)
-            f32x16_store_f16(half + i, f32x16_load_first(from + i, len - i, 0));
-        break;
-    }
     default:
-        for (size_t i = 0; i < len; i++)
-            half[i] = fs_bf16_from_f32(from[i]);
+        if (out->stride == (ptrdiff_t)sizeof(uint16_t)) {
+            fs_halves_of_float(out->dtype, from, len, (uint16_t *)(void *)to);
+            return;
+        }
+        fs_halves_of_float(out->dtype, from, len, half);
     }
     for (size_t i = 0; i < len; i++)
         *(uint16_t *)(void *)(to + (ptrdiff_t)i * out->stride) = half[i];

@@ -1,7 +1,7 @@
 # The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.
 
 from libc.stddef cimport ptrdiff_t, size_t
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint16_t
 
 
 cdef extern from "fastsoftmax.h" nogil:
@@ -36,6 +36,8 @@ cdef extern from "fastsoftmax.h" nogil:
                                ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
     size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                                ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride)
+    size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
+                                ptrdiff_t temperature_stride, uint16_t *out)
     size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                               ptrdiff_t temperature_stride, const double *u, int64_t *index)
     size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,

@@ -1,15 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """The typed layer: arrays to rows to the C kernels.
 
-Two doors.  `softmax_plain`, `sample_plain` and `Drawer` take what a loop passes (a contiguous float32 or float64
-array, the last axis, one temperature) and answer None for anything else.  `transform_rows`, `logsumexp_rows` and
+Two doors.  `softmax_plain`, `sample_plain` and `Drawer` take what a loop passes (a contiguous float array,
+the last axis, one temperature) and answer None for anything else.  `transform_rows`, `logsumexp_rows` and
 `sample_rows` take any layout, prepared by _arrays.py: the entries along the last axis, everything else broadcast to
 the rows.  Nothing is validated below this line but what a kernel could not survive.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint16_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 import numpy as np
@@ -73,14 +73,18 @@ def available():
 # --- plain arrays ----------------------------------------------------------------------------------------------
 
 cdef inline bint is_plain(object x) noexcept:
-    """A contiguous, aligned, native float32 or float64 array of at least one dimension and one entry a row."""
+    """A contiguous, aligned, native float16, 32 or 64 array of at least one dimension and one entry a row."""
     if not cnp.PyArray_CheckExact(x):
         return False
     cdef cnp.ndarray a = <cnp.ndarray>x
     cdef int kind = cnp.PyArray_TYPE(a), nd = cnp.PyArray_NDIM(a)
-    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and nd >= 1
+    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE or kind == cnp.NPY_FLOAT16) and nd >= 1
             and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_CARRAY_RO) and cnp.PyArray_ISNOTSWAPPED(a)
             and cnp.PyArray_DIM(a, nd - 1) > 0)
+
+
+cdef inline fs_dtype dtype_of(int kind) noexcept nogil:
+    return FS_F32 if kind == cnp.NPY_FLOAT else FS_F64 if kind == cnp.NPY_DOUBLE else FS_F16
 
 
 cdef inline double plain_temperature(object temperature) noexcept:
@@ -109,6 +113,7 @@ def softmax_plain(x, temperature, axis, out):
         return None
     cdef cnp.ndarray a = <cnp.ndarray>x, b
     cdef int nd = cnp.PyArray_NDIM(a), kind = cnp.PyArray_TYPE(a)
+    cdef fs_dtype dtype = dtype_of(kind)
     if out is x:
         if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_WRITEABLE):
             return None
@@ -124,37 +129,70 @@ def softmax_plain(x, temperature, axis, out):
     cdef void *target = cnp.PyArray_DATA(b)
     if size >= RELEASE_AT:
         with nogil:
-            done = plain_rows(kind, source, rows, n, t, target)
+            done = plain_rows(dtype, source, rows, n, &t, 0, target)
     else:
-        done = plain_rows(kind, source, rows, n, t, target)
+        done = plain_rows(dtype, source, rows, n, &t, 0, target)
     if done < rows:
         raise MemoryError("no memory for the block summaries of a row")
     return b
 
 
-cdef inline size_t plain_rows(int kind, const void *x, size_t rows, size_t n, double t, void *out) noexcept nogil:
-    if kind == cnp.NPY_FLOAT:
-        return fs_softmax_rows_f32(<const float *>x, n * 4, rows, n, &t, 0, <float *>out, n * 4)
-    return fs_softmax_rows_f64(<const double *>x, n * 8, rows, n, &t, 0, <double *>out, n * 8)
+cdef inline size_t plain_rows(fs_dtype dtype, const void *x, size_t rows, size_t n, const double *t,
+                              ptrdiff_t t_stride, void *out) noexcept nogil:
+    """softmax of contiguous rows of any dtype; the number of rows done."""
+    if dtype == FS_F32:
+        return fs_softmax_rows_f32(<const float *>x, n * 4, rows, n, t, t_stride, <float *>out, n * 4)
+    if dtype == FS_F64:
+        return fs_softmax_rows_f64(<const double *>x, n * 8, rows, n, t, t_stride, <double *>out, n * 8)
+    return fs_softmax_rows_half(dtype, <const uint16_t *>x, rows, n, t, t_stride, <uint16_t *>out)
 
 
-cdef inline size_t plain_draws(int kind, const void *x, size_t rows, size_t n, double t, const double *u,
-                               int64_t *index) noexcept nogil:
-    if kind == cnp.NPY_FLOAT:
+cdef inline size_t plain_draws(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
+                               const double *u, int64_t *index) noexcept nogil:
+    """One draw from each of contiguous rows, -1 where there is none to be had; the number of rows done."""
+    cdef fs_row row
+    cdef fs_status status
+    cdef size_t i
+    if not probs and dtype == FS_F32:
         return fs_sample_rows_f32(<const float *>x, n * 4, rows, n, &t, 0, u, index)
-    return fs_sample_rows_f64(<const double *>x, n * 8, rows, n, &t, 0, u, index)
+    if not probs and dtype == FS_F64:
+        return fs_sample_rows_f64(<const double *>x, n * 8, rows, n, &t, 0, u, index)
+    row = bare_row(x, 4 if dtype == FS_F32 else 8 if dtype == FS_F64 else 2, dtype, probs)
+    for i in range(rows):
+        status = fs_sample(&row, n, t, 1, u + i, index + i, NULL)
+        if status == FS_NO_MEMORY:
+            return i
+        if status != FS_OK:
+            index[i] = -1
+        row.data = <const char *>row.data + n * row.stride
+    return rows
 
 
-def sample_plain(x, temperature, axis, u):
-    """One index a row where everything is plain, else None.  `u`: float64 array of one uniform a row, checked.
+cdef inline fs_row bare_row(const void *data, ptrdiff_t stride, fs_dtype dtype, bint probs) noexcept nogil:
+    cdef fs_row row
+    row.data = data
+    row.stride = stride
+    row.dtype = dtype
+    row.probs = probs
+    row.mask_kind = FS_MASK_NONE
+    row.mask = NULL
+    row.mask_stride = 0
+    row.bias = NULL
+    row.bias_stride = 0
+    row.bias_at = NULL
+    row.bias_count = 0
+    return row
 
-    The result has -1 where a row cannot be drawn from.
+
+def sample_plain(x, bint probs, temperature, u):
+    """One index a row of what `accepts_plain` accepts; -1 where a row cannot be drawn from.
+
+    `u`: a contiguous float64 array of one uniform a row, checked.
     """
     cdef double t = plain_temperature(temperature)
-    if t < 0 or not is_plain(x) or not is_last_axis(axis):
-        return None
     cdef cnp.ndarray a = <cnp.ndarray>x, uniforms = <cnp.ndarray>u
-    cdef int nd = cnp.PyArray_NDIM(a), kind = cnp.PyArray_TYPE(a)
+    cdef int nd = cnp.PyArray_NDIM(a)
+    cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(a))
     cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
     cdef size_t size = cnp.PyArray_SIZE(a)
     cdef size_t rows = size // n, done
@@ -164,9 +202,9 @@ def sample_plain(x, temperature, axis, u):
     cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
     if size >= RELEASE_AT:
         with nogil:
-            done = plain_draws(kind, source, rows, n, t, given, to)
+            done = plain_draws(dtype, probs, source, rows, n, t, given, to)
     else:
-        done = plain_draws(kind, source, rows, n, t, given, to)
+        done = plain_draws(dtype, probs, source, rows, n, t, given, to)
     if done < rows:
         raise MemoryError("no memory for the block summaries of a row")
     return index
@@ -191,7 +229,7 @@ cdef class Drawer:
     """A temperature and a stream of uniforms, held ready for drawing one index at a time.
 
     Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
-    to the method `_call_general(logits, u)` of the subclass.  `bind` must come first.
+    to the method `_draw_general(values, u, probs)` of the subclass.  `bind` must come first.
     """
 
     cdef bitgen_t *bitgen
@@ -217,31 +255,51 @@ cdef class Drawer:
         """Draw here with a temperature that is positive and finite; leave the others to the subclass."""
         self.temperature_at_hand = plain_temperature(temperature)
 
-    def __call__(self, logits, u=None):
+    cdef object draw(self, x, u, bint probs):
+        """The index, or None (and no step counted) where the subclass must see to it."""
         cdef double uniform
         cdef int64_t index = -1
         cdef size_t n, done
-        cdef int kind
+        cdef fs_dtype dtype
         cdef const void *data
-        if (u is not None or self.temperature_at_hand < 0 or not is_plain(logits)
-                or cnp.PyArray_NDIM(<cnp.ndarray>logits) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)):
-            return self._call_general(logits, u)
-        kind = cnp.PyArray_TYPE(<cnp.ndarray>logits)
-        data = cnp.PyArray_DATA(<cnp.ndarray>logits)
-        n = cnp.PyArray_DIM(<cnp.ndarray>logits, 0)
+        if (u is not None or self.temperature_at_hand < 0 or not is_plain(x)
+                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)):
+            return self._draw_general(x, u, probs)
+        dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
+        data = cnp.PyArray_DATA(<cnp.ndarray>x)
+        n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
         with self.lock:
             uniform = self.bitgen.next_double(self.bitgen.state)
         if n >= RELEASE_AT:
             with nogil:
-                done = plain_draws(kind, data, 1, n, self.temperature_at_hand, &uniform, &index)
+                done = plain_draws(dtype, probs, data, 1, n, self.temperature_at_hand, &uniform, &index)
         else:
-            done = plain_draws(kind, data, 1, n, self.temperature_at_hand, &uniform, &index)
+            done = plain_draws(dtype, probs, data, 1, n, self.temperature_at_hand, &uniform, &index)
         if done < 1:
             raise MemoryError("no memory for the block summaries of a row")
         if index < 0:
-            return self._call_general(logits, uniform)
+            return self._draw_general(x, uniform, probs)
         self.step += 1
         return index
+
+    def __call__(self, logits, u=None):
+        return self.draw(logits, u, False)
+
+    def sample_probs(self, probs, u=None):
+        """Draw from probabilities (or weights) raised to 1/T, as the function `sample_probs` does.
+
+        Parameters
+        ----------
+        probs : array_like
+            Weights, 0 <= p < inf.
+        u : array_like, optional
+            The uniforms; without them the generator gives one for each draw.
+
+        Returns
+        -------
+        int or ndarray of int64, and the log-probability with `return_logprob`
+        """
+        return self.draw(probs, u, True)
 
 
 # --- rows of any layout ----------------------------------------------------------------------------------------
@@ -296,24 +354,11 @@ cdef inline void next_row(Walk *w) noexcept nogil:
 
 
 cdef fs_row row_of(cnp.ndarray x, int dtype, bint probs) noexcept:
-    cdef fs_row row
-    cdef int nd = cnp.PyArray_NDIM(x)
-    row.data = NULL
-    row.stride = cnp.PyArray_STRIDE(x, nd - 1)
-    row.dtype = <fs_dtype>dtype
-    row.probs = probs
-    row.mask_kind = FS_MASK_NONE
-    row.mask = NULL
-    row.mask_stride = 0
-    row.bias = NULL
-    row.bias_stride = 0
-    row.bias_at = NULL
-    row.bias_count = 0
-    return row
+    return bare_row(NULL, cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - 1), <fs_dtype>dtype, probs)
 
 
-def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, int out_dtype, bint log):
-    """softmax (or log_softmax) of every row of x into out; temperature: float64 with the rows' shape."""
+def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, bint log):
+    """softmax (or log_softmax) of every row of x into out, of the same dtype; temperature: float64, the rows' shape."""
     cdef Walk w
     cdef int nd = cnp.PyArray_NDIM(x)
     cdef size_t rows = walk_over(&w, x, nd - 1), i
@@ -325,7 +370,14 @@ def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarra
     take_along(&w, temperature)
     take_along(&w, out)
     to.stride = cnp.PyArray_STRIDE(out, nd - 1)
-    to.dtype = <fs_dtype>out_dtype
+    to.dtype = <fs_dtype>dtype
+    if (not log and cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(out)
+            and (cnp.PyArray_IS_C_CONTIGUOUS(temperature) or rows == 1)):
+        with nogil:
+            i = plain_rows(to.dtype, w.data[0], rows, n, <double *>w.data[1], sizeof(double), w.data[2])
+        if i < rows:
+            raise MemoryError("no memory for the block summaries of a row")
+        return
     with nogil:
         for i in range(rows):
             row.data = w.data[0]
@@ -426,7 +478,8 @@ def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, c
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
     """Nanoseconds a call of the C kernel for softmax of x in place takes, by itself (bench/)."""
-    cdef int kind = cnp.PyArray_TYPE(x), nd = cnp.PyArray_NDIM(x)
+    cdef int nd = cnp.PyArray_NDIM(x)
+    cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(x))
     if not is_plain(x) or repeats == 0:
         raise ValueError("x must be a plain array and repeats positive")
     cdef size_t n = cnp.PyArray_DIM(x, nd - 1), i
@@ -437,7 +490,7 @@ def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
     start = perf_counter_ns()
     with nogil:
         for i in range(repeats):
-            plain_rows(kind, data, rows, n, temperature, data)
+            plain_rows(dtype, data, rows, n, &temperature, 0, data)
     return (perf_counter_ns() - start) / repeats
 
 

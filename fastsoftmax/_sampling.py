@@ -108,8 +108,8 @@ def sample(
     """
     if u is not None and rng is not None:
         raise ValueError("u and rng are both given; pass the uniforms or where they come from")
-    if mask is None and bias is None and size is None and not return_logprob and type(logits) is np.ndarray:
-        index = _sample_plain(logits, temperature, axis, u, rng, on_invalid)
+    if mask is None and bias is None and size is None and not return_logprob:
+        index = _draw_plain(logits, False, temperature, axis, u, rng, on_invalid)
         if index is not None:
             return index
     return _draw(logits, False, temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid)
@@ -167,6 +167,10 @@ def sample_probs(
     """
     if u is not None and rng is not None:
         raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+    if mask is None and bias is None and size is None and not return_logprob:
+        index = _draw_plain(probs, True, temperature, axis, u, rng, on_invalid)
+        if index is not None:
+            return index
     return _draw(probs, True, temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid)
 
 
@@ -175,16 +179,17 @@ def _check_on_invalid(on_invalid: Any) -> None:
         raise ValueError(f'on_invalid must be "raise" or "flag", got {on_invalid!r}')
 
 
-def _sample_plain(logits: Array, temperature: Any, axis: Axis, u: Any, rng: Any, on_invalid: str) -> Any:
+def _draw_plain(values: Any, probs: bool, temperature: Any, axis: Axis, u: Any, rng: Any, on_invalid: str) -> Any:
     """What a loop calls: a plain array and one temperature.  None, and no uniform taken, for anything else."""
-    if not _core.accepts_plain(logits, temperature, axis):
+    if not _core.accepts_plain(values, temperature, axis):
         return None
     _check_on_invalid(on_invalid)
-    shape = logits.shape[:-1]
+    shape = values.shape[:-1]
     uniforms = as_generator(rng).random(shape) if u is None else uniform_rows(u, shape)
-    index = _core.sample_plain(logits, temperature, axis, np.asarray(uniforms))
+    index = _core.sample_plain(values, probs, temperature, np.asarray(uniforms))
     if on_invalid == "raise" and (index < 0).any():
-        _refuse(logits, "logits", Rows(logits.shape, axis, "logits"), int(np.argmax(index.ravel() < 0)), None)
+        name = "probs" if probs else "logits"
+        _refuse(values, name, Rows(values.shape, axis, name), int(np.argmax(index.ravel() < 0)), None)
     return index if shape else int(index)
 
 
@@ -330,27 +335,8 @@ class Sampler(_core.Drawer):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(temperature={self._temperature!r}, rng={self._rng!r}, step={self.step})"
 
-    def sample_probs(self, probs: Any, u: Any = None) -> Any:
-        """Draw from probabilities (or weights) raised to 1/T, as :func:`sample_probs` does.
-
-        Parameters
-        ----------
-        probs : array_like
-            Weights, 0 <= p < inf.
-        u : array_like, optional
-            The uniforms; without them the generator gives one for each draw.
-
-        Returns
-        -------
-        int or ndarray of int64, and the log-probability with `return_logprob`
-        """
-        return self._general(probs, True, u)
-
-    def _call_general(self, logits: Any, u: Any) -> Any:
+    def _draw_general(self, values: Any, u: Any, probs: bool) -> Any:
         """What the compiled loop does not take: schedules, several rows, other arrays, rows that must be refused."""
-        return self._general(logits, False, u)
-
-    def _general(self, values: Any, probs: bool, u: Any) -> Any:
         temperature = self._temperature(self.step) if callable(self._temperature) else self._temperature
         rng = self._rng if u is None else None
         drawn = _draw(

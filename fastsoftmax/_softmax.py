@@ -162,6 +162,5 @@ def _transform(x: Any, temperature: Any, axis: Axis, out: Any, log: bool) -> Any
     t = temperature_rows(temperature, rows)
     result = Result(a, out, rows)
     if a.size:
-        code = dtype_code(a.dtype)
-        _core.transform_rows(rows.split(result.source), code, t, result.parts, code, log)
+        _core.transform_rows(rows.split(result.source), dtype_code(a.dtype), t, result.parts, log)
     return result.finish()

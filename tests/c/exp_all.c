@@ -2,13 +2,21 @@
  *
  *     exp_all [--stride K]
  *
- * Compiled once for each set, with its flags and -DSET='"isa_<set>.c"'.  Every K-th bit pattern is an input (an odd K
+ * Compiled once for each set, with its flags and -DSET='"vec_<set>.h"'.  Every K-th bit pattern is an input (an odd K
  * reaches every low bit).  The inputs meet two origins: their own vector's largest entry, and a fixed maximum above
  * them, so that weights fall to 0.  Prints a digest of all weights. */
-#include SET
-
-#include "../../csrc/real_f32.h"
 #include "testing.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include SET
+#include "../../csrc/scale.h"
+#include "../../csrc/source.h"
+#include "../../csrc/sum.h"
+#define FS_INFINITY INFINITY
+#include "../../csrc/real_f32.h"
+#include "../../csrc/block.h"
 
 /* csrc/block.h: "|e| < 1.1 ulp"; the margin is this test's. */
 static const double bound = 1.2;
@@ -75,8 +83,8 @@ static void test_vector(const float *x, float max, double temperature)
             }
     for (int i = 0; i < LANES; i++) /* csrc/block.h takes the tame way for these */
         if (max - x[i] < scale.tame && fs_bits_f32(w[i]) != fs_bits_f32(tame[i]))
-            check(0, "exp(%a / %g) with maximum %a: %a if the block is wild, %a if it is tame", x[i], temperature, max,
-                  w[i], tame[i]);
+            check(0, "exp(%a / %g) with maximum %a: %a if the block is wild, %a if it is tame", x[i], temperature,
+                  max, w[i], tame[i]);
 }
 
 /* All inputs `stride` apart that are not above `maximum`; if that is infinite, against their own vector's largest.

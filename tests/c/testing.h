@@ -117,7 +117,9 @@ static inline void put_nan(void *data, fs_dtype dtype, size_t i, uint64_t word)
     uint64_t sign = word & 1, payload = word >> 1 | 1;
     switch (dtype) {
     case FS_F32: ((uint32_t *)data)[i] = (uint32_t)(sign << 31 | 0x7f800000 | (payload & 0x7fffff)); break;
-    case FS_F64: ((uint64_t *)data)[i] = sign << 63 | UINT64_C(0x7ff) << 52 | (payload & UINT64_C(0xfffffffffffff)); break;
+    case FS_F64:
+        ((uint64_t *)data)[i] = sign << 63 | UINT64_C(0x7ff) << 52 | (payload & UINT64_C(0xfffffffffffff));
+        break;
     case FS_F16: ((uint16_t *)data)[i] = (uint16_t)(sign << 15 | 0x7c00 | (payload & 0x3ff)); break;
     default: ((uint16_t *)data)[i] = (uint16_t)(sign << 15 | 0x7f80 | (payload & 0x7f));
     }
@@ -141,16 +143,19 @@ typedef enum {
     KINDS
 } data_kind;
 
-static const char *const kind_name[] = {"normal",   "wide",     "+1e4 offset", "-1e4 offset",  "constant",
-                                        "some -inf", "all -inf", "some +inf",   "NaN",          "NaN and infinities",
-                                        "subnormal", "huge",     "integers",    "zeros of either sign"};
+static const char *const kind_name[] = {
+    "normal",    "wide", "+1e4 offset",        "-1e4 offset", "constant", "some -inf", "all -inf",
+    "some +inf", "NaN",  "NaN and infinities", "subnormal",   "huge",     "integers",  "zeros of either sign"};
 
 static inline double smallest(fs_dtype dtype)
 {
     return dtype == FS_F64 ? 0x1p-1074 : dtype == FS_F32 ? 0x1p-149 : dtype == FS_F16 ? 0x1p-24 : 0x1p-133;
 }
 
-static inline double largest(fs_dtype dtype) { return dtype == FS_F64 ? DBL_MAX : dtype == FS_F16 ? 65504.0 : 3.3e38; }
+static inline double largest(fs_dtype dtype)
+{
+    return dtype == FS_F64 ? DBL_MAX : dtype == FS_F16 ? 65504.0 : 3.3e38;
+}
 
 static inline void fill(void *data, fs_dtype dtype, size_t n, data_kind kind, random_stream *r)
 {
@@ -188,6 +193,30 @@ static inline void fill(void *data, fs_dtype dtype, size_t n, data_kind kind, ra
             size_t at = below(r, n);
             put_nan(data, dtype, at, next_word(r));
         }
+}
+
+/* The functions of many rows by dtype; out has the stride of x, which for 16-bit entries is that of the row itself. */
+static inline void softmax_rows(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
+                                const double *temperature, ptrdiff_t temperature_stride, void *out)
+{
+    if (dtype == FS_F32)
+        fs_softmax_rows_f32(x, stride, rows, n, temperature, temperature_stride, out, stride);
+    else if (dtype == FS_F64)
+        fs_softmax_rows_f64(x, stride, rows, n, temperature, temperature_stride, out, stride);
+    else if (n)
+        fs_softmax_rows_half(dtype, x, rows, n, temperature, temperature_stride, out);
+}
+
+/* 0 for the dtypes that have none. */
+static inline int sample_rows(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
+                              const double *temperature, ptrdiff_t temperature_stride, const double *u,
+                              int64_t *index)
+{
+    if (dtype == FS_F32)
+        fs_sample_rows_f32(x, stride, rows, n, temperature, temperature_stride, u, index);
+    else if (dtype == FS_F64)
+        fs_sample_rows_f64(x, stride, rows, n, temperature, temperature_stride, u, index);
+    return dtype == FS_F32 || dtype == FS_F64;
 }
 
 #endif

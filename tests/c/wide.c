@@ -8,8 +8,16 @@ static unsigned long long checks;
 
 static uint64_t any_word(random_stream *r)
 {
-    static const uint64_t edges[] = {0, 1, 2, 0xffffffff, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1,
-                                     UINT64_MAX >> 1, UINT64_C(1) << 63, UINT64_MAX - 1, UINT64_MAX};
+    static const uint64_t edges[] = {0,
+                                     1,
+                                     2,
+                                     0xffffffff,
+                                     UINT64_C(1) << 32,
+                                     (UINT64_C(1) << 32) + 1,
+                                     UINT64_MAX >> 1,
+                                     UINT64_C(1) << 63,
+                                     UINT64_MAX - 1,
+                                     UINT64_MAX};
     uint64_t word = next_word(r), how = next_word(r);
     if (how % 4 == 0)
         return edges[word % (sizeof edges / sizeof edges[0])];
@@ -27,9 +35,9 @@ static uint128 scaled(double u, uint64_t total)
 
 int main(void)
 {
-    static const double uniforms[] = {0.0,      0x1p-1074,     0x1p-1022, 0x1p-117,      0x1p-64,
-                                      0x1p-53,  0x1p-12,       0x1p-11,   0x1.8p-11,     0.5,
-                                      0.9999,   1 - 0x1p-53,   0x1p-126,  0x1.fffffp-12, 0x1.fffffffffffffp-12,
+    static const double uniforms[] = {0.0,      0x1p-1074,   0x1p-1022, 0x1p-117,      0x1p-64,
+                                      0x1p-53,  0x1p-12,     0x1p-11,   0x1.8p-11,     0.5,
+                                      0.9999,   1 - 0x1p-53, 0x1p-126,  0x1.fffffp-12, 0x1.fffffffffffffp-12,
                                       0x1p-115, 0x1.8p-64};
     random_stream r = {1};
     for (int i = 0; i < 2000000; i++) {
@@ -51,7 +59,8 @@ int main(void)
         if (t.high < d) { /* d and `a` as the totals of a block here and there */
             uint128 product = (place >> 64) * a + ((uint128)(uint64_t)place * a >> 64);
             check(fs_rescale(t, d, a) == (uint64_t)(product / d), "(%llx + %llx / 2^64) * %llx / %llx",
-                  (unsigned long long)t.high, (unsigned long long)t.low, (unsigned long long)a, (unsigned long long)d);
+                  (unsigned long long)t.high, (unsigned long long)t.low, (unsigned long long)a,
+                  (unsigned long long)d);
         }
         checks += 4;
     }

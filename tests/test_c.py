@@ -1,0 +1,292 @@
+"""The C kernels without Python: builds csrc/ and the programs of tests/c and runs them.
+
+The ordinary run takes a sample of each program's cases; the runs marked slow take all of them, with the
+optimisation of a release, another compiler and the sanitizers.  CC names the compiler; what a machine lacks
+(a compiler, qemu-user, a cross compiler) skips the tests that need it.
+"""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+PROGRAMS = ROOT / "tests" / "c"
+CC = os.environ.get("CC", "cc").split()
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which(CC[0]) is None, reason=f"no C compiler ({CC[0]})"),
+    pytest.mark.skipif(os.name != "posix", reason="the C tests need POSIX"),
+]
+
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas", "-Wno-psabi"]
+LANGUAGE = ["-std=c11", "-D_GNU_SOURCE", "-ffp-contract=off", *WARNINGS]
+SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "handle_segv=0:detect_stack_use_after_return=1"}
+
+# What a program that includes a vec_*.h itself is compiled with.
+SET_FLAGS = {
+    "scalar": [],
+    "neon": [],
+    "avx2": ["-march=x86-64-v3"],
+    "avx512": ["-march=x86-64-v4"],
+}
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler with its flags, and what runs its programs."""
+
+    name: str
+    compiler: tuple[str, ...]
+    flags: tuple[str, ...]
+    link: tuple[str, ...] = ()
+    runner: tuple[str, ...] = ()
+
+    def skip_unless_installed(self) -> None:
+        for tool in (self.compiler[0], *self.runner[:1]):
+            if shutil.which(tool) is None:
+                pytest.skip(f"no {tool}")
+
+    def compile(self, source: Path, to: Path, *flags: str) -> None:
+        command = [*self.compiler, *LANGUAGE, *self.flags, f"-I{CSRC}", "-c", str(source), "-o", str(to), *flags]
+        subprocess.run(command, check=True)
+
+
+NATIVE = Toolchain("native", tuple(CC), ("-O1",))
+RELEASE = Toolchain("release", tuple(CC), ("-O3", "-fvisibility=hidden"))
+CLANG = Toolchain("clang", ("clang",), ("-O2",))
+SANITIZED = Toolchain("sanitized", tuple(CC), ("-Og", *SANITIZERS), tuple(SANITIZERS))
+AARCH64 = Toolchain("aarch64", ("aarch64-linux-gnu-gcc",), ("-Og",), ("-static",), ("qemu-aarch64",))
+
+
+class Builder:
+    """Objects of csrc/ and programs of tests/c, each built once a session."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.objects: dict[str, list[Path]] = {}
+        self.programs: dict[tuple[str, ...], Path] = {}
+
+    def library(self, toolchain: Toolchain) -> list[Path]:
+        toolchain.skip_unless_installed()
+        if toolchain.name not in self.objects:
+            folder = self.folder / toolchain.name
+            folder.mkdir()
+            sources = sorted(CSRC.glob("*.c"), reverse=True)  # the scalar kernels first: they take longest
+            objects = [folder / f"{source.stem}.o" for source in sources]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(toolchain.compile, sources, objects))
+            self.objects[toolchain.name] = objects
+        return self.objects[toolchain.name]
+
+    def program(self, name: str, toolchain: Toolchain, *flags: str, objects: list[Path] | None = None) -> Path:
+        toolchain.skip_unless_installed()
+        key = (name, toolchain.name, *flags, *map(str, objects or []))
+        if key not in self.programs:
+            stem = self.folder / f"{name}-{len(self.programs)}"
+            toolchain.compile(PROGRAMS / f"{name}.c", stem.with_suffix(".o"), "-O2", *flags)
+            parts = [stem.with_suffix(".o"), *(objects or [])]
+            command = [*toolchain.compiler, *map(str, parts), "-o", str(stem), *toolchain.link, "-lm"]
+            subprocess.run(command, check=True)
+            self.programs[key] = stem
+        return self.programs[key]
+
+    def with_library(self, name: str, toolchain: Toolchain) -> Path:
+        return self.program(name, toolchain, objects=self.library(toolchain))
+
+
+def execute(toolchain: Toolchain, program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*toolchain.runner, str(program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **SANITIZER_OPTIONS})
+
+
+def passes(toolchain: Toolchain, program: Path, *arguments: object) -> str:
+    done = execute(toolchain, program, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def digests(output: str) -> dict[str, str]:
+    return dict(re.findall(r"^digest (\w+) (\w+)$", output, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    return Builder(tmp_path_factory.mktemp("c"))
+
+
+@pytest.fixture(scope="module")
+def available(builder: Builder) -> list[str]:
+    """The instruction sets of this machine."""
+    return passes(NATIVE, builder.with_library("sets", NATIVE)).split()
+
+
+every_set = pytest.mark.parametrize("name", ["scalar", "avx2", "avx512", "neon"])
+
+
+def of_set(builder: Builder, program: str, name: str, available: list[str], toolchain: Toolchain = NATIVE) -> Path:
+    if name not in available:
+        pytest.skip(f"this machine has no {name}")
+    return builder.program(program, toolchain, f'-DSET="vec_{name}.h"', *SET_FLAGS[name])
+
+
+def test_same_bits_on_every_instruction_set(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("bits", NATIVE), "--every", 1499)
+
+
+def test_same_bits_on_neon_under_qemu(builder: Builder) -> None:
+    here = digests(passes(NATIVE, builder.with_library("bits", NATIVE), "--every", 7919, "--seed", 1))
+    there = digests(passes(AARCH64, builder.with_library("bits", AARCH64), "--every", 7919, "--seed", 1))
+    assert set(there) == {"neon", "scalar"}
+    assert set(here.values()) == set(there.values())
+
+
+def test_nothing_outside_a_row_is_touched(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("guard", NATIVE), "--every", 29)
+
+
+def test_draw_at_every_bin_boundary(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("draw", NATIVE), "--every", 97)
+
+
+def test_floating_point_environment_is_neither_used_nor_changed(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("environment", NATIVE))
+
+
+@pytest.mark.parametrize("flags", [[], ["-U__SIZEOF_INT128__"]], ids=["compiler", "portable"])
+def test_wide_products_and_quotients(builder: Builder, flags: list[str]) -> None:
+    passes(NATIVE, builder.program("wide", NATIVE, *flags))
+
+
+@every_set
+def test_float32_exponential(builder: Builder, available: list[str], name: str) -> None:
+    passes(NATIVE, of_set(builder, "exp_all", name, available), "--stride", 2049)
+
+
+@every_set
+def test_float16_and_bfloat16_conversions(builder: Builder, available: list[str], name: str) -> None:
+    passes(NATIVE, of_set(builder, "half", name, available), "--stride", 257)
+
+
+@pytest.mark.parametrize("program", ["environment", "draw", "guard"])
+def test_neon_under_qemu(builder: Builder, program: str) -> None:
+    passes(AARCH64, builder.with_library(program, AARCH64), "--every", 599)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", [RELEASE, CLANG, AARCH64], ids=lambda t: t.name)
+def test_same_bits_from_every_compiler(builder: Builder, toolchain: Toolchain) -> None:
+    expected = digests(passes(NATIVE, builder.with_library("bits", NATIVE), "--every", 997, "--seed", 2))
+    got = digests(passes(toolchain, builder.with_library("bits", toolchain), "--every", 997, "--seed", 2))
+    assert set(got.values()) == set(expected.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "every"), [("bits", 101), ("guard", 1), ("draw", 7)], ids=["bits", "guard", "draw"]
+)
+def test_all_cases_of_the_release_build(builder: Builder, program: str, every: int) -> None:
+    passes(RELEASE, builder.with_library(program, RELEASE), "--every", every)
+
+
+@pytest.mark.slow
+@every_set
+def test_float32_exponential_of_all_inputs(builder: Builder, available: list[str], name: str) -> None:
+    # plain C takes a minute for the inputs that vectors do in two seconds, and gives the same digest
+    stride = 33 if name == "scalar" else 1
+    passes(RELEASE, of_set(builder, "exp_all", name, available, RELEASE), "--stride", stride)
+
+
+@pytest.mark.slow
+def test_float32_exponential_is_one_function(builder: Builder, available: list[str]) -> None:
+    programs = [of_set(builder, "exp_all", name, available, RELEASE) for name in available]
+    outputs = [passes(RELEASE, program, "--stride", 129) for program in programs]
+    assert len({re.search(r"^digest (\w+)$", output, re.MULTILINE)[1] for output in outputs}) == 1  # type: ignore[index]
+
+
+@pytest.mark.slow
+@every_set
+def test_all_roundings_to_float16_and_bfloat16(builder: Builder, available: list[str], name: str) -> None:
+    passes(RELEASE, of_set(builder, "half", name, available, RELEASE), "--stride", 7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "every"),
+    [("bits", 5003), ("guard", 149), ("draw", 397), ("environment", 1)],
+    ids=["bits", "guard", "draw", "environment"],
+)
+def test_sanitized_programs(builder: Builder, program: str, every: int) -> None:
+    passes(SANITIZED, builder.with_library(program, SANITIZED), "--every", every)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [[], ["-U__SIZEOF_INT128__"]], ids=["compiler", "portable"])
+def test_sanitized_wide_products(builder: Builder, flags: list[str]) -> None:
+    passes(SANITIZED, builder.program("wide", SANITIZED, *flags))
+
+
+@pytest.mark.slow
+@every_set
+@pytest.mark.parametrize(("program", "stride"), [("exp_all", 65537), ("half", 4099)], ids=["exp_all", "half"])
+def test_sanitized_vectors(
+    builder: Builder, available: list[str], name: str, program: str, stride: int
+) -> None:
+    passes(SANITIZED, of_set(builder, program, name, available, SANITIZED), "--stride", stride)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong variant of csrc/: `pattern` (found somewhere in `file`) becomes `wrong`; `program` must notice."""
+
+    name: str
+    file: str
+    pattern: str
+    wrong: str
+    program: str
+    arguments: tuple[str, ...] = ()
+
+
+# All but the last few break the scalar kernels only, which every machine has and which compile by themselves.
+MUTANTS = [
+    Mutant("the last block is dropped", "row.h", r"\(n \+ BLOCK - 1\) / BLOCK", "n / BLOCK", "draw", ("--every", "97")),
+    Mutant("side='left' in the rank", "vec_scalar.h", r"cumulative <= t", "cumulative < t", "draw", ("--every", "97")),
+    Mutant("side='left' in rows", "vec_scalar.h", r"cumulative\[i\] <= t", "cumulative[i] < t", "draw", ("--every", "97")),
+    Mutant("side='left' among blocks", "draw.h", r"(block\[middle\]\.cumulative) <= ", r"\1 < ", "draw", ("--every", "97")),
+    Mutant(
+        "float32 uniform",
+        "bits.h",
+        r"(fs_scale_uniform\(double u, uint64_t total\)\s*\{)",
+        r"\1 u = (float)u;",
+        "draw",
+        ("--every", "97"),
+    ),
+    Mutant("another tree in one set", "vec_scalar.h", r"s\[i\] \+= s\[i \+ half\]", "s[i] = s[2 * i] + s[2 * i + 1]", "bits", ("--every", "1499")),
+    Mutant("max takes the other zero", "block.h", r"\+ \(REAL\)0;", ";", "bits", ("--every", "1499")),
+    Mutant("a store one too long", "vec_scalar.h", r"(size_t i = 0; i) < n(; i\+\+\))", r"\1 <= n\2", "guard", ("--every", "29")),
+    Mutant("a load past the end", "vec_scalar.h", r"\(size_t\)i < n \? p\[i\] : fill", "(p[i] == p[i] || 1) && (size_t)i < n ? ((const volatile real *)p)[i] : ((const volatile real *)p)[i] + fill - ((const volatile real *)p)[i]", "guard", ("--every", "29")),
+    Mutant("half rounds half up", "bits.h", r"0xfff \+ \(\(magnitude >> 13\) & 1\)", "0x1000", "half", ("--stride", "257")),
+    Mutant("bfloat16 truncates", "bits.h", r"u \+ 0x7fff \+ \(\(u >> 16\) & 1\)", "u", "half", ("--stride", "257")),
+    Mutant("a coefficient of 2^f is off", "real_f32.h", r"0x1\.([0-9a-f]{3})([0-9a-f]{3})p-7f", r"0x1.\g<1>fffp-7f", "exp_all", ("--stride", "2049")),
+    Mutant("the low part of c is lost", "block.h", r"s\.cl = [^;]*;", "s.cl = 0;", "exp_all", ("--stride", "2049")),
+    Mutant("the environment is kept", "dispatch.c", r"(?s)(fs_environment saved) = fs_enter\(\);", r"\1 = fs_enter(); fs_leave(saved);", "environment"),
+    Mutant("a carry is lost", "bits.h", r"\(mid >> 32\) \+ \(mid2 >> 32\)", "(mid >> 32)", "wide", ("-U__SIZEOF_INT128__",)),
+]  # fmt: skip
+
+
+def mutated(mutant: Mutant, folder: Path) -> None:
+    shutil.copytree(CSRC, folder, dirs_exist_ok=True)
+    file = folder / mutant.file
+    text, count = re.subn(mutant.pattern, mutant.wrong, file.read_text())
+    assert count, f"{mutant.file} no longer has what the mutant {mutant.name!r} changes"
+    file.write_text(text)
