@@ -1,10 +1,11 @@
 /* One block of at most BLOCK consecutive entries: its range, its weights, their sum.
  * Written once for REAL; real_f32.h and real_f64.h say what that is.
  *
- * Weights.  c = log2(e)/temperature = ch + cl.  With y = x - shift and N an integer (below),
- *     n = rint(y ch)   f = y ch - n + y cl   |f| <= 1/2 + 2^-14        (each step one fused operation)
- *     w = P(f) * 2^(n - N) = 2^(c y - N) * (1 + e),  |e| < 1.1 ulp
- * The subtraction n - N is of integers: nothing is rounded in it, whatever the spread of x.
+ * Weights.  c = log2(e)/temperature = ch + cl.  With y = x - shift, an integer N (below) and n = y ch rounded to the
+ * step of exp2.h,
+ *     f = y ch - n + y cl      (each step one fused operation)
+ *     w = 2^(n - N + f) = 2^(c y - N) * (1 + e),  |e| < 0.6 ulp in float, 1.1 in double
+ * The subtraction n - N is exact: nothing is rounded in it, whatever the spread of x.
  *     |max ch| <  SHIFT_AT:  shift = 0,    N = rint(max ch)
  *     |max ch| >= SHIFT_AT:  shift = max,  N = 0;  x - max is then exact for all x whose weight is not 0
  */
@@ -107,17 +108,11 @@ FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAM
     NAME(constants) k;
     k.shift = V(set1)(o.shift);
     k.floor = V(set1)((max - o.shift) - s->reach);
-    k.magic = V(set1)((REAL)MAGIC - o.power + (REAL)lift);
+    k.magic = V(set1)((REAL)STEP - o.power + (REAL)lift);
     k.ch = V(set1)(s->ch);
     k.cl = V(set1)(s->cl);
     return k;
 }
-
-static const REAL NAME(term)[] = {
-#define TERM(c) c,
-    EXP2_TERMS(TERM)
-#undef TERM
-};
 
 /* The entries in v become their weights.  `wild`: weights may be subnormal or 0; then the constants were made with
  * lift = LIFT.  The vectors go step by step together, so that the latency of one hides behind the others. */
@@ -131,10 +126,7 @@ FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int wi
     EACH t[j] = V(fma)(v[j], k->ch, k->magic); /* magic + (n - N) */
     EACH f[j] = V(fma)(v[j], k->ch, V(sub)(k->magic, t[j]));
     EACH f[j] = V(fma)(v[j], k->cl, f[j]);
-    EACH p[j] = V(set1)(NAME(term)[0]);
-    for (size_t i = 1; i < sizeof NAME(term) / sizeof(REAL); i++)
-        EACH p[j] = V(fma)(p[j], f[j], V(set1)(NAME(term)[i]));
-    EACH p[j] = V(exponent_add)(p[j], t[j]);
+    NAME(exp2)(p, t, f, count);
     if (wild) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
         EACH p[j] = V(mul)(V(where_above)(v[j], k->floor, p[j]), V(set1)((REAL)fs_pow2(-LIFT)));
     EACH v[j] = p[j];
@@ -146,14 +138,15 @@ typedef struct {
     REAL high, low;
 } NAME(factor);
 
-static inline NAME(factor) NAME(factor_of)(double numerator, double denominator)
+/* numerator / total, from the reciprocal of the total */
+static inline NAME(factor) NAME(factor_of)(double numerator, fs_reciprocal total)
 {
-    double quotient = numerator / denominator;
+    double quotient = numerator * total.high;
     NAME(factor) f;
     f.high = (REAL)quotient;
     f.low = (REAL)(quotient - (double)f.high);
-    if (sizeof(REAL) == sizeof(double)) /* the remainder of the division */
-        f.low = (REAL)(fma(-quotient, denominator, numerator) / denominator);
+    if (sizeof(REAL) == sizeof(double))
+        f.low = (REAL)(fma(numerator, total.high, -quotient) + numerator * total.low);
     return f;
 }
 
@@ -252,9 +245,14 @@ FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, c
         NAME(pass)(x, len, r.max, s, factor, out, 1, NAME(STORE) | NAME(MULTIPLY));
 }
 
+/* w *= factor, in place, from the first vector boundary of the memory on in whole vectors. */
 FS_INLINE void NAME(block_multiply)(REAL *w, size_t len, NAME(factor) factor)
 {
-    size_t i = 0;
+    size_t i = (64 - (uintptr_t)w % 64) % 64 / sizeof(REAL);
+    if (i > len)
+        i = len;
+    if (i)
+        V(store_first)(w, NAME(product)(V(load_first)(w, i, 0), factor), i);
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
         VEC v[8];
         for (int j = 0; j < 8; j++)

@@ -8,6 +8,7 @@
 #include "scale.h"
 #include "source.h"
 #include "sum.h"
+#include "exp2.h"
 
 #define FS_INFINITY INFINITY
 

@@ -13,4 +13,4 @@
 #undef TAME
 #undef LIFT
 #undef EXTREME
-#undef EXP2_TERMS
+#undef STEP

@@ -1,4 +1,4 @@
-/* float as the type of the algorithms: 16 lanes, blocks of 1,024. Coefficients: tools/exp2_coefficients.py. */
+/* float as the type of the algorithms: 16 lanes, blocks of 1,024. */
 #define REAL float
 #define VEC f32x16
 #define LANES 16
@@ -11,6 +11,8 @@
 
 /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the sum. */
 #define MAGIC 0x1.8p23f
+/* The same for the steps of exp2.h: sixteenths. */
+#define STEP 0x1.8p19f
 /* At |max * c| >= SHIFT_AT the maximum is subtracted before the product: exact for all that does not underflow. */
 #define SHIFT_AT 512.0f
 /* 2^(1/2 - REACH) rounds to 0; weights of more than 2^-TAME are normal; LIFT takes 2^-REACH among the normal. */
@@ -19,8 +21,3 @@
 #define LIFT 64
 /* The formula serves for temperatures between 1/EXTREME and EXTREME; beyond, csrc/limit_rows.h. */
 #define EXTREME 0x1p90
-
-/* 2^f = 1 + f * (...) on [-1/2, 1/2], relative error of the polynomial 2^-28.3 */
-#define EXP2_TERMS(T)                                                                                                \
-    T(0x1.417aa2p-13f) T(0x1.5f0948p-10f) T(0x1.3b2dd2p-7f) T(0x1.c6af7ap-5f) T(0x1.ebfbdcp-3f) T(0x1.62e430p-1f)    \
-        T(1.0f)

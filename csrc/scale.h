@@ -24,6 +24,15 @@ static inline fs_scale fs_scale_of(double temperature)
     return s;
 }
 
+/* 2^f = 1 + f (...) on [-1/2, 1/2], highest degree first; relative error of the polynomial 2^-57.7
+ * (tools/exp2_coefficients.py) */
+enum { FS_EXP2_TERMS = 12 };
+static const double fs_exp2_term[FS_EXP2_TERMS] = {
+    0x1.e80dcdee0c196p-32, 0x1.e611a937e7293p-28, 0x1.b5260ea88dea7p-24, 0x1.62bfcdda2a00bp-20,
+    0x1.ffcbfbf81b3ecp-17, 0x1.4309130c01ffap-13, 0x1.5d87fe78b3e70p-10, 0x1.3b2ab6fba11f7p-7,
+    0x1.c6b08d704a0d3p-5,  0x1.ebfbdff82c59cp-3,  0x1.62e42fefa39efp-1,  1.0,
+};
+
 /* 2^(c d + k) for c d + k <= 1; error below 1 ulp.  Exactly 2^k for d = 0. */
 static inline double fs_exp2(const fs_scale *c, double d, double k)
 {
@@ -34,20 +43,24 @@ static inline double fs_exp2(const fs_scale *c, double d, double k)
     if (d == 0.0 && n > -1022.0) /* the usual case, with the same result as below */
         return fs_pow2((int)n);
     double f = fma(d, c->low, fma(d, c->high, k - n));
-    double p = 0x1.e80dcdee0c196p-32;
-    p = fma(p, f, 0x1.e611a937e7293p-28);
-    p = fma(p, f, 0x1.b5260ea88dea7p-24);
-    p = fma(p, f, 0x1.62bfcdda2a00bp-20);
-    p = fma(p, f, 0x1.ffcbfbf81b3ecp-17);
-    p = fma(p, f, 0x1.4309130c01ffap-13);
-    p = fma(p, f, 0x1.5d87fe78b3e70p-10);
-    p = fma(p, f, 0x1.3b2ab6fba11f7p-7);
-    p = fma(p, f, 0x1.c6b08d704a0d3p-5);
-    p = fma(p, f, 0x1.ebfbdff82c59cp-3);
-    p = fma(p, f, 0x1.62e42fefa39efp-1);
-    p = fma(p, f, 1.0);
+    double p = fs_exp2_term[0];
+    for (int i = 1; i < FS_EXP2_TERMS; i++)
+        p = fma(p, f, fs_exp2_term[i]);
     int e = (int)n, half = e / 2;
     return p * fs_pow2(half) * fs_pow2(e - half);
+}
+
+/* 1 / a as an unevaluated sum */
+typedef struct {
+    double high, low;
+} fs_reciprocal;
+
+static inline fs_reciprocal fs_reciprocal_of(double a)
+{
+    fs_reciprocal r;
+    r.high = 1.0 / a;
+    r.low = fma(-r.high, a, 1.0) * r.high;
+    return r;
 }
 
 /* The exponent e of a finite a > 0: a = m * 2^e with 1/2 <= m < 1. */

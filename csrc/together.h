@@ -34,7 +34,7 @@ FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, 
         return 0;
     VEC m0 = V(set1)((REAL)MAGIC);
     VEC power = V(sub)(V(fma)(m, ch, m0), m0);
-    V(store)(magic, V(add)(V(sub)(m0, power), V(set1)((REAL)LIFT)));
+    V(store)(magic, V(add)(V(sub)(V(set1)((REAL)STEP), power), V(set1)((REAL)LIFT)));
     V(store)(floor, V(sub)(m, V(set1)(scale->reach)));
     for (int i = 0; i < LANES; i++) {
         NAME(constants) k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), ch, V(set1)(scale->cl)};
@@ -56,7 +56,7 @@ FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, 
         return 0;
     NAME(sum_rows)(total, sum);
     for (int i = 0; i < LANES; i++)
-        factor[i] = NAME(factor_of)(1.0, sum[i]);
+        factor[i] = NAME(factor_of)(1.0, fs_reciprocal_of(sum[i]));
     for (int i = 0; i < LANES; i++) {
         REAL *row = (REAL *)(void *)((char *)out + i * out_stride);
         for (int j = 0; j < count - 1; j++)

@@ -7,7 +7,7 @@
 #include "bits.h"
 
 /* How many vectors go through the exponential together. */
-#define FS_TOGETHER 1
+#define FS_TOGETHER 2
 
 typedef struct { __m256 a, b; } f32x16;
 typedef struct { __m256d a, b; } f64x8;
@@ -88,12 +88,27 @@ FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 y)
                 _mm256_and_ps(_mm256_cmp_ps(x.b, limit.b, _CMP_GT_OQ), y.b)};
     return r;
 }
-FS_INLINE __m256 fs_exponent_add_ps(__m256 a, __m256 t)
+/* The permutations look at the low three bits alone, the blend at the fourth, shifted to the top. */
+FS_INLINE __m256 fs_pick(const void *table, __m256i bits)
 {
-    return _mm256_castsi256_ps(
-        _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)table), bits);
+    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)table + 8), bits);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(bits, 28)));
 }
-FS_INLINE f32x16 f32x16_exponent_add(f32x16 x, f32x16 y) { FS_PAIR(f32x16, fs_exponent_add_ps); }
+FS_INLINE __m256 fs_exp2_sixteenths_ps(__m256 t, __m256 *lack)
+{
+    __m256i bits = _mm256_castps_si256(t);
+    __m256i root = _mm256_castps_si256(fs_pick(fs_sixteenths, bits));
+    *lack = fs_pick(fs_sixteenths_lack, bits);
+    return _mm256_castsi256_ps(_mm256_add_epi32(root, _mm256_slli_epi32(bits, 19)));
+}
+FS_INLINE f32x16 f32x16_exp2_sixteenths(f32x16 t, f32x16 *lack)
+{
+    f32x16 r;
+    r.a = fs_exp2_sixteenths_ps(t.a, &lack->a);
+    r.b = fs_exp2_sixteenths_ps(t.b, &lack->b);
+    return r;
+}
 FS_INLINE float f32x16_reduce_max(f32x16 x)
 {
     __m256 h = _mm256_max_ps(x.a, x.b);

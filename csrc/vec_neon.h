@@ -20,8 +20,8 @@ typedef struct { float64x2_t v[4]; } f64x8;
         r.v[i] = (expression);                                                                                       \
     return r
 
-/* The operations that differ only in the type: S is the intrinsics' suffix, U the bits' suffix. */
-#define FS_NEON_VECTOR(vec, real, lanes, S, U, mantissa)                                                             \
+/* The operations that differ only in the type: S is the intrinsics' suffix. */
+#define FS_NEON_VECTOR(vec, real, lanes, S)                                                                          \
     FS_INLINE vec vec##_set1(real a) { FS_EACH(vec, vdupq_n_##S(a)); }                                               \
     FS_INLINE vec vec##_load(const real *p) { FS_EACH(vec, vld1q_##S(p + (lanes) / 4 * i)); }                        \
     FS_INLINE vec vec##_load_first(const real *p, size_t n, real fill)                                               \
@@ -58,11 +58,6 @@ typedef struct { float64x2_t v[4]; } f64x8;
     FS_INLINE vec vec##_where_above(vec x, vec limit, vec a)                                                         \
     {                                                                                                                \
         FS_EACH(vec, vbslq_##S(vcgtq_##S(x.v[i], limit.v[i]), a.v[i], vdupq_n_##S(0)));                              \
-    }                                                                                                                \
-    FS_INLINE vec vec##_exponent_add(vec a, vec t)                                                                   \
-    {                                                                                                                \
-        FS_EACH(vec, vreinterpretq_##S##_##U(vaddq_##U(vreinterpretq_##U##_##S(a.v[i]),                              \
-                                                       vshlq_n_##U(vreinterpretq_##U##_##S(t.v[i]), mantissa))));    \
     }                                                                                                                \
     FS_INLINE real vec##_reduce_max(vec a)                                                                           \
     {                                                                                                                \
@@ -150,8 +145,29 @@ FS_INLINE uint64x2_t f32x16_integers(f32x16 a)
     return vaddq_u64(f64x8_integers(f32x16_low(a)), f64x8_integers(f32x16_high(a)));
 }
 
-FS_NEON_VECTOR(f32x16, float, 16, f32, u32, 23)
-FS_NEON_VECTOR(f64x8, double, 8, f64, u64, 52)
+FS_NEON_VECTOR(f32x16, float, 16, f32)
+FS_NEON_VECTOR(f64x8, double, 8, f64)
+
+FS_INLINE f32x16 f32x16_exp2_sixteenths(f32x16 t, f32x16 *lack)
+{
+    const uint8x16x4_t table = vld1q_u8_x4((const uint8_t *)fs_sixteenths);
+    const uint8x16x4_t lacks = vld1q_u8_x4((const uint8_t *)fs_sixteenths_lack);
+    f32x16 r;
+    for (int i = 0; i < 4; i++) {
+        uint32x4_t bits = vreinterpretq_u32_f32(t.v[i]), which = vandq_u32(bits, vdupq_n_u32(15));
+        /* four byte indices a lane: 4 * which + 0, 1, 2, 3 */
+        uint32x4_t at = vmlaq_u32(vdupq_n_u32(0x03020100), which, vdupq_n_u32(0x04040404));
+        uint32x4_t root = vreinterpretq_u32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(at)));
+        lack->v[i] = vreinterpretq_f32_u8(vqtbl4q_u8(lacks, vreinterpretq_u8_u32(at)));
+        r.v[i] = vreinterpretq_f32_u32(vaddq_u32(root, vshlq_n_u32(bits, 19)));
+    }
+    return r;
+}
+FS_INLINE f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
+{
+    FS_EACH(f64x8, vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(a.v[i]),
+                                                   vshlq_n_u64(vreinterpretq_u64_f64(t.v[i]), 52))));
+}
 
 #undef FS_NEON_VECTOR
 #undef FS_EACH

@@ -22,8 +22,8 @@ typedef struct { double lane[8]; } f64x8;
         r.lane[i] = (expression);                                                                                    \
     return r
 
-/* One definition serves both vectors; `uint` is the unsigned type of the same width. */
-#define FS_SCALAR_VECTOR(vec, real, uint, lanes, mantissa, bits_of, real_of, fused)                                  \
+/* One definition serves both vectors. */
+#define FS_SCALAR_VECTOR(vec, real, lanes, fused)                                                                    \
     static inline vec vec##_set1(real a) { FS_LANEWISE(vec, lanes, a); }                                             \
     static inline vec vec##_load(const real *p) { FS_LANEWISE(vec, lanes, p[i]); }                                   \
     static inline vec vec##_load_first(const real *p, size_t n, real fill)                                           \
@@ -61,11 +61,6 @@ typedef struct { double lane[8]; } f64x8;
     static inline vec vec##_where_above(vec x, vec limit, vec a)                                                     \
     {                                                                                                                \
         FS_LANEWISE(vec, lanes, x.lane[i] > limit.lane[i] ? a.lane[i] : (real)0);                                    \
-    }                                                                                                                \
-    /* a * 2^k for t = magic + k: k is shifted from the low bits of t into the exponent of a */                      \
-    static inline vec vec##_exponent_add(vec a, vec t)                                                               \
-    {                                                                                                                \
-        FS_LANEWISE(vec, lanes, real_of((uint)(bits_of(a.lane[i]) + (bits_of(t.lane[i]) << (mantissa)))));           \
     }                                                                                                                \
     static inline real vec##_reduce_max(vec a)                                                                       \
     {                                                                                                                \
@@ -127,11 +122,33 @@ typedef struct { double lane[8]; } f64x8;
         return rank;                                                                                                 \
     }
 
-FS_SCALAR_VECTOR(f32x16, float, uint32_t, 16, 23, fs_bits_f32, fs_f32_of, fmaf)
-FS_SCALAR_VECTOR(f64x8, double, uint64_t, 8, 52, fs_bits_f64, fs_f64_of, fma)
+FS_SCALAR_VECTOR(f32x16, float, 16, fmaf)
+FS_SCALAR_VECTOR(f64x8, double, 8, fma)
 
 #undef FS_SCALAR_VECTOR
 #undef FS_LANEWISE
+
+/* a * 2^k for t = magic + k: k is shifted from the low bits of t into the exponent of a. */
+static inline f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
+{
+    f64x8 r;
+    for (int i = 0; i < 8; i++)
+        r.lane[i] = fs_f64_of(fs_bits_f64(a.lane[i]) + (fs_bits_f64(t.lane[i]) << 52));
+    return r;
+}
+
+/* 2^n for t = magic + n, n in sixteenths: the integer part of n goes to the exponent, the fraction picks from the
+ * tables.  *lack is what relative error the rounding of the table left. */
+static inline f32x16 f32x16_exp2_sixteenths(f32x16 t, f32x16 *lack)
+{
+    f32x16 r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits = fs_bits_f32(t.lane[i]);
+        r.lane[i] = fs_f32_of(fs_sixteenths[bits & 15] + (bits << 19));
+        lack->lane[i] = fs_sixteenths_lack[bits & 15];
+    }
+    return r;
+}
 
 /* Lanes i and i + 8, added in double. */
 static inline f64x8 f32x16_fold(f32x16 a)
