@@ -27,6 +27,34 @@ static inline const void *NAME(row_at)(const void *base, ptrdiff_t stride, size_
     return (const char *)base + (ptrdiff_t)i * stride;
 }
 
+/* Rows of one block each at one temperature, until one that the formula does not serve; the number of rows done.
+ * The range of the next row is taken before the weights of this one, and the row before is multiplied after them, so
+ * that no row waits for its own reductions. */
+static size_t NAME(softmax_run)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const NAME(scale) *scale, REAL *out,
+                                ptrdiff_t out_stride)
+{
+    NAME(factor) factor = NAME(unit);
+    REAL *before = NULL;
+    NAME(range) next = NAME(range_of)(x, n, scale);
+    size_t i = 0;
+    for (; i < rows; i++) {
+        NAME(range) range = next;
+        REAL *to = (REAL *)(void *)((char *)out + (ptrdiff_t)i * out_stride);
+        if (FS_UNLIKELY(range.nan || !(range.max - range.max == 0)))
+            break;
+        if (i + 1 < rows)
+            next = NAME(range_of)(NAME(row_at)(x, stride, i + 1), n, scale);
+        double total = NAME(block_weights)(NAME(row_at)(x, stride, i), n, range, scale, to);
+        if (before)
+            NAME(block_multiply)(before, n, factor);
+        factor = NAME(factor_of)(1.0, fs_reciprocal_of(total));
+        before = to;
+    }
+    if (before)
+        NAME(block_multiply)(before, n, factor);
+    return i;
+}
+
 static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                                  ptrdiff_t temperature_stride, REAL *out, ptrdiff_t out_stride)
 {
@@ -49,6 +77,13 @@ static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, s
                 break;
             status = FS_BY_COUNT(NAME(tiny_softmax), from, n, &p.scale, to);
         } else if (p.ordinary) {
+            size_t done = temperature_stride == 0 && rows - i > 1
+                              ? NAME(softmax_run)(from, stride, rows - i, n, &p.scale, to, out_stride)
+                              : 0;
+            if (done) {
+                i += done - 1;
+                continue;
+            }
             status = NAME(softmax_short)(from, n, &p.scale, to);
         }
         if (FS_UNLIKELY(status != FS_OK)) {

@@ -40,7 +40,7 @@ static fs_status NAME(softmax)(const fs_source *source, size_t n, double tempera
     if (status != FS_OK)
         return status;
     fs_reciprocal total = fs_reciprocal_of(r.total);
-    for (size_t b = 0; b < r.count; b++) {
+    for (size_t b = r.count; b-- > 0;) { /* the last blocks are still in the nearest cache */
         size_t start = b * BLOCK, len = NAME(block_length)(n, b);
         REAL *to = direct ? (REAL *)out->data + start : result;
         NAME(factor) factor = {0, 0};

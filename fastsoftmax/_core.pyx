@@ -185,21 +185,30 @@ cdef inline fs_row bare_row(const void *data, ptrdiff_t stride, fs_dtype dtype, 
 
 
 def sample_plain(x, bint probs, temperature, u):
-    """One index a row of what `accepts_plain` accepts; -1 where a row cannot be drawn from.
+    """One index a row of what `accepts_plain` accepts, and the number of the first row without one, or -1.
 
-    `u`: a contiguous float64 array of one uniform a row, checked.
+    `u`: one uniform as a float for a one-dimensional x, else a contiguous float64 array of one a row; checked.
+    The index is an int for a float, -1 where a row cannot be drawn from.
     """
-    cdef double t = plain_temperature(temperature)
-    cdef cnp.ndarray a = <cnp.ndarray>x, uniforms = <cnp.ndarray>u
+    cdef double t = plain_temperature(temperature), one
+    cdef cnp.ndarray a = <cnp.ndarray>x, index
     cdef int nd = cnp.PyArray_NDIM(a)
     cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(a))
     cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
     cdef size_t size = cnp.PyArray_SIZE(a)
     cdef size_t rows = size // n, done
-    cdef cnp.ndarray index = <cnp.ndarray>cnp.PyArray_EMPTY(nd - 1, cnp.PyArray_DIMS(a), cnp.NPY_INT64, 0)
+    cdef Py_ssize_t bad = -1, i
     cdef const void *source = cnp.PyArray_DATA(a)
-    cdef const double *given = <const double *>cnp.PyArray_DATA(uniforms)
-    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
+    cdef const double *given = &one
+    cdef int64_t single = -1
+    cdef int64_t *to = &single
+    if type(u) is float:
+        one = <double>u
+        index = None
+    else:
+        given = <const double *>cnp.PyArray_DATA(<cnp.ndarray>u)
+        index = <cnp.ndarray>cnp.PyArray_EMPTY(nd - 1, cnp.PyArray_DIMS(a), cnp.NPY_INT64, 0)
+        to = <int64_t *>cnp.PyArray_DATA(index)
     if size >= RELEASE_AT:
         with nogil:
             done = plain_draws(dtype, probs, source, rows, n, t, given, to)
@@ -207,7 +216,11 @@ def sample_plain(x, bint probs, temperature, u):
         done = plain_draws(dtype, probs, source, rows, n, t, given, to)
     if done < rows:
         raise MemoryError("no memory for the block summaries of a row")
-    return index
+    for i in range(<Py_ssize_t>rows):
+        if to[i] < 0:
+            bad = i
+            break
+    return (single if index is None else index), bad
 
 
 def accepts_plain(x, temperature, axis):

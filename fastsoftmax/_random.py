@@ -22,10 +22,13 @@ _generator: np.random.Generator | None = None
 def process_generator() -> np.random.Generator:
     """The generator of this process, seeded from fresh entropy on first use and again in a forked child."""
     global _generator
-    with _lock:
-        if _generator is None:
-            _generator = np.random.default_rng()
-        return _generator
+    generator = _generator
+    if generator is None:
+        with _lock:
+            if _generator is None:
+                _generator = np.random.default_rng()
+            generator = _generator
+    return generator
 
 
 def _renew() -> None:

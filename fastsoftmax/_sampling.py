@@ -185,12 +185,19 @@ def _draw_plain(values: Any, probs: bool, temperature: Any, axis: Axis, u: Any, 
         return None
     _check_on_invalid(on_invalid)
     shape = values.shape[:-1]
-    uniforms = as_generator(rng).random(shape) if u is None else uniform_rows(u, shape)
-    index = _core.sample_plain(values, probs, temperature, np.asarray(uniforms))
-    if on_invalid == "raise" and (index < 0).any():
+    uniforms: Any
+    if u is None:
+        generator = as_generator(rng)
+        uniforms = generator.random(shape) if shape else generator.random()
+    else:
+        uniforms = uniform_rows(u, shape)
+        if not shape:
+            uniforms = float(uniforms)
+    index, bad = _core.sample_plain(values, probs, temperature, uniforms)
+    if bad >= 0 and on_invalid == "raise":
         name = "probs" if probs else "logits"
-        _refuse(values, name, Rows(values.shape, axis, name), int(np.argmax(index.ravel() < 0)), None)
-    return index if shape else int(index)
+        _refuse(values, name, Rows(values.shape, axis, name), bad, None)
+    return index
 
 
 def _draw(
