@@ -67,7 +67,8 @@ core = Extension(
 )
 
 setup(
-    ext_modules=cythonize([core], language_level=3),
+    # Always anew: the C text depends on the NumPy it is built against.
+    ext_modules=cythonize([core], language_level=3, force=True),
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if ABI3 else {},
 )

@@ -65,19 +65,16 @@ FS_INLINE NAME(range) NAME(range_of)(const REAL *x, size_t len, const NAME(scale
     } else {
         high = low = sum = V(load)(x);
         if (len >= 8 * LANES) {
-            VEC high1 = high, high2 = high, high3 = high, low1 = low, low2 = low, low3 = low;
-            VEC sum1 = sum, sum2 = sum, sum3 = sum;
-            for (i = 0; i + 4 * LANES <= len; i += 4 * LANES) {
-                VEC a = V(load)(x + i), b = V(load)(x + i + LANES);
-                VEC c = V(load)(x + i + 2 * LANES), d = V(load)(x + i + 3 * LANES);
-                high = V(max)(a, high), low = V(min)(a, low), sum = V(add)(sum, a);
-                high1 = V(max)(b, high1), low1 = V(min)(b, low1), sum1 = V(add)(sum1, b);
-                high2 = V(max)(c, high2), low2 = V(min)(c, low2), sum2 = V(add)(sum2, c);
-                high3 = V(max)(d, high3), low3 = V(min)(d, low3), sum3 = V(add)(sum3, d);
-            }
-            high = V(max)(V(max)(high, high1), V(max)(high2, high3));
-            low = V(min)(V(min)(low, low1), V(min)(low2, low3));
-            sum = V(add)(V(add)(sum, sum1), V(add)(sum2, sum3));
+            VEC highs[FS_STREAMS], lows[FS_STREAMS], sums[FS_STREAMS];
+            for (int j = 0; j < FS_STREAMS; j++)
+                highs[j] = lows[j] = sums[j] = high;
+            for (i = 0; i + FS_STREAMS * LANES <= len; i += FS_STREAMS * LANES)
+                for (int j = 0; j < FS_STREAMS; j++) {
+                    VEC a = V(load)(x + i + j * LANES);
+                    highs[j] = V(max)(a, highs[j]), lows[j] = V(min)(a, lows[j]), sums[j] = V(add)(sums[j], a);
+                }
+            for (int j = 0; j < FS_STREAMS; j++)
+                high = V(max)(highs[j], high), low = V(min)(lows[j], low), sum = V(add)(sum, sums[j]);
         }
         for (; i + LANES <= len; i += LANES) {
             VEC a = V(load)(x + i);

@@ -7,19 +7,22 @@
 #ifndef FS_EXP2_H
 #define FS_EXP2_H
 
-/* float: n is a multiple of 1/16, |f| <= 1/32.  With j/16 the fraction of n,
- *     2^(n + f) = s + s (d + f (c1 + f (c2 + f c3)))
- * where s is 2^n rounded to float and d the relative error of that, both from tables of 16.
+/* float: n is a multiple of 1/8, |f| <= 1/16.  With j/8 the fraction of n,
+ *     2^(n + f) = s + s (d + f (c1 + f (c2 + f (c3 + f c4))))
+ * where s is 2^n rounded to float and d the relative error of that, both from tables of 8.
  * Error: 1/2 ulp from the last sum, the rest below 0.06 ulp. */
 FS_INLINE void exp2_f32(f32x16 *p, const f32x16 *t, const f32x16 *f, int count)
 {
-    const f32x16 c1 = f32x16_set1(0x1.62e430p-1f), c2 = f32x16_set1(0x1.ebfff4p-3f), c3 = f32x16_set1(0x1.c6acecp-5f);
+    const f32x16 c1 = f32x16_set1(0x1.62e43p-1f), c2 = f32x16_set1(0x1.ebfbep-3f);
+    const f32x16 c3 = f32x16_set1(0x1.c6b8bep-5f), c4 = f32x16_set1(0x1.3b2bd6p-7f);
     for (int j = 0; j < count; j++)
-        p[j] = f32x16_fma(c3, f[j], c2);
+        p[j] = f32x16_fma(c4, f[j], c3);
+    for (int j = 0; j < count; j++)
+        p[j] = f32x16_fma(p[j], f[j], c2);
     for (int j = 0; j < count; j++)
         p[j] = f32x16_fma(p[j], f[j], c1);
     for (int j = 0; j < count; j++) {
-        f32x16 lack, s = f32x16_exp2_sixteenths(t[j], &lack);
+        f32x16 lack, s = f32x16_exp2_eighths(t[j], &lack);
         p[j] = f32x16_fma(s, f32x16_fma(p[j], f[j], lack), s);
     }
 }

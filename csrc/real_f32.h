@@ -11,8 +11,8 @@
 
 /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the sum. */
 #define MAGIC 0x1.8p23f
-/* The same for the steps of exp2.h: sixteenths. */
-#define STEP 0x1.8p19f
+/* The same for the steps of exp2.h: eighths. */
+#define STEP 0x1.8p20f
 /* At |max * c| >= SHIFT_AT the maximum is subtracted before the product: exact for all that does not underflow. */
 #define SHIFT_AT 512.0f
 /* 2^(1/2 - REACH) rounds to 0; weights of more than 2^-TAME are normal; LIFT takes 2^-REACH among the normal. */

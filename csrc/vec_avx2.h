@@ -8,6 +8,8 @@
 
 /* How many vectors go through the exponential together. */
 #define FS_TOGETHER 2
+/* How many chains of maxima and minima run side by side. */
+#define FS_STREAMS 2
 
 typedef struct { __m256 a, b; } f32x16;
 typedef struct { __m256d a, b; } f64x8;
@@ -88,25 +90,18 @@ FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 y)
                 _mm256_and_ps(_mm256_cmp_ps(x.b, limit.b, _CMP_GT_OQ), y.b)};
     return r;
 }
-/* The permutations look at the low three bits alone, the blend at the fourth, shifted to the top. */
-FS_INLINE __m256 fs_pick(const void *table, __m256i bits)
+FS_INLINE __m256 fs_exp2_eighths_ps(__m256 t, __m256 *lack)
 {
-    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)table), bits);
-    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps((const float *)table + 8), bits);
-    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(bits, 28)));
+    __m256i bits = _mm256_castps_si256(t); /* the permutations look at the low three bits alone */
+    __m256i root = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)fs_eighths), bits);
+    *lack = _mm256_permutevar8x32_ps(_mm256_loadu_ps(fs_eighths_lack), bits);
+    return _mm256_castsi256_ps(_mm256_add_epi32(root, _mm256_slli_epi32(bits, 20)));
 }
-FS_INLINE __m256 fs_exp2_sixteenths_ps(__m256 t, __m256 *lack)
-{
-    __m256i bits = _mm256_castps_si256(t);
-    __m256i root = _mm256_castps_si256(fs_pick(fs_sixteenths, bits));
-    *lack = fs_pick(fs_sixteenths_lack, bits);
-    return _mm256_castsi256_ps(_mm256_add_epi32(root, _mm256_slli_epi32(bits, 19)));
-}
-FS_INLINE f32x16 f32x16_exp2_sixteenths(f32x16 t, f32x16 *lack)
+FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
 {
     f32x16 r;
-    r.a = fs_exp2_sixteenths_ps(t.a, &lack->a);
-    r.b = fs_exp2_sixteenths_ps(t.b, &lack->b);
+    r.a = fs_exp2_eighths_ps(t.a, &lack->a);
+    r.b = fs_exp2_eighths_ps(t.b, &lack->b);
     return r;
 }
 FS_INLINE float f32x16_reduce_max(f32x16 x)

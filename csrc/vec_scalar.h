@@ -12,6 +12,8 @@
 
 /* How many vectors go through the exponential together. */
 #define FS_TOGETHER 1
+/* How many chains of maxima and minima run side by side. */
+#define FS_STREAMS 1
 
 typedef struct { float lane[16]; } f32x16;
 typedef struct { double lane[8]; } f64x8;
@@ -137,15 +139,15 @@ static inline f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
     return r;
 }
 
-/* 2^n for t = magic + n, n in sixteenths: the integer part of n goes to the exponent, the fraction picks from the
+/* 2^n for t = magic + n, n in eighths: the integer part of n goes to the exponent, the fraction picks from the
  * tables.  *lack is what relative error the rounding of the table left. */
-static inline f32x16 f32x16_exp2_sixteenths(f32x16 t, f32x16 *lack)
+static inline f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
 {
     f32x16 r;
     for (int i = 0; i < 16; i++) {
         uint32_t bits = fs_bits_f32(t.lane[i]);
-        r.lane[i] = fs_f32_of(fs_sixteenths[bits & 15] + (bits << 19));
-        lack->lane[i] = fs_sixteenths_lack[bits & 15];
+        r.lane[i] = fs_f32_of(fs_eighths[bits & 7] + (bits << 20));
+        lack->lane[i] = fs_eighths_lack[bits & 7];
     }
     return r;
 }

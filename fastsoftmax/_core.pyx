@@ -190,6 +190,9 @@ def sample_plain(x, bint probs, temperature, u):
     `u`: one uniform as a float for a one-dimensional x, else a contiguous float64 array of one a row; checked.
     The index is an int for a float, -1 where a row cannot be drawn from.
     """
+    # Looked at again: the caller's code has run since (u.__array__), and the array may have been resized.
+    if not accepts_plain(x, temperature, -1):
+        raise ValueError("the array was changed while its uniforms were read")
     cdef double t = plain_temperature(temperature), one
     cdef cnp.ndarray a = <cnp.ndarray>x, index
     cdef int nd = cnp.PyArray_NDIM(a)
@@ -202,6 +205,10 @@ def sample_plain(x, bint probs, temperature, u):
     cdef const double *given = &one
     cdef int64_t single = -1
     cdef int64_t *to = &single
+    if (rows != 1 or nd != 1) if type(u) is float else (cnp.PyArray_SIZE(<cnp.ndarray?>u) != <cnp.npy_intp>rows
+                                                        or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>u)
+                                                        or cnp.PyArray_TYPE(<cnp.ndarray>u) != cnp.NPY_DOUBLE):
+        raise ValueError("the array was changed while its uniforms were read")
     if type(u) is float:
         one = <double>u
         index = None
@@ -246,7 +253,7 @@ cdef class Drawer:
     """
 
     cdef bitgen_t *bitgen
-    cdef object generator, lock
+    cdef object bit_generator, lock  # the first keeps `bitgen` alive
     cdef double temperature_at_hand
     cdef long epoch
     cdef public object step
@@ -259,9 +266,9 @@ cdef class Drawer:
     def bind(self, generator, bint follows_process):
         """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock."""
         bit_generator = generator.bit_generator
-        self.bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
         self.lock = bit_generator.lock
-        self.generator = generator
+        self.bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        self.bit_generator = bit_generator
         self.epoch = stream_epoch if follows_process else -1
 
     def set_temperature(self, temperature):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from ._arrays import uniform_rows
 
 _lock = threading.Lock()
 _generator: np.random.Generator | None = None
@@ -60,3 +61,11 @@ def as_generator(rng: Any) -> np.random.Generator:
         ) from None
     except ValueError as error:
         raise ValueError(f"rng: {error}") from None
+
+
+def uniforms(rng: Any, shape: tuple[int, ...]) -> Any:
+    """One double for each draw, in row-major order; a float for the shape ()."""
+    generator = as_generator(rng)
+    if type(generator) is np.random.Generator:
+        return generator.random(shape) if shape else generator.random()
+    return uniform_rows(generator.random(shape), shape)  # a subclass may return anything

@@ -23,7 +23,7 @@ from ._arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._random import as_generator
+from ._random import as_generator, uniforms
 
 
 def sample(
@@ -185,15 +185,8 @@ def _draw_plain(values: Any, probs: bool, temperature: Any, axis: Axis, u: Any, 
         return None
     _check_on_invalid(on_invalid)
     shape = values.shape[:-1]
-    uniforms: Any
-    if u is None:
-        generator = as_generator(rng)
-        uniforms = generator.random(shape) if shape else generator.random()
-    else:
-        uniforms = uniform_rows(u, shape)
-        if not shape:
-            uniforms = float(uniforms)
-    index, bad = _core.sample_plain(values, probs, temperature, uniforms)
+    given = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
+    index, bad = _core.sample_plain(values, probs, temperature, given if shape else float(given))
     if bad >= 0 and on_invalid == "raise":
         name = "probs" if probs else "logits"
         _refuse(values, name, Rows(values.shape, axis, name), bad, None)
@@ -222,13 +215,13 @@ def _draw(
     _check_on_invalid(on_invalid)
     allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
     added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
-    uniforms = np.asarray(as_generator(rng).random(shape)) if u is None else uniform_rows(u, shape)
+    given = np.asarray(uniforms(rng, shape)) if u is None else uniform_rows(u, shape)
 
     index: NDArray[np.int64] = np.empty(shape, np.int64)
     logprob = np.empty(shape, np.float64) if return_logprob else None
     if math.prod(rows.shape):
         bad = _core.sample_rows(
-            rows.split(a), dtype_code(a.dtype), probs, t, uniforms, math.prod(trailing),
+            rows.split(a), dtype_code(a.dtype), probs, t, given, math.prod(trailing),
             allowed, words, added, added_at, index, logprob, on_invalid == "raise",
         )  # fmt: skip
         if bad is not None and on_invalid == "raise":
@@ -315,7 +308,8 @@ class Sampler(_core.Drawer):
         self._bias = bias
         self._return_logprob = return_logprob
         self._on_invalid = on_invalid
-        self._scalar_loop = axis == -1 and mask is None and bias is None and not return_logprob
+        plain_rng = self._rng is None or type(self._rng) is np.random.Generator
+        self._scalar_loop = plain_rng and axis == -1 and mask is None and bias is None and not return_logprob
         self.temperature = temperature
         self._bind()
 

@@ -1,6 +1,6 @@
 """Coefficients and table of csrc/exp2.h: 2^f near 0, for both element types.
 
-    float   16 values 2^(j/16) and a polynomial on [-1/32, 1/32]
+    float   8 values 2^(j/8) and a polynomial on [-1/16, 1/16]
     double  no table, a polynomial on [-1/2, 1/2]
 
 The polynomials are minimax fits of the relative error with the constant term fixed at 1, by Lawson's iteration in
@@ -59,24 +59,24 @@ def fit(degree: int, bits: int, reach: mp.mpf) -> list[mp.mpf]:
 
 
 def table_entry(j: int) -> tuple[int, float]:
-    """The bits of float 2^(j/16), less the j << 19 that the shifted argument brings along; and what it lacks.
+    """The bits of float 2^(j/8), less the j << 20 that the shifted argument brings along; and what it lacks.
 
     The second number is the relative error that rounding to float left, to be added to the polynomial.
     """
-    exact = mp.mpf(2) ** (mp.mpf(j) / 16)
+    exact = mp.mpf(2) ** (mp.mpf(j) / 8)
     nearest = round_to(exact, 24)
-    bits = int(struct.unpack("<I", struct.pack("<f", float(nearest)))[0]) - (j << 19)
+    bits = int(struct.unpack("<I", struct.pack("<f", float(nearest)))[0]) - (j << 20)
     lack = exact / nearest - 1
     return bits, float(round_to(lack, 24)) if j else 0.0
 
 
 def main() -> None:
-    for name, degree, bits, reach in (("float", 3, 24, mp.mpf(1) / 32), ("double", 11, 53, mp.mpf(1) / 2)):
+    for name, degree, bits, reach in (("float", 4, 24, mp.mpf(1) / 16), ("double", 11, 53, mp.mpf(1) / 2)):
         coefficients = fit(degree, bits, reach)
         worst = max(abs(relative_error(coefficients, reach * i / 2000)) for i in range(-2000, 2001))
         print(f"{name}: degree {degree}, largest relative error 2^{mp.nstr(mp.log(worst, 2), 5)}")
         print("   ", " ".join(float(c).hex() for c in coefficients[1:]))
-    entries = [table_entry(j) for j in range(16)]
+    entries = [table_entry(j) for j in range(8)]
     print("float: table\n   ", ", ".join(f"0x{bits:08x}" for bits, _ in entries))
     print("   ", ", ".join(f"{lack.hex()}f" for _, lack in entries))
 
