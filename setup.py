@@ -39,7 +39,7 @@ class BuildExt(build_ext):
             extension.extra_compile_args = (
                 ["/std:c11", "/O2", "/fp:precise"]
                 if msvc
-                else ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
+                else ["-std=c11", "-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
                 + os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
             )
             extension.extra_link_args = [] if msvc else os.environ.get("FASTSOFTMAX_CFLAGS", "").split()

@@ -59,16 +59,13 @@ static inline double fs_f64_of(uint64_t u)
 /* Bits of float 2^(j/8), less j << 20, and the relative error 2^(j/8) / float - 1 of each (exp2.h, from
  * tools/exp2_coefficients.py).  Twice over, for permutations that look at four bits of the index. */
 static const uint32_t fs_eighths[16] = {
-    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
-    0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
-    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
-    0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
+    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
+    0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
 };
 static const float fs_eighths_lack[16] = {
-    0x0p+0f, -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a355p-25f,
-    0x1.26055cp-26f, 0x1.67a1cap-28f, -0x1.f9c304p-27f, -0x1.a5217cp-28f,
-    0x0p+0f, -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a355p-25f,
-    0x1.26055cp-26f, 0x1.67a1cap-28f, -0x1.f9c304p-27f, -0x1.a5217cp-28f,
+    0x0p+0f,          -0x1.9c0c22p-27f, 0x1.125002p-25f,  -0x1.0a355p-25f,  0x1.26055cp-26f, 0x1.67a1cap-28f,
+    -0x1.f9c304p-27f, -0x1.a5217cp-28f, 0x0p+0f,          -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a355p-25f,
+    0x1.26055cp-26f,  0x1.67a1cap-28f,  -0x1.f9c304p-27f, -0x1.a5217cp-28f,
 };
 
 /* 2^k for -1022 <= k <= 1023 */
@@ -117,7 +114,9 @@ static inline uint16_t fs_bf16_from_f32(float a)
 }
 
 /* The 128-bit product of two 64-bit integers. */
-typedef struct { uint64_t high, low; } fs_u128;
+typedef struct {
+    uint64_t high, low;
+} fs_u128;
 
 static inline fs_u128 fs_multiply(uint64_t a, uint64_t b)
 {

@@ -149,15 +149,12 @@ static inline NAME(factor) NAME(factor_of)(double numerator, fs_reciprocal total
 
 static const NAME(factor) NAME(unit) = {1, 0};
 
-FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f)
-{
-    return V(fma)(w, V(set1)(f.high), V(mul)(w, V(set1)(f.low)));
-}
+FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.high), V(mul)(w, V(set1)(f.low))); }
 
 enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
 
-FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int wild, int what, VEC *w,
-                          int count)
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int wild, int what,
+                          VEC *w, int count)
 {
     for (int j = 0; j < count; j++)
         w[j] = V(load)(x + j * LANES);
@@ -179,8 +176,8 @@ FS_INLINE VEC NAME(group)(const VEC *w, int count)
                         : V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
 }
 
-FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out, int wild,
-                            int what)
+FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out,
+                            int wild, int what)
 {
     NAME(origin) o = NAME(origin_of)(max, s);
     NAME(constants) k = NAME(constants_of)(o, max, s, wild ? LIFT : 0);
@@ -223,7 +220,8 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
 /* Sum of the weights of a block. */
 FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
 {
-    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM)) : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
+    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM))
+                  : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
 }
 
 /* The same, and the weights themselves. */
@@ -234,7 +232,8 @@ FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r,
 }
 
 /* out = weight * factor: the same product as block_weights followed by block_multiply. */
-FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, NAME(factor) factor, REAL *out)
+FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s,
+                                     NAME(factor) factor, REAL *out)
 {
     if (r.tame)
         NAME(pass)(x, len, r.max, s, factor, out, 0, NAME(STORE) | NAME(MULTIPLY));

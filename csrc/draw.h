@@ -20,7 +20,7 @@ typedef struct {
 FS_INLINE void NAME(ladder_sums)(NAME(ladder) *ladder, size_t len)
 {
     REAL *w = ladder->weight;
-    size_t padded = (len + NAME(CHUNK) - 1) / NAME(CHUNK) * NAME(CHUNK);
+    size_t padded = (len + NAME(CHUNK) - 1) / NAME(CHUNK) *NAME(CHUNK);
     for (size_t i = len; i < padded; i++)
         w[i] = 0;
     uint64_t cumulative = 0;
@@ -45,7 +45,8 @@ FS_INLINE size_t NAME(ladder_index)(const NAME(ladder) *ladder, uint64_t t)
 FS_INLINE uint64_t NAME(ladder_total)(const NAME(ladder) *ladder) { return ladder->cumulative[ladder->chunks - 1]; }
 
 /* One block of logits, of which at least one is finite. */
-FS_INLINE void NAME(ladder_of)(NAME(ladder) *ladder, const REAL *x, size_t len, NAME(range) range, const NAME(scale) *scale)
+FS_INLINE void NAME(ladder_of)(NAME(ladder) *ladder, const REAL *x, size_t len, NAME(range) range,
+                               const NAME(scale) *scale)
 {
     if (range.tame)
         NAME(pass)(x, len, range.max, scale, NAME(unit), ladder->weight, 0, NAME(STORE));
@@ -124,7 +125,8 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
                 at_hand = b;
             }
             t.high -= before;
-            index[j] = (int64_t)(b * BLOCK + NAME(ladder_index)(&ladder, fs_rescale(t, weight, NAME(ladder_total)(&ladder))));
+            index[j] = (int64_t)(b * BLOCK +
+                                 NAME(ladder_index)(&ladder, fs_rescale(t, weight, NAME(ladder_total)(&ladder))));
         }
         NAME(row_free)(&r);
     }

@@ -36,7 +36,7 @@ typedef struct {
     ptrdiff_t mask_stride;
     const double *bias;      /* added to the logits; NULL: none */
     ptrdiff_t bias_stride;
-    const int64_t *bias_at;  /* with `bias_count`: bias[j] is added to entry bias_at[j], ascending; NULL: one an entry */
+    const int64_t *bias_at; /* with `bias_count`: bias[j] is added to entry bias_at[j], ascending; NULL: one an entry */
     size_t bias_count;
 } fs_row;
 

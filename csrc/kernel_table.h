@@ -10,10 +10,13 @@ typedef struct {
     fs_status (*log_softmax)(const fs_row *, size_t, double, const fs_output *);
     fs_status (*logsumexp)(const fs_row *, size_t, double, double *);
     fs_status (*sample)(const fs_row *, size_t, double, size_t, const double *, int64_t *, double *);
-    size_t (*softmax_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, float *, ptrdiff_t);
-    size_t (*softmax_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, double *, ptrdiff_t);
+    size_t (*softmax_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, float *,
+                               ptrdiff_t);
+    size_t (*softmax_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, double *,
+                               ptrdiff_t);
     size_t (*softmax_rows_half)(fs_dtype, const uint16_t *, size_t, size_t, const double *, ptrdiff_t, uint16_t *);
-    size_t (*sample_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *, int64_t *);
+    size_t (*sample_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *,
+                              int64_t *);
     size_t (*sample_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *,
                               int64_t *);
 } fs_kernels;

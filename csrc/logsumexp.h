@@ -6,7 +6,8 @@
  * dominates, the rest is summed again without it, so that L keeps its relative accuracy however small it is.
  */
 
-static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double temperature, double *max, double *log_sum)
+static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double temperature, double *max,
+                                      double *log_sum)
 {
     NAME(row) r;
     fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);

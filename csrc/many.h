@@ -30,8 +30,8 @@ static inline const void *NAME(row_at)(const void *base, ptrdiff_t stride, size_
 /* Rows of one block each at one temperature, until one that the formula does not serve; the number of rows done.
  * The range of the next row is taken before the weights of this one, and the row before is multiplied after them, so
  * that no row waits for its own reductions. */
-static size_t NAME(softmax_run)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const NAME(scale) *scale, REAL *out,
-                                ptrdiff_t out_stride)
+static size_t NAME(softmax_run)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const NAME(scale) *scale,
+                                REAL *out, ptrdiff_t out_stride)
 {
     NAME(factor) factor = NAME(unit);
     REAL *before = NULL;
@@ -68,7 +68,8 @@ static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, s
             NAME(prepare)(&p, t, n);
         if (p.ordinary && n <= NAME(TINY)) {
             if (temperature_stride == 0)
-                while (rows - i >= LANES && FS_BY_COUNT(NAME(softmax_together), from, stride, n, &p.scale, to, out_stride)) {
+                while (rows - i >= LANES &&
+                       FS_BY_COUNT(NAME(softmax_together), from, stride, n, &p.scale, to, out_stride)) {
                     i += LANES;
                     from = NAME(row_at)(x, stride, i);
                     to = (REAL *)(void *)((char *)out + (ptrdiff_t)i * out_stride);
@@ -109,7 +110,8 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
             NAME(prepare)(&p, t, n);
         if (p.ordinary && n <= NAME(TINY)) {
             if (temperature_stride == 0)
-                while (rows - i >= LANES && FS_BY_COUNT(NAME(sample_together), from, stride, n, &p.scale, u + i, index + i)) {
+                while (rows - i >= LANES &&
+                       FS_BY_COUNT(NAME(sample_together), from, stride, n, &p.scale, u + i, index + i)) {
                     i += LANES;
                     from = NAME(row_at)(x, stride, i);
                 }
@@ -119,7 +121,8 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
         } else if (p.ordinary) {
             status = NAME(sample_short)(from, n, &p.scale, &ladder);
             if (status == FS_OK)
-                index[i] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)).high);
+                index[i] =
+                    (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)).high);
         }
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};

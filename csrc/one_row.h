@@ -97,8 +97,8 @@ static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
     return status;
 }
 
-static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
-                               double *logprob)
+static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                               int64_t *index, double *logprob)
 {
     fs_source source;
     fs_status status;

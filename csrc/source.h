@@ -118,7 +118,7 @@ static const float *fs_load_f32(const fs_source *source, size_t start, size_t le
     else if (row->bias)
         for (size_t i = 0; i < len; i++)
             to[i] += (float)*(const double *)(const void *)((const char *)row->bias +
-                                                           (ptrdiff_t)(start + i) * row->bias_stride);
+                                                            (ptrdiff_t)(start + i) * row->bias_stride);
     if (row->mask_kind != FS_MASK_NONE)
         for (size_t i = 0; i < len; i++)
             to[i] = fs_allowed(row, start + i) ? to[i] : -INFINITY;

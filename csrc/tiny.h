@@ -30,14 +30,16 @@ FS_INLINE fs_status NAME(tiny_softmax)(const REAL *x, size_t n, const NAME(scale
     fs_status status = NAME(tiny_weights)(x, n, scale, w, count);
     if (FS_UNLIKELY(status != FS_OK))
         return status;
-    NAME(factor) factor = NAME(factor_of)(1.0, fs_reciprocal_of(NAME(sum_end)(NAME(sum_add)(NAME(sum_begin)(), NAME(group)(w, count)))));
+    NAME(factor) factor = NAME(factor_of)(
+        1.0, fs_reciprocal_of(NAME(sum_end)(NAME(sum_add)(NAME(sum_begin)(), NAME(group)(w, count)))));
     for (int j = 0; j < count - 1; j++)
         V(store)(out + j * LANES, NAME(product)(w[j], factor));
     V(store_first)(out + (count - 1) * LANES, NAME(product)(w[count - 1], factor), n - (size_t)(count - 1) * LANES);
     return FS_OK;
 }
 
-FS_INLINE fs_status NAME(tiny_sample)(const REAL *x, size_t n, const NAME(scale) *scale, double u, int64_t *index, int count)
+FS_INLINE fs_status NAME(tiny_sample)(const REAL *x, size_t n, const NAME(scale) *scale, double u, int64_t *index,
+                                      int count)
 {
     VEC w[4];
     fs_status status = NAME(tiny_weights)(x, n, scale, w, count);

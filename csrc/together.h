@@ -7,15 +7,16 @@
 
 /* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row; the sum of each row's vectors
  * at `total`.  0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
-FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w, VEC *total,
-                                     int count)
+FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w,
+                                     VEC *total, int count)
 {
     REAL max[LANES], floor[LANES], magic[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
     VEC high[LANES], sum = V(set1)(0);
     for (int i = 0; i < LANES; i++) {
         const REAL *row = (const REAL *)(const void *)((const char *)x + i * stride);
-        VEC v = rest == LANES ? V(load)(row + (count - 1) * LANES) : V(load_first)(row + (count - 1) * LANES, rest, -FS_INFINITY);
+        VEC v = rest == LANES ? V(load)(row + (count - 1) * LANES)
+                              : V(load_first)(row + (count - 1) * LANES, rest, -FS_INFINITY);
         w[4 * i + count - 1] = v;
         high[i] = v;
         sum = V(add)(sum, v);
@@ -66,8 +67,8 @@ FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, 
     return 1;
 }
 
-FS_INLINE int NAME(sample_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, const double *u,
-                                    int64_t *index, int count)
+FS_INLINE int NAME(sample_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
+                                    const double *u, int64_t *index, int count)
 {
     VEC w[4 * LANES], total[LANES];
     if (!NAME(weights_together)(x, stride, n, scale, w, total, count))

@@ -11,8 +11,12 @@
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 2
 
-typedef struct { __m256 a, b; } f32x16;
-typedef struct { __m256d a, b; } f64x8;
+typedef struct {
+    __m256 a, b;
+} f32x16;
+typedef struct {
+    __m256d a, b;
+} f64x8;
 
 #define FS_PAIR(vec, operation)                                                                                      \
     vec r = {operation(x.a, y.a), operation(x.b, y.b)};                                                              \
@@ -21,8 +25,14 @@ typedef struct { __m256d a, b; } f64x8;
 /* Masks of the first n of 8 (or 4) lanes are windows into a run of ones followed by zeros. */
 static const int32_t fs_mask32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 static const int64_t fs_mask64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
-FS_INLINE __m256i fs_first8(size_t n) { return _mm256_loadu_si256((const __m256i *)(fs_mask32 + 8 - (n < 8 ? n : 8))); }
-FS_INLINE __m256i fs_first4(size_t n) { return _mm256_loadu_si256((const __m256i *)(fs_mask64 + 4 - (n < 4 ? n : 4))); }
+FS_INLINE __m256i fs_first8(size_t n)
+{
+    return _mm256_loadu_si256((const __m256i *)(fs_mask32 + 8 - (n < 8 ? n : 8)));
+}
+FS_INLINE __m256i fs_first4(size_t n)
+{
+    return _mm256_loadu_si256((const __m256i *)(fs_mask64 + 4 - (n < 4 ? n : 4)));
+}
 
 FS_INLINE f32x16 f32x16_set1(float s)
 {
@@ -190,7 +200,8 @@ FS_INLINE __m256i fs_running_sum(__m256i v, __m256i *before)
 /* Sums stay below 2^62, so the signed comparison is the unsigned one. */
 FS_INLINE size_t fs_count_at_most(__m256i v, __m256i limit)
 {
-    return 4 - (size_t)_mm_popcnt_u32((unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(v, limit))));
+    return 4 -
+           (size_t)_mm_popcnt_u32((unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(v, limit))));
 }
 FS_INLINE size_t fs_rank(__m256d w, __m256i limit, __m256i *before)
 {
@@ -252,12 +263,14 @@ FS_INLINE void f32x16_max_rows(const f32x16 *w, float *max)
     for (int half = 0; half < 16; half += 8) {
         __m256 v[4];
         for (int j = 0; j < 4; j++) { /* v[j]: four lanes left of each of the rows j and j + 4 */
-            __m256 a = _mm256_max_ps(w[half + j].a, w[half + j].b), b = _mm256_max_ps(w[half + j + 4].a, w[half + j + 4].b);
+            __m256 a = _mm256_max_ps(w[half + j].a, w[half + j].b),
+                   b = _mm256_max_ps(w[half + j + 4].a, w[half + j + 4].b);
             v[j] = _mm256_max_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
         }
         for (int j = 0; j < 4; j += 2) {
             __m256d a = _mm256_castps_pd(v[j]), b = _mm256_castps_pd(v[j + 1]);
-            v[j] = _mm256_max_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+            v[j] =
+                _mm256_max_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
         }
         _mm256_storeu_ps(max + half,
                          _mm256_max_ps(_mm256_shuffle_ps(v[0], v[2], 0x88), _mm256_shuffle_ps(v[0], v[2], 0xdd)));
@@ -343,7 +356,7 @@ FS_INLINE f64x8 f64x8_fma(f64x8 x, f64x8 y, f64x8 z)
 FS_INLINE f64x8 f64x8_where_above(f64x8 x, f64x8 limit, f64x8 y)
 {
     f64x8 r = {_mm256_and_pd(_mm256_cmp_pd(x.a, limit.a, _CMP_GT_OQ), y.a),
-                _mm256_and_pd(_mm256_cmp_pd(x.b, limit.b, _CMP_GT_OQ), y.b)};
+               _mm256_and_pd(_mm256_cmp_pd(x.b, limit.b, _CMP_GT_OQ), y.b)};
     return r;
 }
 FS_INLINE __m256d fs_exponent_add_pd(__m256d a, __m256d t)

@@ -63,7 +63,8 @@ FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 a)
 }
 FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
 {
-    __m512i bits = _mm512_castps_si512(t); /* the permutations look at the low four bits alone, the tables repeat after three */
+    __m512i bits =
+        _mm512_castps_si512(t); /* the permutations look at the low four bits alone, the tables repeat after three */
     __m512i root = _mm512_permutexvar_epi32(bits, _mm512_loadu_si512(fs_eighths));
     *lack = _mm512_permutexvar_ps(bits, _mm512_loadu_ps(fs_eighths_lack));
     return _mm512_castsi512_ps(_mm512_add_epi32(root, _mm512_slli_epi32(bits, 20)));
@@ -199,9 +200,10 @@ FS_INLINE void f32x16_max_rows(const f32x16 *w, float *max)
 {
     __m512 v[4];
     for (int j = 0; j < 4; j++) { /* v[j]: four lanes left of each of the rows j, j + 4, j + 8, j + 12 */
-        __m512 low = _mm512_max_ps(_mm512_shuffle_f32x4(w[j], w[j + 4], 0x44), _mm512_shuffle_f32x4(w[j], w[j + 4], 0xee));
-        __m512 high =
-            _mm512_max_ps(_mm512_shuffle_f32x4(w[j + 8], w[j + 12], 0x44), _mm512_shuffle_f32x4(w[j + 8], w[j + 12], 0xee));
+        __m512 low =
+            _mm512_max_ps(_mm512_shuffle_f32x4(w[j], w[j + 4], 0x44), _mm512_shuffle_f32x4(w[j], w[j + 4], 0xee));
+        __m512 high = _mm512_max_ps(_mm512_shuffle_f32x4(w[j + 8], w[j + 12], 0x44),
+                                    _mm512_shuffle_f32x4(w[j + 8], w[j + 12], 0xee));
         v[j] = _mm512_max_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
     }
     for (int j = 0; j < 4; j += 2) {

@@ -13,8 +13,12 @@
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 2
 
-typedef struct { float32x4_t v[4]; } f32x16;
-typedef struct { float64x2_t v[4]; } f64x8;
+typedef struct {
+    float32x4_t v[4];
+} f32x16;
+typedef struct {
+    float64x2_t v[4];
+} f64x8;
 
 #define FS_EACH(vec, expression)                                                                                     \
     vec r;                                                                                                           \
@@ -167,8 +171,8 @@ FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
 }
 FS_INLINE f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
 {
-    FS_EACH(f64x8, vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(a.v[i]),
-                                                   vshlq_n_u64(vreinterpretq_u64_f64(t.v[i]), 52))));
+    FS_EACH(f64x8, vreinterpretq_f64_u64(
+                       vaddq_u64(vreinterpretq_u64_f64(a.v[i]), vshlq_n_u64(vreinterpretq_u64_f64(t.v[i]), 52))));
 }
 
 #undef FS_NEON_VECTOR

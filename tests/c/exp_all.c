@@ -2,21 +2,13 @@
  *
  *     exp_all [--stride K]
  *
- * Compiled once for each set, with its flags and -DSET='"vec_<set>.h"'.  Every K-th bit pattern is an input (an odd K
+ * Compiled once for each set, with its flags and -DSET='"isa_<set>.c"'.  Every K-th bit pattern is an input (an odd K
  * reaches every low bit).  The inputs meet two origins: their own vector's largest entry, and a fixed maximum above
  * them, so that weights fall to 0.  Prints a digest of all weights. */
-#include "testing.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 #include SET
-#include "../../csrc/scale.h"
-#include "../../csrc/source.h"
-#include "../../csrc/sum.h"
-#define FS_INFINITY INFINITY
-#include "../../csrc/real_f32.h"
-#include "../../csrc/block.h"
+
+#include "real_f32.h"
+#include "testing.h"
 
 /* csrc/block.h: "|e| < 1.1 ulp"; the margin is this test's. */
 static const double bound = 1.2;

@@ -2,16 +2,12 @@
  *
  *     half [--stride K]
  *
- * Compiled once for each instruction set, with -DSET='"vec_<set>.h"'.  Floats to round are every K-th and, for each
+ * Compiled once for each instruction set, with -DSET='"isa_<set>.c"'.  Floats to round are every K-th and, for each
  * pair of neighbours of the format, their middle and the floats beside it.  What is expected comes from the values of
  * the format in order, not from its bits. */
-#include "testing.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 #include SET
-#include "../../csrc/source.h"
+
+#include "testing.h"
 
 enum { PART = 512 };
 

@@ -1,7 +1,7 @@
 /* The instruction sets this machine can run, best first, one a line. */
 #include <stdio.h>
 
-#include "../../csrc/fastsoftmax.h"
+#include "fastsoftmax.h"
 
 int main(void)
 {

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/bits.h"
-#include "../../csrc/fastsoftmax.h"
+#include "bits.h"
+#include "fastsoftmax.h"
 
 static long failures;
 
