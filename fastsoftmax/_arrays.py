@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import NDArray
 
-from . import _core
+from ._dlpack import array_from_dlpack
 
 # The codes of fs_dtype in csrc/fastsoftmax.h, by NumPy's name of the dtype.
 _CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
@@ -35,31 +35,12 @@ def dtype_code(dtype: np.dtype[Any]) -> int:
     return _CODES[dtype.name]
 
 
-def _from_dlpack(x: Any, name: str) -> Array:
-    if x.__dlpack_device__()[0] != 1:
-        raise TypeError(f"{name} is not in the memory of the CPU; move it there first")
-    try:
-        return np.from_dlpack(x)
-    except (BufferError, RuntimeError, TypeError) as error:
-        try:
-            bits = _core.bfloat16_bits(x.__dlpack__())
-        except Exception:
-            bits = None
-        if bits is None:
-            raise TypeError(f"{name} cannot be read through DLPack: {error}") from error
-    try:
-        import ml_dtypes
-    except ModuleNotFoundError:
-        raise TypeError(f"{name} is bfloat16, which NumPy knows through ml_dtypes: pip install ml_dtypes") from None
-    return bits.view(ml_dtypes.bfloat16)  # type: ignore[no-any-return]
-
-
 def any_array(x: Any, name: str) -> Array:
     """x as an ndarray that shares its memory where it has any, of whatever dtype."""
     if isinstance(x, np.ndarray):
         return np.asarray(x)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
-        return _from_dlpack(x, name)
+        return array_from_dlpack(x, name)
     try:
         return np.asarray(x)
     except ValueError as error:

@@ -12,9 +12,6 @@ from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t, uint16_t
 from libc.stddef cimport ptrdiff_t, size_t
 
-import numpy as np
-from numpy.lib.stride_tricks import as_strided
-
 cimport numpy as cnp
 from numpy.random cimport bitgen_t
 
@@ -293,7 +290,7 @@ cdef class Drawer:
         self.epoch = stream_epoch if follows_process else -1
 
     def set_temperature(self, temperature):
-        """Draw here with a temperature, or a schedule's, that is positive and finite; leave the others to the subclass."""
+        """Draw here with a temperature, or a schedule's, that is positive and finite; the subclass sees to others."""
         self.schedule = temperature if callable(temperature) else None
         self.temperature_at_hand = plain_temperature(temperature)
 
@@ -401,11 +398,20 @@ cdef fs_row row_of(cnp.ndarray x, int dtype, bint probs) noexcept:
     return bare_row(NULL, cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - 1), <fs_dtype>dtype, probs)
 
 
+cdef inline bint is_constant(cnp.ndarray a) noexcept nogil:
+    """One number, broadcast."""
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_STRIDE(a, i) != 0 and cnp.PyArray_DIM(a, i) != 1:
+            return False
+    return True
+
+
 def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, bint log):
     """softmax (or log_softmax) of every row of x into out, of the same dtype; temperature: float64, the rows' shape."""
     cdef Walk w
     cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
+    cdef size_t rows = walk_over(&w, x, nd - 1), done, _i
     cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
     cdef fs_row row = row_of(x, dtype, False)
     cdef fs_output to
@@ -416,14 +422,15 @@ def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarra
     to.stride = cnp.PyArray_STRIDE(out, nd - 1)
     to.dtype = <fs_dtype>dtype
     if (not log and cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(out)
-            and (cnp.PyArray_IS_C_CONTIGUOUS(temperature) or rows == 1)):
+            and (cnp.PyArray_IS_C_CONTIGUOUS(temperature) or is_constant(temperature))):
         with nogil:
-            i = plain_rows(to.dtype, w.data[0], rows, n, <double *>w.data[1], sizeof(double), w.data[2])
-        if i < rows:
+            done = plain_rows(to.dtype, w.data[0], rows, n, <double *>w.data[1],
+                              0 if is_constant(temperature) else sizeof(double), w.data[2])
+        if done < rows:
             raise MemoryError("no memory for the block summaries of a row")
         return
     with nogil:
-        for i in range(rows):
+        for _i in range(rows):
             row.data = w.data[0]
             to.data = w.data[2]
             if log:
@@ -526,63 +533,13 @@ def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
     cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(x))
     if not is_plain(x) or repeats == 0:
         raise ValueError("x must be a plain array and repeats positive")
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1), i
+    cdef size_t n = cnp.PyArray_DIM(x, nd - 1), _i
     cdef size_t rows = cnp.PyArray_SIZE(x) // n
     cdef void *data = cnp.PyArray_DATA(x)
     from time import perf_counter_ns
 
     start = perf_counter_ns()
     with nogil:
-        for i in range(repeats):
+        for _i in range(repeats):
             plain_rows(dtype, data, rows, n, &temperature, 0, data)
     return (perf_counter_ns() - start) / repeats
-
-
-# --- DLPack ----------------------------------------------------------------------------------------------------
-
-cdef extern from *:
-    """
-    typedef struct { int32_t device_type, device_id; } fs_dl_device;
-    typedef struct { uint8_t code, bits; uint16_t lanes; } fs_dl_dtype;
-    typedef struct {
-        void *data; fs_dl_device device; int32_t ndim; fs_dl_dtype dtype; int64_t *shape, *strides; uint64_t byte_offset;
-    } fs_dl_tensor;
-    """
-    ctypedef struct fs_dl_device:
-        int device_type
-    ctypedef struct fs_dl_dtype:
-        unsigned char code, bits
-        unsigned short lanes
-    ctypedef struct fs_dl_tensor:
-        void *data
-        fs_dl_device device
-        int ndim
-        fs_dl_dtype dtype
-        int64_t *shape
-        int64_t *strides
-        size_t byte_offset
-
-
-def bfloat16_bits(capsule):
-    """The bfloat16 tensor in an (unversioned) DLPack capsule as a uint16 array; None for any other dtype.
-
-    numpy.from_dlpack knows no bfloat16.  The capsule stays unconsumed and keeps the memory: it is the base.
-    """
-    cdef fs_dl_tensor *tensor = <fs_dl_tensor *>PyCapsule_GetPointer(capsule, "dltensor")
-    cdef cnp.npy_intp one = 1
-    cdef int i
-    if tensor.dtype.code != 4 or tensor.dtype.bits != 16 or tensor.dtype.lanes != 1:
-        return None
-    if tensor.device.device_type != 1:
-        raise TypeError("only tensors in the memory of the CPU can be read")
-    shape = tuple([tensor.shape[i] for i in range(tensor.ndim)])
-    if tensor.strides == NULL:
-        strides = np.empty(shape, np.uint8).strides
-    else:
-        strides = tuple([tensor.strides[i] for i in range(tensor.ndim)])
-    if 0 in shape:
-        return np.empty(shape, np.uint16)
-    cdef cnp.ndarray first = <cnp.ndarray>cnp.PyArray_SimpleNewFromData(
-        1, &one, cnp.NPY_UINT16, <char *>tensor.data + tensor.byte_offset)
-    cnp.set_array_base(first, capsule)
-    return as_strided(first, shape, tuple([2 * stride for stride in strides]))
