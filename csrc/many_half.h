@@ -7,6 +7,8 @@ static size_t fs_softmax_many_half(fs_dtype dtype, const uint16_t *x, size_t row
 {
     enum { AT_HAND = 4096 };
     float wide[AT_HAND];
+    if (rows == 0)
+        return 0;
     size_t together = n <= FS_MAX_BLOCK ? AT_HAND / n : 1;
     for (size_t i = 0; i < rows; i += together) {
         size_t some = rows - i < together ? rows - i : together;
