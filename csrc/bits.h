@@ -174,9 +174,12 @@ static inline fs_u128 fs_scale_uniform(double u, uint64_t total)
     return shifted;
 }
 
-/* floor((t + fraction / 2^64) * to / from) for t.high < from: a place among `from` as a place among `to`. */
+/* floor((t + fraction / 2^64) * to / from) for t.high < from: a place among `from` as a place among `to`.
+ * 0 for from = 0, which is met only where another thread changes the row during the call. */
 static inline uint64_t fs_rescale(fs_u128 t, uint64_t from, uint64_t to)
 {
+    if (FS_UNLIKELY(from == 0))
+        return 0;
     fs_u128 product = fs_multiply(t.high, to);
     uint64_t low = product.low + fs_multiply(t.low, to).high;
     product.high += low < product.low;

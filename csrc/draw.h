@@ -32,14 +32,16 @@ FS_INLINE void NAME(ladder_sums)(NAME(ladder) *ladder, size_t len)
     }
 }
 
-/* The smallest index whose running sum exceeds t, for t below the total. */
-FS_INLINE size_t NAME(ladder_index)(const NAME(ladder) *ladder, uint64_t t)
+/* The smallest index whose running sum exceeds t, for t below the total.  It stays within `len` entries whatever the
+ * weights are: another thread may change a row between its range and its weights. */
+FS_INLINE size_t NAME(ladder_index)(const NAME(ladder) *ladder, size_t len, uint64_t t)
 {
     size_t j = 0;
     for (size_t i = 0; i + 1 < ladder->chunks; i++)
         j += ladder->cumulative[i] <= t;
     uint64_t before = j ? ladder->cumulative[j - 1] : 0;
-    return j * NAME(CHUNK) + V(integer_rank4)(ladder->weight + j * NAME(CHUNK), t - before);
+    size_t index = j * NAME(CHUNK) + V(integer_rank4)(ladder->weight + j * NAME(CHUNK), t - before);
+    return FS_UNLIKELY(index >= len) ? len - 1 : index;
 }
 
 FS_INLINE uint64_t NAME(ladder_total)(const NAME(ladder) *ladder) { return ladder->cumulative[ladder->chunks - 1]; }
@@ -107,7 +109,8 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
         if (status != FS_OK)
             return status;
         for (size_t j = 0; j < k; j++)
-            index[j] = (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[j], NAME(ladder_total)(&ladder)).high);
+            index[j] =
+                (int64_t)NAME(ladder_index)(&ladder, n, fs_scale_uniform(u[j], NAME(ladder_total)(&ladder)).high);
     } else {
         NAME(row) r;
         fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);
@@ -125,8 +128,8 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
                 at_hand = b;
             }
             t.high -= before;
-            index[j] = (int64_t)(b * BLOCK +
-                                 NAME(ladder_index)(&ladder, fs_rescale(t, weight, NAME(ladder_total)(&ladder))));
+            index[j] = (int64_t)(b * BLOCK + NAME(ladder_index)(&ladder, len,
+                                                                fs_rescale(t, weight, NAME(ladder_total)(&ladder))));
         }
         NAME(row_free)(&r);
     }

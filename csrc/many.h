@@ -122,7 +122,7 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
             status = NAME(sample_short)(from, n, &p.scale, &ladder);
             if (status == FS_OK)
                 index[i] =
-                    (int64_t)NAME(ladder_index)(&ladder, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)).high);
+                    (int64_t)NAME(ladder_index)(&ladder, n, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)).high);
         }
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};

@@ -64,6 +64,13 @@ static inline double fs_transformed(const fs_source *s, double x)
     return (x - s->shift) * s->multiplier;
 }
 
+/* A bias as a float: what is finite stays so. */
+static inline float fs_narrow_bias(double b)
+{
+    const double most = 0x1.fffffep127;
+    return (float)(b > most && b < INFINITY ? most : b < -most && b > -INFINITY ? -most : b);
+}
+
 /* A probability as a weight: what cannot be one becomes NaN. */
 static inline double fs_checked_weight(double p) { return p >= 0.0 && p < INFINITY ? p : NAN; }
 
@@ -114,11 +121,11 @@ static const float *fs_load_f32(const fs_source *source, size_t start, size_t le
     }
     if (row->bias && row->bias_at)
         for (size_t j = fs_bias_from(row, start); j < row->bias_count && (size_t)row->bias_at[j] < start + len; j++)
-            to[(size_t)row->bias_at[j] - start] += (float)row->bias[j];
+            to[(size_t)row->bias_at[j] - start] += fs_narrow_bias(row->bias[j]);
     else if (row->bias)
         for (size_t i = 0; i < len; i++)
-            to[i] += (float)*(const double *)(const void *)((const char *)row->bias +
-                                                            (ptrdiff_t)(start + i) * row->bias_stride);
+            to[i] += fs_narrow_bias(
+                *(const double *)(const void *)((const char *)row->bias + (ptrdiff_t)(start + i) * row->bias_stride));
     if (row->mask_kind != FS_MASK_NONE)
         for (size_t i = 0; i < len; i++)
             to[i] = fs_allowed(row, start + i) ? to[i] : -INFINITY;
@@ -169,13 +176,13 @@ static const double *fs_load_f64(const fs_source *source, size_t start, size_t l
     if (row->bias && row->bias_at) {
         for (size_t j = fs_bias_from(row, start); j < row->bias_count && (size_t)row->bias_at[j] < start + len; j++) {
             double *x = to + ((size_t)row->bias_at[j] - start);
-            *x = narrow ? (float)*x + (float)row->bias[j] : *x + row->bias[j];
+            *x = narrow ? (float)*x + fs_narrow_bias(row->bias[j]) : *x + row->bias[j];
         }
     } else if (row->bias) {
         const char *bias = (const char *)row->bias;
         for (size_t i = 0; i < len; i++) {
             double b = *(const double *)(const void *)(bias + (ptrdiff_t)(start + i) * row->bias_stride);
-            to[i] = narrow ? (float)to[i] + (float)b : to[i] + b;
+            to[i] = narrow ? (float)to[i] + fs_narrow_bias(b) : to[i] + b;
         }
     }
     if (row->mask_kind != FS_MASK_NONE)

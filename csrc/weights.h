@@ -40,7 +40,7 @@ static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, 
     fs_weighed_block block_at_hand[AT_HAND], *block = block_at_hand;
     ladder_f64 ladder;
     size_t count = (n + 511) / 512, at_hand = 0;
-    int highest = -2000, drop = 0;
+    int highest = -2000;
     if (count > AT_HAND && !(block = malloc(count * sizeof *block)))
         return FS_NO_MEMORY;
     fs_status status = FS_NO_MASS;
@@ -54,13 +54,16 @@ static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, 
             status = one;
     }
     if (status == FS_OK) {
-        /* a block's total is below 2^61: dropping the low bits keeps the sum of all below 2^62 */
-        while ((count >> drop) > 1)
-            drop++;
+        /* the totals, against the largest exponent, fill 61 bits together: an event of 2^-50 keeps ten of them */
+        double sum = 0.0;
+        for (size_t b = 0; b < count; b++)
+            if (block[b].cumulative && highest - block[b].exponent < 200)
+                sum += (double)block[b].cumulative * fs_pow2(block[b].exponent - highest);
+        int up = 61 - fs_exponent(sum);
         uint64_t cumulative = 0;
         for (size_t b = 0; b < count; b++) {
-            int down = drop + (block[b].cumulative ? highest - block[b].exponent : 0);
-            cumulative += down < 64 ? block[b].cumulative >> down : 0;
+            int down = block[b].cumulative ? highest - block[b].exponent - up : 64;
+            cumulative += down >= 64 ? 0 : down >= 0 ? block[b].cumulative >> down : block[b].cumulative << -down;
             block[b].cumulative = cumulative;
         }
         for (size_t j = 0; j < k; j++) {
@@ -78,8 +81,9 @@ static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, 
                 fs_weigh(source, low * 512, n - low * 512 < 512 ? n - low * 512 : 512, &ladder, &block[low].exponent);
             at_hand = low;
             t.high -= before;
+            size_t len = n - low * 512 < 512 ? n - low * 512 : 512;
             uint64_t place = fs_rescale(t, block[low].cumulative - before, ladder_total_f64(&ladder));
-            index[j] = (int64_t)(low * 512 + ladder_index_f64(&ladder, place));
+            index[j] = (int64_t)(low * 512 + ladder_index_f64(&ladder, len, place));
         }
     }
     if (block != block_at_hand)

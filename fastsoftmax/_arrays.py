@@ -129,13 +129,20 @@ def temperature_rows(temperature: Any, rows: Rows) -> Array:
         raise ValueError(
             f"temperature of shape {t.shape} does not broadcast to the rows, whose shape is {rows.shape}"
         ) from None
-    good = t >= 0
+    good = _between_bits(t, np.inf, inclusive=True)
     if not good.all():
         where = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
         value = float(t[~good][0])
         place = f" ({rows.name_row(where)})" if t.ndim and rows.shape else ""
         raise ValueError(f"temperature must be zero, positive or inf, got {value}{place}")
     return spread
+
+
+def _between_bits(a: NDArray[np.float64], most: float, inclusive: bool) -> NDArray[np.bool_]:
+    """0 <= a <= most (or < most), by the bits: a process that flushes subnormals takes -5e-324 for 0."""
+    bits = np.asarray(a).view(np.int64)
+    limit = int(np.float64(most).view(np.int64)) + inclusive
+    return ((bits >= 0) & (bits < limit)) | (bits == np.iinfo(np.int64).min)  # the last is -0.0
 
 
 def _float_of(value: Any, name: str) -> float:
@@ -155,7 +162,7 @@ def uniform_rows(u: Any, shape: tuple[int, ...]) -> Array:
     if given.dtype.kind not in "fiu":
         raise TypeError(f"u must be numbers in [0, 1), not {_describe(u, given)}")
     wide = as_float64(given)
-    good = (wide >= 0) & (wide < 1)
+    good = _between_bits(wide, 1.0, inclusive=False)
     if not good.all():
         raise ValueError(f"u must be in [0, 1), got {float(wide[~good][0])}")
     try:
@@ -187,6 +194,16 @@ def mask_rows(mask: Any, rows: Rows) -> tuple[Array, bool]:
             ) from None
         return np.require(spread, a.dtype.newbyteorder("="), "A"), True
     raise TypeError(f"mask must be bool (True: allowed) or packed int32 words, not {a.dtype}")
+
+
+def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Array | None:
+    """The mask of one row, by its number, as a bool for each entry."""
+    if mask is None:
+        return None
+    row = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
+    if words:
+        return np.unpackbits(row.astype("<u4").view(np.uint8), bitorder="little")[: rows.entries].astype(np.bool_)
+    return row
 
 
 def bias_rows(bias: Any, rows: Rows) -> tuple[Array, NDArray[np.int64] | None]:

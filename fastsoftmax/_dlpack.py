@@ -38,11 +38,10 @@ class _Tensor(ctypes.Structure):
     )
 
 
-def _tensor_in(capsule: Any) -> _Tensor:
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype = ctypes.c_void_p
-    pointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
-    return ctypes.cast(pointer(capsule, b"dltensor"), ctypes.POINTER(_Tensor)).contents
+# A function object of our own: the attributes of ctypes.pythonapi's are everybody's.
+_pointer_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
 
 
 def _bfloat16_bits(capsule: Any) -> NDArray[np.uint16] | None:
@@ -50,7 +49,7 @@ def _bfloat16_bits(capsule: Any) -> NDArray[np.uint16] | None:
 
     The capsule stays unconsumed and keeps the memory: the array's base holds it.
     """
-    tensor = _tensor_in(capsule)
+    tensor = ctypes.cast(_pointer_in(capsule, b"dltensor"), ctypes.POINTER(_Tensor)).contents
     if (tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes) != (_BFLOAT, 16, 1):
         return None
     shape = tuple(tensor.shape[: tensor.ndim])

@@ -19,6 +19,7 @@ from ._arrays import (
     bias_rows,
     dtype_code,
     float_array,
+    mask_entries,
     mask_rows,
     size_shape,
     temperature_rows,
@@ -226,14 +227,14 @@ def _draw(
             allowed, words, added, added_at, index, logprob, on_invalid == "raise",
         )  # fmt: skip
         if bad is not None and on_invalid == "raise":
-            _refuse(a, name, rows, bad[0], bad[1])
+            _refuse(a, name, rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]))
     if shape:
         return index if logprob is None else (index, logprob)
     return int(index) if logprob is None else (int(index), float(logprob))
 
 
-def _refuse(a: Array, name: str, rows: Rows, flat: int, why: str | None) -> None:
-    """Raise the ValueError of a row that cannot be drawn from."""
+def _refuse(a: Array, name: str, rows: Rows, flat: int, why: str | None, allowed: Array | None = None) -> None:
+    """Raise the ValueError of a row that cannot be drawn from; `allowed`: the mask of that row."""
     row = as_float64(rows.split(a).reshape(-1, rows.entries)[flat])
     if name == "probs":
         bad = ~((row >= 0) & (row < np.inf))
@@ -241,6 +242,8 @@ def _refuse(a: Array, name: str, rows: Rows, flat: int, why: str | None) -> None
     else:
         bad = np.isnan(row)
         nothing = "has no entry above -inf that is allowed"
+    if allowed is not None:
+        bad &= allowed
     if bad.any():
         entry = int(np.argmax(bad))
         what = f"has {row[entry]} at entry {entry}"
@@ -332,7 +335,7 @@ class Sampler(_core.Drawer):
         arguments = (
             self._temperature, self._axis, self._rng, self._mask, self._bias, self._return_logprob, self._on_invalid,
         )  # fmt: skip
-        return _restored, (type(self), arguments, self.step)
+        return _restored, (type(self), arguments, self.step), self.__dict__
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(temperature={self._temperature!r}, rng={self._rng!r}, step={self.step})"
@@ -353,9 +356,11 @@ class Sampler(_core.Drawer):
 
 def _restored(cls: type[Sampler], arguments: tuple[Any, ...], step: int) -> Sampler:
     temperature, axis, rng, mask, bias, return_logprob, on_invalid = arguments
-    sampler = cls(
-        temperature, axis=axis, rng=rng, mask=mask, bias=bias, return_logprob=return_logprob, on_invalid=on_invalid
-    )
+    sampler = cls.__new__(cls)
+    Sampler.__init__(
+        sampler, temperature, axis=axis, rng=rng, mask=mask, bias=bias, return_logprob=return_logprob,
+        on_invalid=on_invalid,
+    )  # fmt: skip
     sampler.step = step
     return sampler
 
