@@ -200,7 +200,7 @@ def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Arra
     """The mask of one row, by its number, as a bool for each entry."""
     if mask is None:
         return None
-    row = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
+    row: Array = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
     if words:
         return np.unpackbits(row.astype("<u4").view(np.uint8), bitorder="little")[: rows.entries].astype(np.bool_)
     return row

@@ -337,6 +337,9 @@ class Sampler(_core.Drawer):
         )  # fmt: skip
         return _restored, (type(self), arguments, self.step), self.__dict__
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(temperature={self._temperature!r}, rng={self._rng!r}, step={self.step})"
 
