@@ -142,7 +142,9 @@ def _between_bits(a: NDArray[np.float64], most: float, inclusive: bool) -> NDArr
     """0 <= a <= most (or < most), by the bits: a process that flushes subnormals takes -5e-324 for 0."""
     bits = np.asarray(a).view(np.int64)
     limit = int(np.float64(most).view(np.int64)) + inclusive
-    return ((bits >= 0) & (bits < limit)) | (bits == np.iinfo(np.int64).min)  # the last is -0.0
+    good: NDArray[np.bool_] = (bits >= 0) & (bits < limit)
+    negative_zero: NDArray[np.bool_] = bits == np.iinfo(np.int64).min
+    return good | negative_zero
 
 
 def _float_of(value: Any, name: str) -> float:
@@ -202,7 +204,8 @@ def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Arra
         return None
     row: Array = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
     if words:
-        return np.unpackbits(row.astype("<u4").view(np.uint8), bitorder="little")[: rows.entries].astype(np.bool_)
+        bits = np.unpackbits(row.astype("<u4").view(np.uint8), bitorder="little")
+        row = bits[: rows.entries].astype(np.bool_)
     return row
 
 
