@@ -167,15 +167,6 @@ FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const N
     }
 }
 
-/* (0 + 1) + (2 + 3) of 1 to 4 vectors */
-FS_INLINE VEC NAME(group)(const VEC *w, int count)
-{
-    return count == 1   ? w[0]
-           : count == 2 ? V(add)(w[0], w[1])
-           : count == 3 ? V(add)(V(add)(w[0], w[1]), w[2])
-                        : V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]));
-}
-
 FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out,
                             int wild, int what)
 {
@@ -188,33 +179,28 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
         for (int j = 0; j < 8; j += FS_TOGETHER)
             NAME(step)(x + i + j * LANES, out + i + j * LANES, factor, &k, wild, what, w + j, FS_TOGETHER);
         if (what & NAME(SUM)) {
-            for (int j = 0; j < 8; j += 4)
-                sum = NAME(sum_add)(sum, NAME(group)(w + j, 4));
+            for (int j = 0; j < 8; j++)
+                NAME(sum_add)(&sum, w[j], j & 1);
             for (int j = 0; j < 8; j++) /* the block after the next, whose range is taken soon */
                 FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
         }
     }
-    for (; i < len; i += 4 * LANES) {
-        int count = 0;
-        for (size_t at = i; at < len && count < 4; at += LANES, count++) {
-            if (len - at >= LANES) {
-                NAME(step)(x + at, out + at, factor, &k, wild, what, w + count, 1);
-                continue;
-            }
-            /* the lanes past the end are -inf, so this vector is wild */
+    for (int odd = 0; i < len; i += LANES, odd ^= 1) {
+        if (len - i >= LANES) {
+            NAME(step)(x + i, out + i, factor, &k, wild, what, w, 1);
+        } else { /* the lanes past the end are -inf, so this vector is wild */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
-            VEC v = V(load_first)(x + at, len - at, -FS_INFINITY);
-            NAME(weights)(&v, 1, &last, 1);
+            w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
+            NAME(weights)(w, 1, &last, 1);
             if (what & NAME(MULTIPLY))
-                v = NAME(product)(v, factor);
+                w[0] = NAME(product)(w[0], factor);
             if (what & NAME(STORE))
-                V(store_first)(out + at, v, len - at);
-            w[count] = v;
+                V(store_first)(out + i, w[0], len - i);
         }
         if (what & NAME(SUM))
-            sum = NAME(sum_add)(sum, NAME(group)(w, count));
+            NAME(sum_add)(&sum, w[0], odd);
     }
-    return what & NAME(SUM) ? NAME(sum_end)(sum) : 0.0;
+    return what & NAME(SUM) ? NAME(sum_end)(&sum) : 0.0;
 }
 
 /* Sum of the weights of a block. */

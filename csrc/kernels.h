@@ -7,12 +7,12 @@
 #include "kernel_table.h"
 #include "scale.h"
 #include "source.h"
-#include "sum.h"
 #include "exp2.h"
 
 #define FS_INFINITY INFINITY
 
 #include "real_f64.h"
+#include "sum.h"
 #include "block.h"
 #include "rest.h"
 #include "row.h"
@@ -22,6 +22,7 @@
 #include "real_end.h"
 
 #include "real_f32.h"
+#include "sum.h"
 #include "block.h"
 #include "row.h"
 #include "softmax.h"

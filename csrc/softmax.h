@@ -2,7 +2,7 @@
  *
  * The weights are stored in the result and multiplied there while a row fits the second-level cache; beyond, they
  * are computed a second time instead (two reads and a write, against two reads and two writes).  Both give the
- * same bits.  Error in float: 0.8 ulp from the weight, 1 from the sum, 0.8 from the weights in it, 1/2 from the product.
+ * same bits.  Error: that of the weight, that of the weights in the total, 1/2 ulp from the product.
  */
 
 /* Largest row, in bytes, whose weights wait in the result. */

@@ -1,70 +1,71 @@
-/* The sum of a block's weights: the reduction tree that makes the result independent of the machine.
+/* The sum of a block's weights, without rounding that matters, in an order that no machine changes.
  *
- * Four vectors are added pairwise, (0 + 1) + (2 + 3); that is all the rounding a weight meets in its own type, at
- * most 1 ulp together.  The groups of four follow each other into an accumulator: for float eight lanes of double,
- * to which lanes i and i + 8 of a group are added together; for double eight lanes with their rounding errors beside
- * them.  At the end lanes i and i + 4, i + 2, i + 1 are added.  What is missing at the end of a row counts as 0,
- * which is exact, so a row of one vector is summed as one of many is.
+ * Weights are at most sqrt 2.  Adding one to an accumulator that starts at 1024 splits it, error-free, in two: what the
+ * accumulator takes on is a multiple of its ulp, and these multiples add exactly; the rest, w - (new - old), is at most
+ * half that ulp, and the rests are added beside it, where rounding is 2^-14 (float; double 2^-43) of the weights' own.
+ * Even and odd vectors go to accumulators of their own.  At the end the lanes are added in double: i and i + 8 (float),
+ * i and i + 4, i + 2, i + 1.  What is missing at the end of a row counts as 0, which is exact, so a row of one vector is
+ * summed as one of many is.
+ *
+ * Included with the definitions of real_f32.h or real_f64.h.
  */
-#ifndef FS_SUM_H
-#define FS_SUM_H
 
-typedef f64x8 sum_f32;
 typedef struct {
-    f64x8 sum, error;
-} sum_f64;
+    VEC high[2], low[2];
+} NAME(sum);
 
-FS_INLINE sum_f32 sum_begin_f32(void) { return f64x8_set1(0.0); }
-FS_INLINE sum_f32 sum_add_f32(sum_f32 s, f32x16 group) { return f64x8_add(s, f32x16_fold(group)); }
-FS_INLINE double sum_end_f32(sum_f32 s) { return f64x8_sum(s); }
+#define FS_SUM_FROM ((REAL)1024)
 
-/* a + b = sum + error exactly, whichever is larger (Knuth's two-sum) */
-FS_INLINE sum_f64 fs_two_sum(f64x8 a, f64x8 b)
+FS_INLINE NAME(sum) NAME(sum_begin)(void)
 {
-    sum_f64 r;
-    r.sum = f64x8_add(a, b);
-    f64x8 back = f64x8_sub(r.sum, a);
-    r.error = f64x8_add(f64x8_sub(a, f64x8_sub(r.sum, back)), f64x8_sub(b, back));
-    return r;
-}
-
-FS_INLINE sum_f64 sum_begin_f64(void)
-{
-    sum_f64 s = {f64x8_set1(0.0), f64x8_set1(0.0)};
+    NAME(sum) s;
+    s.high[0] = s.high[1] = V(set1)(FS_SUM_FROM);
+    s.low[0] = s.low[1] = V(set1)(0);
     return s;
 }
-FS_INLINE sum_f64 sum_add_f64(sum_f64 s, f64x8 group)
+
+/* `odd`: of the number of the vector in its block. */
+FS_INLINE void NAME(sum_add)(NAME(sum) *s, VEC w, int odd)
 {
-    sum_f64 r = fs_two_sum(s.sum, group);
-    r.error = f64x8_add(s.error, r.error);
-    return r;
-}
-FS_INLINE double sum_end_f64(sum_f64 s)
-{
-    f64x8 error = s.error;
-    s = fs_two_sum(s.sum, f64x8_swap4(s.sum));
-    error = f64x8_add(f64x8_add(error, f64x8_swap4(error)), s.error);
-    s = fs_two_sum(s.sum, f64x8_swap2(s.sum));
-    error = f64x8_add(f64x8_add(error, f64x8_swap2(error)), s.error);
-    s = fs_two_sum(s.sum, f64x8_swap1(s.sum));
-    error = f64x8_add(f64x8_add(error, f64x8_swap1(error)), s.error);
-    return f64x8_first_lane(f64x8_add(s.sum, error));
+    VEC high = V(add)(s->high[odd], w);
+    s->low[odd] = V(add)(s->low[odd], V(sub)(w, V(sub)(high, s->high[odd])));
+    s->high[odd] = high;
 }
 
-/* The sums of as many rows of one group as there are lanes. */
-FS_INLINE void sum_rows_f32(const f32x16 *group, double *sum)
+/* The two parts of the sum, lane by lane; the first is exact. */
+FS_INLINE VEC NAME(sum_high)(const NAME(sum) *s)
 {
-    for (int half = 0; half < 16; half += 8) {
-        f64x8 folded[8];
-        for (int i = 0; i < 8; i++)
-            folded[i] = f32x16_fold(group[half + i]);
-        f64x8_sum_rows(folded, sum + half);
-    }
+    VEC from = V(set1)(FS_SUM_FROM);
+    return V(add)(V(sub)(s->high[0], from), V(sub)(s->high[1], from));
 }
-FS_INLINE void sum_rows_f64(const f64x8 *group, double *sum)
+FS_INLINE VEC NAME(sum_low)(const NAME(sum) *s) { return V(add)(s->low[0], s->low[1]); }
+
+/* Eight lanes in double that add up to the sum: in double itself, the low parts apart, at `rest`. */
+FS_INLINE f64x8 NAME(sum_lanes)(const NAME(sum) *s, f64x8 *rest)
 {
+    f64x8 high = V(fold)(NAME(sum_high)(s)), low = V(fold)(NAME(sum_low)(s));
+    if (sizeof(REAL) == sizeof(float))
+        return f64x8_add(high, low);
+    *rest = low;
+    return high;
+}
+
+FS_INLINE double NAME(sum_end)(const NAME(sum) *s)
+{
+    f64x8 rest, lanes = NAME(sum_lanes)(s, &rest);
+    return sizeof(REAL) == sizeof(float) ? f64x8_sum(lanes) : f64x8_sum(lanes) + f64x8_sum(rest);
+}
+
+/* The same for eight rows, from their lanes. */
+FS_INLINE void NAME(sum_rows)(const f64x8 *lanes, const f64x8 *rest, double *sum)
+{
+    double low[8];
+    f64x8_sum_rows(lanes, sum);
+    if (sizeof(REAL) == sizeof(float))
+        return;
+    f64x8_sum_rows(rest, low);
     for (int i = 0; i < 8; i++)
-        sum[i] = sum_end_f64(sum_add_f64(sum_begin_f64(), group[i]));
+        sum[i] += low[i];
 }
 
-#endif
+#undef FS_SUM_FROM

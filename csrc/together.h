@@ -5,10 +5,10 @@
  * for all rows at once, lane i for row i, and only the exponential goes row by row.  The same bits as tiny.h.
  */
 
-/* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row; the sum of each row's vectors
- * at `total`.  0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
+/* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row.
+ * 0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
 FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w,
-                                     VEC *total, int count)
+                                     int count)
 {
     REAL max[LANES], floor[LANES], magic[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
@@ -41,7 +41,6 @@ FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, 
         NAME(constants) k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), ch, V(set1)(scale->cl)};
         VEC *row = w + 4 * i;
         NAME(weights)(row, count, &k, 1);
-        total[i] = NAME(group)(row, count);
     }
     return 1;
 }
@@ -49,13 +48,21 @@ FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, 
 FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, REAL *out,
                                      ptrdiff_t out_stride, int count)
 {
-    VEC w[4 * LANES], total[LANES];
+    VEC w[4 * LANES];
+    f64x8 lanes[LANES], rests[LANES];
     double sum[LANES];
     NAME(factor) factor[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
-    if (!NAME(weights_together)(x, stride, n, scale, w, total, count))
+    if (!NAME(weights_together)(x, stride, n, scale, w, count))
         return 0;
-    NAME(sum_rows)(total, sum);
+    for (int i = 0; i < LANES; i++) {
+        NAME(sum) s = NAME(sum_begin)();
+        for (int j = 0; j < count; j++)
+            NAME(sum_add)(&s, w[4 * i + j], j & 1);
+        lanes[i] = NAME(sum_lanes)(&s, &rests[i]);
+    }
+    for (int i = 0; i < LANES; i += 8)
+        NAME(sum_rows)(lanes + i, rests + i, sum + i);
     for (int i = 0; i < LANES; i++)
         factor[i] = NAME(factor_of)(1.0, fs_reciprocal_of(sum[i]));
     for (int i = 0; i < LANES; i++) {
@@ -70,8 +77,8 @@ FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, 
 FS_INLINE int NAME(sample_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
                                     const double *u, int64_t *index, int count)
 {
-    VEC w[4 * LANES], total[LANES];
-    if (!NAME(weights_together)(x, stride, n, scale, w, total, count))
+    VEC w[4 * LANES];
+    if (!NAME(weights_together)(x, stride, n, scale, w, count))
         return 0;
     for (int i = 0; i < LANES; i++)
         index[i] = (int64_t)V(draw)(w + 4 * i, count, u[i]);

@@ -136,27 +136,12 @@ FS_INLINE double f64x8_sum(f64x8 x)
 }
 FS_INLINE __m256d fs_low_pd(__m256 x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
 FS_INLINE __m256d fs_high_pd(__m256 x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
+FS_INLINE f64x8 f64x8_fold(f64x8 a) { return a; }
 FS_INLINE f64x8 f32x16_fold(f32x16 x)
 {
     f64x8 r = {_mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b)), _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b))};
     return r;
 }
-FS_INLINE f64x8 f64x8_swap4(f64x8 x)
-{
-    f64x8 r = {x.b, x.a};
-    return r;
-}
-FS_INLINE f64x8 f64x8_swap2(f64x8 x)
-{
-    f64x8 r = {_mm256_permute2f128_pd(x.a, x.a, 1), _mm256_permute2f128_pd(x.b, x.b, 1)};
-    return r;
-}
-FS_INLINE f64x8 f64x8_swap1(f64x8 x)
-{
-    f64x8 r = {_mm256_permute_pd(x.a, 0x5), _mm256_permute_pd(x.b, 0x5)};
-    return r;
-}
-FS_INLINE double f64x8_first_lane(f64x8 x) { return _mm256_cvtsd_f64(x.a); }
 FS_INLINE int f32x16_any_nan(f32x16 x) { return _mm256_movemask_ps(_mm256_cmp_ps(x.a, x.b, _CMP_UNORD_Q)) != 0; }
 
 /* The integer weights of four lanes (fs_integer_weight). */

@@ -89,14 +89,11 @@ FS_INLINE double f64x8_sum(f64x8 a)
     __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
     return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
 }
+FS_INLINE f64x8 f64x8_fold(f64x8 a) { return a; }
 FS_INLINE f64x8 f32x16_fold(f32x16 a)
 {
     return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)));
 }
-FS_INLINE f64x8 f64x8_swap4(f64x8 a) { return _mm512_shuffle_f64x2(a, a, 0x4e); }
-FS_INLINE f64x8 f64x8_swap2(f64x8 a) { return _mm512_shuffle_f64x2(a, a, 0xb1); }
-FS_INLINE f64x8 f64x8_swap1(f64x8 a) { return _mm512_permute_pd(a, 0x55); }
-FS_INLINE double f64x8_first_lane(f64x8 a) { return _mm512_cvtsd_f64(a); }
 FS_INLINE int f32x16_any_nan(f32x16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
 
 /* The integer weights of eight lanes (fs_integer_weight). */

@@ -183,29 +183,13 @@ FS_INLINE double f64x8_sum(f64x8 a)
     float64x2_t s = vaddq_f64(vaddq_f64(a.v[0], a.v[2]), vaddq_f64(a.v[1], a.v[3]));
     return vgetq_lane_f64(s, 0) + vgetq_lane_f64(s, 1);
 }
+FS_INLINE f64x8 f64x8_fold(f64x8 a) { return a; }
 FS_INLINE f64x8 f32x16_fold(f32x16 a) { return f64x8_add(f32x16_low(a), f32x16_high(a)); }
 FS_INLINE void f64x8_sum_rows(const f64x8 *w, double *sum)
 {
     for (int i = 0; i < 8; i++)
         sum[i] = f64x8_sum(w[i]);
 }
-FS_INLINE f64x8 f64x8_swap4(f64x8 a)
-{
-    f64x8 r = {{a.v[2], a.v[3], a.v[0], a.v[1]}};
-    return r;
-}
-FS_INLINE f64x8 f64x8_swap2(f64x8 a)
-{
-    f64x8 r = {{a.v[1], a.v[0], a.v[3], a.v[2]}};
-    return r;
-}
-FS_INLINE f64x8 f64x8_swap1(f64x8 a)
-{
-    f64x8 r = {{vextq_f64(a.v[0], a.v[0], 1), vextq_f64(a.v[1], a.v[1], 1), vextq_f64(a.v[2], a.v[2], 1),
-                vextq_f64(a.v[3], a.v[3], 1)}};
-    return r;
-}
-FS_INLINE double f64x8_first_lane(f64x8 a) { return vgetq_lane_f64(a.v[0], 0); }
 
 #define FS_ROWS(vec, real, lanes)                                                                                    \
     FS_INLINE void vec##_max_rows(const vec *w, real *max)                                                           \

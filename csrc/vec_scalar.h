@@ -165,6 +165,8 @@ static inline f64x8 f32x16_fold(f32x16 a)
     return r;
 }
 
+static inline f64x8 f64x8_fold(f64x8 a) { return a; }
+
 /* Lanes i and i + 4, then i and i + 2, then i and i + 1, added. */
 static inline double f64x8_sum(f64x8 a)
 {
@@ -178,19 +180,6 @@ static inline void f64x8_sum_rows(const f64x8 *w, double *sum)
     for (int i = 0; i < 8; i++)
         sum[i] = f64x8_sum(w[i]);
 }
-
-/* Lane i becomes lane i ^ k. */
-static inline f64x8 fs_swap(f64x8 a, int k)
-{
-    f64x8 r;
-    for (int i = 0; i < 8; i++)
-        r.lane[i] = a.lane[i ^ k];
-    return r;
-}
-static inline f64x8 f64x8_swap4(f64x8 a) { return fs_swap(a, 4); }
-static inline f64x8 f64x8_swap2(f64x8 a) { return fs_swap(a, 2); }
-static inline f64x8 f64x8_swap1(f64x8 a) { return fs_swap(a, 1); }
-static inline double f64x8_first_lane(f64x8 a) { return a.lane[0]; }
 
 static inline f32x16 f32x16_load_f16(const uint16_t *p)
 {

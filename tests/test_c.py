@@ -259,7 +259,6 @@ class Mutant:
     program: str
 
 
-PAIRS = r"V\(add\)\(V\(add\)\(w\[0\], w\[1\]\),\s*V\(add\)\(w\[2\], w\[3\]\)\)"
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
 # Compiled into the scalar kernels alone, which every machine has: the other sets stay right.
@@ -268,7 +267,7 @@ MUTANTS = [
     Mutant("side=left in the rank", "vec_scalar.h", "cumulative <= t", "cumulative < t", "draw"),
     Mutant("side=left among blocks", "draw.h", r"(\[middle\]\.cumulative) <= ", r"\1 < ", "draw"),
     Mutant("float32 uniform", "bits.h", UNIFORM, r"\1 u = (float)u;", "draw"),
-    Mutant("another tree", "block.h", PAIRS, "V(add)(V(add)(V(add)(w[0], w[1]), w[2]), w[3])", "bits"),
+    Mutant("another splitting of the sum", "sum.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
 ]
 
 MORE_MUTANTS = [
