@@ -185,6 +185,9 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
                 FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
         }
     }
+    const VEC zero = V(set1)(0);
+    VEC few[4] = {zero, zero, zero, zero}; /* all there is of a short row: kept, and summed as such */
+    const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
             NAME(step)(x + i, out + i, factor, &k, wild, what, w, 1);
@@ -197,9 +200,13 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
             if (what & NAME(STORE))
                 V(store_first)(out + i, w[0], len - i);
         }
-        if (what & NAME(SUM))
+        if (short_row)
+            few[i / LANES] = w[0];
+        else if (what & NAME(SUM))
             NAME(sum_add)(&sum, w[0], odd);
     }
+    if (short_row)
+        return NAME(sum_of_few)(few, (int)((len + LANES - 1) / LANES));
     return what & NAME(SUM) ? NAME(sum_end)(&sum) : 0.0;
 }
 

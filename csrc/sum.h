@@ -7,6 +7,8 @@
  * i and i + 4, i + 2, i + 1.  What is missing at the end of a row counts as 0, which is exact, so a row of one vector is
  * summed as one of many is.
  *
+ * Up to four vectors of float, all there is of a short row, are added in double as they are.
+ *
  * Included with the definitions of real_f32.h or real_f64.h.
  */
 
@@ -66,6 +68,27 @@ FS_INLINE void NAME(sum_rows)(const f64x8 *lanes, const f64x8 *rest, double *sum
     f64x8_sum_rows(rest, low);
     for (int i = 0; i < 8; i++)
         sum[i] += low[i];
+}
+
+/* Eight lanes, as above, that add up to the weights of a row of 1 to 4 vectors. */
+FS_INLINE f64x8 NAME(sum_few)(const VEC *w, int count, f64x8 *rest)
+{
+    if (sizeof(REAL) == sizeof(float)) {
+        f64x8 lanes = V(fold)(w[0]);
+        for (int j = 1; j < count; j++)
+            lanes = f64x8_add(lanes, V(fold)(w[j]));
+        return lanes;
+    }
+    NAME(sum) s = NAME(sum_begin)();
+    for (int j = 0; j < count; j++)
+        NAME(sum_add)(&s, w[j], j & 1);
+    return NAME(sum_lanes)(&s, rest);
+}
+
+FS_INLINE double NAME(sum_of_few)(const VEC *w, int count)
+{
+    f64x8 rest, lanes = NAME(sum_few)(w, count, &rest);
+    return sizeof(REAL) == sizeof(float) ? f64x8_sum(lanes) : f64x8_sum(lanes) + f64x8_sum(rest);
 }
 
 #undef FS_SUM_FROM

@@ -30,10 +30,7 @@ FS_INLINE fs_status NAME(tiny_softmax)(const REAL *x, size_t n, const NAME(scale
     fs_status status = NAME(tiny_weights)(x, n, scale, w, count);
     if (FS_UNLIKELY(status != FS_OK))
         return status;
-    NAME(sum) sum = NAME(sum_begin)();
-    for (int j = 0; j < count; j++)
-        NAME(sum_add)(&sum, w[j], j & 1);
-    NAME(factor) factor = NAME(factor_of)(1.0, fs_reciprocal_of(NAME(sum_end)(&sum)));
+    NAME(factor) factor = NAME(factor_of)(1.0, fs_reciprocal_of(NAME(sum_of_few)(w, count)));
     for (int j = 0; j < count - 1; j++)
         V(store)(out + j * LANES, NAME(product)(w[j], factor));
     V(store_first)(out + (count - 1) * LANES, NAME(product)(w[count - 1], factor), n - (size_t)(count - 1) * LANES);

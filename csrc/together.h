@@ -55,12 +55,8 @@ FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, 
     size_t rest = n - (size_t)(count - 1) * LANES;
     if (!NAME(weights_together)(x, stride, n, scale, w, count))
         return 0;
-    for (int i = 0; i < LANES; i++) {
-        NAME(sum) s = NAME(sum_begin)();
-        for (int j = 0; j < count; j++)
-            NAME(sum_add)(&s, w[4 * i + j], j & 1);
-        lanes[i] = NAME(sum_lanes)(&s, &rests[i]);
-    }
+    for (int i = 0; i < LANES; i++)
+        lanes[i] = NAME(sum_few)(w + 4 * i, count, &rests[i]);
     for (int i = 0; i < LANES; i += 8)
         NAME(sum_rows)(lanes + i, rests + i, sum + i);
     for (int i = 0; i < LANES; i++)
