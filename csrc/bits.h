@@ -12,13 +12,11 @@
 #include <intrin.h>
 #define FS_UNLIKELY(c) (c)
 #define FS_PREFETCH(p) ((void)(p))
-#define FS_ALIGN64 __declspec(align(64))
 #define FS_FORCED static __forceinline
 #define FS_NOINLINE static __declspec(noinline)
 #else
 #define FS_UNLIKELY(c) __builtin_expect(!!(c), 0)
 #define FS_PREFETCH(p) __builtin_prefetch(p)
-#define FS_ALIGN64 __attribute__((aligned(64)))
 #define FS_FORCED static inline __attribute__((always_inline))
 #define FS_NOINLINE static __attribute__((noinline))
 #endif

@@ -6,7 +6,6 @@
 #undef V
 #undef DTYPE
 #undef FUSED
-#undef EPSILON
 #undef MAGIC
 #undef SHIFT_AT
 #undef REACH

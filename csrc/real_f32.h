@@ -7,7 +7,6 @@
 #define V(operation) f32x16_##operation
 #define DTYPE FS_F32
 #define FUSED fmaf
-#define EPSILON 0x1p-24
 
 /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the sum. */
 #define MAGIC 0x1.8p23f

@@ -7,7 +7,6 @@
 #define V(operation) f64x8_##operation
 #define DTYPE FS_F64
 #define FUSED fma
-#define EPSILON 0x1p-53
 
 #define MAGIC 0x1.8p52
 #define STEP 0x1.8p52

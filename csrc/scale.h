@@ -5,11 +5,10 @@
 
 #include "bits.h"
 
-/* log2(e) and ln 2 as unevaluated sums of two doubles */
+/* log2(e) as an unevaluated sum of two doubles, and ln 2 */
 #define FS_LOG2E_HIGH 0x1.71547652b82fep+0
 #define FS_LOG2E_LOW 0x1.777d0ffda0d24p-56
 #define FS_LN2_HIGH 0x1.62e42fefa39efp-1
-#define FS_LN2_LOW 0x1.abc9e3b39803fp-56
 
 /* c = log2(e) / temperature = high + low, so that exp(x / temperature) = 2^(c x) */
 typedef struct {

@@ -1,5 +1,5 @@
 /* Rows of at most FS_TINY vectors, held in registers from the load to the result.
- * The same origin, weights, tree and integers as block.h and draw.h have; nothing is stored on the way. */
+ * The same origin, weights, sum and integers as block.h and draw.h have; nothing is stored on the way. */
 
 enum { NAME(TINY) = 4 * LANES };
 
