@@ -66,6 +66,64 @@ static const float fs_eighths_lack[16] = {
     0x1.26055cp-26f,  0x1.67a1cap-28f,  -0x1.f9c304p-27f, -0x1.a5217cp-28f,
 };
 
+/* The number of ones. */
+static inline unsigned fs_count_bits(unsigned a)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    unsigned count = 0;
+    for (; a; a &= a - 1)
+        count++;
+    return count;
+#else
+    return (unsigned)__builtin_popcount(a);
+#endif
+}
+
+/* The lowest `keep` ones of a. */
+static inline unsigned fs_lowest_bits(unsigned a, size_t keep)
+{
+    unsigned kept = 0;
+    for (; a && keep; keep--) {
+        kept |= a & (0 - a);
+        a &= a - 1;
+    }
+    return kept;
+}
+
+/* For each of the 16 choices of four 32-bit lanes: where the bytes of the chosen lanes
+ * come from, in order; what is behind them is of no account. */
+#define FS_LANE4(i) 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3
+static const uint8_t fs_pack4[16][16] = {
+    {0},
+    {FS_LANE4(0)},
+    {FS_LANE4(1)},
+    {FS_LANE4(0), FS_LANE4(1)},
+    {FS_LANE4(2)},
+    {FS_LANE4(0), FS_LANE4(2)},
+    {FS_LANE4(1), FS_LANE4(2)},
+    {FS_LANE4(0), FS_LANE4(1), FS_LANE4(2)},
+    {FS_LANE4(3)},
+    {FS_LANE4(0), FS_LANE4(3)},
+    {FS_LANE4(1), FS_LANE4(3)},
+    {FS_LANE4(0), FS_LANE4(1), FS_LANE4(3)},
+    {FS_LANE4(2), FS_LANE4(3)},
+    {FS_LANE4(0), FS_LANE4(2), FS_LANE4(3)},
+    {FS_LANE4(1), FS_LANE4(2), FS_LANE4(3)},
+    {FS_LANE4(0), FS_LANE4(1), FS_LANE4(2), FS_LANE4(3)},
+};
+static const uint32_t fs_first_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* Doubles in their order as integers, and back. */
+static inline int64_t fs_place(double a)
+{
+    uint64_t bits = fs_bits_f64(a), magnitude = bits & INT64_MAX;
+    return bits == magnitude ? (int64_t)magnitude : -(int64_t)magnitude;
+}
+static inline double fs_at_place(int64_t place)
+{
+    return place >= 0 ? fs_f64_of((uint64_t)place) : -fs_f64_of((uint64_t)-place);
+}
+
 /* 2^k for -1022 <= k <= 1023 */
 static inline double fs_pow2(int k) { return fs_f64_of((uint64_t)(k + 1023) << 52); }
 
@@ -183,6 +241,15 @@ static inline uint64_t fs_rescale(fs_u128 t, uint64_t from, uint64_t to)
     product.high += low < product.low;
     product.low = low;
     return fs_divide(product, from);
+}
+
+/* `part` of an integer mass, rounded up: an integer is below the exact part if and only if it is below this. */
+static inline uint64_t fs_part_of_mass(double part, uint64_t mass)
+{
+    if (part >= 1.0)
+        return mass;
+    fs_u128 exact = fs_scale_uniform(part, mass);
+    return exact.high + (exact.low != 0);
 }
 
 #endif

@@ -180,3 +180,47 @@ size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t
 {
     FS_CALL(size_t, sample_rows_f64(x, stride, rows, n, temperature, temperature_stride, u, index));
 }
+
+size_t fs_scratch_size(size_t n)
+{
+    /* one row of list.h's room and one beside it (truncate.h), with slack for whole vectors and alignment */
+    if (n > UINT32_MAX - 1024)
+        return 0;
+    return (n + 128) * (6 * sizeof(double) + sizeof(uint32_t)) + 4 * 64;
+}
+
+fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
+                             size_t k, const double *u, void *scratch, int64_t *index, double *logprob)
+{
+    FS_CALL(fs_status, sample_filtered(row, n, temperature, filters, coin, k, u, scratch, index, logprob));
+}
+
+fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
+                      void *scratch, const fs_output *out)
+{
+    FS_CALL(fs_status, truncate(row, n, temperature, filters, coin, scratch, out));
+}
+
+fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
+                 double *logprob, size_t chosen_entry, int64_t *rank)
+{
+    FS_CALL(fs_status, top(row, n, temperature, k, scratch, index, logprob, chosen_entry, rank));
+}
+
+fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                                 ptrdiff_t u_stride, void *scratch, int64_t *index)
+{
+    FS_CALL(fs_status, without_replacement(row, n, temperature, k, u, u_stride, scratch, index));
+}
+
+fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
+                    double u, int *accepted)
+{
+    FS_CALL(fs_status, accept(target, draft, n, temperature, token, u, accepted));
+}
+
+fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
+                     double u, void *scratch, int64_t *index)
+{
+    FS_CALL(fs_status, correct(target, draft, n, temperature, token, u, scratch, index));
+}

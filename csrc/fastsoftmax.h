@@ -47,6 +47,25 @@ typedef struct {
     fs_dtype dtype;
 } fs_output;
 
+/* Which entries of a row may be drawn, beside mask and bias; in the order of application.  All are checked by the
+ * caller.  Each value named is the one that switches the filter off. */
+typedef struct {
+    int64_t top_k; /* 0 */
+    double top_p; /* 1 */
+    double min_p; /* 0 */
+    double typical_p; /* 1 */
+    double top_n_sigma; /* 0 */
+    double epsilon_cutoff; /* 0 */
+    double eta_cutoff; /* 0 */
+    double xtc_threshold; /* above 1/2 */
+    double xtc_probability; /* 0 */
+    double surprise; /* +inf; the largest -log2 p, in bits: mirostat's mu */
+    double dynatemp_range; /* 0 */
+    double dynatemp_exponent;
+    int64_t min_tokens_to_keep; /* >= 1 */
+    int64_t temperature_last; /* the filters look at temperature 1, and the temperature applies to what is left */
+} fs_filters;
+
 /* Per row; temperature >= 0 or +inf, n >= 1.
  * softmax, log_softmax: FS_OK, or FS_NAN / FS_NO_MASS with the row filled with NaN, or FS_NO_MEMORY with nothing
  * written.  logsumexp: *result is set in each of these. */
@@ -58,6 +77,53 @@ fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *
  * 0 <= u[j] < 1.  Index and logprob (may be NULL) are written for FS_OK only. */
 fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
                     double *logprob);
+
+/* Memory the functions below work in: bytes, for a row of n entries; 0: n is more than 2^32 - 2^10.  Any alignment. */
+size_t fs_scratch_size(size_t n);
+
+/* fs_sample from what the filters leave; coin, in [0, 1), is XTC's.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
+fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
+                             size_t k, const double *u, void *scratch, int64_t *index, double *logprob);
+/* logits / temperature where they are left, -inf elsewhere.  FS_NAN: the row is filled with NaN. */
+fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
+                      void *scratch, const fs_output *out);
+
+/* The first k <= n of the order (value descending, index ascending) and their log-probabilities; rank (may be NULL) is
+ * the place in it of the entry `chosen`, from 1. */
+fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
+                 double *logprob, size_t chosen, int64_t *rank);
+/* k indices, each drawn from what those before it leave: the k largest x / T - log(-log(1 - u)), u one an entry and
+ * `u_stride` bytes apart.  FS_NO_MASS: fewer than k entries can be drawn. */
+fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                                 ptrdiff_t u_stride, void *scratch, int64_t *index);
+
+/* Whether a token drawn from `draft` (NULL: one that proposed this token alone) is accepted as one of `target`:
+ * u q(token) < p(token).  The temperatures are of target and draft. */
+fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
+                    double u, int *accepted);
+/* The token in place of a rejected one: drawn from max(p - q, 0), or from p where that is 0. */
+fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
+                     double u, void *scratch, int64_t *index);
+
+/* What repeats in the context of a row is made less likely (penalize.c). */
+typedef struct {
+    double repetition, frequency, presence;
+    double dry_multiplier, dry_base;
+    int64_t dry_allowed_length, dry_last_n; /* dry_last_n: how many tokens DRY looks at; below 0: all */
+} fs_penalties;
+
+/* Sequences of tokens at which DRY's repeats end, one after another; of[i] is where the i-th begins. */
+typedef struct {
+    const int64_t *token;
+    const size_t *of; /* count + 1 of them */
+    size_t count;
+} fs_breakers;
+
+/* Bytes of scratch for a context of this length. */
+size_t fs_penalize_scratch(size_t length);
+/* In place, on the entries named in the context; tokens are in [0, n). */
+void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
+                 const fs_breakers *breakers, void *scratch);
 
 /* Many rows whose entries lie one after another, `stride` bytes from row to row (temperature_stride too).
  * The result of each row is that of the functions above.  Returns the number of rows done: less than `rows`

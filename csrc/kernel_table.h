@@ -19,6 +19,14 @@ typedef struct {
                               int64_t *);
     size_t (*sample_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *,
                               int64_t *);
+    fs_status (*sample_filtered)(const fs_row *, size_t, double, const fs_filters *, double, size_t, const double *,
+                                 void *, int64_t *, double *);
+    fs_status (*truncate)(const fs_row *, size_t, double, const fs_filters *, double, void *, const fs_output *);
+    fs_status (*top)(const fs_row *, size_t, double, size_t, void *, int64_t *, double *, size_t, int64_t *);
+    fs_status (*without_replacement)(const fs_row *, size_t, double, size_t, const double *, ptrdiff_t, void *,
+                                     int64_t *);
+    fs_status (*accept)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, int *);
+    fs_status (*correct)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, void *, int64_t *);
 } fs_kernels;
 
 extern const fs_kernels fs_kernels_scalar, fs_kernels_avx2, fs_kernels_avx512, fs_kernels_neon;

@@ -50,7 +50,39 @@
 
 #include "many_half.h"
 
+#include "real_f64.h"
+#include "list.h"
+#include "mass.h"
+#include "select.h"
+#include "filters.h"
+#include "real_end.h"
+
+#include "real_f32.h"
+#include "list.h"
+#include "mass.h"
+#include "select.h"
+#include "filters.h"
+#include "real_end.h"
+
+#include "truncate.h"
+#include "top.h"
+#include "verify.h"
+
 const fs_kernels FS_KERNELS = {
-    FS_KERNELS_NAME,  fs_softmax_row,   fs_log_softmax_row,   fs_logsumexp_row, fs_sample_row,
-    softmax_many_f32, softmax_many_f64, fs_softmax_many_half, sample_many_f32,  sample_many_f64,
+    FS_KERNELS_NAME,
+    fs_softmax_row,
+    fs_log_softmax_row,
+    fs_logsumexp_row,
+    fs_sample_row,
+    softmax_many_f32,
+    softmax_many_f64,
+    fs_softmax_many_half,
+    sample_many_f32,
+    sample_many_f64,
+    fs_sample_filtered_row,
+    fs_truncate_row,
+    fs_top_row,
+    fs_without_replacement_row,
+    fs_accept_row,
+    fs_correct_row,
 };

@@ -48,12 +48,25 @@ static double fs_add_maximum(double max, double temperature, double log_sum)
     return sum + ((quotient - (sum - back)) + (log_sum - back) + fma(-quotient, temperature, max) / temperature);
 }
 
+/* max and log_sum of logsumexp.h, for the row `source` that stands for this one at another temperature. */
+static fs_status fs_log_normaliser_row(const fs_row *row, size_t n, double *temperature, fs_source *stands,
+                                       double *max, double *log_sum)
+{
+    fs_source source;
+    fs_status status;
+    double t = *temperature;
+    FS_RUN(log_normaliser, row, n, t, max, log_sum);
+    *temperature = t;
+    *stands = source;
+    return status;
+}
+
 static fs_status fs_logsumexp_row(const fs_row *row, size_t n, double temperature, double *result)
 {
     fs_source source;
     fs_status status;
     double max = 0.0, log_sum = 0.0, given = temperature;
-    FS_RUN(log_normaliser, row, n, temperature, &max, &log_sum);
+    status = fs_log_normaliser_row(row, n, &temperature, &source, &max, &log_sum);
     *result = status == FS_NAN ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : -INFINITY;
     if (status != FS_OK)
         return status;

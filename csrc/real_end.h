@@ -4,6 +4,9 @@
 #undef BLOCK
 #undef NAME
 #undef V
+#undef BITS
+#undef BITS_OF
+#undef OF_BITS
 #undef DTYPE
 #undef FUSED
 #undef MAGIC

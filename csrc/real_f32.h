@@ -5,6 +5,9 @@
 #define BLOCK 1024
 #define NAME(name) name##_f32
 #define V(operation) f32x16_##operation
+#define BITS uint32_t
+#define BITS_OF fs_bits_f32
+#define OF_BITS fs_f32_of
 #define DTYPE FS_F32
 #define FUSED fmaf
 

@@ -5,6 +5,9 @@
 #define BLOCK 512
 #define NAME(name) name##_f64
 #define V(operation) f64x8_##operation
+#define BITS uint64_t
+#define BITS_OF fs_bits_f64
+#define OF_BITS fs_f64_of
 #define DTYPE FS_F64
 #define FUSED fma
 

@@ -49,6 +49,13 @@ static inline double fs_exp2(const fs_scale *c, double d, double k)
     return p * fs_pow2(half) * fs_pow2(e - half);
 }
 
+/* e^a for a <= 0 */
+static inline double fs_exp(double a)
+{
+    fs_scale c = fs_scale_of(1.0);
+    return fs_exp2(&c, a, 0.0);
+}
+
 /* 1 / a as an unevaluated sum */
 typedef struct {
     double high, low;

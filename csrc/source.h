@@ -13,7 +13,8 @@ typedef enum {
     FS_AS_IT_IS,
     FS_MAXIMA,  /* 0 at the maximum, -inf elsewhere */
     FS_SUPPORT, /* 0 where the logit is above -inf */
-    FS_RESCALED /* (x - shift) * multiplier */
+    FS_RESCALED, /* (x - shift) * multiplier */
+    FS_ORDERED   /* x * multiplier, and +inf becomes a number above all others */
 } fs_transform;
 
 typedef struct {
@@ -61,6 +62,8 @@ static inline double fs_transformed(const fs_source *s, double x)
         return x == s->max ? 0.0 : -INFINITY;
     if (s->transform == FS_SUPPORT)
         return x > -INFINITY ? 0.0 : -INFINITY;
+    if (s->transform == FS_ORDERED)
+        return x < INFINITY ? x * s->multiplier : 0x1p824;
     return (x - s->shift) * s->multiplier;
 }
 

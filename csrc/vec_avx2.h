@@ -376,5 +376,66 @@ FS_INLINE void f32x16_store_f16(uint16_t *p, f32x16 x)
     _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
 
+FS_INLINE unsigned fs_at_least_ps(__m256 a, __m256 low)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, low, _CMP_GE_OQ));
+}
+FS_INLINE unsigned fs_at_least_pd(__m256d a, __m256d low)
+{
+    return (unsigned)_mm256_movemask_pd(_mm256_cmp_pd(a, low, _CMP_GE_OQ));
+}
+FS_INLINE unsigned f32x16_at_least(f32x16 x, f32x16 low)
+{
+    return fs_at_least_ps(x.a, low.a) | fs_at_least_ps(x.b, low.b) << 8;
+}
+FS_INLINE unsigned f64x8_at_least(f64x8 x, f64x8 low)
+{
+    return fs_at_least_pd(x.a, low.a) | fs_at_least_pd(x.b, low.b) << 4;
+}
+/* Four lanes of 32 bits packed; returns where the next go. */
+FS_INLINE void *fs_pack_four(void *to, __m128i a, unsigned chosen)
+{
+    __m128i order = _mm_loadu_si128((const __m128i *)fs_pack4[chosen & 15]);
+    _mm_storeu_si128((__m128i *)to, _mm_shuffle_epi8(a, order));
+    return (uint32_t *)to + _mm_popcnt_u32(chosen & 15);
+}
+FS_INLINE void f32x16_pack(float *to, f32x16 x, unsigned chosen)
+{
+    void *next = to;
+    next = fs_pack_four(next, _mm_castps_si128(_mm256_castps256_ps128(x.a)), chosen);
+    next = fs_pack_four(next, _mm_castps_si128(_mm256_extractf128_ps(x.a, 1)), chosen >> 4);
+    next = fs_pack_four(next, _mm_castps_si128(_mm256_castps256_ps128(x.b)), chosen >> 8);
+    fs_pack_four(next, _mm_castps_si128(_mm256_extractf128_ps(x.b, 1)), chosen >> 12);
+}
+/* Two lanes of 64 bits, as pairs of 32. */
+FS_INLINE void *fs_pack_two(void *to, __m128d a, unsigned chosen)
+{
+    return fs_pack_four(to, _mm_castpd_si128(a), (chosen & 1) * 3 | (chosen >> 1 & 1) * 12);
+}
+FS_INLINE void f64x8_pack(double *to, f64x8 x, unsigned chosen)
+{
+    void *next = to;
+    next = fs_pack_two(next, _mm256_castpd256_pd128(x.a), chosen);
+    next = fs_pack_two(next, _mm256_extractf128_pd(x.a, 1), chosen >> 2);
+    next = fs_pack_two(next, _mm256_castpd256_pd128(x.b), chosen >> 4);
+    fs_pack_two(next, _mm256_extractf128_pd(x.b, 1), chosen >> 6);
+}
+FS_INLINE void fs_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen, int count)
+{
+    void *next = to;
+    for (int i = 0; i < count; i += 4) {
+        __m128i numbers = _mm_add_epi32(_mm_loadu_si128((const __m128i *)(from + i)), _mm_set1_epi32((int)first));
+        next = fs_pack_four(next, numbers, chosen >> i);
+    }
+}
+FS_INLINE void f32x16_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)
+{
+    fs_pack_numbers(to, from, first, chosen, 16);
+}
+FS_INLINE void f64x8_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)
+{
+    fs_pack_numbers(to, from, first, chosen, 8);
+}
+
 #undef FS_PAIR
 #endif

@@ -287,4 +287,26 @@ FS_INLINE void f32x16_store_f16(uint16_t *p, f32x16 a)
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 
+FS_INLINE unsigned f32x16_at_least(f32x16 a, f32x16 low) { return _mm512_cmp_ps_mask(a, low, _CMP_GE_OQ); }
+FS_INLINE unsigned f64x8_at_least(f64x8 a, f64x8 low) { return _mm512_cmp_pd_mask(a, low, _CMP_GE_OQ); }
+/* Packed in a register and stored whole: packing into memory takes some CPUs a hundred cycles. */
+FS_INLINE void f32x16_pack(float *to, f32x16 a, unsigned chosen)
+{
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps((__mmask16)chosen, a));
+}
+FS_INLINE void f64x8_pack(double *to, f64x8 a, unsigned chosen)
+{
+    _mm512_storeu_pd(to, _mm512_maskz_compress_pd((__mmask8)chosen, a));
+}
+FS_INLINE void f32x16_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)
+{
+    __m512i numbers = _mm512_add_epi32(_mm512_loadu_si512(from), _mm512_set1_epi32((int)first));
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi32((__mmask16)chosen, numbers));
+}
+FS_INLINE void f64x8_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)
+{
+    __m256i numbers = _mm256_add_epi32(_mm256_loadu_si256((const __m256i *)from), _mm256_set1_epi32((int)first));
+    _mm256_storeu_si256((__m256i *)to, _mm256_maskz_compress_epi32((__mmask8)chosen, numbers));
+}
+
 #endif

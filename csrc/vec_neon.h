@@ -214,4 +214,57 @@ FS_INLINE void f32x16_store_f16(uint16_t *p, f32x16 a)
         vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }
 
+FS_INLINE unsigned f32x16_at_least(f32x16 a, f32x16 low)
+{
+    const uint32x4_t bit = {1, 2, 4, 8};
+    unsigned lanes = 0;
+    for (int i = 0; i < 4; i++)
+        lanes |= vaddvq_u32(vandq_u32(vcgeq_f32(a.v[i], low.v[i]), bit)) << 4 * i;
+    return lanes;
+}
+FS_INLINE unsigned f64x8_at_least(f64x8 a, f64x8 low)
+{
+    const uint64x2_t bit = {1, 2};
+    unsigned lanes = 0;
+    for (int i = 0; i < 4; i++)
+        lanes |= (unsigned)vaddvq_u64(vandq_u64(vcgeq_f64(a.v[i], low.v[i]), bit)) << 2 * i;
+    return lanes;
+}
+/* Four lanes of 32 bits packed; returns where the next go. */
+FS_INLINE void *fs_pack_four(void *to, uint8x16_t a, unsigned chosen)
+{
+    vst1q_u8((uint8_t *)to, vqtbl1q_u8(a, vld1q_u8(fs_pack4[chosen & 15])));
+    return (uint32_t *)to + fs_count_bits(chosen & 15);
+}
+FS_INLINE void f32x16_pack(float *to, f32x16 a, unsigned chosen)
+{
+    void *next = to;
+    for (int i = 0; i < 4; i++)
+        next = fs_pack_four(next, vreinterpretq_u8_f32(a.v[i]), chosen >> 4 * i);
+}
+FS_INLINE void f64x8_pack(double *to, f64x8 a, unsigned chosen)
+{
+    void *next = to;
+    for (int i = 0; i < 4; i++) { /* two lanes of 64 bits are two pairs of 32 */
+        unsigned pair = chosen >> 2 * i;
+        next = fs_pack_four(next, vreinterpretq_u8_f64(a.v[i]), (pair & 1) * 3 | (pair >> 1 & 1) * 12);
+    }
+}
+FS_INLINE void fs_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen, int count)
+{
+    void *next = to;
+    for (int i = 0; i < count; i += 4) {
+        uint32x4_t numbers = vaddq_u32(vld1q_u32(from + i), vdupq_n_u32(first));
+        next = fs_pack_four(next, vreinterpretq_u8_u32(numbers), chosen >> i);
+    }
+}
+FS_INLINE void f32x16_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)
+{
+    fs_pack_numbers(to, from, first, chosen, 16);
+}
+FS_INLINE void f64x8_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)
+{
+    fs_pack_numbers(to, from, first, chosen, 8);
+}
+
 #endif

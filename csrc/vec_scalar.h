@@ -88,6 +88,28 @@ typedef struct {
         for (int i = 0; i < (lanes); i++)                                                                            \
             max[i] = vec##_reduce_max(w[i]);                                                                         \
     }                                                                                                                \
+    /* Bit i: lane i is at least that of low; no NaN is. */                                                          \
+    static inline unsigned vec##_at_least(vec a, vec low)                                                            \
+    {                                                                                                                \
+        unsigned lanes_at_least = 0;                                                                                 \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            lanes_at_least |= (unsigned)(a.lane[i] >= low.lane[i]) << i;                                             \
+        return lanes_at_least;                                                                                       \
+    }                                                                                                                \
+    /* The chosen lanes, one after another.  Up to a whole vector is written. */                                     \
+    static inline void vec##_pack(real *to, vec a, unsigned chosen)                                                  \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            if (chosen >> i & 1)                                                                                     \
+                *to++ = a.lane[i];                                                                                   \
+    }                                                                                                                \
+    /* The same for `lanes` numbers, plus `first`. */                                                                \
+    static inline void vec##_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t first, unsigned chosen)       \
+    {                                                                                                                \
+        for (int i = 0; i < (lanes); i++)                                                                            \
+            if (chosen >> i & 1)                                                                                     \
+                *to++ = from[i] + first;                                                                             \
+    }                                                                                                                \
     static inline int vec##_any_nan(vec a)                                                                           \
     {                                                                                                                \
         int any = 0;                                                                                                 \

@@ -12,18 +12,30 @@ except ImportError as error:
 
 from . import reference, schedules
 from ._config import __version__, show_config
-from ._sampling import Sampler, sample, sample_probs
+from ._drafts import DraftVerdict, verify_draft
+from ._penalties import penalize
+from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
+from ._sampler import Sampler
+from ._sampling import sample, sample_probs
 from ._softmax import log_softmax, logsumexp, softmax
+from ._truncation import truncate
 
 __all__ = [
+    "DraftVerdict",
     "Sampler",
+    "TopLogprobs",
     "__version__",
     "log_softmax",
     "logsumexp",
+    "penalize",
     "reference",
     "sample",
     "sample_probs",
+    "sample_without_replacement",
     "schedules",
     "show_config",
     "softmax",
+    "top_logprobs",
+    "truncate",
+    "verify_draft",
 ]

@@ -115,26 +115,26 @@ class Rows:
         return f"row {int(where[0])}" if len(where) == 1 else f"row {tuple(int(i) for i in where)}"
 
 
-def temperature_rows(temperature: Any, rows: Rows) -> Array:
+def temperature_rows(temperature: Any, rows: Rows, name: str = "temperature") -> Array:
     """The temperature of each row: float64, checked, broadcast to the rows."""
     if isinstance(temperature, int) and not isinstance(temperature, bool):
-        temperature = _float_of(temperature, "temperature")  # an int of any size, which NumPy would take for an object
-    given = any_array(temperature, "temperature")
+        temperature = _float_of(temperature, name)  # an int of any size, which NumPy would take for an object
+    given = any_array(temperature, name)
     if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
-        raise TypeError(f"temperature must be a real number or an array of them, not {_describe(temperature, given)}")
+        raise TypeError(f"{name} must be a real number or an array of them, not {_describe(temperature, given)}")
     t = as_float64(given)
     try:
         spread = np.broadcast_to(t, rows.shape)
     except ValueError:
         raise ValueError(
-            f"temperature of shape {t.shape} does not broadcast to the rows, whose shape is {rows.shape}"
+            f"{name} of shape {t.shape} does not broadcast to the rows, whose shape is {rows.shape}"
         ) from None
     good = _between_bits(t, np.inf, inclusive=True)
     if not good.all():
         where = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
         value = float(t[~good][0])
         place = f" ({rows.name_row(where)})" if t.ndim and rows.shape else ""
-        raise ValueError(f"temperature must be zero, positive or inf, got {value}{place}")
+        raise ValueError(f"{name} must be zero, positive or inf, got {value}{place}")
     return spread
 
 
@@ -158,19 +158,22 @@ def _describe(value: Any, a: Array) -> str:
     return type(value).__name__ if a.ndim == 0 else f"an array of {a.dtype}"
 
 
-def uniform_rows(u: Any, shape: tuple[int, ...]) -> Array:
+def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
     """The uniforms of the draws: float64, checked, broadcast to the shape of the result, contiguous."""
-    given = any_array(u, "u")
+    given = any_array(u, name)
     if given.dtype.kind not in "fiu":
-        raise TypeError(f"u must be numbers in [0, 1), not {_describe(u, given)}")
+        raise TypeError(f"{name} must be numbers in [0, 1), not {_describe(u, given)}")
     wide = as_float64(given)
     good = _between_bits(wide, 1.0, inclusive=False)
     if not good.all():
-        raise ValueError(f"u must be in [0, 1), got {float(wide[~good][0])}")
+        raise ValueError(f"{name} must be in [0, 1), got {float(wide[~good][0])}")
     try:
         return np.ascontiguousarray(np.broadcast_to(wide, shape)).reshape(shape)
     except ValueError:
-        raise ValueError(f"u of shape {wide.shape} does not broadcast to the result, whose shape is {shape}") from None
+        what = "result" if name == "u" else "rows"
+        raise ValueError(
+            f"{name} of shape {wide.shape} does not broadcast to the {what}, whose shape is {shape}"
+        ) from None
 
 
 def mask_rows(mask: Any, rows: Rows) -> tuple[Array, bool]:
@@ -236,6 +239,26 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array, NDArray[np.int64] | None]:
     return rows.split(spread), None
 
 
+def index_rows(index: Any, name: str, rows: Rows) -> Array:
+    """An index of each row: int64, checked, broadcast to the rows."""
+    given = any_array(index, name)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integer indices, not {_describe(index, given)}")
+    try:
+        spread = np.broadcast_to(given, rows.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {given.shape} does not broadcast to the rows, whose shape is {rows.shape}"
+        ) from None
+    bad = (spread < 0) | (spread >= rows.entries)
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} must be in [0, {rows.entries}); got {int(spread.flat[where])} for {rows.name_row(where)}"
+        )
+    return np.broadcast_to(given.astype(np.int64), rows.shape)
+
+
 def size_shape(size: Any) -> tuple[int, ...]:
     """The trailing shape of the draws from each row."""
     if size is None:
@@ -289,6 +312,11 @@ class Result:
         return x.__array_interface__["data"][0] == self.array.__array_interface__["data"][0] and (
             x.strides == self.array.strides
         )
+
+    def fill(self, source: Array) -> None:
+        """Begin with the entries of `source`; nothing is moved where they are there already."""
+        if not self.direct or not self._in_place(source):
+            self.parts[...] = self.rows.split(source)
 
     def finish(self) -> Any:
         """Bring the parts home where they took a detour; the result."""

@@ -32,6 +32,31 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
     fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
                         int64_t *index, double *logprob)
+    ctypedef struct fs_filters:
+        int64_t top_k
+    ctypedef struct fs_penalties:
+        double repetition
+    ctypedef struct fs_breakers:
+        const int64_t *token
+        const size_t *of
+        size_t count
+    size_t fs_scratch_size(size_t n)
+    fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                                 double coin, size_t k, const double *u, void *scratch, int64_t *index,
+                                 double *logprob)
+    fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
+                          void *scratch, const fs_output *out)
+    fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
+                     double *logprob, size_t chosen, int64_t *rank)
+    fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                                     ptrdiff_t u_stride, void *scratch, int64_t *index)
+    fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
+                        size_t token, double u, int *accepted)
+    fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
+                         size_t token, double u, void *scratch, int64_t *index)
+    size_t fs_penalize_scratch(size_t length)
+    void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
+                     const fs_breakers *breakers, void *scratch)
     size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                                ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
     size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,

@@ -13,7 +13,15 @@ def available() -> list[str]: ...
 def new_stream_epoch() -> None: ...
 def softmax_plain(x: Any, temperature: Any, axis: Any, out: Any) -> Any: ...
 def accepts_plain(x: Any, temperature: Any, axis: Any) -> bool: ...
-def sample_plain(x: Any, probs: bool, temperature: Any, u: float | NDArray[np.float64]) -> tuple[Any, int]: ...
+def all_same(these: tuple[Any, ...], those: tuple[Any, ...]) -> bool: ...
+def sample_plain(
+    x: Any,
+    probs: bool,
+    temperature: Any,
+    u: float | NDArray[np.float64],
+    filters: Array | None = None,
+    coins: float | NDArray[np.float64] | None = None,
+) -> tuple[Any, int]: ...
 def transform_rows(x: Array, dtype: int, temperature: Array, out: Array, log: bool) -> None: ...
 def logsumexp_rows(x: Array, dtype: int, temperature: Array, result: Array) -> None: ...
 def sample_rows(
@@ -27,16 +35,77 @@ def sample_rows(
     words: bool,
     bias: Array | None,
     bias_at: NDArray[np.int64] | None,
+    filters: Array | None,
+    coins: NDArray[np.float64] | None,
     index: NDArray[np.int64],
     logprob: NDArray[np.float64] | None,
     stop: bool,
 ) -> tuple[int, str] | None: ...
+def truncate_rows(
+    x: Array,
+    dtype: int,
+    temperature: Array,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    filters: Array,
+    coins: NDArray[np.float64] | None,
+    out: Array,
+) -> None: ...
+def top_rows(
+    x: Array,
+    dtype: int,
+    temperature: Array,
+    k: int,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    chosen: Array | None,
+    index: NDArray[np.int64],
+    logprob: NDArray[np.float64],
+    rank: NDArray[np.int64] | None,
+) -> tuple[int, str] | None: ...
+def without_replacement_rows(
+    x: Array,
+    dtype: int,
+    temperature: Array,
+    k: int,
+    u: Array,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    index: NDArray[np.int64],
+) -> tuple[int, str] | None: ...
+def penalize_rows(
+    out: Array,
+    dtype: int,
+    context: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    penalties: Array,
+    breaker_tokens: NDArray[np.int64],
+    breaker_starts: NDArray[np.int64],
+) -> None: ...
+def verify_rows(
+    target: Array,
+    target_dtype: int,
+    draft: Array | None,
+    draft_dtype: int,
+    tokens: NDArray[np.int64],
+    temperature: NDArray[np.float64],
+    u: Array,
+    accepted: NDArray[np.int64],
+    token: NDArray[np.int64],
+) -> tuple[str, int, int, str] | None: ...
 def _time_kernel(x: Array, temperature: float, repeats: int) -> float: ...
 
 class Drawer:
     step: int
     def bind(self, generator: np.random.Generator, follows_process: bool) -> None: ...
     def set_temperature(self, temperature: Any) -> None: ...
-    def __call__(self, logits: Any, u: Any = None) -> Any: ...
-    def sample_probs(self, probs: Any, u: Any = None) -> Any: ...
-    def _draw_general(self, values: Any, u: Any, probs: bool) -> Any: ...
+    def set_filters(self, record: Array | None, tosses: bool) -> None: ...
+    def __call__(self, logits: Any, u: Any = None, xtc_u: Any = None) -> Any: ...
+    def sample_probs(self, probs: Any, u: Any = None, xtc_u: Any = None) -> Any: ...
+    def _draw_general(self, values: Any, u: Any, probs: bool, xtc_u: Any) -> Any: ...

@@ -1,9 +1,8 @@
-"""sample, sample_probs and Sampler: one way of drawing, by index."""
+"""sample and sample_probs: one way of drawing, by index."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from ._arrays import (
     Array,
     Axis,
     Rows,
-    any_array,
     as_float64,
     bias_rows,
     dtype_code,
@@ -25,6 +23,7 @@ from ._arrays import (
     temperature_rows,
     uniform_rows,
 )
+from ._filters import NAMES, OFF, UNIT, Filters, as_filters
 from ._random import as_generator, uniforms
 
 
@@ -38,6 +37,20 @@ def sample(
     rng: Any = None,
     mask: Any = None,
     bias: Any = None,
+    top_k: Any = None,
+    top_p: Any = None,
+    min_p: Any = None,
+    typical_p: Any = None,
+    top_n_sigma: Any = None,
+    epsilon_cutoff: Any = None,
+    eta_cutoff: Any = None,
+    xtc_threshold: Any = None,
+    xtc_probability: Any = None,
+    xtc_u: Any = None,
+    dynatemp_range: Any = None,
+    dynatemp_exponent: Any = UNIT,
+    min_tokens_to_keep: Any = 1,
+    temperature_last: Any = False,
     return_logprob: bool = False,
     on_invalid: str = "raise",
 ) -> Any:
@@ -64,8 +77,30 @@ def sample(
         entry in the lowest bit, with the rows' shape and ceil(n / 32) words last.
     bias : array_like or {index: value}, optional
         Added to the logits, before the temperature.
+    top_k : int or array_like, optional
+        Keep the k largest logits, exactly k: of equal ones the first.
+    top_p : float or array_like, optional
+        Keep the most likely entries whose probability before them is below p (nucleus sampling [2]_).
+    min_p : float or array_like, optional
+        Keep entries of at least min_p times the largest probability.
+    typical_p : float or array_like, optional
+        Keep the entries whose -log p is closest to the entropy, until they have this probability [3]_.
+    top_n_sigma : float or array_like, optional
+        Keep logits within so many standard deviations of the largest.
+    epsilon_cutoff, eta_cutoff : float or array_like, optional
+        Keep entries of probability epsilon, or min(eta, sqrt(eta) exp(-entropy)), or more [4]_.
+    xtc_threshold, xtc_probability : float or array_like, optional
+        With this probability, of the entries of at least this probability drop all but the least likely.
+    xtc_u : array_like, optional
+        The coins of XTC, in [0, 1), one a row; else they come from `rng`, before the uniforms of the draws.
+    dynatemp_range, dynatemp_exponent : float or array_like, optional
+        Dynamic temperature: between T - range and T + range, by (entropy / log n)**exponent.
+    min_tokens_to_keep : int or array_like, default 1
+        What each filter leaves at least.
+    temperature_last : bool or array_like, default False
+        Let the filters look at temperature 1, and apply the temperature to what they leave.
     return_logprob : bool, default False
-        Return the logarithm of the probability of what was drawn as well.
+        Return the logarithm of the probability of what was drawn as well, filters included.
     on_invalid : {"raise", "flag"}, default "raise"
         What to do about a row that cannot be drawn from (NaN, or no entry above -inf): raise ValueError, or
         give -1 (and NaN) for it and draw the others.
@@ -81,7 +116,7 @@ def sample(
     ------
     ValueError
         For a row that cannot be drawn from, by its number; a negative or NaN temperature; `u` outside [0, 1);
-        `u` together with `rng`; shapes that do not fit.
+        `u` together with `rng`; a filter's parameter out of range; shapes that do not fit.
     TypeError
         For data of other dtypes, or a RandomState.
 
@@ -93,9 +128,15 @@ def sample(
 
     ``sample(x, rng=g)`` equals ``sample(x, u=g.random(shape_of_the_result))``.
 
+    Every filter may have one value for each row.  They are applied in the order above, each to the distribution
+    renormalised after the one before; None, and the neutral value, switch one off.
+
     References
     ----------
     .. [1] L. Devroye, "Non-Uniform Random Variate Generation", Springer, 1986, section III.2.
+    .. [2] A. Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020, arXiv 1904.09751.
+    .. [3] C. Meister et al., "Locally Typical Sampling", 2023, arXiv 2202.00666.
+    .. [4] J. Hewitt et al., "Truncation Sampling as Language Model Desmoothing", 2022, arXiv 2210.15191.
 
     Examples
     --------
@@ -107,14 +148,23 @@ def sample(
     >>> fastsoftmax.sample(logits[0], 0)
     2
     >>> counts = np.bincount(fastsoftmax.sample(logits[0], 2.0, size=10_000, rng=7))
+    >>> fastsoftmax.sample(logits[0], top_k=2, top_p=0.9, size=5, rng=7)
+    array([2, 2, 2, 2, 2])
     """
     if u is not None and rng is not None:
         raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+    given = (
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+    )  # fmt: skip
+    filters = None if _core.all_same(given, OFF) else as_filters(dict(zip(NAMES, given, strict=True)))
     if mask is None and bias is None and size is None and not return_logprob:
-        index = _draw_plain(logits, False, temperature, axis, u, rng, on_invalid)
+        index = _draw_plain(logits, False, temperature, axis, u, rng, filters, xtc_u, on_invalid)
         if index is not None:
             return index
-    return _draw(logits, False, temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid)
+    return draw_rows(
+        logits, False, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
+    )
 
 
 def sample_probs(
@@ -127,6 +177,20 @@ def sample_probs(
     rng: Any = None,
     mask: Any = None,
     bias: Any = None,
+    top_k: Any = None,
+    top_p: Any = None,
+    min_p: Any = None,
+    typical_p: Any = None,
+    top_n_sigma: Any = None,
+    epsilon_cutoff: Any = None,
+    eta_cutoff: Any = None,
+    xtc_threshold: Any = None,
+    xtc_probability: Any = None,
+    xtc_u: Any = None,
+    dynatemp_range: Any = None,
+    dynatemp_exponent: Any = UNIT,
+    min_tokens_to_keep: Any = 1,
+    temperature_last: Any = False,
     return_logprob: bool = False,
     on_invalid: str = "raise",
 ) -> Any:
@@ -138,6 +202,9 @@ def sample_probs(
         Weights, 0 <= p < inf; they need not sum to 1.  0 is never drawn, and warns of nothing.
     temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid
         As in :func:`sample`; `bias` is added to log(probs).
+    top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, xtc_u, \
+dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
+        The filters of :func:`sample`.
 
     Returns
     -------
@@ -169,33 +236,65 @@ def sample_probs(
     """
     if u is not None and rng is not None:
         raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+    given = (
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+    )  # fmt: skip
+    filters = None if _core.all_same(given, OFF) else as_filters(dict(zip(NAMES, given, strict=True)))
     if mask is None and bias is None and size is None and not return_logprob:
-        index = _draw_plain(probs, True, temperature, axis, u, rng, on_invalid)
+        index = _draw_plain(probs, True, temperature, axis, u, rng, filters, xtc_u, on_invalid)
         if index is not None:
             return index
-    return _draw(probs, True, temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid)
+    return draw_rows(
+        probs, True, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
+    )
 
 
-def _check_on_invalid(on_invalid: Any) -> None:
+def check_on_invalid(on_invalid: Any) -> None:
     if on_invalid not in ("raise", "flag"):
         raise ValueError(f'on_invalid must be "raise" or "flag", got {on_invalid!r}')
 
 
-def _draw_plain(values: Any, probs: bool, temperature: Any, axis: Axis, u: Any, rng: Any, on_invalid: str) -> Any:
-    """What a loop calls: a plain array and one temperature.  None, and no uniform taken, for anything else."""
-    if not _core.accepts_plain(values, temperature, axis):
+def coin_rows(filters: Filters | None, xtc_u: Any, u: Any, generator: Any, shape: tuple[int, ...]) -> Any:
+    """The coins of XTC, one a row: given, or taken before the uniforms of the draws; None where it is off."""
+    if xtc_u is not None:
+        coins = uniform_rows(xtc_u, shape, "xtc_u")
+        return coins if filters is not None and filters.tosses else None
+    if filters is None or not filters.tosses:
         return None
-    _check_on_invalid(on_invalid)
+    if u is not None:
+        raise ValueError("u is given and XTC is on: pass its coins too, one a row, as xtc_u")
+    return np.asarray(uniforms(generator, shape))
+
+
+def _draw_plain(
+    values: Any,
+    probs: bool,
+    temperature: Any,
+    axis: Axis,
+    u: Any,
+    rng: Any,
+    filters: Filters | None,
+    xtc_u: Any,
+    on_invalid: str,
+) -> Any:
+    """What a loop calls: a plain array and one temperature.  None, and no uniform taken, for anything else."""
+    if not _core.accepts_plain(values, temperature, axis) or xtc_u is not None:
+        return None
+    if filters is not None and (filters.record.ndim or filters.tosses):
+        return None
+    check_on_invalid(on_invalid)
     shape = values.shape[:-1]
     given = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
-    index, bad = _core.sample_plain(values, probs, temperature, given if shape else float(given))
+    record = None if filters is None else filters.record
+    index, bad = _core.sample_plain(values, probs, temperature, given if shape else float(given), record)
     if bad >= 0 and on_invalid == "raise":
         name = "probs" if probs else "logits"
-        _refuse(values, name, Rows(values.shape, axis, name), bad, None)
+        refuse(values, name, Rows(values.shape, axis, name), bad, None)
     return index
 
 
-def _draw(
+def draw_rows(
     values: Any,
     probs: bool,
     temperature: Any,
@@ -205,35 +304,43 @@ def _draw(
     rng: Any,
     mask: Any,
     bias: Any,
+    filters: Filters | None,
+    xtc_u: Any,
     return_logprob: bool,
     on_invalid: str,
 ) -> Any:
+    """`sample` and `sample_probs` of anything."""
     name = "probs" if probs else "logits"
     a = float_array(values, name)
     rows = Rows(a.shape, axis, name)
     t = temperature_rows(temperature, rows)
     trailing = size_shape(size)
     shape = rows.shape + trailing
-    _check_on_invalid(on_invalid)
+    check_on_invalid(on_invalid)
     allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
     added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
-    given = np.asarray(uniforms(rng, shape)) if u is None else uniform_rows(u, shape)
+    records = filters.rows(rows) if filters is not None else None
+    generator = as_generator(rng) if u is None else None
+    coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
+    given = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
 
     index: NDArray[np.int64] = np.empty(shape, np.int64)
     logprob = np.empty(shape, np.float64) if return_logprob else None
     if math.prod(rows.shape):
         bad = _core.sample_rows(
             rows.split(a), dtype_code(a.dtype), probs, t, given, math.prod(trailing),
-            allowed, words, added, added_at, index, logprob, on_invalid == "raise",
+            allowed, words, added, added_at, records, coins, index, logprob, on_invalid == "raise",
         )  # fmt: skip
         if bad is not None and on_invalid == "raise":
-            _refuse(a, name, rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]))
+            refuse(a, name, rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]))
     if shape:
         return index if logprob is None else (index, logprob)
     return int(index) if logprob is None else (int(index), float(logprob))
 
 
-def _refuse(a: Array, name: str, rows: Rows, flat: int, why: str | None, allowed: Array | None = None) -> None:
+def refuse(
+    a: Array, name: str, rows: Rows, flat: int, why: str | None, allowed: Array | None = None, mend: str | None = None
+) -> None:
     """Raise the ValueError of a row that cannot be drawn from; `allowed`: the mask of that row."""
     row = as_float64(rows.split(a).reshape(-1, rows.entries)[flat])
     if name == "probs":
@@ -251,124 +358,5 @@ def _refuse(a: Array, name: str, rows: Rows, flat: int, why: str | None, allowed
         what = "becomes NaN where the bias is added"
     else:
         what = nothing
-    raise ValueError(f'{name}: {rows.name_row(flat)} {what}; mend it, or pass on_invalid="flag" to get -1 for it')
-
-
-class Sampler(_core.Drawer):
-    """Draws from softmax(logits/T) in a loop, with the parameters checked once.
-
-    Parameters
-    ----------
-    temperature : float, array_like or callable, default 1.0
-        T, as in :func:`sample`; or a schedule, called with `step` before each draw.
-    axis, rng, mask, bias, return_logprob, on_invalid
-        As in :func:`sample`.
-
-    Attributes
-    ----------
-    temperature : float, array_like or callable
-        May be set between draws.
-    step : int
-        The number of calls made so far; may be set, for a schedule to go on from there.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in :func:`sample`, for the parameters at once.
-
-    Notes
-    -----
-    ``sampler(logits)`` is ``sample(logits, temperature, rng=rng, ...)`` with one generator for all calls.  A
-    Sampler may be pickled and copied, with the state of its generator; one made without `rng` uses the generator
-    of the process.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastsoftmax
-    >>> sampler = fastsoftmax.Sampler(temperature=0.8, rng=1)
-    >>> logits = np.array([0.0, 1.0, 2.0, 3.0])
-    >>> [sampler(logits) for _ in range(5)]
-    [3, 3, 2, 3, 3]
-    >>> sampler.step
-    5
-    """
-
-    def __init__(
-        self,
-        temperature: float | Any | Callable[[int], Any] = 1.0,
-        *,
-        axis: Axis = -1,
-        rng: Any = None,
-        mask: Any = None,
-        bias: Any = None,
-        return_logprob: bool = False,
-        on_invalid: str = "raise",
-    ) -> None:
-        _check_on_invalid(on_invalid)
-        self._rng = rng if rng is None else as_generator(rng)
-        self._axis = axis
-        self._mask = mask
-        self._bias = bias
-        self._return_logprob = return_logprob
-        self._on_invalid = on_invalid
-        plain_rng = self._rng is None or type(self._rng) is np.random.Generator
-        self._scalar_loop = plain_rng and axis == -1 and mask is None and bias is None and not return_logprob
-        self.temperature = temperature
-        self._bind()
-
-    def _bind(self) -> None:
-        self.bind(as_generator(self._rng), self._rng is None)
-
-    @property
-    def temperature(self) -> Any:
-        return self._temperature
-
-    @temperature.setter
-    def temperature(self, temperature: Any) -> None:
-        if not callable(temperature):
-            _check_temperature(temperature)
-        self._temperature = temperature
-        self.set_temperature(temperature if self._scalar_loop else None)  # a schedule too
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (
-            self._temperature, self._axis, self._rng, self._mask, self._bias, self._return_logprob, self._on_invalid,
-        )  # fmt: skip
-        return _restored, (type(self), arguments, self.step), self.__dict__
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(temperature={self._temperature!r}, rng={self._rng!r}, step={self.step})"
-
-    def _draw_general(self, values: Any, u: Any, probs: bool) -> Any:
-        """What the compiled loop does not take: schedules, several rows, other arrays, rows that must be refused."""
-        temperature = self._temperature(self.step) if callable(self._temperature) else self._temperature
-        rng = self._rng if u is None else None
-        drawn = _draw(
-            values, probs, temperature, self._axis, None, u, rng,
-            self._mask, self._bias, self._return_logprob, self._on_invalid,
-        )  # fmt: skip
-        self.step += 1
-        if u is None and self._rng is None:
-            self._bind()  # a forked child has a new generator
-        return drawn
-
-
-def _restored(cls: type[Sampler], arguments: tuple[Any, ...], step: int) -> Sampler:
-    temperature, axis, rng, mask, bias, return_logprob, on_invalid = arguments
-    sampler = cls.__new__(cls)
-    Sampler.__init__(
-        sampler, temperature, axis=axis, rng=rng, mask=mask, bias=bias, return_logprob=return_logprob,
-        on_invalid=on_invalid,
-    )  # fmt: skip
-    sampler.step = step
-    return sampler
-
-
-def _check_temperature(temperature: Any) -> None:
-    """Refuse at once what no call could use; the shape is known only with the logits."""
-    t = any_array(temperature, "temperature")
-    temperature_rows(temperature, Rows((*t.shape, 1), -1, "logits"))
+    mend = mend or 'mend it, or pass on_invalid="flag" to get -1 for it'
+    raise ValueError(f"{name}: {rows.name_row(flat)} {what}; {mend}")

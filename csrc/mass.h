@@ -1,0 +1,151 @@
+/* The weights of a list as integers, all against one origin: sums of them are exact in any order, equal values have
+ * equal weights, and so a boundary of mass is decided as exactly as the weights are known.
+ *
+ * A weight in [0, sqrt 2] becomes round(w 2^(51 - down)), where `down` keeps the sum of the list below 2^62.  What is
+ * below 2^-60 of the largest is 0 either way, and is cut off before it could underflow.
+ */
+
+typedef struct {
+    int linear; /* the values are weights, at temperature 1, and not logits */
+    int wild;   /* weights may underflow, or the values be -inf */
+    fs_scale c;
+    NAME(scale) scale;
+    NAME(origin) origin; /* its power lowers the weights by `down` too */
+    NAME(constants) constants, last;
+    REAL max, half, other_half; /* linear: the weight is value * half * other_half */
+    int down;
+} NAME(weigher);
+
+static NAME(weigher) NAME(weigher_of)(const NAME(list) *l, int linear, double temperature)
+{
+    NAME(weigher) g;
+    g.linear = linear;
+    g.max = l->max;
+    g.down = 0;
+    while ((l->count - 1) >> g.down >= 1024)
+        g.down++;
+    g.c = fs_scale_of(temperature);
+    g.scale = NAME(scale_of)(&g.c);
+    g.origin = NAME(origin_of)(l->max, &g.scale);
+    g.origin.power += (REAL)g.down;
+    const REAL least = 100;
+    g.wild = !((l->max - l->min) * g.scale.ch < least);
+    g.scale.reach = (REAL)60 / g.scale.ch;
+    g.constants = NAME(constants_of)(g.origin, l->max, &g.scale, g.wild ? LIFT : 0);
+    g.last = NAME(constants_of)(g.origin, l->max, &g.scale, LIFT);
+    if (linear) {
+        int e = -fs_exponent((double)l->max) - g.down, half = e / 2;
+        g.half = (REAL)fs_pow2(half);
+        g.other_half = (REAL)fs_pow2(e - half);
+    }
+    return g;
+}
+
+/* Values to weights, `count` vectors of them. */
+FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weigher) *g, const NAME(constants) *k, int linear, int wild)
+{
+    if (linear) {
+        for (int j = 0; j < count; j++)
+            v[j] = V(mul)(V(mul)(v[j], V(set1)(g->half)), V(set1)(g->other_half));
+        return;
+    }
+    int j = 0;
+    for (; j + FS_TOGETHER <= count; j += FS_TOGETHER)
+        NAME(weights)(v + j, FS_TOGETHER, k, wild);
+    for (; j < count; j++)
+        NAME(weights)(v + j, 1, k, wild);
+}
+
+/* One vector, or what there is of it; the weight of what there is not is 0. */
+FS_INLINE VEC NAME(weigh_last)(const REAL *x, size_t len, const NAME(weigher) *g)
+{
+    VEC v = V(load_first)(x, len, g->linear ? 0 : -(REAL)INFINITY);
+    NAME(weigh)(&v, 1, g, &g->last, g->linear, 1);
+    return v;
+}
+
+FS_INLINE uint64_t NAME(mass_as)(const NAME(weigher) *g, const REAL *x, size_t len, int linear, int wild)
+{
+    const NAME(constants) k = g->constants;
+    const VEC zero = V(set1)(0);
+    uint64_t mass = 0;
+    size_t i = 0;
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        VEC w[8];
+        for (int j = 0; j < 8; j++)
+            w[j] = V(load)(x + i + j * LANES);
+        NAME(weigh)(w, 8, g, &k, linear, wild);
+        mass += V(integer_sum4)(w[0], w[1], w[2], w[3]) + V(integer_sum4)(w[4], w[5], w[6], w[7]);
+    }
+    for (; i < len; i += LANES)
+        mass += V(integer_sum4)(NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g), zero, zero, zero);
+    return mass;
+}
+
+/* The mass of `len` values. */
+static uint64_t NAME(mass)(const NAME(weigher) *g, const REAL *x, size_t len)
+{
+    return g->linear ? NAME(mass_as)(g, x, len, 1, 0)
+           : g->wild ? NAME(mass_as)(g, x, len, 0, 1)
+                     : NAME(mass_as)(g, x, len, 0, 0);
+}
+
+static inline uint64_t NAME(mass_of_one)(const NAME(weigher) *g, REAL x) { return NAME(mass)(g, &x, 1); }
+
+/* The weights themselves, of a few values; `w` has room for whole vectors. */
+static void NAME(weigh_few)(const NAME(weigher) *g, const REAL *x, size_t len, REAL *w)
+{
+    for (size_t i = 0; i < len; i += LANES)
+        V(store)(w + i, NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g));
+}
+
+/* Means under the distribution of a list: of log(p_i / p_max), and with it the entropy, in nats. */
+typedef struct {
+    double mean, entropy;
+} NAME(moments);
+
+static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weigher) *g)
+{
+    NAME(moments) m;
+    double total = 0.0, product = 0.0;
+    if (g->linear) {
+        double top = fs_log((double)l->max);
+        for (size_t i = 0; i < l->count; i++) {
+            double p = (double)l->value[i] * (double)g->half * (double)g->other_half;
+            total += p;
+            product += p > 0.0 ? p * (fs_log((double)l->value[i]) - top) : 0.0;
+        }
+        m.mean = product / total;
+        m.entropy = fs_log(total / ((double)l->max * (double)g->half * (double)g->other_half)) - m.mean;
+        return m;
+    }
+    /* lanes of the products and of the weights, in double; y = x - max */
+    VEC max = V(set1)(l->max), floor = V(set1)(-g->scale.reach);
+    f64x8 weights = f64x8_set1(0.0), products = weights;
+    size_t i = 0;
+    for (; i + 8 * LANES <= l->count; i += 8 * LANES) {
+        VEC w[8];
+        for (int j = 0; j < 8; j++)
+            w[j] = V(load)(l->value + i + j * LANES);
+        NAME(weigh)(w, 8, g, &g->last, 0, 1);
+        for (int j = 0; j < 8; j++) {
+            VEC y = V(max)(V(sub)(V(load)(l->value + i + j * LANES), max), floor);
+            weights = f64x8_add(weights, V(fold)(w[j]));
+            products = f64x8_add(products, V(fold)(V(mul)(w[j], y)));
+        }
+    }
+    for (; i < l->count; i += LANES) {
+        size_t len = l->count - i < LANES ? l->count - i : LANES;
+        VEC w = NAME(weigh_last)(l->value + i, len, g);
+        VEC y = V(max)(V(sub)(V(load_first)(l->value + i, len, l->max), max), floor);
+        weights = f64x8_add(weights, V(fold)(w));
+        products = f64x8_add(products, V(fold)(V(mul)(w, y)));
+    }
+    total = f64x8_sum(weights);
+    product = f64x8_sum(products);
+    m.mean = product / total / g->c.temperature;
+    /* log of the sum of weights against the maximum */
+    double above = fma((double)g->origin.shift - l->max, g->c.high, (double)g->origin.power);
+    m.entropy = fs_log(total) + above * FS_LN2_HIGH - m.mean;
+    return m;
+}

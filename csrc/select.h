@@ -1,0 +1,271 @@
+/* Where a prefix of an order ends: the first entries whose count, or whose mass, reaches a target.
+ *
+ * The order is by value (top_k, top_p) or by the distance from a centre (typical_p), ties in the sorted order.  It is
+ * found as in quickselect: a pivot divides what is left in three, and only the part with the boundary is looked at
+ * again, so that the work is a small multiple of the list.  The pivot is taken from a sample of 64, weighed; when no
+ * more than 64 are left the sample is all of them, and the pivot is the boundary.  Should eight pivots not be enough,
+ * the range of the keys is halved instead, which no row can make take more than as many steps as a number has bits.
+ */
+
+enum { NAME(SAMPLE) = 64 };
+
+typedef struct {
+    const NAME(weigher) *weigher; /* NULL: count */
+    int by_distance;
+    double centre, step, rounder; /* distances are rounded to multiples of the step, as below */
+    NAME(room) *room;
+} NAME(order);
+
+/* Distances are from max + mean.  What is equally far in truth differs by rounding: it is taken for a tie where the
+ * distances agree to 2^-42 of the numbers they come from. */
+static void NAME(set_centre)(NAME(order) *o, double max, double mean)
+{
+    double size = fabs(max) + fabs(mean);
+    o->centre = max + mean;
+    o->step = size > 0x1p-900 && size < 0x1p900 ? fs_pow2(fs_exponent(size) - 42) : 0.0;
+    o->rounder = o->step * 0x1.8p52;
+}
+
+/* Descending along the order. */
+static inline double NAME(key)(const NAME(order) *o, REAL x)
+{
+    return o->by_distance ? o->rounder - (fabs((double)x - o->centre) + o->rounder) : (double)x;
+}
+
+static inline uint64_t NAME(amount)(const NAME(order) *o, const REAL *x, size_t count)
+{
+    return o->weigher ? NAME(mass)(o->weigher, x, count) : count;
+}
+
+/* The values whose key is at least `key`. */
+static NAME(span) NAME(span_of)(const NAME(order) *o, double key)
+{
+    const REAL most = OF_BITS(BITS_OF((REAL)INFINITY) - 1);
+    NAME(span) s = {NAME(at_or_above)(key), (REAL)NAN};
+    if (!o->by_distance)
+        return s;
+    double low = o->centre + key - 0.5 * o->step, high = o->centre - key + 0.5 * o->step;
+    s.low = low > -(double)most ? (REAL)low : -most;
+    s.past = high < (double)most ? (REAL)high : most;
+    /* the ends are rounded: a step or two to the last values of that distance */
+    for (int i = 0; i < 4 && s.low < most && NAME(key)(o, s.low) < key; i++)
+        s.low = NAME(above)(s.low);
+    for (int i = 0; i < 4 && s.low > -most && NAME(key)(o, -NAME(above)(-s.low)) >= key; i++)
+        s.low = -NAME(above)(-s.low);
+    for (int i = 0; i < 4 && s.past > -most && NAME(key)(o, s.past) < key; i++)
+        s.past = -NAME(above)(-s.past);
+    for (int i = 0; i < 4 && s.past < most && NAME(key)(o, NAME(above)(s.past)) >= key; i++)
+        s.past = NAME(above)(s.past);
+    s.past = NAME(above)(s.past);
+    return s;
+}
+
+/* The next key up; NaN where there is none. */
+static inline double NAME(next_key)(const NAME(order) *o, double key)
+{
+    if (!o->by_distance)
+        return (double)NAME(above)((REAL)key);
+    if (key == 0.0) /* keys are <= 0 */
+        return NAN;
+    return key + o->step > key ? key + o->step : fs_f64_of(fs_bits_f64(key) - 1);
+}
+
+/* What lies inside, at the edge and beyond: the first and the last packed, into spare[0] and spare[1]; x may be one
+ * of these. */
+typedef struct {
+    size_t inside, edge, beyond;
+} NAME(thirds);
+
+static NAME(thirds) NAME(divide)(const REAL *x, size_t count, NAME(span) inside, NAME(span) edge, NAME(room) *room)
+{
+    VEC inside_low = V(set1)(inside.low), inside_past = V(set1)(inside.past);
+    VEC edge_low = V(set1)(edge.low), edge_past = V(set1)(edge.past);
+    NAME(thirds) t = {0, 0, 0};
+    for (size_t i = 0; i < count; i += LANES) {
+        size_t len = count - i < LANES ? count - i : LANES;
+        unsigned all = (unsigned)((UINT64_C(1) << len) - 1);
+        VEC a = len == LANES ? V(load)(x + i) : V(load_first)(x + i, len, 0);
+        unsigned in = NAME(in_span)(a, inside_low, inside_past) & all;
+        unsigned out = ~NAME(in_span)(a, edge_low, edge_past) & ~in & all;
+        V(pack)(room->spare[0] + t.inside, a, in);
+        V(pack)(room->spare[1] + t.beyond, a, out);
+        t.inside += fs_count_bits(in);
+        t.beyond += fs_count_bits(out);
+    }
+    t.edge = count - t.inside - t.beyond;
+    return t;
+}
+
+static inline int NAME(before)(const REAL *x, const uint32_t *number, size_t a, size_t b)
+{
+    return x[a] > x[b] || (number && x[a] == x[b] && number[a] < number[b]);
+}
+
+static inline void NAME(swap)(REAL *x, uint32_t *number, size_t a, size_t b)
+{
+    REAL value = x[a];
+    x[a] = x[b];
+    x[b] = value;
+    if (number) {
+        uint32_t other = number[a];
+        number[a] = number[b];
+        number[b] = other;
+    }
+}
+
+/* Heapsort into the sorted order; the numbers (or NULL) go with the values. */
+static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
+{
+    for (size_t start = count / 2, end = count; end > 1;) {
+        if (start)
+            start--;
+        else
+            NAME(swap)(x, number, 0, --end);
+        for (size_t at = start, child; (child = 2 * at + 1) < end; at = child) {
+            child += child + 1 < end && NAME(before)(x, number, child, child + 1);
+            if (!NAME(before)(x, number, at, child))
+                break;
+            NAME(swap)(x, number, at, child);
+        }
+    }
+}
+
+/* A key near the boundary of `target` of `amount`: exactly at it where the sample is all there is. */
+static double NAME(pivot)(const NAME(order) *o, const REAL *x, size_t count, uint64_t target, uint64_t amount,
+                          int turn)
+{
+    REAL sample[NAME(SAMPLE)], weight[NAME(SAMPLE)];
+    double key[NAME(SAMPLE)];
+    uint64_t sum = 0;
+    size_t taken = count < NAME(SAMPLE) ? count : NAME(SAMPLE), at = 0;
+    for (size_t i = 0; i < taken; i++) { /* sorted as they are taken */
+        REAL value = x[i * count / taken];
+        double k = NAME(key)(o, value);
+        size_t j = i;
+        for (; j && (key[j - 1] < k || (key[j - 1] == k && sample[j - 1] < value)); j--) {
+            key[j] = key[j - 1];
+            sample[j] = sample[j - 1];
+        }
+        key[j] = k;
+        sample[j] = value;
+    }
+    if (!o->weigher) {
+        if (taken == count)
+            return key[target < count ? target - 1 : count - 1];
+        at = (size_t)((double)target / (double)amount * (double)taken);
+    } else {
+        uint64_t upto[NAME(SAMPLE)];
+        NAME(weigh_few)(o->weigher, sample, taken, weight);
+        for (size_t i = 0; i < taken; i++)
+            upto[i] = sum += fs_integer_weight((double)weight[i]);
+        double part = taken == count ? 0.0 : (double)target / (double)amount * (double)sum;
+        while (at + 1 < taken && (taken == count ? upto[at] < target : (double)upto[at] < part))
+            at++;
+    }
+    if (taken < count) { /* beside the estimate, so that the boundary is likely on the smaller side: in turns */
+        size_t beside = 4;
+        at = turn % 2 ? (at > beside ? at - beside : 0) : at + beside;
+        at = at < taken ? at : taken - 1;
+    }
+    return key[at];
+}
+
+/* The middle of the keys by their place among the numbers. */
+static double NAME(middle_key)(const NAME(order) *o, const REAL *x, size_t count)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        double key = NAME(key)(o, x[i]);
+        low = key < low ? key : low;
+        high = key > high ? key : high;
+    }
+    int64_t a = fs_place(low), b = fs_place(high);
+    return fs_at_place(a / 2 + b / 2 + (a % 2 + b % 2) / 2);
+}
+
+/* So many of `count` equal values reach a target; they are `amount` together. */
+static inline size_t NAME(ties_for)(uint64_t target, uint64_t amount, size_t count)
+{
+    uint64_t one = amount / count;
+    uint64_t wanted = one ? (target + one - 1) / one : count;
+    return wanted < count ? (size_t)wanted : count;
+}
+
+/* Among `count` values of equal distance, all in x: the first of the sorted order whose amounts reach `target`, into
+ * the cut.  Returns how many they are. */
+static size_t NAME(cut_ties)(const NAME(order) *o, REAL *x, size_t count, uint64_t target, NAME(cut) *cut)
+{
+    NAME(list) all = {x, NULL, count, 0, 0, 0, NULL};
+    NAME(measure_list)(&all);
+    if (all.min == all.max) {
+        cut->tie = all.max;
+        cut->ties = NAME(ties_for)(target, NAME(amount)(o, x, count), count);
+        return cut->ties;
+    }
+    NAME(sort)(x, NULL, count);
+    uint64_t reached = 0;
+    size_t i = 0;
+    while (i + 1 < count && (reached += NAME(amount)(o, x + i, 1)) < target)
+        i++;
+    cut->tie = x[i];
+    size_t last = i;
+    while (i && x[i - 1] == x[last])
+        i--;
+    cut->ties = last + 1 - i;
+    return last + 1;
+}
+
+/* The cut after the first entries of the order whose amounts reach `target` >= 1 of `amount`, all there is; *kept is
+ * how many entries that is. */
+static NAME(cut)
+    NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, size_t *kept)
+{
+    const REAL *x = l->value;
+    size_t count = l->count, before = 0;
+    NAME(cut) cut = NAME(from)(NAME(above)(l->none));
+    for (int turn = 0; turn < 200 && count; turn++) {
+        double key = turn < 8 ? NAME(pivot)(o, x, count, target, amount, turn) : NAME(middle_key)(o, x, count);
+        double past = NAME(next_key)(o, key);
+        cut.edge = NAME(span_of)(o, key);
+        cut.inside = cut.edge;
+        if (past == past)
+            cut.inside = NAME(span_of)(o, past);
+        else
+            cut.inside.low = (REAL)NAN;
+        NAME(thirds) t = NAME(divide)(x, count, cut.inside, cut.edge, o->room);
+        uint64_t inside = NAME(amount)(o, o->room->spare[0], t.inside), edge;
+        if (inside >= target) {
+            x = o->room->spare[0];
+            count = t.inside;
+            amount = inside;
+            continue;
+        }
+        if (o->by_distance)
+            edge = amount - inside - NAME(amount)(o, o->room->spare[1], t.beyond);
+        else
+            edge = t.edge ? t.edge * NAME(amount)(o, (const REAL[]){(REAL)key}, 1) : 0;
+        if (inside + edge >= target || t.beyond == 0) {
+            uint64_t wanted = target - inside;
+            if (!o->by_distance) {
+                cut.tie = (REAL)key;
+                cut.ties = t.edge && cut.tie != l->none ? NAME(ties_for)(wanted, edge, t.edge) : 0;
+                *kept = before + t.inside + cut.ties;
+            } else {
+                /* the edge alone, out of the whole list: within it, and not inside */
+                size_t within = NAME(divide)(l->value, l->count, cut.edge, cut.edge, o->room).inside;
+                size_t ties = NAME(divide)(o->room->spare[0], within, cut.inside, cut.inside, o->room).beyond;
+                *kept = within - ties;
+                if (ties)
+                    *kept += NAME(cut_ties)(o, o->room->spare[1], ties, wanted, &cut);
+            }
+            return cut;
+        }
+        target -= inside + edge;
+        amount -= inside + edge;
+        before += t.inside + t.edge;
+        x = o->room->spare[1];
+        count = t.beyond;
+    }
+    *kept = NAME(count_there)(l);
+    return NAME(from)(NAME(above)(l->none));
+}

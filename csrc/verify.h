@@ -1,0 +1,74 @@
+/* Speculative decoding: is a drafted token taken for one of the target's, and what comes in its place.
+ * Leviathan, Kalman & Matias 2023 (arXiv 2211.17192); Chen et al. 2023 (arXiv 2302.01318). */
+#ifndef FS_VERIFY_H
+#define FS_VERIFY_H
+
+/* The probability of one entry. */
+static fs_status fs_probability(const fs_row *row, size_t n, double temperature, size_t i, double *p)
+{
+    fs_source source;
+    double max = 0.0, log_sum = 0.0;
+    int64_t best = -1;
+    if (temperature == 0.0) {
+        fs_status status = fs_argmax(row, n, &best);
+        *p = best == (int64_t)i ? 1.0 : 0.0;
+        return status;
+    }
+    fs_status status = fs_log_normaliser_row(row, n, &temperature, &source, &max, &log_sum);
+    if (status == FS_OK)
+        *p = fs_exp((fs_logit(&source, i) - max) / temperature - log_sum);
+    return status;
+}
+
+static fs_status fs_accept_row(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
+                               size_t token, double u, int *accepted)
+{
+    double p = 0.0, q = 1.0;
+    fs_status status = fs_probability(target, n, temperature[0], token, &p);
+    if (status == FS_OK && draft)
+        status = fs_probability(draft, n, temperature[1], token, &q);
+    *accepted = u * q < p;
+    return status;
+}
+
+/* All probabilities of a row in double. */
+static fs_status fs_probabilities(const fs_row *row, size_t n, double temperature, double *p)
+{
+    fs_source source = fs_plain_source(row);
+    int64_t best = -1;
+    fs_output out = {p, (ptrdiff_t)sizeof(double), FS_F64};
+    if (temperature == 0.0) {
+        fs_status status = fs_argmax(row, n, &best);
+        for (size_t i = 0; i < n; i++)
+            p[i] = (int64_t)i == best;
+        return status;
+    }
+    for (size_t start = 0; start < n; start += 512) {
+        size_t len = n - start < 512 ? n - start : 512;
+        const double *x = fs_load_f64(&source, start, len, p + start);
+        if (x != p + start)
+            memcpy(p + start, x, len * sizeof *p);
+    }
+    fs_kept logits = fs_part(p, FS_F64, 0, n, NULL);
+    return fs_softmax_row(&logits.row, n, temperature, &out);
+}
+
+static fs_status fs_correct_row(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
+                                size_t token, double u, void *scratch, int64_t *index)
+{
+    double *p = fs_beside_room(scratch, n), *q = fs_room_f64(scratch, n).row, *rest = fs_room_f64(scratch, n).value;
+    fs_status status = fs_probabilities(target, n, temperature[0], p);
+    if (status == FS_OK && draft)
+        status = fs_probabilities(draft, n, temperature[1], q);
+    if (status != FS_OK)
+        return status;
+    for (size_t i = 0; i < n; i++) {
+        double over = p[i] - (draft ? q[i] : i == token);
+        rest[i] = over > 0.0 ? over : 0.0;
+    }
+    fs_kept left = fs_part(rest, FS_F64, 1, n, NULL), all = fs_part(p, FS_F64, 1, n, NULL);
+    status = fs_sample_row(&left.row, n, 1.0, 1, &u, index, NULL);
+    return status == FS_NO_MASS ? fs_sample_row(&all.row, n, 1.0, 1, &u, index, NULL) : status;
+}
+
+#endif

@@ -1,0 +1,293 @@
+# Plain arrays, as a loop passes them: contiguous rows of a float dtype, one temperature.
+
+def softmax_plain(x, temperature, axis, out):
+    """softmax where everything is plain, else None and nothing done."""
+    cdef double t = plain_temperature(temperature)
+    if t < 0 or not is_plain(x) or not is_last_axis(axis):
+        return None
+    cdef cnp.ndarray a = <cnp.ndarray>x, b
+    cdef int nd = cnp.PyArray_NDIM(a), kind = cnp.PyArray_TYPE(a)
+    cdef fs_dtype dtype = dtype_of(kind)
+    if out is x:
+        if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_WRITEABLE):
+            return None
+        b = a
+    elif out is None:
+        b = <cnp.ndarray>cnp.PyArray_EMPTY(nd, cnp.PyArray_DIMS(a), kind, 0)
+    else:
+        if not is_plain_like(out, a):
+            return None
+        b = <cnp.ndarray>out
+    cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
+    cdef size_t size = cnp.PyArray_SIZE(a)
+    cdef size_t rows = size // n, done
+    cdef void *source = cnp.PyArray_DATA(a)
+    cdef void *target = cnp.PyArray_DATA(b)
+    if size >= RELEASE_AT:
+        with nogil:
+            done = plain_rows(dtype, source, rows, n, &t, 0, target)
+    else:
+        done = plain_rows(dtype, source, rows, n, &t, 0, target)
+    if done < rows:
+        raise MemoryError("no memory for the block summaries of a row")
+    return b
+
+
+cdef inline size_t plain_rows(fs_dtype dtype, const void *x, size_t rows, size_t n, const double *t,
+                              ptrdiff_t t_stride, void *out) noexcept nogil:
+    """softmax of contiguous rows of any dtype; the number of rows done."""
+    if dtype == FS_F32:
+        return fs_softmax_rows_f32(<const float *>x, n * 4, rows, n, t, t_stride, <float *>out, n * 4)
+    if dtype == FS_F64:
+        return fs_softmax_rows_f64(<const double *>x, n * 8, rows, n, t, t_stride, <double *>out, n * 8)
+    return fs_softmax_rows_half(dtype, <const uint16_t *>x, rows, n, t, t_stride, <uint16_t *>out)
+
+
+cdef inline size_t plain_draws(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
+                               const double *u, int64_t *index) noexcept nogil:
+    """One draw from each of contiguous rows, -1 where there is none to be had; the number of rows done."""
+    cdef fs_row row
+    cdef fs_status status
+    cdef size_t i
+    if not probs and dtype == FS_F32:
+        return fs_sample_rows_f32(<const float *>x, n * 4, rows, n, &t, 0, u, index)
+    if not probs and dtype == FS_F64:
+        return fs_sample_rows_f64(<const double *>x, n * 8, rows, n, &t, 0, u, index)
+    row = bare_row(x, 4 if dtype == FS_F32 else 8 if dtype == FS_F64 else 2, dtype, probs)
+    for i in range(rows):
+        status = fs_sample(&row, n, t, 1, u + i, index + i, NULL)
+        if status == FS_NO_MEMORY:
+            return i
+        if status != FS_OK:
+            index[i] = -1
+        row.data = <const char *>row.data + n * row.stride
+    return rows
+
+
+cdef inline fs_row bare_row(const void *data, ptrdiff_t stride, fs_dtype dtype, bint probs) noexcept nogil:
+    cdef fs_row row
+    row.data = data
+    row.stride = stride
+    row.dtype = dtype
+    row.probs = probs
+    row.mask_kind = FS_MASK_NONE
+    row.mask = NULL
+    row.mask_stride = 0
+    row.bias = NULL
+    row.bias_stride = 0
+    row.bias_at = NULL
+    row.bias_count = 0
+    return row
+
+
+cdef size_t plain_filtered(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
+                           const fs_filters *filters, const double *coin, void *scratch, const double *u,
+                           int64_t *index) noexcept nogil:
+    """`plain_draws` from what the filters leave; coin: one a row, or NULL."""
+    cdef fs_row row = bare_row(x, 4 if dtype == FS_F32 else 8 if dtype == FS_F64 else 2, dtype, probs)
+    cdef fs_status status
+    cdef size_t i
+    for i in range(rows):
+        status = fs_sample_filtered(&row, n, t, filters, coin[i] if coin != NULL else 1.0, 1, u + i, scratch,
+                                    index + i, NULL)
+        if status == FS_NO_MEMORY:
+            return i
+        if status != FS_OK:
+            index[i] = -1
+        row.data = <const char *>row.data + n * row.stride
+    return rows
+
+
+cdef const fs_filters *filters_in(cnp.ndarray record) except NULL:
+    """The one record of a structured array of _filters.py."""
+    if cnp.PyArray_ITEMSIZE(record) != sizeof(fs_filters) or cnp.PyArray_SIZE(record) != 1:
+        raise ValueError("not one record of filters")
+    return <const fs_filters *>cnp.PyArray_DATA(record)
+
+
+cdef inline bint are_uniforms(object u, cnp.npy_intp count):
+    """A contiguous float64 array of so many."""
+    return (cnp.PyArray_SIZE(<cnp.ndarray?>u) == count and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>u)
+            and cnp.PyArray_TYPE(<cnp.ndarray>u) == cnp.NPY_DOUBLE)
+
+
+def sample_plain(x, bint probs, temperature, u, filters=None, coins=None):
+    """One index a row of what `accepts_plain` accepts, and the number of the first row without one, or -1.
+
+    `u`: one uniform as a float for a one-dimensional x, else a contiguous float64 array of one a row; checked.
+    The index is an int for a float, -1 where a row cannot be drawn from.  `filters`: one record of _filters.py;
+    `coins`: XTC's, as `u` is, or None.
+    """
+    # Looked at again: the caller's code has run since (u.__array__), and the array may have been resized.
+    if not accepts_plain(x, temperature, -1):
+        raise ValueError("the array was changed while its uniforms were read")
+    cdef double t = plain_temperature(temperature), one
+    cdef cnp.ndarray a = <cnp.ndarray>x, index
+    cdef int nd = cnp.PyArray_NDIM(a)
+    cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(a))
+    cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
+    cdef size_t size = cnp.PyArray_SIZE(a)
+    cdef size_t rows = size // n, done
+    cdef Py_ssize_t bad = -1, i
+    cdef const void *source = cnp.PyArray_DATA(a)
+    cdef const double *given = &one
+    cdef int64_t single = -1
+    cdef int64_t *to = &single
+    if not (rows == 1 and nd == 1 if type(u) is float else are_uniforms(u, rows)):
+        raise ValueError("the array was changed while its uniforms were read")
+    cdef const fs_filters *of_filters = NULL
+    cdef const double *coin = NULL
+    cdef double one_coin
+    cdef void *scratch = NULL
+    if filters is not None:
+        of_filters = filters_in(filters)
+        scratch = row_scratch(n)
+        if type(coins) is float:
+            one_coin = <double>coins
+            coin = &one_coin
+            if rows != 1:
+                raise ValueError("one coin for several rows")
+        elif coins is not None:
+            if not are_uniforms(coins, rows):
+                raise ValueError("the array was changed while its uniforms were read")
+            coin = <const double *>cnp.PyArray_DATA(<cnp.ndarray>coins)
+    if type(u) is float:
+        one = <double>u
+        index = None
+    else:
+        given = <const double *>cnp.PyArray_DATA(<cnp.ndarray>u)
+        index = <cnp.ndarray>cnp.PyArray_EMPTY(nd - 1, cnp.PyArray_DIMS(a), cnp.NPY_INT64, 0)
+        to = <int64_t *>cnp.PyArray_DATA(index)
+    if of_filters != NULL:
+        with nogil:
+            done = plain_filtered(dtype, probs, source, rows, n, t, of_filters, coin, scratch, given, to)
+    elif size >= RELEASE_AT:
+        with nogil:
+            done = plain_draws(dtype, probs, source, rows, n, t, given, to)
+    else:
+        done = plain_draws(dtype, probs, source, rows, n, t, given, to)
+    if done < rows:
+        raise MemoryError("no memory for the block summaries of a row")
+    for i in range(<Py_ssize_t>rows):
+        if to[i] < 0:
+            bad = i
+            break
+    return (single if index is None else index), bad
+
+
+def accepts_plain(x, temperature, axis):
+    """Whether `sample_plain` would take these."""
+    return plain_temperature(temperature) > 0 and is_plain(x) and is_last_axis(axis)
+
+
+# Counts the forks of this process: a stream that follows the process is bound again in the child.
+cdef long stream_epoch = 0
+
+
+def new_stream_epoch():
+    """To be called in a forked child."""
+    global stream_epoch
+    stream_epoch += 1
+
+
+cdef class Drawer:
+    """A temperature and a stream of uniforms, held ready for drawing one index at a time.
+
+    Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
+    to the method `_draw_general(values, u, probs, xtc_u)` of the subclass.  `bind` must come first.
+    """
+
+    cdef bitgen_t *bitgen
+    cdef object bit_generator, lock  # the first keeps `bitgen` alive
+    cdef object schedule
+    cdef double temperature_at_hand
+    cdef long epoch
+    cdef fs_filters filters
+    cdef bint filtered, tosses  # tosses: XTC's coin is taken before each draw
+    cdef public object step
+
+    def __cinit__(self, *args, **kwargs):
+        self.bitgen = NULL
+        self.temperature_at_hand = -1.0
+        self.filtered = False
+        self.tosses = False
+        self.step = 0
+
+    def bind(self, generator, bint follows_process):
+        """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock."""
+        bit_generator = generator.bit_generator
+        self.lock = bit_generator.lock
+        self.bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        self.bit_generator = bit_generator
+        self.epoch = stream_epoch if follows_process else -1
+
+    def set_temperature(self, temperature):
+        """Draw here with a temperature, or a schedule's, that is positive and finite; the subclass sees to others."""
+        self.schedule = temperature if callable(temperature) else None
+        self.temperature_at_hand = plain_temperature(temperature)
+
+    def set_filters(self, record, bint tosses):
+        """Draw from what these filters leave: one record of _filters.py, or None."""
+        self.filtered = record is not None
+        self.tosses = tosses
+        if self.filtered:
+            memcpy(&self.filters, filters_in(record), sizeof(fs_filters))
+
+    cdef object draw(self, x, u, xtc_u, bint probs):
+        """The index, or what the subclass makes of it."""
+        cdef double uniform, coin = 1.0, temperature = self.temperature_at_hand
+        cdef void *scratch = NULL
+        cdef int64_t index = -1
+        cdef size_t n, done
+        cdef fs_dtype dtype
+        cdef const void *data
+        if self.schedule is not None:
+            temperature = plain_temperature(self.schedule(self.step))
+        if (u is not None or xtc_u is not None or temperature < 0 or not is_plain(x)
+                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)):
+            return self._draw_general(x, u, probs, xtc_u)
+        dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
+        data = cnp.PyArray_DATA(<cnp.ndarray>x)
+        n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+        if self.filtered:
+            scratch = row_scratch(n)
+        with self.lock:
+            if self.tosses:
+                coin = self.bitgen.next_double(self.bitgen.state)
+            uniform = self.bitgen.next_double(self.bitgen.state)
+        if self.filtered:
+            with nogil:
+                done = plain_filtered(dtype, probs, data, 1, n, temperature, &self.filters, &coin, scratch,
+                                      &uniform, &index)
+        elif n >= RELEASE_AT:
+            with nogil:
+                done = plain_draws(dtype, probs, data, 1, n, temperature, &uniform, &index)
+        else:
+            done = plain_draws(dtype, probs, data, 1, n, temperature, &uniform, &index)
+        if done < 1:
+            raise MemoryError("no memory for the block summaries of a row")
+        if index < 0:
+            return self._draw_general(x, uniform, probs, coin if self.tosses else None)
+        self.step += 1
+        return index
+
+    def __call__(self, logits, u=None, xtc_u=None):
+        return self.draw(logits, u, xtc_u, False)
+
+    def sample_probs(self, probs, u=None, xtc_u=None):
+        """Draw from probabilities (or weights) raised to 1/T, as the function `sample_probs` does.
+
+        Parameters
+        ----------
+        probs : array_like
+            Weights, 0 <= p < inf.
+        u : array_like, optional
+            The uniforms; without them the generator gives one for each draw.
+        xtc_u : array_like, optional
+            The coins of XTC, where it is on.
+
+        Returns
+        -------
+        int or ndarray of int64, and the log-probability with `return_logprob`
+        """
+        return self.draw(probs, u, xtc_u, True)

@@ -1,0 +1,225 @@
+"""penalize: tokens and sequences that the context repeats become less likely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._arrays import Array, Axis, Result, Rows, any_array, as_float64, dtype_code, float_array
+
+# fs_penalties of csrc/fastsoftmax.h
+_RECORD = np.dtype(
+    [
+        ("repetition", np.float64),
+        ("frequency", np.float64),
+        ("presence", np.float64),
+        ("dry_multiplier", np.float64),
+        ("dry_base", np.float64),
+        ("dry_allowed_length", np.int64),
+        ("dry_penalty_last_n", np.int64),
+    ]
+)
+_LARGEST = np.finfo(np.float64).max
+# least, most, and what the error calls the range
+_RANGES = {
+    "repetition": (np.finfo(np.float64).tiny, _LARGEST, "positive; 1 switches it off"),
+    "frequency": (-_LARGEST, _LARGEST, "finite; 0 switches it off"),
+    "presence": (-_LARGEST, _LARGEST, "finite; 0 switches it off"),
+    "dry_multiplier": (0.0, _LARGEST, "zero or positive; 0 switches DRY off"),
+    "dry_base": (1.0, _LARGEST, "at least 1"),
+    "dry_allowed_length": (1, 2**62, "at least 1"),
+    "dry_penalty_last_n": (0, 2**62, "zero or positive; None is the whole context"),
+}
+
+
+def penalize(
+    logits: Any,
+    tokens: Any,
+    *,
+    axis: Axis = -1,
+    lengths: Any = None,
+    repetition: Any = 1.0,
+    frequency: Any = 0.0,
+    presence: Any = 0.0,
+    dry_multiplier: Any = 0.0,
+    dry_base: Any = 1.75,
+    dry_allowed_length: Any = 2,
+    dry_penalty_last_n: Any = None,
+    dry_sequence_breakers: Iterable[Any] = (),
+    out: Any = None,
+) -> Array:
+    """Logits with a penalty on what the context repeats.
+
+    Parameters
+    ----------
+    logits : array_like
+        Any real numbers; dtypes and layouts as in :func:`softmax`.
+    tokens : array_like of int, or a list of them
+        The context, oldest first.  One sequence for one row; for several a sequence each, of any lengths, or an array
+        of the rows' shape with the tokens last.
+    axis : int, tuple of int or None, default -1
+        The axis of the vocabulary.
+    lengths : array_like of int, optional
+        How many tokens of each row of an array are valid; what is behind them is never looked at.
+    repetition : float or array_like, default 1.0
+        r > 0: x becomes x/r where it is positive, x r else, for every token of the context [1]_.
+    frequency, presence : float or array_like, default 0.0
+        x becomes x - count * frequency - presence, for every token of the context.
+    dry_multiplier : float or array_like, default 0.0
+        m >= 0, DRY [2]_: a token that would prolong a repeat of l tokens by one more gets
+        x - m base**(l - allowed_length), where l is at least the allowed length.
+    dry_base : float or array_like, default 1.75
+        At least 1.
+    dry_allowed_length : int or array_like of int, default 2
+        Repeats shorter than this are free; at least 1.
+    dry_penalty_last_n : int or array_like of int, optional
+        DRY looks at so many tokens at the end; None: at all.
+    dry_sequence_breakers : iterable of int or of sequences of int
+        Tokens, or sequences of them, which no repeat reaches across.  A single token that is one is not penalized.
+    out : ndarray, optional
+        Where the result goes; `logits` itself is in place, and then the cost does not depend on the vocabulary.
+
+    Returns
+    -------
+    ndarray
+        In the shape of `logits`, and the dtype :func:`softmax` would give.
+
+    Raises
+    ------
+    ValueError
+        For a token outside the vocabulary, by row and position; a parameter out of range; shapes that do not fit.
+        Then nothing has been written.
+    TypeError
+        For tokens that are not integers, or data of other dtypes.
+
+    Notes
+    -----
+    They are applied in the order repetition, frequency and presence, DRY, in float64, and rounded once.  Infinite
+    and NaN logits stay what they are, finite ones stay finite.  For penalties that look at different parts of the
+    context, call it once for each.  DRY takes time in proportion to the context.
+
+    References
+    ----------
+    .. [1] N. Keskar et al., "CTRL: A Conditional Transformer Language Model for Controllable Generation", 2019,
+       arXiv 1909.05858, section 4.1.
+    .. [2] P. E. Weidmann, "DRY: A modern repetition penalty that reliably prevents looping", 2024,
+       text-generation-webui pull request 5677.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> logits = np.array([2.0, -1.0, 0.5, 1.0])
+    >>> fastsoftmax.penalize(logits, [0, 1, 1], repetition=2.0, frequency=0.25)
+    array([ 0.75, -2.5 ,  0.5 ,  1.  ])
+    """
+    a = float_array(logits, "logits")
+    rows = Rows(a.shape, axis, "logits")
+    given = {
+        "repetition": repetition, "frequency": frequency, "presence": presence, "dry_multiplier": dry_multiplier,
+        "dry_base": dry_base, "dry_allowed_length": dry_allowed_length, "dry_penalty_last_n": dry_penalty_last_n,
+    }  # fmt: skip
+    penalties = np.empty(rows.shape, _RECORD)
+    for name, value in given.items():
+        penalties[name] = -1 if value is None and name == "dry_penalty_last_n" else _parameter(name, value, rows)
+    breakers = _sequences(dry_sequence_breakers)
+    context, starts = _context(tokens, lengths, rows)
+    result = Result(a, out, rows)
+    result.fill(result.source)
+    if math.prod(rows.shape):
+        _core.penalize_rows(result.parts, dtype_code(a.dtype), context, starts, penalties, *breakers)
+    return result.finish()  # type: ignore[no-any-return]
+
+
+def _parameter(name: str, value: Any, rows: Rows) -> Array:
+    given = any_array(value, name)
+    wanted = "iu" if _RECORD[name].kind == "i" else "fiu"
+    if given.dtype.kind not in wanted and not ("f" in wanted and given.dtype.name == "bfloat16"):
+        kind = "an int" if wanted == "iu" else "a number"
+        raise TypeError(f"{name} must be {kind}, or an array of them, got {value!r}")
+    column = given if wanted == "iu" else as_float64(given)
+    least, most, meaning = _RANGES[name]
+    good = (column >= least) & (column <= most)
+    try:
+        spread = np.broadcast_to(column, rows.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {column.shape} does not broadcast to the rows, whose shape is {rows.shape}"
+        ) from None
+    if not good.all():
+        bad = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
+        place = f" ({rows.name_row(bad)})" if column.ndim and rows.shape else ""
+        raise ValueError(f"{name} must be {meaning}; got {column[~good][0]}{place}")
+    return spread
+
+
+def _integers(value: Any, name: str) -> Array:
+    a = any_array(value, name)
+    if a.size == 0 and a.dtype.kind == "f":  # an empty list
+        return a.astype(np.int64)
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, not {a.dtype}")
+    return a
+
+
+def _context(tokens: Any, lengths: Any, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tokens of all rows one after another, and where each row's begin, and their end."""
+    count = math.prod(rows.shape)
+    ragged = isinstance(tokens, list | tuple) and any(np.ndim(one) == 1 for one in tokens)
+    if ragged:
+        if lengths is not None:
+            raise ValueError("lengths goes with an array of tokens; these are sequences, which have their own")
+        if len(rows.shape) != 1 or len(tokens) != count:
+            raise ValueError(f"tokens: {len(tokens)} sequences for rows of shape {rows.shape}; one a row is needed")
+        parts = [_integers(one, f"tokens of row {i}") for i, one in enumerate(tokens)]
+        if any(part.ndim != 1 for part in parts):
+            raise ValueError("tokens: every sequence must have one dimension")
+    else:
+        a = _integers(tokens, "tokens")
+        if a.ndim == 0 or a.shape[:-1] != rows.shape:
+            raise ValueError(
+                f"tokens must have the shape of the rows, {rows.shape}, and the tokens last, not {a.shape}"
+            )
+        valid = _valid(lengths, a.shape[-1], rows)
+        parts = [part[:n] for part, n in zip(a.reshape(count, a.shape[-1]), valid, strict=True)]
+    for i, part in enumerate(parts):
+        bad = (part < 0) | (part >= rows.entries)
+        if bad.any():
+            at = int(np.argmax(bad))
+            raise ValueError(
+                f"tokens: {rows.name_row(i)} has {part[at]} at position {at}, "
+                f"but its logits have entries 0 to {rows.entries - 1}"
+            )
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum([part.size for part in parts], out=starts[1:])
+    flat = np.concatenate([part.astype(np.int64) for part in parts]) if parts else np.empty(0, np.int64)
+    return flat, starts
+
+
+def _valid(lengths: Any, most: int, rows: Rows) -> list[int]:
+    if lengths is None:
+        return [most] * math.prod(rows.shape)
+    given = _integers(lengths, "lengths")
+    if given.shape != rows.shape:
+        raise ValueError(f"lengths must have the shape of the rows, {rows.shape}, not {given.shape}")
+    if ((given < 0) | (given > most)).any():
+        raise ValueError(f"lengths must be from 0 to the {most} tokens of a row")
+    return [int(n) for n in given.reshape(-1)]
+
+
+def _sequences(given: Iterable[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The breakers one after another, and where each begins, and their end."""
+    if isinstance(given, int | np.integer | str | bytes):
+        raise TypeError("dry_sequence_breakers must be a collection of tokens or of sequences of tokens")
+    name = "dry_sequence_breakers"
+    parts = [np.atleast_1d(_integers(one, name)).astype(np.int64) for one in given]
+    if any(part.ndim != 1 or part.size == 0 for part in parts):
+        raise ValueError(f"{name} must be tokens, or sequences of at least one")
+    starts = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum([part.size for part in parts], out=starts[1:])
+    return (np.concatenate(parts) if parts else np.empty(0, np.int64)), starts

@@ -1,0 +1,202 @@
+"""The most likely entries, and drawing several without replacement."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._arrays import (
+    Array,
+    Axis,
+    Rows,
+    any_array,
+    bias_rows,
+    dtype_code,
+    float_array,
+    index_rows,
+    mask_entries,
+    mask_rows,
+    temperature_rows,
+    uniform_rows,
+)
+from ._random import as_generator, uniforms
+from ._sampling import refuse
+
+
+class TopLogprobs(NamedTuple):
+    """What :func:`top_logprobs` returns."""
+
+    logprobs: NDArray[np.float64]
+    indices: NDArray[np.int64]
+    rank: Any
+
+
+def top_logprobs(
+    logits: Any,
+    k: int,
+    temperature: Any = 1.0,
+    *,
+    axis: Axis = -1,
+    chosen: Any = None,
+    mask: Any = None,
+    bias: Any = None,
+) -> TopLogprobs:
+    """The k most likely entries of every row, their log-probabilities, and the rank of one.
+
+    Parameters
+    ----------
+    logits : array_like
+        Any real numbers; dtypes and layouts as in :func:`softmax`.
+    k : int
+        How many, from 1 to the number of entries.
+    temperature : float or array_like, default 1.0
+        T, 0 <= T <= inf; one number, or one for each row.
+    axis, mask, bias
+        As in :func:`sample`.
+    chosen : int or array_like of int, optional
+        An index of each row whose rank is wanted, such as the one drawn.
+
+    Returns
+    -------
+    logprobs : ndarray of float64
+        log p in nats, the largest first, in the shape of the rows and k.
+    indices : ndarray of int64
+        Where they are; entries of equal logits by their index, what cannot be drawn (log p = -inf) last.
+    rank : int or ndarray of int64, or None
+        The place of `chosen` in the whole order: 1 for the most likely.
+
+    Raises
+    ------
+    ValueError
+        For k or `chosen` out of range; a row with NaN or without an entry above -inf; a negative or NaN temperature.
+    TypeError
+        For data of other dtypes.
+
+    Notes
+    -----
+    log p is that of :func:`log_softmax` of the row at T, in float64.  The order is that of the logits at every
+    temperature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> top = fastsoftmax.top_logprobs(np.array([0.0, 2.0, 1.0, 2.0]), 2, chosen=2)
+    >>> top.logprobs.round(4), top.indices, top.rank
+    (array([-0.8911, -0.8911]), array([1, 3]), 3)
+    """
+    a = float_array(logits, "logits")
+    rows = Rows(a.shape, axis, "logits")
+    k = _how_many(k, rows)
+    t = temperature_rows(temperature, rows)
+    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
+    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    places = index_rows(chosen, "chosen", rows) if chosen is not None else None
+    index: NDArray[np.int64] = np.empty((*rows.shape, k), np.int64)
+    logprob = np.empty(index.shape, np.float64)
+    rank: Any = np.empty(rows.shape, np.int64) if places is not None else None
+    if math.prod(rows.shape):
+        bad = _core.top_rows(
+            rows.split(a), dtype_code(a.dtype), t, k, allowed, words, added, added_at, places, index, logprob, rank
+        )
+        if bad is not None:
+            refuse(a, "logits", rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]), "mend it")
+    return TopLogprobs(logprob, index, int(rank) if rank is not None and not rows.shape else rank)
+
+
+def sample_without_replacement(
+    logits: Any,
+    k: int,
+    temperature: Any = 1.0,
+    *,
+    axis: Axis = -1,
+    u: Any = None,
+    rng: Any = None,
+    mask: Any = None,
+    bias: Any = None,
+) -> NDArray[np.int64]:
+    """Draw k distinct indices from every row, one after another from what is left.
+
+    Parameters
+    ----------
+    logits : array_like
+        Any real numbers; -inf is never drawn.  dtypes and layouts as in :func:`softmax`.
+    k : int
+        How many, from 1 to the number of entries.
+    temperature : float or array_like, default 1.0
+        T, 0 <= T <= inf; one number, or one for each row.
+    axis, mask, bias
+        As in :func:`sample`.
+    u : array_like, optional
+        Uniforms in [0, 1), one for each entry: broadcast to the shape of `logits`.
+    rng : None, int, SeedSequence, BitGenerator or Generator, optional
+        Where they come from if `u` is not given: one double an entry, in the order of `logits`.
+
+    Returns
+    -------
+    ndarray of int64
+        The indices in the order drawn, in the shape of the rows and k.
+
+    Raises
+    ------
+    ValueError
+        Where a row holds NaN or fewer than k entries that can be drawn, by its number; k or `u` out of range; `u`
+        together with `rng`; a negative or NaN temperature.
+    TypeError
+        For data of other dtypes, or a RandomState.
+
+    Notes
+    -----
+    The first index is drawn from softmax(x/T), each next one from the same without those before it (the
+    Plackett-Luce order).  It is the order of the k largest
+
+    .. math:: x_i / T - \\log(-\\log(1 - u_i))
+
+    the Gumbel top-k of [1]_.  -log(1 - u) is taken so that a small u, on which the likely entries depend, keeps all its
+    53 bits; u = 0 counts as 2**-54.
+
+    References
+    ----------
+    .. [1] W. Kool, H. van Hoof, M. Welling, "Stochastic Beams and Where to Find Them", 2019, arXiv 1903.06059.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> fastsoftmax.sample_without_replacement(np.array([0.0, -np.inf, 1.0, 2.0]), 3, rng=1)
+    array([3, 2, 0])
+    """
+    if u is not None and rng is not None:
+        raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+    a = float_array(logits, "logits")
+    rows = Rows(a.shape, axis, "logits")
+    k = _how_many(k, rows)
+    t = temperature_rows(temperature, rows)
+    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
+    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    given: Array = np.asarray(uniforms(as_generator(rng), a.shape)) if u is None else uniform_rows(u, a.shape)
+    index: NDArray[np.int64] = np.empty((*rows.shape, k), np.int64)
+    if math.prod(rows.shape):
+        bad = _core.without_replacement_rows(
+            rows.split(a), dtype_code(a.dtype), t, k, rows.split(given), allowed, words, added, added_at, index
+        )
+        if bad is not None and bad[1] == "mass":
+            raise ValueError(
+                f"logits: {rows.name_row(bad[0])} has fewer than k = {k} entries above -inf that are allowed; "
+                "ask for fewer"
+            )
+        if bad is not None:
+            refuse(a, "logits", rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]), "mend it")
+    return index
+
+
+def _how_many(k: Any, rows: Rows) -> int:
+    if isinstance(k, bool | np.bool_) or not isinstance(k, int | np.integer):
+        raise TypeError(f"k must be an int, got {any_array(k, 'k')!r}")
+    if not 1 <= k <= max(rows.entries, 1):
+        raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {k}")
+    return int(k)

@@ -1,0 +1,209 @@
+"""Sampler: `sample` in a loop, with the parameters held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from ._arrays import Axis, Rows, any_array, as_float64, temperature_rows
+from ._filters import NAMES, UNIT, as_filters, with_surprise
+from ._random import as_generator
+from ._sampling import check_on_invalid, draw_rows
+
+
+class Sampler(_core.Drawer):
+    """Draws from softmax(logits/T) in a loop, with the parameters checked once.
+
+    Parameters
+    ----------
+    temperature : float, array_like or callable, default 1.0
+        T, as in :func:`sample`; or a schedule, called with `step` before each draw.
+    axis, rng, mask, bias, return_logprob, on_invalid
+        As in :func:`sample`.
+    top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, \
+dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
+        The filters of :func:`sample`.
+    mirostat_tau : float or array_like, optional
+        Mirostat v2 [1]_: keep the surprise of what is drawn, -log2 p, near this many bits.
+    mirostat_eta : float or array_like, default 0.1
+        How fast it is corrected, >= 0.
+
+    Attributes
+    ----------
+    temperature : float, array_like or callable
+        May be set between draws.
+    step : int
+        The number of calls made so far; may be set, for a schedule to go on from there.
+    mirostat_mu : float or ndarray of float64, or None without mirostat
+        The largest surprise allowed at the next draw, in bits (for each row); 2 tau at first; may be set.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`sample`, for the parameters at once.
+
+    Notes
+    -----
+    ``sampler(logits)`` is ``sample(logits, temperature, rng=rng, ...)`` with one generator for all calls.  A
+    Sampler may be pickled and copied, with the state of its generator; one made without `rng` uses the generator
+    of the process.
+
+    With mirostat, which comes after the other filters, entries with -log2 p > mu are dropped (one stays), and after
+    the draw mu becomes mu - eta (-log2 p_x - tau), p_x the probability of what was drawn.
+
+    References
+    ----------
+    .. [1] S. Basu et al., "Mirostat: A Neural Text Decoding Algorithm that Directly Controls Perplexity", 2021,
+       arXiv 2007.14966.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> sampler = fastsoftmax.Sampler(temperature=0.8, rng=1)
+    >>> logits = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> [sampler(logits) for _ in range(5)]
+    [3, 3, 2, 3, 3]
+    >>> sampler.step
+    5
+    """
+
+    def __init__(
+        self,
+        temperature: float | Any | Callable[[int], Any] = 1.0,
+        *,
+        axis: Axis = -1,
+        rng: Any = None,
+        mask: Any = None,
+        bias: Any = None,
+        top_k: Any = None,
+        top_p: Any = None,
+        min_p: Any = None,
+        typical_p: Any = None,
+        top_n_sigma: Any = None,
+        epsilon_cutoff: Any = None,
+        eta_cutoff: Any = None,
+        xtc_threshold: Any = None,
+        xtc_probability: Any = None,
+        dynatemp_range: Any = None,
+        dynatemp_exponent: Any = UNIT,
+        min_tokens_to_keep: Any = 1,
+        temperature_last: Any = False,
+        mirostat_tau: Any = None,
+        mirostat_eta: Any = 0.1,
+        return_logprob: bool = False,
+        on_invalid: str = "raise",
+    ) -> None:
+        check_on_invalid(on_invalid)
+        given = (
+            top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+            dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+        )  # fmt: skip
+        self._given = dict(zip(NAMES, given, strict=True))
+        self._filters = as_filters(self._given)
+        self._rng = rng if rng is None else as_generator(rng)
+        self._axis = axis
+        self._mask = mask
+        self._bias = bias
+        self._mirostat_tau = _bits("mirostat_tau", mirostat_tau)
+        self._mirostat_eta = _bits("mirostat_eta", mirostat_eta)
+        self.mirostat_mu: Any = None if self._mirostat_tau is None else 2.0 * self._mirostat_tau
+        self._return_logprob = return_logprob
+        self._on_invalid = on_invalid
+        plain_rng = self._rng is None or type(self._rng) is np.random.Generator
+        self._scalar_loop = (
+            plain_rng and axis == -1 and mask is None and bias is None and not return_logprob
+            and mirostat_tau is None and (self._filters is None or self._filters.record.ndim == 0)
+        )  # fmt: skip
+        if self._filters is not None and self._filters.record.ndim == 0:
+            self.set_filters(self._filters.record, self._filters.tosses)
+        self.temperature = temperature
+        self._bind()
+
+    def _bind(self) -> None:
+        self.bind(as_generator(self._rng), self._rng is None)
+
+    @property
+    def temperature(self) -> Any:
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, temperature: Any) -> None:
+        if not callable(temperature):
+            _check_temperature(temperature)
+        self._temperature = temperature
+        self.set_temperature(temperature if self._scalar_loop else None)  # a schedule too
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = {
+            "temperature": self._temperature, "axis": self._axis, "rng": self._rng, "mask": self._mask,
+            "bias": self._bias, **self._given, "mirostat_tau": self._mirostat_tau,
+            "mirostat_eta": self._mirostat_eta, "return_logprob": self._return_logprob,
+            "on_invalid": self._on_invalid,
+        }  # fmt: skip
+        return _restored, (type(self), arguments, self.step), self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        on = [f"{name}={value!r}" for name, value in self._given.items() if value not in (None, False)]
+        shown = [f"temperature={self._temperature!r}", *on[:-2], f"rng={self._rng!r}", f"step={self.step}"]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _draw_general(self, values: Any, u: Any, probs: bool, xtc_u: Any) -> Any:
+        """What the compiled loop does not take: schedules, several rows, other arrays, rows that must be refused."""
+        temperature = self._temperature(self.step) if callable(self._temperature) else self._temperature
+        rng = self._rng if u is None else None
+        filters, tau = self._filters, self._mirostat_tau
+        if tau is not None:
+            a = any_array(values, "probs" if probs else "logits")
+            filters = with_surprise(filters, self.mirostat_mu, Rows(a.shape, self._axis, "logits"))
+        drawn = draw_rows(
+            values, probs, temperature, self._axis, None, u, rng, self._mask, self._bias, filters, xtc_u,
+            self._return_logprob or tau is not None, self._on_invalid,
+        )  # fmt: skip
+        if tau is not None:
+            self._correct_mirostat(tau, drawn[1])
+            drawn = drawn if self._return_logprob else drawn[0]
+        self.step += 1
+        if u is None and self._rng is None:
+            self._bind()  # a forked child has a new generator
+        return drawn
+
+    def _correct_mirostat(self, tau: Any, logprob: Any) -> None:
+        """mu after a draw; that of a row which could not be drawn from stays."""
+        error = -np.asarray(logprob) / math.log(2.0) - tau
+        mu = self.mirostat_mu - self._mirostat_eta * np.where(np.isnan(error), 0.0, error)
+        self.mirostat_mu = mu if np.ndim(mu) else float(mu)
+
+
+def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int) -> Sampler:
+    sampler = cls.__new__(cls)
+    Sampler.__init__(sampler, **arguments)
+    sampler.step = step
+    return sampler
+
+
+def _check_temperature(temperature: Any) -> None:
+    """Refuse at once what no call could use; the shape is known only with the logits."""
+    t = any_array(temperature, "temperature")
+    temperature_rows(temperature, Rows((*t.shape, 1), -1, "logits"))
+
+
+def _bits(name: str, value: Any) -> Any:
+    """Numbers of mirostat's, checked; the shape is known only with the logits."""
+    if value is None:
+        return None
+    given = any_array(value, name)
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be a number, or an array of them, got {value!r}")
+    wide = as_float64(given)
+    good = (wide >= 0.0) & (wide < math.inf)
+    if not good.all():
+        raise ValueError(f"{name} must be zero or positive, got {wide[~good][0]}")
+    return wide if wide.ndim else float(wide)

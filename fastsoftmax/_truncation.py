@@ -1,0 +1,113 @@
+"""truncate: what the filters of `sample` leave, as logits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from ._arrays import (
+    Array,
+    Axis,
+    Result,
+    Rows,
+    bias_rows,
+    dtype_code,
+    float_array,
+    mask_rows,
+    temperature_rows,
+)
+from ._filters import NAMES, UNIT, as_filters, no_filters
+from ._random import as_generator
+from ._sampling import coin_rows
+
+
+def truncate(
+    logits: Any,
+    temperature: Any = 1.0,
+    *,
+    axis: Axis = -1,
+    mask: Any = None,
+    bias: Any = None,
+    top_k: Any = None,
+    top_p: Any = None,
+    min_p: Any = None,
+    typical_p: Any = None,
+    top_n_sigma: Any = None,
+    epsilon_cutoff: Any = None,
+    eta_cutoff: Any = None,
+    xtc_threshold: Any = None,
+    xtc_probability: Any = None,
+    xtc_u: Any = None,
+    dynatemp_range: Any = None,
+    dynatemp_exponent: Any = UNIT,
+    min_tokens_to_keep: Any = 1,
+    temperature_last: Any = False,
+    rng: Any = None,
+    out: Any = None,
+) -> Array:
+    """logits/T, with -inf for every entry that the filters drop.
+
+    Parameters
+    ----------
+    logits : array_like
+        Any real numbers; dtypes and layouts as in :func:`softmax`.
+    temperature : float or array_like, default 1.0
+        T, 0 <= T <= inf; one number, or one for each row.
+    axis, mask, bias
+        As in :func:`sample`.
+    top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, xtc_u, \
+dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
+        The filters of :func:`sample`, in this order.
+    rng : None, int, SeedSequence, BitGenerator or Generator, optional
+        Where XTC's coins come from, one double a row, if it is on and `xtc_u` is not given.
+    out : ndarray, optional
+        Where the result goes; `logits` itself is in place.
+
+    Returns
+    -------
+    ndarray
+        In the shape of `logits`, and the dtype :func:`softmax` would give; the quotient is rounded once.
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of range, shapes that do not fit, a read-only `out`.
+    TypeError
+        For data of other dtypes.
+
+    Notes
+    -----
+    ``softmax(truncate(x, T, **filters))`` is the distribution that ``sample(x, T, **filters)`` draws from.  At T = 0
+    that is one entry, the lowest index of the maximum, which becomes 0; at T = inf every entry that is left becomes 0.
+    Entries of +inf are the only ones left where there are any.  A row that holds NaN becomes NaN; one without an entry
+    above -inf stays so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> fastsoftmax.truncate(np.array([1.0, 3.0, 2.0, 0.0]), 0.5, top_k=2)
+    array([-inf,   6.,   4., -inf])
+    """
+    given = (
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+    )  # fmt: skip
+    a = float_array(logits, "logits")
+    rows = Rows(a.shape, axis, "logits")
+    filters = as_filters(dict(zip(NAMES, given, strict=True)), rows)
+    records = no_filters(rows) if filters is None else filters.rows(rows)
+    t = temperature_rows(temperature, rows)
+    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
+    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    result = Result(a, out, rows)
+    coins = coin_rows(filters, xtc_u, None, as_generator(rng), rows.shape)
+    if math.prod(rows.shape):
+        _core.truncate_rows(
+            rows.split(result.source), dtype_code(a.dtype), t, allowed, words, added, added_at, records,
+            None if coins is None else np.asarray(coins), result.parts,
+        )  # fmt: skip
+    return result.finish()  # type: ignore[no-any-return]
