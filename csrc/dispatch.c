@@ -7,6 +7,7 @@
 
 #include "fastsoftmax.h"
 #include "kernel_table.h"
+#include "room.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define FS_X86
@@ -183,10 +184,9 @@ size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t
 
 size_t fs_scratch_size(size_t n)
 {
-    /* one row of list.h's room and one beside it (truncate.h), with slack for whole vectors and alignment */
     if (n > UINT32_MAX - 1024)
         return 0;
-    return (n + 128) * (6 * sizeof(double) + sizeof(uint32_t)) + 4 * 64;
+    return fs_room_size(n);
 }
 
 fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,

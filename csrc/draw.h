@@ -27,7 +27,10 @@ FS_INLINE void NAME(ladder_sums)(NAME(ladder) *ladder, size_t len)
     ladder->chunks = padded / NAME(CHUNK);
     for (size_t j = 0; j < ladder->chunks; j++) {
         const REAL *p = w + j * NAME(CHUNK);
-        cumulative += V(integer_sum4)(V(load)(p), V(load)(p + LANES), V(load)(p + 2 * LANES), V(load)(p + 3 * LANES));
+        fs_integers sum = fs_no_integers();
+        for (int i = 0; i < 4; i++)
+            sum = V(add_integers)(sum, V(load)(p + i * LANES));
+        cumulative += fs_integers_total(sum, NAME(CHUNK));
         ladder->cumulative[j] = cumulative;
     }
 }

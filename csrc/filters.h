@@ -19,15 +19,16 @@ static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(room) *room
     NAME(list) narrowed = *l;
     if (l->part_max && l->count / NAME(PART) >= 2 * k) {
         /* at least k entries reach this value; of those that are equal to it k are enough */
-        REAL low = NAME(reached_by_parts)(l, k);
+        size_t reaching;
+        REAL low = NAME(reached_by_parts)(l, k, &reaching);
         NAME(cut) c = {{NAME(above)(low), (REAL)NAN}, {low, (REAL)NAN}, low, 0, low == l->none ? 0 : k};
         narrowed = NAME(pack)(l, c, room);
         if (narrowed.count <= k)
             return narrowed;
     }
-    size_t kept;
+    NAME(prefix) prefix;
     NAME(order) by_value = {NULL, 0, 0.0, 0.0, 0.0, room};
-    return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &kept), room);
+    return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &prefix), room);
 }
 
 /* The value whose weight is w. */
@@ -49,18 +50,24 @@ static REAL NAME(value_below)(const NAME(weigher) *g, double w)
                              (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20);
 }
 
-/* A list in which all of the first entries whose mass reaches `target` of `mass` are, in the room or the one given. */
+/* A list in which all of the first entries whose mass reaches `target` of about `mass` are: in the room, or the one
+ * given. */
 static NAME(list)
     NAME(narrow)(const NAME(list) *l, const NAME(weigher) *g, uint64_t target, uint64_t mass, NAME(room) *room)
 {
-    size_t parts = l->count / NAME(PART), few = parts / 8 < 256 ? parts / 8 : 256;
-    if (!l->part_max || few == 0)
-        return *l;
-    REAL low = NAME(reached_by_parts)(l, few);
-    if (low > l->none) {
+    size_t parts = l->count / NAME(PART);
+    REAL low;
+    for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few <= parts / 2; few *= 2) {
+        size_t reaching;
+        low = NAME(reached_by_parts)(l, few, &reaching);
+        if (!(low > l->none) || reaching > 2 * few) /* many are equal */
+            break;
         NAME(list) top = NAME(pack)(l, NAME(from)(low), room);
-        if (NAME(mass)(g, top.value, top.count) >= target)
+        uint64_t reached = NAME(mass)(g, top.value, top.count);
+        if (reached >= target)
             return top;
+        if (reached < target / 2) /* twice as many will not do either */
+            break;
     }
     /* all entries below this value together weigh no more than what is not wanted */
     low = NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
@@ -73,32 +80,67 @@ static NAME(list)
     return NAME(mass)(g, top.value, top.count) >= target ? top : *l;
 }
 
+/* Whether some parts have no entry near the maximum, so that few entries are likely to have the mass. */
+static int NAME(is_peaked)(const NAME(list) *l, const NAME(weigher) *g)
+{
+    NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), 0, 0, 0, NULL};
+    NAME(measure_list)(&parts);
+    return ((double)l->max - (double)parts.min) * g->c.high > 10.0;
+}
+
+/* The cut of top_p.  For a long row the mass is estimated first: where the boundary is the same at both ends of what it
+ * may be, it is the boundary.  *narrowed is what the cut is to be made in. */
+static NAME(cut) NAME(cut_top_p)(const NAME(list) *l, double part, const NAME(order) *o, NAME(list) *narrowed,
+                                 NAME(prefix) *prefix)
+{
+    const NAME(weigher) *g = o->weigher;
+    uint64_t mass, target;
+    *narrowed = *l;
+    if (l->part_max && l->count >= 256 * NAME(PART) &&NAME(is_peaked)(l, g)) {
+        double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
+        uint64_t least = fs_part_of_mass(part, (uint64_t)(about - off));
+        mass = (uint64_t)(about + off);
+        target = fs_part_of_mass(part, mass);
+        target = target ? target : 1;
+        *narrowed = NAME(narrow)(l, g, target, mass, o->room);
+        if (narrowed->value != l->value) {
+            mass = NAME(mass)(g, narrowed->value, narrowed->count);
+            NAME(cut) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
+            if (prefix->amount >= target)
+                return c;
+            *narrowed = *l;
+        }
+    }
+    mass = NAME(mass)(g, l->value, l->count);
+    target = fs_part_of_mass(part, mass);
+    return NAME(select)(o, l, target ? target : 1, mass, prefix);
+}
+
 /* top_p, and by the distance from the mean logit typical_p: the first of the order that bring the mass to `part`. */
 static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_distance, const NAME(task) *t)
 {
     NAME(weigher) g = NAME(weigher_of)(l, t->linear, t->temperature);
     NAME(order) o = {&g, by_distance, 0.0, 0.0, 0.0, t->room};
-    uint64_t mass = NAME(mass)(&g, l->value, l->count), target = fs_part_of_mass(part, mass);
     NAME(list) narrowed = *l;
-    size_t kept;
-    if (t->rounded) /* a mass that is reached in truth is reached */
-        target -= target >> 46;
-    target = target ? target : 1;
-    if (by_distance)
+    NAME(prefix) prefix;
+    NAME(cut) c;
+    if (by_distance) {
+        uint64_t mass = NAME(mass)(&g, l->value, l->count), target = fs_part_of_mass(part, mass);
+        if (t->rounded) /* a mass that is reached in truth is reached */
+            target -= target >> 46;
         NAME(set_centre)(&o, (double)l->max, t->temperature * NAME(moments_of)(l, &g).mean);
-    else
-        narrowed = NAME(narrow)(l, &g, target, mass, t->room);
-    if (narrowed.value != l->value)
-        mass = NAME(mass)(&g, narrowed.value, narrowed.count);
-    NAME(cut) c = NAME(select)(&o, &narrowed, target, mass, &kept);
-    if (kept < t->min_keep) {
+        c = NAME(select)(&o, l, target ? target : 1, mass, &prefix);
+    } else {
+        c = NAME(cut_top_p)(l, part, &o, &narrowed, &prefix);
+    }
+    if (prefix.count < t->min_keep) {
         size_t there = NAME(count_there)(l);
         if (t->min_keep >= there)
             return *l;
         if (!by_distance)
             return NAME(keep_top)(l, t->min_keep, t->room);
         o.weigher = NULL;
-        c = NAME(select)(&o, l, t->min_keep, l->count, &kept);
+        c = NAME(select)(&o, l, t->min_keep, l->count, &prefix);
     }
     NAME(list) packed = NAME(pack)(&narrowed, c, t->room);
     if (by_distance)
@@ -275,16 +317,66 @@ static fs_status NAME(filter)(const fs_source *source, size_t n, double temperat
     if (f->eta_cutoff > 0.0) {
         NAME(weigher) g = NAME(weigher_of)(l, t.linear, temperature);
         double by_entropy = sqrt(f->eta_cutoff) * fs_exp(-NAME(moments_of)(l, &g).entropy);
+        by_entropy -= by_entropy * 0x1p-46; /* what is as likely as that in truth is so */
         double least = by_entropy < f->eta_cutoff ? by_entropy : f->eta_cutoff;
         *l = NAME(keep_likely)(l, least, &g, NAME(mass)(&g, l->value, l->count), &t);
     }
     if (coin < f->xtc_probability && f->xtc_threshold <= 0.5)
         *l = NAME(drop_likely)(l, &t);
-    if (f->surprise < (double)INFINITY) {
-        NAME(weigher) g = NAME(weigher_of)(l, t.linear, temperature);
-        double least = f->surprise > 0.0 ? fs_exp2(&(fs_scale){1.0, 0.0, 1.0}, -f->surprise, 0.0) : 1.0;
-        t.min_keep = 1;
-        *l = NAME(keep_likely)(l, least, &g, NAME(mass)(&g, l->value, l->count), &t);
+    return FS_OK;
+}
+
+/* The same, then the dynamic temperature of what is left, if asked for, then mirostat's bound at the temperature of the
+ * draw: `work` or, with temperature_last, *temperature.  `kept` is set where entries were dropped. */
+static fs_status NAME(filtered)(const fs_source *source, size_t n, double work, const fs_filters *f, double coin,
+                                void *scratch, int dynamic, double *temperature, fs_kept *kept)
+{
+    NAME(room) room = NAME(room_of)(scratch, n);
+    NAME(list) l;
+    fs_status status = NAME(filter)(source, n, work, f, coin, &room, &l);
+    if (status != FS_OK)
+        return status;
+    if (dynamic) {
+        NAME(weigher) g = NAME(weigher_of)(&l, source->weights, 1.0);
+        *temperature =
+            fs_between_temperatures(*temperature, f, NAME(moments_of)(&l, &g).entropy, (double)NAME(count_there)(&l));
     }
-    return l->count ? FS_OK : FS_NO_MASS; /* none only where another thread changes the row */
+    double at = f->temperature_last ? *temperature : work;
+    if (f->surprise < (double)INFINITY && at > 0.0) {
+        at = at < 1.0 / EXTREME ? 1.0 / EXTREME : at > EXTREME ? EXTREME : at;
+        NAME(task) t = {f, at, source->weights, 0, 0, 1, &room};
+        NAME(weigher) g = NAME(weigher_of)(&l, t.linear, at);
+        double least = f->surprise > 0.0 ? fs_exp2(&(fs_scale){1.0, 0.0, 1.0}, -f->surprise, 0.0) : 1.0;
+        l = NAME(keep_likely)(&l, least, &g, NAME(mass)(&g, l.value, l.count), &t);
+    }
+    if (!l.count) /* only where another thread changes the row */
+        return FS_NO_MASS;
+    if (l.index)
+        *kept = fs_part(l.value, DTYPE, source->weights, l.count, l.index);
+    return FS_OK;
+}
+
+/* The first k of the sorted order into *number, which lies in the room. */
+static fs_status NAME(first)(const fs_source *source, size_t n, size_t k, void *scratch, size_t chosen, int64_t *rank,
+                             const uint32_t **number)
+{
+    NAME(room) room = NAME(room_of)(scratch, n);
+    NAME(list) l;
+    fs_status status = NAME(survey)(source, n, &room, &l);
+    if (status != FS_OK && status != FS_LIMIT)
+        return status;
+    if (rank) {
+        REAL x = l.value[chosen];
+        NAME(list) upto = l;
+        upto.count = chosen;
+        *rank = 1 + (int64_t)NAME(count_from)(&l, NAME(above)(x)) +
+                (int64_t)(NAME(count_from)(&upto, x) - NAME(count_from)(&upto, NAME(above)(x)));
+    }
+    l.none = (REAL)NAN; /* what cannot be drawn has its place in the order too */
+    l = NAME(keep_top)(&l, k, &room);
+    if (!l.index)
+        l = NAME(pack)(&l, NAME(from)(-(REAL)INFINITY), &room);
+    NAME(sort)(room.value, room.index, l.count);
+    *number = room.index;
+    return l.count == k ? FS_OK : FS_NAN; /* fewer only where another thread changes the row */
 }

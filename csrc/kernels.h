@@ -50,6 +50,9 @@
 
 #include "many_half.h"
 
+#include "room.h"
+#include "kept.h"
+
 #include "real_f64.h"
 #include "list.h"
 #include "mass.h"

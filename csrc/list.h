@@ -22,6 +22,18 @@ typedef struct {
     uint32_t *index;
 } NAME(room);
 
+static NAME(room) NAME(room_of)(void *scratch, size_t n)
+{
+    size_t entries = fs_room_entries(n);
+    REAL *next = (REAL *)(void *)fs_aligned(scratch);
+    NAME(room) room = {next,
+                       next + entries,
+                       {next + 2 * entries, next + 3 * entries},
+                       next + 4 * entries,
+                       (uint32_t *)(void *)(next + 5 * entries)};
+    return room;
+}
+
 /* low <= x, and not past <= x; past is NaN where there is no upper end */
 typedef struct {
     REAL low, past;
@@ -45,6 +57,9 @@ static inline REAL NAME(above)(REAL a)
     return OF_BITS(a > 0 ? BITS_OF(a) + 1 : BITS_OF(a) - 1);
 }
 
+/* The next number down; -inf is its own. */
+static inline REAL NAME(below)(REAL a) { return a == -(REAL)INFINITY ? a : -NAME(above)(-a); }
+
 /* The smallest number that is at least t. */
 static inline REAL NAME(at_or_above)(double t)
 {
@@ -63,6 +78,7 @@ FS_INLINE unsigned NAME(in_span)(VEC a, VEC low, VEC past) { return V(at_least)(
 typedef struct {
     VEC inside_low, inside_past, edge_low, edge_past, tie, above;
     size_t skip, ties;
+    int plain; /* no upper ends, and the edge is the tie: the cut of a prefix of the sorted order */
 } NAME(knife);
 
 FS_INLINE NAME(knife) NAME(knife_of)(NAME(cut) c)
@@ -74,18 +90,26 @@ FS_INLINE NAME(knife) NAME(knife_of)(NAME(cut) c)
                      V(set1)(c.tie),
                      V(set1)(NAME(above)(c.tie)),
                      c.skip,
-                     c.ties};
+                     c.ties,
+                     c.inside.past != c.inside.past && c.edge.past != c.edge.past && c.edge.low == c.tie};
     return k;
 }
 
 /* The lanes that are kept; the vectors of a list go through here in order, so that the ties are counted. */
 FS_INLINE unsigned NAME(chosen)(NAME(knife) *k, VEC a)
 {
-    unsigned inside = NAME(in_span)(a, k->inside_low, k->inside_past);
-    unsigned edge = NAME(in_span)(a, k->edge_low, k->edge_past) & ~inside;
-    if (!edge)
-        return inside;
-    unsigned above = edge & V(at_least)(a, k->above), tied = edge & V(at_least)(a, k->tie) & ~above;
+    unsigned inside, above = 0, tied;
+    if (k->plain) {
+        inside = V(at_least)(a, k->inside_low);
+        tied = V(at_least)(a, k->tie) & ~inside;
+    } else {
+        inside = NAME(in_span)(a, k->inside_low, k->inside_past);
+        unsigned edge = NAME(in_span)(a, k->edge_low, k->edge_past) & ~inside;
+        above = edge & V(at_least)(a, k->above);
+        tied = edge & V(at_least)(a, k->tie) & ~above;
+    }
+    if (!tied)
+        return inside | above;
     if (FS_UNLIKELY(k->skip)) {
         unsigned skipped = fs_lowest_bits(tied, k->skip);
         k->skip -= fs_count_bits(skipped);
@@ -104,6 +128,8 @@ FS_INLINE unsigned NAME(chosen)(NAME(knife) *k, VEC a)
 FS_INLINE size_t NAME(pack_chosen)(const NAME(list) *l, size_t at, VEC a, unsigned chosen, NAME(room) *room,
                                    size_t count)
 {
+    if (!chosen)
+        return count;
     V(pack)(room->value + count, a, chosen);
     if (l->index)
         V(pack_numbers)(room->index + count, l->index + at, 0, chosen);
@@ -193,20 +219,23 @@ static void NAME(measure_list)(NAME(list) *l)
 }
 
 /* A value below (or at) which fewer parts than all have their maximum: at least k parts reach it, and not many more.
- * There are at least k parts. */
-static REAL NAME(reached_by_parts)(const NAME(list) *l, size_t k)
+ * There are at least k parts; *reaching is how many reach it. */
+static REAL NAME(reached_by_parts)(const NAME(list) *l, size_t k, size_t *reaching)
 {
     NAME(list) parts = {l->part_max, NULL, (l->count + NAME(PART) - 1) / NAME(PART), 0, 0, 0, NULL};
     NAME(measure_list)(&parts);
     int64_t low = fs_place((double)parts.min), high = fs_place((double)l->max);
+    *reaching = parts.count;
     while (low < high) { /* the value at `low` is reached by k, what is past `high` is not */
         int64_t middle = low / 2 + high / 2 + (low % 2 + high % 2) / 2;
         middle += middle < high && middle <= low;
         size_t count = NAME(count_from)(&parts, NAME(at_or_above)(fs_at_place(middle)));
-        if (count >= k)
+        if (count >= k) {
             low = middle;
-        else
+            *reaching = count;
+        } else {
             high = middle - 1;
+        }
         if (count >= k && count <= k + k / 8)
             break;
     }

@@ -67,19 +67,21 @@ FS_INLINE VEC NAME(weigh_last)(const REAL *x, size_t len, const NAME(weigher) *g
 FS_INLINE uint64_t NAME(mass_as)(const NAME(weigher) *g, const REAL *x, size_t len, int linear, int wild)
 {
     const NAME(constants) k = g->constants;
-    const VEC zero = V(set1)(0);
-    uint64_t mass = 0;
-    size_t i = 0;
-    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+    fs_integers sum = fs_no_integers(), other = sum;
+    size_t i = 0, eights = len / (8 * LANES);
+    for (; i < eights * 8 * LANES; i += 8 * LANES) {
         VEC w[8];
         for (int j = 0; j < 8; j++)
             w[j] = V(load)(x + i + j * LANES);
         NAME(weigh)(w, 8, g, &k, linear, wild);
-        mass += V(integer_sum4)(w[0], w[1], w[2], w[3]) + V(integer_sum4)(w[4], w[5], w[6], w[7]);
+        for (int j = 0; j < 8; j += 2) {
+            sum = V(add_integers)(sum, w[j]);
+            other = V(add_integers)(other, w[j + 1]);
+        }
     }
     for (; i < len; i += LANES)
-        mass += V(integer_sum4)(NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g), zero, zero, zero);
-    return mass;
+        sum = V(add_integers)(sum, NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g));
+    return fs_integers_total(sum, i - eights * 4 * LANES) + fs_integers_total(other, eights * 4 * LANES);
 }
 
 /* The mass of `len` values. */
@@ -90,7 +92,63 @@ static uint64_t NAME(mass)(const NAME(weigher) *g, const REAL *x, size_t len)
                      : NAME(mass_as)(g, x, len, 0, 0);
 }
 
-static inline uint64_t NAME(mass_of_one)(const NAME(weigher) *g, REAL x) { return NAME(mass)(g, &x, 1); }
+/* The same in less time, and within ESTIMATE of it (and half a unit an entry): the vectors of four at a time are
+ * added as they are, which rounds twice. */
+FS_INLINE double NAME(estimate_as)(const NAME(weigher) *g, const REAL *x, size_t len, int linear, int wild)
+{
+    const NAME(constants) k = g->constants;
+    f64x8 sum = f64x8_set1(0.0), other = sum;
+    size_t i = 0;
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        VEC w[8];
+        for (int j = 0; j < 8; j++)
+            w[j] = V(load)(x + i + j * LANES);
+        NAME(weigh)(w, 8, g, &k, linear, wild);
+        sum = f64x8_add(sum, V(fold)(V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]))));
+        other = f64x8_add(other, V(fold)(V(add)(V(add)(w[4], w[5]), V(add)(w[6], w[7]))));
+    }
+    for (; i < len; i += LANES)
+        sum = f64x8_add(sum, V(fold)(NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g)));
+    return f64x8_sum(f64x8_add(sum, other)) * 0x1p51;
+}
+
+static double NAME(estimate)(const NAME(weigher) *g, const REAL *x, size_t len)
+{
+    return g->linear ? NAME(estimate_as)(g, x, len, 1, 0)
+           : g->wild ? NAME(estimate_as)(g, x, len, 0, 1)
+                     : NAME(estimate_as)(g, x, len, 0, 0);
+}
+
+/* The mass of those of `len` values that are above `limit`. */
+FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weigher) *g, const REAL *x, size_t len, REAL limit, int linear,
+                                       int wild)
+{
+    const NAME(constants) k = g->constants;
+    const VEC low = V(set1)(limit);
+    fs_integers sum = fs_no_integers();
+    size_t i = 0;
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        VEC w[8];
+        for (int j = 0; j < 8; j++)
+            w[j] = V(load)(x + i + j * LANES);
+        NAME(weigh)(w, 8, g, &k, linear, wild);
+        for (int j = 0; j < 8; j++)
+            sum = V(add_integers)(sum, V(where_above)(V(load)(x + i + j * LANES), low, w[j]));
+    }
+    for (; i < len; i += LANES) {
+        size_t last = len - i < LANES ? len - i : LANES;
+        VEC w = NAME(weigh_last)(x + i, last, g);
+        sum = V(add_integers)(sum, V(where_above)(V(load_first)(x + i, last, -(REAL)INFINITY), low, w));
+    }
+    return fs_integers_total(sum, i);
+}
+
+static uint64_t NAME(mass_above)(const NAME(weigher) *g, const REAL *x, size_t len, REAL limit)
+{
+    return g->linear ? NAME(mass_above_as)(g, x, len, limit, 1, 0)
+           : g->wild ? NAME(mass_above_as)(g, x, len, limit, 0, 1)
+                     : NAME(mass_above_as)(g, x, len, limit, 0, 0);
+}
 
 /* The weights themselves, of a few values; `w` has room for whole vectors. */
 static void NAME(weigh_few)(const NAME(weigher) *g, const REAL *x, size_t len, REAL *w)

@@ -13,11 +13,18 @@
 #include "bits.h"
 #include "fastsoftmax.h"
 
-/* What is known of one token of the context: an open-addressed table of them. */
+/* What is known of one token of the context. */
 typedef struct {
-    int64_t token; /* -1: free */
+    int64_t token;
     size_t count, repeat;
 } fs_seen;
+
+/* The tokens of a context, found through an open-addressed table of their places, from 1. */
+typedef struct {
+    fs_seen *seen;
+    size_t count, mask;
+    uint32_t *place;
+} fs_tokens;
 
 static size_t fs_table_size(size_t length)
 {
@@ -29,15 +36,18 @@ static size_t fs_table_size(size_t length)
 
 size_t fs_penalize_scratch(size_t length)
 {
-    return fs_table_size(length) * sizeof(fs_seen) + length * sizeof(size_t) + 64;
+    return length * (sizeof(fs_seen) + sizeof(size_t)) + fs_table_size(length) * sizeof(uint32_t) + 64;
 }
 
-static fs_seen *fs_find(fs_seen *table, size_t size, int64_t token)
+static fs_seen *fs_find(fs_tokens *tokens, int64_t token)
 {
-    size_t at = (size_t)(((uint64_t)token * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (size - 1);
-    while (table[at].token >= 0 && table[at].token != token)
-        at = (at + 1) & (size - 1);
-    return table + at;
+    size_t at = (size_t)(((uint64_t)token * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & tokens->mask;
+    for (; tokens->place[at]; at = (at + 1) & tokens->mask)
+        if (tokens->seen[tokens->place[at] - 1].token == token)
+            return tokens->seen + (tokens->place[at] - 1);
+    tokens->seen[tokens->count] = (fs_seen){token, 0, 0};
+    tokens->place[at] = (uint32_t)++tokens->count;
+    return tokens->seen + (tokens->count - 1);
 }
 
 static int fs_ends_in(const int64_t *context, size_t length, const int64_t *sequence, size_t count)
@@ -64,8 +74,7 @@ static int fs_breaks_alone(int64_t token, const fs_breakers *breakers)
 }
 
 /* For each token of the context: the longest suffix, within `longest`, that it followed before. */
-static void fs_measure_repeats(const int64_t *context, size_t length, size_t longest, fs_seen *table, size_t size,
-                               size_t *z)
+static void fs_measure_repeats(const int64_t *context, size_t length, size_t longest, fs_tokens *tokens, size_t *z)
 {
     const int64_t *last = context + length - 1; /* the reversed context is last[0], last[-1], ... */
     size_t left = 0, right = 0;                 /* a match of its beginning that reaches furthest */
@@ -80,7 +89,7 @@ static void fs_measure_repeats(const int64_t *context, size_t length, size_t lon
         z[i] = match;
         if (match > longest)
             match = longest;
-        fs_seen *follower = fs_find(table, size, last[1 - (ptrdiff_t)i]);
+        fs_seen *follower = fs_find(tokens, last[1 - (ptrdiff_t)i]);
         if (match > follower->repeat)
             follower->repeat = match;
     }
@@ -151,16 +160,12 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
                  const fs_breakers *breakers, void *scratch)
 {
     size_t size = fs_table_size(length);
-    fs_seen *table = (fs_seen *)(void *)(((uintptr_t)scratch + 15) / 16 * 16);
-    size_t *z = (size_t *)(void *)(table + size);
-    for (size_t i = 0; i < size; i++)
-        table[i].token = -1;
-    for (size_t i = 0; i < length; i++) {
-        fs_seen *seen = fs_find(table, size, context[i]);
-        if (seen->token < 0)
-            *seen = (fs_seen){context[i], 0, 0};
-        seen->count++;
-    }
+    size_t *z = (size_t *)(void *)(((uintptr_t)scratch + 15) / 16 * 16);
+    fs_seen *seen = (fs_seen *)(void *)(z + length);
+    fs_tokens tokens = {seen, 0, size - 1, (uint32_t *)(void *)(seen + length)};
+    memset(tokens.place, 0, size * sizeof *tokens.place);
+    for (size_t i = 0; i < length; i++)
+        fs_find(&tokens, context[i])->count++;
     if (penalties->dry_multiplier > 0.0 && length) {
         size_t window = penalties->dry_last_n >= 0 && (uint64_t)penalties->dry_last_n < length
                             ? (size_t)penalties->dry_last_n
@@ -168,13 +173,11 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
         const int64_t *recent = context + (length - window);
         size_t longest = fs_unbroken(recent, window, breakers);
         if (window && longest)
-            fs_measure_repeats(recent, window, longest, table, size, z);
+            fs_measure_repeats(recent, window, longest, &tokens, z);
     }
-    for (size_t i = 0; i < size; i++) {
-        if (table[i].token < 0)
-            continue;
-        double x = fs_read(row, (size_t)table[i].token);
+    for (size_t i = 0; i < tokens.count; i++) {
+        double x = fs_read(row, (size_t)seen[i].token);
         if (x - x == 0.0)
-            fs_write(row, (size_t)table[i].token, fs_penalized(x, table + i, penalties, breakers));
+            fs_write(row, (size_t)seen[i].token, fs_penalized(x, seen + i, penalties, breakers));
     }
 }

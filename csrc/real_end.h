@@ -16,3 +16,4 @@
 #undef LIFT
 #undef EXTREME
 #undef STEP
+#undef ESTIMATE

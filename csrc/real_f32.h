@@ -23,3 +23,5 @@
 #define LIFT 64
 /* The formula serves for temperatures between 1/EXTREME and EXTREME; beyond, csrc/limit_rows.h. */
 #define EXTREME 0x1p90
+/* Relative error of a mass that is estimated (mass.h), with room to spare. */
+#define ESTIMATE 0x1p-21

@@ -18,3 +18,5 @@
 #define TAME 1000.0
 #define LIFT 200
 #define EXTREME 0x1p900
+/* Relative error of a mass that is estimated (mass.h), with room to spare. */
+#define ESTIMATE 0x1p-50

@@ -2,9 +2,10 @@
  *
  * The order is by value (top_k, top_p) or by the distance from a centre (typical_p), ties in the sorted order.  It is
  * found as in quickselect: a pivot divides what is left in three, and only the part with the boundary is looked at
- * again, so that the work is a small multiple of the list.  The pivot is taken from a sample of 64, weighed; when no
- * more than 64 are left the sample is all of them, and the pivot is the boundary.  Should eight pivots not be enough,
- * the range of the keys is halved instead, which no row can make take more than as many steps as a number has bits.
+ * again, so that the work is a small multiple of the list.  The pivot is taken from a sample of 32, weighed; when no
+ * more than 64 are left the sample is all of them, and the pivot is the boundary.  Where the sample is taken follows
+ * from the amounts themselves, so that no row is easily made to have a bad one.  Should twelve pivots not be enough,
+ * the range of the keys is halved instead, which takes no more steps than a number has bits.
  */
 
 enum { NAME(SAMPLE) = 64 };
@@ -50,24 +51,28 @@ static NAME(span) NAME(span_of)(const NAME(order) *o, double key)
     /* the ends are rounded: a step or two to the last values of that distance */
     for (int i = 0; i < 4 && s.low < most && NAME(key)(o, s.low) < key; i++)
         s.low = NAME(above)(s.low);
-    for (int i = 0; i < 4 && s.low > -most && NAME(key)(o, -NAME(above)(-s.low)) >= key; i++)
-        s.low = -NAME(above)(-s.low);
+    for (int i = 0; i < 4 && s.low > -most && NAME(key)(o, NAME(below)(s.low)) >= key; i++)
+        s.low = NAME(below)(s.low);
     for (int i = 0; i < 4 && s.past > -most && NAME(key)(o, s.past) < key; i++)
-        s.past = -NAME(above)(-s.past);
+        s.past = NAME(below)(s.past);
     for (int i = 0; i < 4 && s.past < most && NAME(key)(o, NAME(above)(s.past)) >= key; i++)
         s.past = NAME(above)(s.past);
     s.past = NAME(above)(s.past);
     return s;
 }
 
-/* The next key up; NaN where there is none. */
-static inline double NAME(next_key)(const NAME(order) *o, double key)
+/* The values whose key is above `key`. */
+static NAME(span) NAME(span_after)(const NAME(order) *o, double key)
 {
+    NAME(span) none = {(REAL)NAN, (REAL)NAN};
+    double next;
     if (!o->by_distance)
-        return (double)NAME(above)((REAL)key);
-    if (key == 0.0) /* keys are <= 0 */
-        return NAN;
-    return key + o->step > key ? key + o->step : fs_f64_of(fs_bits_f64(key) - 1);
+        next = (double)NAME(above)((REAL)key);
+    else if (key == 0.0) /* keys are <= 0 */
+        return none;
+    else
+        next = key + o->step > key ? key + o->step : fs_f64_of(fs_bits_f64(key) - 1);
+    return next == next ? NAME(span_of)(o, next) : none;
 }
 
 /* What lies inside, at the edge and beyond: the first and the last packed, into spare[0] and spare[1]; x may be one
@@ -94,6 +99,32 @@ static NAME(thirds) NAME(divide)(const REAL *x, size_t count, NAME(span) inside,
     }
     t.edge = count - t.inside - t.beyond;
     return t;
+}
+
+/* The values from low to high, packed. */
+static size_t NAME(pack_between)(const REAL *x, size_t count, REAL low, REAL high, REAL *to)
+{
+    VEC first = V(set1)(low), past = V(set1)(NAME(above)(high));
+    size_t packed = 0;
+    for (size_t i = 0; i < count; i += LANES) {
+        size_t len = count - i < LANES ? count - i : LANES;
+        VEC a = len == LANES ? V(load)(x + i) : V(load_first)(x + i, len, (REAL)NAN);
+        unsigned chosen = NAME(in_span)(a, first, past);
+        V(pack)(to + packed, a, chosen);
+        packed += fs_count_bits(chosen);
+    }
+    return packed;
+}
+
+static size_t NAME(count_above)(const REAL *x, size_t count, REAL value)
+{
+    NAME(list) l = {x, NULL, count, 0, 0, 0, NULL};
+    return NAME(count_from)(&l, NAME(above)(value));
+}
+
+static uint64_t NAME(amount_above)(const NAME(order) *o, const REAL *x, size_t count, REAL value)
+{
+    return o->weigher ? NAME(mass_above)(o->weigher, x, count, value) : NAME(count_above)(x, count, value);
 }
 
 static inline int NAME(before)(const REAL *x, const uint32_t *number, size_t a, size_t b)
@@ -130,16 +161,25 @@ static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
     }
 }
 
-/* A key near the boundary of `target` of `amount`: exactly at it where the sample is all there is. */
-static double NAME(pivot)(const NAME(order) *o, const REAL *x, size_t count, uint64_t target, uint64_t amount,
-                          int turn)
+/* Keys about the boundary of `target` of `amount`: near it, high above it in the order and low below it, as far as a
+ * sample of 32 can tell; all at it where no more than 64 are left and the sample is all of them. */
+typedef struct {
+    double high, near, low;
+    int apart; /* less than half of the sample lies from high to low */
+} NAME(pivots);
+
+static NAME(pivots)
+    NAME(pivots_of)(const NAME(order) *o, const REAL *x, size_t count, uint64_t target, uint64_t amount)
 {
+    enum { BESIDE = 4 }; /* how far on each side */
+    uint64_t at_random = amount + BITS_OF(x[0]) + ((uint64_t)BITS_OF(x[count - 1]) << 20);
     REAL sample[NAME(SAMPLE)], weight[NAME(SAMPLE)];
-    double key[NAME(SAMPLE)];
-    uint64_t sum = 0;
-    size_t taken = count < NAME(SAMPLE) ? count : NAME(SAMPLE), at = 0;
+    double key[NAME(SAMPLE)] = {0.0};
+    uint64_t sum = 0, upto[NAME(SAMPLE)];
+    size_t taken = count <= NAME(SAMPLE) ? count : NAME(SAMPLE) / 2, at = 0;
     for (size_t i = 0; i < taken; i++) { /* sorted as they are taken */
-        REAL value = x[i * count / taken];
+        at_random = at_random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's MMIX */
+        REAL value = x[taken == count ? i : (size_t)fs_multiply(at_random, count).high];
         double k = NAME(key)(o, value);
         size_t j = i;
         for (; j && (key[j - 1] < k || (key[j - 1] == k && sample[j - 1] < value)); j--) {
@@ -149,35 +189,35 @@ static double NAME(pivot)(const NAME(order) *o, const REAL *x, size_t count, uin
         key[j] = k;
         sample[j] = value;
     }
-    if (!o->weigher) {
-        if (taken == count)
-            return key[target < count ? target - 1 : count - 1];
-        at = (size_t)((double)target / (double)amount * (double)taken);
-    } else {
-        uint64_t upto[NAME(SAMPLE)];
+    if (o->weigher)
         NAME(weigh_few)(o->weigher, sample, taken, weight);
+    for (size_t i = 0; i < taken; i++)
+        upto[i] = sum += o->weigher ? fs_integer_weight((double)weight[i]) : 1;
+    double part = taken == count ? (double)target : (double)target / (double)amount * (double)sum;
+    while (at + 1 < taken && (taken == count ? upto[at] < target : (double)upto[at] < part))
+        at++;
+    NAME(pivots) p = {key[at], key[at], key[at], 0};
+    if (taken < count) {
+        size_t between = 0;
+        p.high = key[at > BESIDE ? at - BESIDE : 0];
+        p.low = key[at + BESIDE < taken ? at + BESIDE : taken - 1];
         for (size_t i = 0; i < taken; i++)
-            upto[i] = sum += fs_integer_weight((double)weight[i]);
-        double part = taken == count ? 0.0 : (double)target / (double)amount * (double)sum;
-        while (at + 1 < taken && (taken == count ? upto[at] < target : (double)upto[at] < part))
-            at++;
+            between += key[i] <= p.high && key[i] >= p.low;
+        p.apart = 2 * between < taken;
     }
-    if (taken < count) { /* beside the estimate, so that the boundary is likely on the smaller side: in turns */
-        size_t beside = 4;
-        at = turn % 2 ? (at > beside ? at - beside : 0) : at + beside;
-        at = at < taken ? at : taken - 1;
-    }
-    return key[at];
+    return p;
 }
 
-/* The middle of the keys by their place among the numbers. */
+/* The middle of the range of the keys, by its place among the numbers. */
 static double NAME(middle_key)(const NAME(order) *o, const REAL *x, size_t count)
 {
-    double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        double key = NAME(key)(o, x[i]);
-        low = key < low ? key : low;
-        high = key > high ? key : high;
+    NAME(list) all = {x, NULL, count, 0, 0, 0, NULL};
+    NAME(measure_list)(&all);
+    double low = NAME(key)(o, all.min), high = NAME(key)(o, all.max);
+    if (o->by_distance) {
+        double near = low > high ? low : high;
+        low = low < high ? low : high;
+        high = (double)all.min <= o->centre && o->centre <= (double)all.max ? 0.0 : near;
     }
     int64_t a = fs_place(low), b = fs_place(high);
     return fs_at_place(a / 2 + b / 2 + (a % 2 + b % 2) / 2);
@@ -215,23 +255,49 @@ static size_t NAME(cut_ties)(const NAME(order) *o, REAL *x, size_t count, uint64
     return last + 1;
 }
 
-/* The cut after the first entries of the order whose amounts reach `target` >= 1 of `amount`, all there is; *kept is
- * how many entries that is. */
+/* The first entries of an order: how many, and their amounts together (0: not known). */
+typedef struct {
+    size_t count;
+    uint64_t amount;
+} NAME(prefix);
+
+/* The cut after the first entries of the order whose amounts reach `target` >= 1 of `amount`, all there is. */
 static NAME(cut)
-    NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, size_t *kept)
+    NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, NAME(prefix) *prefix)
 {
     const REAL *x = l->value;
     size_t count = l->count, before = 0;
+    uint64_t passed = 0;
     NAME(cut) cut = NAME(from)(NAME(above)(l->none));
     for (int turn = 0; turn < 200 && count; turn++) {
-        double key = turn < 8 ? NAME(pivot)(o, x, count, target, amount, turn) : NAME(middle_key)(o, x, count);
-        double past = NAME(next_key)(o, key);
-        cut.edge = NAME(span_of)(o, key);
-        cut.inside = cut.edge;
-        if (past == past)
-            cut.inside = NAME(span_of)(o, past);
+        NAME(pivots) p = {0.0, 0.0, 0.0, 0};
+        if (turn < 12)
+            p = NAME(pivots_of)(o, x, count, target, amount);
         else
-            cut.inside.low = (REAL)NAN;
+            p.near = NAME(middle_key)(o, x, count);
+        double key = p.near;
+        if (p.apart && !o->by_distance) { /* most often the boundary is between the two */
+            REAL *to = o->room->spare[x == o->room->spare[0]];
+            REAL high = (REAL)p.high, low = (REAL)p.low;
+            uint64_t inside = NAME(amount_above)(o, x, count, high);
+            key = p.high;
+            if (inside < target) {
+                size_t between = NAME(pack_between)(x, count, low, high, to);
+                uint64_t of_them = NAME(amount)(o, to, between);
+                if (inside + of_them >= target) {
+                    before += NAME(count_above)(x, count, high);
+                    passed += inside;
+                    target -= inside;
+                    amount = of_them;
+                    count = between;
+                    x = to;
+                    continue;
+                }
+                key = p.low;
+            }
+        }
+        cut.edge = NAME(span_of)(o, key);
+        cut.inside = NAME(span_after)(o, key);
         NAME(thirds) t = NAME(divide)(x, count, cut.inside, cut.edge, o->room);
         uint64_t inside = NAME(amount)(o, o->room->spare[0], t.inside), edge;
         if (inside >= target) {
@@ -249,23 +315,27 @@ static NAME(cut)
             if (!o->by_distance) {
                 cut.tie = (REAL)key;
                 cut.ties = t.edge && cut.tie != l->none ? NAME(ties_for)(wanted, edge, t.edge) : 0;
-                *kept = before + t.inside + cut.ties;
+                prefix->count = before + t.inside + cut.ties;
+                prefix->amount = passed + inside + (t.edge ? edge / t.edge * cut.ties : 0);
             } else {
                 /* the edge alone, out of the whole list: within it, and not inside */
                 size_t within = NAME(divide)(l->value, l->count, cut.edge, cut.edge, o->room).inside;
                 size_t ties = NAME(divide)(o->room->spare[0], within, cut.inside, cut.inside, o->room).beyond;
-                *kept = within - ties;
+                prefix->count = within - ties;
                 if (ties)
-                    *kept += NAME(cut_ties)(o, o->room->spare[1], ties, wanted, &cut);
+                    prefix->count += NAME(cut_ties)(o, o->room->spare[1], ties, wanted, &cut);
+                prefix->amount = 0;
             }
             return cut;
         }
+        passed += inside + edge;
         target -= inside + edge;
         amount -= inside + edge;
         before += t.inside + t.edge;
         x = o->room->spare[1];
         count = t.beyond;
     }
-    *kept = NAME(count_there)(l);
+    prefix->count = NAME(count_there)(l);
+    prefix->amount = 0;
     return NAME(from)(NAME(above)(l->none));
 }

@@ -247,12 +247,27 @@ static void fs_store_f64(const fs_output *out, size_t start, size_t len, const d
     }
 }
 
+/* All n entries the same. */
+static void fs_fill(const fs_output *out, size_t n, float value, double wide)
+{
+    float narrow[512];
+    double wides[512];
+    for (size_t i = 0; i < 512; i++) {
+        narrow[i] = value;
+        wides[i] = wide;
+    }
+    for (size_t start = 0; start < n; start += 512) {
+        size_t len = n - start < 512 ? n - start : 512;
+        if (out->dtype == FS_F64)
+            fs_store_f64(out, start, len, wides);
+        else
+            fs_store_f32(out, start, len, narrow);
+    }
+}
+
 static void fs_fill_nan(const fs_output *out, size_t n)
 {
-    const float nan = fs_f32_of(0x7fc00000);
-    const double nan64 = fs_f64_of(UINT64_C(0x7ff8000000000000));
-    for (size_t i = 0; i < n; i++)
-        out->dtype == FS_F64 ? fs_store_f64(out, i, 1, &nan64) : fs_store_f32(out, i, 1, &nan);
+    fs_fill(out, n, fs_f32_of(0x7fc00000), fs_f64_of(UINT64_C(0x7ff8000000000000)));
 }
 
 #endif

@@ -2,42 +2,13 @@
 #ifndef FS_TOP_H
 #define FS_TOP_H
 
-#define FS_FIRST(suffix, real)
-/* The first k of the sorted order into *number, which lies in the room. */                                      \
-    static fs_status fs_first_##suffix(const fs_source *source, size_t n, size_t k, void *scratch, size_t chosen,    \
-                                       int64_t *rank, const uint32_t **number)                                       \
-    {                                                                                                                \
-        room_##suffix room = fs_room_##suffix(scratch, n);                                                           \
-        list_##suffix l;                                                                                             \
-        fs_status status = survey_##suffix(source, n, &room, &l);                                                    \
-        if (status != FS_OK && status != FS_LIMIT)                                                                   \
-            return status;                                                                                           \
-        if (rank) {                                                                                                  \
-            real x = l.value[chosen];                                                                                \
-            list_##suffix upto = l;                                                                                  \
-            upto.count = chosen;                                                                                     \
-            *rank = 1 + (int64_t)count_from_##suffix(&l, above_##suffix(x)) +                                        \
-                    (int64_t)(count_from_##suffix(&upto, x) - count_from_##suffix(&upto, above_##suffix(x)));        \
-        }                                                                                                            \
-        l.none = (real)NAN; /* what cannot be drawn has its place in the order too */                                \
-        l = keep_top_##suffix(&l, k, &room);                                                                         \
-        if (!l.index)                                                                                                \
-            l = pack_##suffix(&l, from_##suffix(-(real)INFINITY), &room);                                            \
-        sort_##suffix(room.value, room.index, l.count);                                                              \
-        *number = room.index;                                                                                        \
-        return l.count == k ? FS_OK : FS_NAN; /* fewer only where another thread changes the row */                  \
-    }
-FS_FIRST(f32, float)
-FS_FIRST(f64, double)
-#undef FS_FIRST
-
 static fs_status fs_top_row(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
                             double *logprob, size_t chosen, int64_t *rank)
 {
     const uint32_t *number = NULL;
     fs_source source = fs_plain_source(row);
-    fs_status status = fs_is_wide(row) ? fs_first_f64(&source, n, k, scratch, chosen, rank, &number)
-                                       : fs_first_f32(&source, n, k, scratch, chosen, rank, &number);
+    fs_status status = fs_is_wide(row) ? first_f64(&source, n, k, scratch, chosen, rank, &number)
+                                       : first_f32(&source, n, k, scratch, chosen, rank, &number);
     if (status != FS_OK)
         return status;
     double max = 0.0, log_sum = 0.0;
@@ -49,12 +20,12 @@ static fs_status fs_top_row(const fs_row *row, size_t n, double temperature, siz
     return status;
 }
 
-/* -log(-log(1 - u)); u = 0 counts as 2^-54 */
+/* -log(-log(1 - u)); u = 0 counts as 2^-54.  Without branches, so that a loop over it becomes vector code. */
 static inline double fs_gumbel(double u)
 {
     u = u > 0.0 ? u : 0x1p-54;
-    double exponential = u < 0.3 ? -fs_log1p_part(-u, 0.0) : -fs_log(1.0 - u);
-    return -fs_log(exponential);
+    double rest = 1.0 - u, rounded = u - (1.0 - rest); /* 1 - u = rest - rounded */
+    return -fs_log(rounded / rest - fs_log(rest));
 }
 
 static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double temperature, size_t k,
@@ -80,15 +51,24 @@ static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double 
     /* A Gumbel variate of a double lies between -4 and 38: what is +inf comes before all else by 100.  What lies too
      * far below the maximum for a double stays above -inf, in the order of its index. */
     const double lowest = -0x1.fffffffffffffp1023;
-    for (size_t i = 0; i < n && temperature > 0.0; i++) {
-        double x = key[i], g = fs_gumbel(*(const double *)(const void *)((const char *)u + (ptrdiff_t)i * u_stride));
-        double relative = temperature == INFINITY ? 0.0 : x < INFINITY ? (x - max) / temperature : 100.0;
-        key[i] = x == -INFINITY ? x : relative + g > lowest ? relative + g : lowest;
+    double divisor = temperature < INFINITY ? temperature : 1.0, of_limit = temperature < INFINITY ? 1.0 : 0.0;
+    for (size_t start = 0; start < n && temperature > 0.0; start += 512) {
+        double gumbel[512];
+        size_t len = n - start < 512 ? n - start : 512;
+        for (size_t i = 0; i < len; i++)
+            gumbel[i] = *(const double *)(const void *)((const char *)u + (ptrdiff_t)(start + i) * u_stride);
+        for (size_t i = 0; i < len; i++)
+            gumbel[i] = fs_gumbel(gumbel[i]);
+        for (size_t i = 0; i < len; i++) {
+            double x = key[start + i], below = x > -INFINITY && x < INFINITY ? (x - max) * of_limit / divisor : 0.0;
+            double sum = (x < INFINITY ? below : temperature < INFINITY ? 100.0 : 0.0) + gumbel[i];
+            key[start + i] = x == -INFINITY ? x : sum > lowest ? sum : lowest;
+        }
     }
     fs_kept keys = fs_part(key, FS_F64, 0, n, NULL);
     source = fs_plain_source(&keys.row);
     const uint32_t *number = NULL;
-    fs_status status = fs_first_f64(&source, n, k, scratch, 0, NULL, &number);
+    fs_status status = first_f64(&source, n, k, scratch, 0, NULL, &number);
     for (size_t j = 0; j < k && status == FS_OK; j++)
         index[j] = number[j];
     return status;

@@ -150,26 +150,28 @@ FS_INLINE __m256i fs_integers_pd(__m256d w)
     __m256d biased = _mm256_fmadd_pd(w, _mm256_set1_pd(0x1p51), _mm256_set1_pd(0x1p52));
     return _mm256_sub_epi64(_mm256_castpd_si256(biased), _mm256_set1_epi64x(0x4330000000000000));
 }
-FS_INLINE __m256i fs_integers_ps(__m256 w)
+/* Sums of integer weights, with 2^52's bits still on top of each: they go at the end. */
+typedef __m256i fs_integers;
+FS_INLINE fs_integers fs_no_integers(void) { return _mm256_setzero_si256(); }
+FS_INLINE fs_integers fs_add_integers_pd(fs_integers s, __m256d w)
 {
-    return _mm256_add_epi64(fs_integers_pd(fs_low_pd(w)), fs_integers_pd(fs_high_pd(w)));
+    __m256d biased = _mm256_fmadd_pd(w, _mm256_set1_pd(0x1p51), _mm256_set1_pd(0x1p52));
+    return _mm256_add_epi64(s, _mm256_castpd_si256(biased));
 }
-FS_INLINE __m256i f32x16_integers(f32x16 x) { return _mm256_add_epi64(fs_integers_ps(x.a), fs_integers_ps(x.b)); }
-FS_INLINE __m256i f64x8_integers(f64x8 x) { return _mm256_add_epi64(fs_integers_pd(x.a), fs_integers_pd(x.b)); }
-FS_INLINE uint64_t fs_add_lanes(__m256i v)
+FS_INLINE fs_integers f64x8_add_integers(fs_integers s, f64x8 w)
 {
-    __m128i q = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q)));
+    return fs_add_integers_pd(fs_add_integers_pd(s, w.a), w.b);
 }
-FS_INLINE uint64_t f32x16_integer_sum4(f32x16 a, f32x16 b, f32x16 c, f32x16 d)
+FS_INLINE fs_integers f32x16_add_integers(fs_integers s, f32x16 w)
 {
-    return fs_add_lanes(_mm256_add_epi64(_mm256_add_epi64(f32x16_integers(a), f32x16_integers(b)),
-                                         _mm256_add_epi64(f32x16_integers(c), f32x16_integers(d))));
+    s = fs_add_integers_pd(fs_add_integers_pd(s, fs_low_pd(w.a)), fs_high_pd(w.a));
+    return fs_add_integers_pd(fs_add_integers_pd(s, fs_low_pd(w.b)), fs_high_pd(w.b));
 }
-FS_INLINE uint64_t f64x8_integer_sum4(f64x8 a, f64x8 b, f64x8 c, f64x8 d)
+FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
 {
-    return fs_add_lanes(_mm256_add_epi64(_mm256_add_epi64(f64x8_integers(a), f64x8_integers(b)),
-                                         _mm256_add_epi64(f64x8_integers(c), f64x8_integers(d))));
+    __m128i q = _mm_add_epi64(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q))) -
+           count * UINT64_C(0x4330000000000000);
 }
 
 /* Running sums of four lanes, `before` (the same in every lane) added to each; the last one is left in *before. */

@@ -107,27 +107,29 @@ FS_INLINE __m512i f32x16_integers_high(f32x16 w)
 {
     return f64x8_integers(_mm512_cvtps_pd(_mm512_extractf32x8_ps(w, 1)));
 }
-FS_INLINE __m512i f32x16_integer_pair(f32x16 w)
+/* Sums of integer weights, with 2^52's bits still on top of each: they go at the end. */
+typedef __m512i fs_integers;
+FS_INLINE fs_integers fs_no_integers(void) { return _mm512_setzero_si512(); }
+FS_INLINE __m512i fs_biased_integers(__m512d w)
 {
-    return _mm512_add_epi64(f32x16_integers_low(w), f32x16_integers_high(w));
+    return _mm512_castpd_si512(_mm512_fmadd_pd(w, _mm512_set1_pd(0x1p51), _mm512_set1_pd(0x1p52)));
 }
-FS_INLINE uint64_t fs_add_lanes(__m512i v)
+FS_INLINE fs_integers f64x8_add_integers(fs_integers s, f64x8 w)
 {
-    __m256i h = _mm256_add_epi64(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    return _mm512_add_epi64(s, fs_biased_integers(w));
+}
+FS_INLINE fs_integers f32x16_add_integers(fs_integers s, f32x16 w)
+{
+    __m512i low = fs_biased_integers(_mm512_cvtps_pd(_mm512_castps512_ps256(w)));
+    return _mm512_add_epi64(_mm512_add_epi64(s, low),
+                            fs_biased_integers(_mm512_cvtps_pd(_mm512_extractf32x8_ps(w, 1))));
+}
+FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
+{
+    __m256i h = _mm256_add_epi64(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64(s, 1));
     __m128i q = _mm_add_epi64(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q)));
-}
-FS_INLINE uint64_t f32x16_integer_sum4(f32x16 a, f32x16 b, f32x16 c, f32x16 d)
-{
-    __m512i ab = _mm512_add_epi64(f32x16_integer_pair(a), f32x16_integer_pair(b));
-    __m512i cd = _mm512_add_epi64(f32x16_integer_pair(c), f32x16_integer_pair(d));
-    return fs_add_lanes(_mm512_add_epi64(ab, cd));
-}
-FS_INLINE uint64_t f64x8_integer_sum4(f64x8 a, f64x8 b, f64x8 c, f64x8 d)
-{
-    __m512i ab = _mm512_add_epi64(f64x8_integers(a), f64x8_integers(b));
-    __m512i cd = _mm512_add_epi64(f64x8_integers(c), f64x8_integers(d));
-    return fs_add_lanes(_mm512_add_epi64(ab, cd));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q))) -
+           count * UINT64_C(0x4330000000000000);
 }
 
 /* Running sums of eight lanes, `before` (the same in every lane) added to each; the last one is left in *before. */

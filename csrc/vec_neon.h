@@ -92,12 +92,6 @@ typedef struct {
             any |= lane[i] != lane[i];                                                                               \
         return any;                                                                                                  \
     }                                                                                                                \
-    FS_INLINE uint64_t vec##_integer_sum4(vec a, vec b, vec c, vec d)                                                \
-    {                                                                                                                \
-        uint64x2_t s = vaddq_u64(vaddq_u64(vec##_integers(a), vec##_integers(b)),                                    \
-                                 vaddq_u64(vec##_integers(c), vec##_integers(d)));                                   \
-        return vaddvq_u64(s);                                                                                        \
-    }                                                                                                                \
     FS_INLINE size_t vec##_integer_rank4(const real *w, uint64_t t)                                                  \
     {                                                                                                                \
         uint64_t cumulative = 0;                                                                                     \
@@ -123,17 +117,6 @@ typedef struct {
         return rank;                                                                                                 \
     }
 
-/* Two integer weights (fs_integer_weight). */
-FS_INLINE uint64x2_t fs_integers(float64x2_t w)
-{
-    float64x2_t biased = vfmaq_f64(vdupq_n_f64(0x1p52), w, vdupq_n_f64(0x1p51));
-    return vsubq_u64(vreinterpretq_u64_f64(biased), vdupq_n_u64(UINT64_C(0x4330000000000000)));
-}
-FS_INLINE uint64x2_t f64x8_integers(f64x8 a)
-{
-    return vaddq_u64(vaddq_u64(fs_integers(a.v[0]), fs_integers(a.v[1])),
-                     vaddq_u64(fs_integers(a.v[2]), fs_integers(a.v[3])));
-}
 FS_INLINE f64x8 f32x16_low(f32x16 a)
 {
     f64x8 r = {{vcvt_f64_f32(vget_low_f32(a.v[0])), vcvt_high_f64_f32(a.v[0]), vcvt_f64_f32(vget_low_f32(a.v[1])),
@@ -146,9 +129,24 @@ FS_INLINE f64x8 f32x16_high(f32x16 a)
                 vcvt_high_f64_f32(a.v[3])}};
     return r;
 }
-FS_INLINE uint64x2_t f32x16_integers(f32x16 a)
+/* Sums of integer weights, with 2^52's bits still on top of each: they go at the end. */
+typedef uint64x2_t fs_integers;
+FS_INLINE fs_integers fs_no_integers(void) { return vdupq_n_u64(0); }
+FS_INLINE fs_integers f64x8_add_integers(fs_integers s, f64x8 w)
 {
-    return vaddq_u64(f64x8_integers(f32x16_low(a)), f64x8_integers(f32x16_high(a)));
+    for (int i = 0; i < 4; i++) {
+        float64x2_t biased = vfmaq_f64(vdupq_n_f64(0x1p52), w.v[i], vdupq_n_f64(0x1p51));
+        s = vaddq_u64(s, vreinterpretq_u64_f64(biased));
+    }
+    return s;
+}
+FS_INLINE fs_integers f32x16_add_integers(fs_integers s, f32x16 w)
+{
+    return f64x8_add_integers(f64x8_add_integers(s, f32x16_low(w)), f32x16_high(w));
+}
+FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
+{
+    return vaddvq_u64(s) - count * UINT64_C(0x4330000000000000);
 }
 
 FS_NEON_VECTOR(f32x16, float, 16, f32)

@@ -28,6 +28,15 @@ typedef struct {
         r.lane[i] = (expression);                                                                                    \
     return r
 
+/* A sum of integer weights, in whatever form; its total, when `count` of them have been added. */
+typedef uint64_t fs_integers;
+static inline fs_integers fs_no_integers(void) { return 0; }
+static inline uint64_t fs_integers_total(fs_integers s, uint64_t count)
+{
+    (void)count;
+    return s;
+}
+
 /* One definition serves both vectors. */
 #define FS_SCALAR_VECTOR(vec, real, lanes, fused)                                                                    \
     static inline vec vec##_set1(real a) { FS_LANEWISE(vec, lanes, a); }                                             \
@@ -117,13 +126,11 @@ typedef struct {
             any |= a.lane[i] != a.lane[i];                                                                           \
         return any;                                                                                                  \
     }                                                                                                                \
-    /* Σ of the integer weights of four vectors (see fs_integer_weight) */                                           \
-    static inline uint64_t vec##_integer_sum4(vec a, vec b, vec c, vec d)                                            \
+    /* s and the integer weights of w (see fs_integer_weight) */                                                     \
+    static inline fs_integers vec##_add_integers(fs_integers s, vec w)                                               \
     {                                                                                                                \
-        uint64_t s = 0;                                                                                              \
         for (int i = 0; i < (lanes); i++)                                                                            \
-            s += fs_integer_weight(a.lane[i]) + fs_integer_weight(b.lane[i]) + fs_integer_weight(c.lane[i]) +        \
-                 fs_integer_weight(d.lane[i]);                                                                       \
+            s += fs_integer_weight(w.lane[i]);                                                                       \
         return s;                                                                                                    \
     }                                                                                                                \
     /* How many of the running sums of the integer weights of w[0 .. 4 vectors) are <= t. */                         \

@@ -56,7 +56,7 @@ static fs_status fs_probabilities(const fs_row *row, size_t n, double temperatur
 static fs_status fs_correct_row(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
                                 size_t token, double u, void *scratch, int64_t *index)
 {
-    double *p = fs_beside_room(scratch, n), *q = fs_room_f64(scratch, n).row, *rest = fs_room_f64(scratch, n).value;
+    double *p = fs_beside_room(scratch, n), *q = room_of_f64(scratch, n).row, *rest = room_of_f64(scratch, n).value;
     fs_status status = fs_probabilities(target, n, temperature[0], p);
     if (status == FS_OK && draft)
         status = fs_probabilities(draft, n, temperature[1], q);
