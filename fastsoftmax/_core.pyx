@@ -79,6 +79,14 @@ def all_same(tuple these, tuple those):
     return True
 
 
+def are_scalars(tuple values):
+    """Whether each is None or exactly a bool, int or float: then it can be a key of a cache."""
+    for value in values:
+        if not (value is None or type(value) is float or type(value) is int or type(value) is bool):
+            return False
+    return True
+
+
 # --- scratch memory ---------------------------------------------------------------------------------------------
 
 cdef extern from "Python.h":

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _core
 from ._arrays import Array, Rows, any_array, as_float64
 
 # fs_filters of csrc/fastsoftmax.h, every field of 8 bytes, with the value that switches the filter off.
@@ -76,23 +77,27 @@ class Filters(NamedTuple):
         """The record of each row."""
         for name, shape in self.shapes.items():
             _check_shape(name, shape, rows)
-        return np.broadcast_to(self.record, rows.shape)
+        return self.record if self.record.shape == rows.shape else np.broadcast_to(self.record, rows.shape)
 
 
-def as_filters(given: Mapping[str, Any], rows: Rows | None = None) -> Filters | None:
+def as_filters(given: tuple[Any, ...], rows: Rows | None = None) -> Filters | None:
     """The filters that are on, or None.
 
     Parameters
     ----------
-    given : mapping
-        Some of the fields, by name; None is what switches a filter off.
+    given : tuple
+        The parameters, in the order of NAMES; None is what switches a filter off.
     rows : Rows, optional
         What array parameters must broadcast to, so that an error can name one.
     """
-    on = {name: value for name, value in given.items() if value is not None}
-    if all(map(_is_scalar, on.values())):
-        return _scalar_filters(tuple(on.items()), tuple(map(type, on.values())))
-    return _switched_on({name: _column(name, value, rows) for name, value in on.items()})
+    if _core.are_scalars(given):
+        return _of_scalars(*given)
+    return _switched_on({name: _column(name, v, rows) for name, v in zip(NAMES, given, strict=True) if v is not None})
+
+
+@lru_cache(maxsize=256, typed=True)  # typed: True is not 1
+def _of_scalars(*given: Any) -> Filters | None:
+    return _switched_on({name: _column(name, v, None) for name, v in zip(NAMES, given, strict=True) if v is not None})
 
 
 def no_filters(rows: Rows) -> Array:
@@ -105,16 +110,6 @@ def with_surprise(filters: Filters | None, most: Any, rows: Rows) -> Filters:
     record = np.array(no_filters(rows) if filters is None else filters.rows(rows))
     record["surprise"] = most
     return Filters(record, filters is not None and filters.tosses, {})
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
-
-
-@lru_cache(maxsize=256)
-def _scalar_filters(items: tuple[tuple[str, Any], ...], _types: tuple[type, ...]) -> Filters | None:
-    """Of scalars; the types tell True from 1 where the items are equal."""
-    return _switched_on({name: _column(name, value, None) for name, value in items})
 
 
 def _laid_out(columns: Mapping[str, Array]) -> NDArray[Any]:
@@ -166,6 +161,8 @@ def _column(name: str, value: Any, rows: Rows | None) -> Array:
 
 
 def _check_shape(name: str, shape: tuple[int, ...], rows: Rows) -> None:
+    if shape in ((), rows.shape):
+        return
     try:
         fits = np.broadcast_shapes(shape, rows.shape) == rows.shape
     except ValueError:

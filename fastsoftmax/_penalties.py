@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ _RANGES = {
     "dry_allowed_length": (1, 2**62, "at least 1"),
     "dry_penalty_last_n": (0, 2**62, "zero or positive; None is the whole context"),
 }
+
+
+_NO_BREAKERS = (np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
 def penalize(
@@ -120,20 +124,32 @@ def penalize(
     """
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
-    given = {
-        "repetition": repetition, "frequency": frequency, "presence": presence, "dry_multiplier": dry_multiplier,
-        "dry_base": dry_base, "dry_allowed_length": dry_allowed_length, "dry_penalty_last_n": dry_penalty_last_n,
-    }  # fmt: skip
-    penalties = np.empty(rows.shape, _RECORD)
-    for name, value in given.items():
-        penalties[name] = -1 if value is None and name == "dry_penalty_last_n" else _parameter(name, value, rows)
-    breakers = _sequences(dry_sequence_breakers)
+    given = (
+        repetition, frequency, presence, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n,
+    )  # fmt: skip
+    penalties = _of_scalars(*given) if _core.are_scalars(given) else _records(given, rows)
+    breakers = _sequences(dry_sequence_breakers) if dry_sequence_breakers else _NO_BREAKERS
     context, starts = _context(tokens, lengths, rows)
     result = Result(a, out, rows)
     result.fill(result.source)
     if math.prod(rows.shape):
-        _core.penalize_rows(result.parts, dtype_code(a.dtype), context, starts, penalties, *breakers)
+        _core.penalize_rows(
+            result.parts, dtype_code(a.dtype), context, starts, np.broadcast_to(penalties, rows.shape), *breakers
+        )
     return result.finish()  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64, typed=True)  # typed: True is not 1
+def _of_scalars(*given: Any) -> NDArray[Any]:
+    return _records(given, Rows((1,), -1, "logits"))
+
+
+def _records(given: tuple[Any, ...], rows: Rows) -> NDArray[Any]:
+    """The parameters of each row, in the order of the fields."""
+    records = np.empty(rows.shape, _RECORD)
+    for name, value in zip(_RANGES, given, strict=True):
+        records[name] = -1 if value is None and name == "dry_penalty_last_n" else _parameter(name, value, rows)
+    return records
 
 
 def _parameter(name: str, value: Any, rows: Rows) -> Array:
@@ -185,20 +201,27 @@ def _context(tokens: Any, lengths: Any, rows: Rows) -> tuple[NDArray[np.int64], 
             raise ValueError(
                 f"tokens must have the shape of the rows, {rows.shape}, and the tokens last, not {a.shape}"
             )
+        if not rows.shape and lengths is None:
+            return _checked(np.ascontiguousarray(a, np.int64), rows, 0), np.array((0, a.size), np.int64)
         valid = _valid(lengths, a.shape[-1], rows)
         parts = [part[:n] for part, n in zip(a.reshape(count, a.shape[-1]), valid, strict=True)]
     for i, part in enumerate(parts):
-        bad = (part < 0) | (part >= rows.entries)
-        if bad.any():
-            at = int(np.argmax(bad))
-            raise ValueError(
-                f"tokens: {rows.name_row(i)} has {part[at]} at position {at}, "
-                f"but its logits have entries 0 to {rows.entries - 1}"
-            )
+        _checked(part, rows, i)
     starts = np.zeros(count + 1, np.int64)
     np.cumsum([part.size for part in parts], out=starts[1:])
     flat = np.concatenate([part.astype(np.int64) for part in parts]) if parts else np.empty(0, np.int64)
     return flat, starts
+
+
+def _checked(part: Array, rows: Rows, row: int) -> Array:
+    """The tokens of one row, all of them entries."""
+    if part.size and not (part.min() >= 0 and part.max() < rows.entries):
+        at = int(np.argmax((part < 0) | (part >= rows.entries)))
+        raise ValueError(
+            f"tokens: {rows.name_row(row)} has {part[at]} at position {at}, "
+            f"but its logits have entries 0 to {rows.entries - 1}"
+        )
+    return part
 
 
 def _valid(lengths: Any, most: int, rows: Rows) -> list[int]:

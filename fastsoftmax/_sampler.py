@@ -104,7 +104,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
         )  # fmt: skip
         self._given = dict(zip(NAMES, given, strict=True))
-        self._filters = as_filters(self._given)
+        self._filters = as_filters(given)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
         self._mask = mask

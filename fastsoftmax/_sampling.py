@@ -23,7 +23,7 @@ from ._arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._filters import NAMES, OFF, UNIT, Filters, as_filters
+from ._filters import OFF, UNIT, Filters, as_filters
 from ._random import as_generator, uniforms
 
 
@@ -157,7 +157,7 @@ def sample(
         top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
         dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
     )  # fmt: skip
-    filters = None if _core.all_same(given, OFF) else as_filters(dict(zip(NAMES, given, strict=True)))
+    filters = None if _core.all_same(given, OFF) else as_filters(given)
     if mask is None and bias is None and size is None and not return_logprob:
         index = _draw_plain(logits, False, temperature, axis, u, rng, filters, xtc_u, on_invalid)
         if index is not None:
@@ -240,7 +240,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
         dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
     )  # fmt: skip
-    filters = None if _core.all_same(given, OFF) else as_filters(dict(zip(NAMES, given, strict=True)))
+    filters = None if _core.all_same(given, OFF) else as_filters(given)
     if mask is None and bias is None and size is None and not return_logprob:
         index = _draw_plain(probs, True, temperature, axis, u, rng, filters, xtc_u, on_invalid)
         if index is not None:

@@ -19,7 +19,7 @@ from ._arrays import (
     mask_rows,
     temperature_rows,
 )
-from ._filters import NAMES, UNIT, as_filters, no_filters
+from ._filters import UNIT, as_filters, no_filters
 from ._random import as_generator
 from ._sampling import coin_rows
 
@@ -98,7 +98,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     )  # fmt: skip
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
-    filters = as_filters(dict(zip(NAMES, given, strict=True)), rows)
+    filters = as_filters(given, rows)
     records = no_filters(rows) if filters is None else filters.rows(rows)
     t = temperature_rows(temperature, rows)
     allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)

@@ -1,0 +1,34 @@
+"""The meaning of every public function, in plain Python.
+
+Lists and the standard library only: no NumPy, no speed. A row is a list of numbers, several rows are a
+list of such lists. Names, parameters and special values are those of the fast functions; the parameters
+that are about arrays (``axis``, ``out``, ``keepdims``) are absent.
+
+Exponents ``(x_i - max x) / temperature`` are formed exactly, as fractions; filters and draws compare exact
+sums of weights. What is left of rounding is that of ``math.exp``, ``math.log1p`` and ``math.log``: a few
+units in the last place of a float64.
+"""
+
+from ._drafts import DraftVerdict, verify_draft
+from ._penalties import penalize
+from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
+from ._sampler import Sampler
+from ._sampling import sample, sample_probs
+from ._softmax import log_softmax, logsumexp, softmax
+from ._truncate import truncate
+
+__all__ = [
+    "DraftVerdict",
+    "Sampler",
+    "TopLogprobs",
+    "log_softmax",
+    "logsumexp",
+    "penalize",
+    "sample",
+    "sample_probs",
+    "sample_without_replacement",
+    "softmax",
+    "top_logprobs",
+    "truncate",
+    "verify_draft",
+]
