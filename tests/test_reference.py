@@ -4,8 +4,10 @@ import ast
 import doctest
 import inspect
 import math
+import pkgutil
 import random
 import sys
+from importlib import import_module
 
 import mpmath
 import numpy as np
@@ -19,6 +21,7 @@ from fastsoftmax import reference
 
 INF, NAN = math.inf, math.nan
 NAMES = ["softmax", "log_softmax", "logsumexp", "sample", "sample_probs", "Sampler"]
+FILES = [import_module(f"{reference.__name__}.{file.name}") for file in pkgutil.iter_modules(reference.__path__)]
 
 finite = st.floats(-1e4, 1e4, allow_subnormal=False)
 temperatures = st.floats(1e-3, 30.0)
@@ -187,23 +190,39 @@ def test_reference_refuses_empty_rows():
                 getattr(reference, name)(x)
 
 
-def test_reference_has_the_public_names_and_their_parameters():
+@pytest.mark.parametrize("name", [name for name in reference.__all__ if name not in ("DraftVerdict", "TopLogprobs")])
+def test_reference_has_the_public_names_and_their_parameters(name):
     of_arrays = {"axis", "out", "keepdims"}
-    for name in NAMES:
-        fast = [p for p in inspect.signature(getattr(fs, name)).parameters if p not in of_arrays]
-        assert list(inspect.signature(getattr(reference, name)).parameters) == fast
+    fast, slow = (inspect.signature(getattr(module, name)).parameters.values() for module in (fs, reference))
+    fast = [p for p in fast if p.name not in of_arrays]
+    # Parameters that are given by keyword have no order.
+    assert {p.name: (p.kind, p.default) for p in fast} == {p.name: (p.kind, p.default) for p in slow}
+    positional = [[p.name for p in ps if p.kind is not p.KEYWORD_ONLY] for ps in (fast, slow)]
+    assert positional[0] == positional[1]
+
+
+def test_reference_exports_the_public_names_only():
+    of_arrays = {"__version__", "reference", "schedules", "show_config"}
+    assert set(reference.__all__) == set(fs.__all__) - of_arrays
+    assert {name for name in vars(reference) if not name.startswith("_")} == set(reference.__all__)
+    for name in ("DraftVerdict", "TopLogprobs"):
+        assert getattr(reference, name)._fields == getattr(fs, name)._fields
 
 
 def test_reference_imports_the_standard_library_only():
-    nodes = list(ast.walk(ast.parse(inspect.getsource(reference))))
-    imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    imported |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported = set()
+    for file in FILES:
+        for node in ast.walk(ast.parse(inspect.getsource(file))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module)
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
     assert imported <= set(sys.stdlib_module_names) | {"__future__", "collections.abc"}
 
 
 def test_reference_examples_run():
-    failures, tried = doctest.testmod(reference)
-    assert tried > 0 and failures == 0
+    results = [doctest.testmod(file) for file in FILES]
+    assert sum(r.attempted for r in results) > 15 and sum(r.failed for r in results) == 0
 
 
 # The fast functions against the oracle
@@ -246,9 +265,7 @@ def test_fast_functions_agree_with_the_reference_on_special_values(dtype, x, tem
     row, numbers = stored(x, dtype)
     for name in ("softmax", "log_softmax", "logsumexp"):
         expected = getattr(reference, name)(numbers, temperature)
-        np.testing.assert_allclose(
-            getattr(fs, name)(row, temperature), expected, rtol=OF_FAST[dtype], atol=TINY[dtype]
-        )
+        np.testing.assert_allclose(getattr(fs, name)(row, temperature), expected, rtol=OF_FAST[dtype], atol=TINY[dtype])
     for u in (0.0, 0.37, LAST_U):
         expected = reference.sample(numbers, temperature, u=u, on_invalid="flag", return_logprob=True)
         index, logprob = fs.sample(row, temperature, u=u, on_invalid="flag", return_logprob=True)
