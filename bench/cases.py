@@ -8,13 +8,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+from rows import LEAST_VOCABULARY, PEAKED, ROWS
 
 # Exact in float32, so that no library is charged for rounding the temperature.
 TEMPERATURE = float(np.float32(0.7))
+FILTER_TEMPERATURE = float(np.float32(0.8))
 # The standard deviation of a language model's logits, roughly.
 SPREAD = 3.0
 
 VOCABULARIES = (32_000, 65_536, 128_256)
+VOCABULARY = VOCABULARIES[-1]
 ONE_ROW = (10, 64, 256, 1_024, 4_096, 16_384, *VOCABULARIES, 1_048_576)
 ONE_CALL = (10, 64, 256)
 SHORT_ROWS = ((4_096, 4), (4_096, 16), (4_096, 64), (64, 256))
@@ -48,13 +51,68 @@ SAMPLE_BATCH_RIVALS = ("torch", "torch-exponential", "numpy-cdf", "numpy-gumbel"
 SAMPLER_RIVALS = ("classic", "numpy-choice", "torch")
 ACCURACY_RIVALS = ("torch", "onnxruntime", "onednn", "scipy", "numpy", "jax", "numba")
 
+TOP_K: dict[str, float] = {"top_k": 50}
+TOP_P: dict[str, float] = {"top_p": 0.95}
+FILTER_RIVALS = ("fastsoftmax-call", "transformers", "torch", "llama.cpp", "llama.cpp-copy", "numpy")
+# What PyTorch and NumPy have no few lines for.
+RARE_FILTER_RIVALS = ("fastsoftmax-call", "llama.cpp", "llama.cpp-copy")
+SHAPES = (
+    "flat",
+    "ascending",
+    "descending",
+    "constant",
+    "two-valued",
+    "one-differs",
+    "close",
+    "full-blocks",
+    "adversarial",
+    "adversarial-parts",
+)
+# The shapes on which the others are measured as well.
+FLAT = ("flat", "constant")
+
+PENALTY_VOCABULARIES = (LEAST_VOCABULARY, VOCABULARY, 1_000_000)
+PENALTIES = {"repetition": 1.1, "frequency": 0.1, "presence": 0.1}
+DRY = {"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 2}
+
+# A serving batch: temperature, top_k, top_p and min_p of each request, neutral where it names none.
+BATCH = (
+    (0.8, 50, 1.0, 0.0),
+    (1.0, 0, 0.95, 0.0),
+    (0.7, 20, 0.9, 0.0),
+    (0.6, 0, 1.0, 0.05),
+    (1.2, 100, 1.0, 0.02),
+    (0.8, 40, 0.95, 0.05),
+    (0.9, 0, 0.8, 0.0),
+    (1.0, 50, 1.0, 0.1),
+)
+TOP_LOGPROBS = 20
+WITHOUT_REPLACEMENT = 50
+DRAFTED = 4
+# The standard deviation of the difference between the draft's logits and the target's.
+DRAFT_SPREAD = 1.0
+
+# Questions that one thread answers: a single row, or a single call.
+ONE_THREAD = (
+    "overhead",
+    "accuracy",
+    "filter",
+    "penalize",
+    "top-logprobs",
+    "without-replacement",
+    "verify-draft",
+)
+
 
 @dataclass(frozen=True)
 class Case:
     """One line of `--list`: an operation on an input of a shape, and those it is compared with.
 
-    `operation` is softmax, sample, sampler (one draw through a Sampler), overhead (a call less its kernel) or
-    accuracy (no timing). `data` says whether the input holds logits or probabilities.
+    `operation` is softmax, sample, sampler (one draw through a Sampler), overhead (a call less its kernel),
+    accuracy (no timing), filter (one draw from what the filters leave), batch (the same, every row with its own
+    parameters), penalize, top-logprobs, without-replacement or verify-draft. `data` says whether the input holds
+    logits or probabilities, `row` what shape they have, `options` are parameters of ours by name, `seed` is that of
+    the run, for a builder that needs more of the input than `x`.
     """
 
     name: str
@@ -64,6 +122,15 @@ class Case:
     dtype: str = "float32"
     data: str = "logits"
     temperature: float = TEMPERATURE
+    row: str = "normal"
+    spread: float = SPREAD
+    options: tuple[tuple[str, float], ...] = ()
+    seed: int = 0
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The options as keyword arguments."""
+        return dict(self.options)
 
     @property
     def longest(self) -> int:
@@ -73,7 +140,9 @@ class Case:
     def input(self, seed: int) -> np.ndarray:
         """The same array for the same seed, whatever other cases are measured."""
         rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
-        logits = rng.normal(0.0, SPREAD, self.shape)
+        if self.row != "normal":
+            return ROWS[self.row](self.longest, self.spread, rng).astype(numpy_dtype(self.dtype))
+        logits = rng.normal(0.0, self.spread, self.shape)
         if self.data == "probs":
             weights = np.exp(logits)
             return np.asarray(weights / weights.sum(axis=-1, keepdims=True), numpy_dtype(self.dtype))
@@ -119,7 +188,97 @@ def all_cases() -> list[Case]:
         Case(f"accuracy-{short(dtype)}", "accuracy", (), ACCURACY_RIVALS, dtype=dtype)
         for dtype in ("float32", "float64")
     ]
+    return cases + filter_cases() + token_cases()
+
+
+def filter_cases() -> list[Case]:
+    """One draw from what the filters leave of a row: against the others, then on every shape of row."""
+
+    def case(name: str, filters: dict[str, float], rivals: tuple[str, ...], **options: Any) -> Case:
+        return _logits_case("filter", name, (VOCABULARY,), rivals, filters, **options)
+
+    cases = [
+        case("top_k", TOP_K, (*FILTER_RIVALS, "numpy-max")),
+        case("top_k-top_p", {**TOP_K, **TOP_P}, FILTER_RIVALS),
+        case("top_p", TOP_P, FILTER_RIVALS),
+        case("top_p-normal3", TOP_P, FILTER_RIVALS, spread=3.0),
+        case("min_p", {"min_p": 0.05}, FILTER_RIVALS),
+        case("typical_p", {"typical_p": 0.95}, ("transformers", *RARE_FILTER_RIVALS)),
+        case("top_n_sigma", {"top_n_sigma": 1.0}, RARE_FILTER_RIVALS),
+        case("xtc", {"xtc_threshold": 0.05, "xtc_probability": 1.0}, RARE_FILTER_RIVALS),
+    ]
+    for name, filters in (("top_k", TOP_K), ("top_p", TOP_P)):
+        for row in SHAPES:
+            others = FILTER_RIVALS if name == "top_p" and row in FLAT else ()
+            cases.append(case(f"{name}-{row}", filters, ("fastsoftmax-friendly", *others), row=row))
     return cases
+
+
+def token_cases() -> list[Case]:
+    """What a decoding loop does around the draw."""
+    singles = ("fastsoftmax-singles",)
+    cases = [_logits_case("batch", "", (len(BATCH), VOCABULARY), singles)]
+    for name, more in (("", {}), ("dry", DRY)):
+        for n in PENALTY_VOCABULARIES:
+            rivals = () if name else ("llama.cpp", "numpy")
+            if n > LEAST_VOCABULARY:
+                rivals = ("fastsoftmax-least", *rivals)
+            cases.append(_logits_case("penalize", name, (n,), rivals, {**PENALTIES, **more}))
+    row, draft = (VOCABULARY,), (DRAFTED + 1, VOCABULARY)
+    cases.append(_logits_case("top-logprobs", "", row, ("torch", "numpy"), {"k": TOP_LOGPROBS}))
+    cases.append(
+        _logits_case(
+            "without-replacement", "", row, ("torch", "numpy-gumbel", "numpy-choice"), {"k": WITHOUT_REPLACEMENT}
+        )
+    )
+    cases.append(_logits_case("verify-draft", "", draft, ("torch", "numpy"), {"K": DRAFTED}))
+    return cases
+
+
+def _logits_case(
+    operation: str,
+    name: str,
+    shape: tuple[int, ...],
+    rivals: tuple[str, ...],
+    parameters: dict[str, float] | None = None,
+    spread: float = PEAKED,
+    **options: Any,
+) -> Case:
+    """A case of the decoding loop, at its temperature and on a peaked row if nothing else is said."""
+    parts = (operation, name, "f32", "x".join(map(str, shape)))
+    return Case(
+        "-".join(part for part in parts if part),
+        operation,
+        shape,
+        rivals,
+        temperature=FILTER_TEMPERATURE,
+        spread=spread,
+        options=tuple((parameters or {}).items()),
+        **options,
+    )
+
+
+def batch_requests() -> list[dict[str, float]]:
+    """The parameters of each row of the batch, by name."""
+    return [dict(zip(("temperature", "top_k", "top_p", "min_p"), values, strict=True)) for values in BATCH]
+
+
+def friendly(case: Case) -> Case:
+    """The same filters on the peaked row, beside which the time on another shape is seen."""
+    return next(
+        other
+        for other in filter_cases()
+        if other.options == case.options and (other.row, other.spread) == ("normal", PEAKED)
+    )
+
+
+def least_vocabulary(case: Case) -> Case:
+    """The same penalties at the smallest vocabulary."""
+    return next(
+        other
+        for other in token_cases()
+        if other.options == case.options and other.operation == "penalize" and other.longest == LEAST_VOCABULARY
+    )
 
 
 def select(cases: list[Case], patterns: list[str]) -> list[Case]:

@@ -187,13 +187,15 @@ def chi_square_tail(statistic: float, freedom: int) -> float:
     return 0.5 * math.erfc(((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(2 * spread))
 
 
-def collect_draws(draw: Callable[[], np.ndarray], wanted: int, seconds: float) -> np.ndarray:
-    """Indices drawn by calling `draw` until there are enough, or the time is up and there are LEAST_DRAWS."""
+def collect_draws(
+    draw: Callable[[], np.ndarray], wanted: int, seconds: float, least: int = LEAST_DRAWS
+) -> np.ndarray:
+    """Indices drawn by calling `draw` until there are enough, or the time is up and there are `least`."""
     draw()  # compiles, where there is something to compile
     deadline = time.perf_counter() + seconds
     found: list[np.ndarray] = []
     count = 0
-    while count < wanted and (count < LEAST_DRAWS or time.perf_counter() < deadline):
+    while count < wanted and (count < least or time.perf_counter() < deadline):
         found.append(np.asarray(draw()).reshape(-1))
         count += found[-1].size
     return np.concatenate(found)

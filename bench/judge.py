@@ -19,15 +19,15 @@ from errors import (
     gross_softmax_error,
     ulp_error,
 )
-from measure import Contender, aligned_copies
+from measure import Contender, repeated
 from rivals import SOFTMAX, refusal
 
 # Enough for a noise of about 0.01 in the total variation; where draws are dear, the time limit decides.
 WANTED_DRAWS = 50_000
 DIGEST_DRAWS = 64
 
-
 Verdict = tuple[dict[str, Any], str | None]
+Judge = Callable[[Contender, float], Verdict]
 
 
 def judge_softmax(contender: Contender, source: np.ndarray, exact: np.ndarray) -> Verdict:
@@ -53,36 +53,24 @@ def judge_draw(contender: Contender, case: Case, source: np.ndarray, seconds: fl
 
 def _draw_error(contender: Contender, array: np.ndarray, probs: np.ndarray, seconds: float) -> DrawError:
     if contender.with_u is not None:
-        return boundary_error(_drawn_at(contender, array), probs)
-    native = contender.native(aligned_copies(array, 1)[0])
-    code = compile(contender.code, contender.name, "eval")
-    names = {**contender.names, "x": native}
-
-    def draw() -> np.ndarray:
-        if contender.refresh is not None:
-            contender.refresh(native, array)
-        return contender.result(eval(code, names))
-
-    return frequency_error(collect_draws(draw, WANTED_DRAWS, seconds), probs)
+        return boundary_error(drawn_at_uniforms(contender, array), probs)
+    return frequency_error(collect_draws(repeated(contender, array), WANTED_DRAWS, seconds), probs)
 
 
-def _drawn_at(contender: Contender, array: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def drawn_at_uniforms(contender: Contender, array: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """The index drawn at each of some uniforms: a call for each, or in a batch a row for each."""
     if contender.with_u is None:
         raise ValueError(f"{contender.name} takes no uniform")
-    native = contender.native(aligned_copies(array, 1)[0])
-    code = compile(contender.with_u, contender.name, "eval")
-    names = {**contender.names, "x": native}
+    draw = repeated(contender, array)
 
     def index_at(u: np.ndarray) -> np.ndarray:
         if array.ndim == 1:
-            drawn = [np.asarray(eval(code, {**names, "u": value})).reshape(-1)[0] for value in u.tolist()]
-            return np.asarray(drawn, np.int64)
+            return np.asarray([draw(value).reshape(-1)[0] for value in u.tolist()], np.int64)
         found = np.empty(u.size, np.int64)
         for start in range(0, u.size, len(array)):
             chunk = u[start : start + len(array)]
             padded = np.concatenate([chunk, np.zeros(len(array) - chunk.size)])
-            found[start : start + chunk.size] = np.asarray(eval(code, {**names, "u": padded}))[: chunk.size]
+            found[start : start + chunk.size] = draw(padded)[: chunk.size]
         return found
 
     return index_at
@@ -92,8 +80,10 @@ def digest(contender: Contender, source: np.ndarray) -> str:
     """A hash of what the contender answers: equal on every machine and instruction set if the bits are."""
     if contender.with_u is None:
         result = contender.evaluate(source)
+    elif contender.u_shape is not None:
+        result = repeated(contender, source)(np.random.default_rng(3).random(contender.u_shape))
     else:
-        result = _drawn_at(contender, source)(np.arange(DIGEST_DRAWS) / DIGEST_DRAWS)
+        result = drawn_at_uniforms(contender, source)(np.arange(DIGEST_DRAWS) / DIGEST_DRAWS)
     return hashlib.sha256(np.ascontiguousarray(result).tobytes()).hexdigest()[:16]
 
 

@@ -33,7 +33,9 @@ class Contender:
     `code` is an expression in `x`, the input; it is compiled into the timed loop as it stands, so what the
     results show is what ran. `native` turns the NumPy array into what the library wants; where it shares the
     array's memory, refreshing the array refreshes it, and where it does not but `code` overwrites it,
-    `refresh(native, array)` must. `with_u` is the same draw as `code` from a given uniform `u`.
+    `refresh(native, array)` must. `with_u` is the same draw as `code` from given uniforms `u`: of the shape
+    `u_shape`, or where that is None one a row. `survivors` gives, for a native input, the indices that a draw is
+    made from and their probabilities as the contender computes them.
     """
 
     name: str
@@ -44,13 +46,36 @@ class Contender:
     result: Callable[[Any], np.ndarray] = np.asarray
     refresh: Callable[[Any, np.ndarray], None] | None = None
     with_u: str | None = None
+    u_shape: tuple[int, ...] | None = None
+    survivors: Callable[[Any], tuple[np.ndarray, np.ndarray]] | None = None
 
     def evaluate(self, array: np.ndarray) -> np.ndarray:
         """The result of one call on a copy of `array`."""
+        return self.result(eval(self.code, {**self.names, "x": self.prepared(array)}))
+
+    def prepared(self, array: np.ndarray) -> Any:
+        """A copy of `array` as the library wants it."""
         native = self.native(aligned_copies(array, 1)[0])
         if self.refresh is not None:
             self.refresh(native, array)
-        return self.result(eval(self.code, {**self.names, "x": native}))
+        return native
+
+
+def repeated(contender: Contender, array: np.ndarray) -> Callable[..., np.ndarray]:
+    """The contender's result for one copy of `array`, call after call.
+
+    Where the contender takes its uniforms, the call takes them: `call(u)`, else `call()`.
+    """
+    native = contender.prepared(array)
+    code = compile(contender.with_u or contender.code, contender.name, "eval")
+    names = {**contender.names, "x": native}
+
+    def call(u: Any = None) -> np.ndarray:
+        if contender.refresh is not None:
+            contender.refresh(native, array)
+        return contender.result(eval(code, {**names, "u": u}))
+
+    return call
 
 
 @dataclass(frozen=True)

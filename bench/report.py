@@ -21,9 +21,13 @@ PACKAGES = (
     "jax",
     "jaxlib",
     "numba",
+    "transformers",
     "llama-cpp-python",
     "ml_dtypes",
 )
+
+# Ours on a peaked row, beside another shape.
+FRIENDLY = "fastsoftmax-friendly"
 
 Row = Mapping[str, Any]
 
@@ -96,11 +100,25 @@ def readable_error(error: Row | None) -> str:
         return ""
     if error["kind"] == "ulp":
         return f"{error['max_ulp']:.3g} ulp"
+    if error["kind"] == "filter":
+        return f"{wrong_entries(error)}, tv {error['total_variation']:.2g}"
+    if error["kind"] == "count":
+        furthest = f", {error['max_error']:.1e} off" if "max_error" in error else ""
+        sets = f"; {wrong_entries(error)}" if "kept" in error else ""
+        return f"{error['wrong']} of {error['of']} {error['what']} wrong{furthest}{sets}"
     if error["draws"]:
         text = f"tv {error['total_variation']:.2g} (chance {error['noise']:.2g}, {error['draws']} draws)"
     else:
         text = f"tv {error['total_variation']:.2g} exactly"
     return text + (", DRAWS AN ENTRY OF PROBABILITY 0" if error["zero_drawn"] else "")
+
+
+def wrong_entries(error: Row) -> str:
+    """How many entries are kept that should not be, and the reverse."""
+    kept, dropped = error["wrongly_kept"], error["wrongly_dropped"]
+    wrong = f"+{kept} −{dropped} wrong" if kept or dropped else "0 wrong"
+    outside = f", {error['outside']} draws outside" if error.get("outside") else ""
+    return f"{wrong} of {error['kept']}{outside}"
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -120,7 +138,7 @@ def speed_table(rows: Sequence[Row]) -> str:
     """Time, ratio with quartiles, and error of every contender, case by case."""
     lines = [("case", "threads", "contender", "a call", "ratio", "quartiles", "error", "statement")]
     for row in rows:
-        if row["status"] != "ok" or row["operation"] in ("accuracy", "overhead"):
+        if row["status"] != "ok" or row["operation"] in ("accuracy", "overhead", "filter"):
             continue
         ratio = "ratio" in row
         lines.append(
@@ -136,6 +154,65 @@ def speed_table(rows: Sequence[Row]) -> str:
             )
         )
     return table(lines, right=(1, 3, 4)) if len(lines) > 1 else ""
+
+
+def filter_table(rows: Sequence[Row]) -> str:
+    """Time, ratio and wrong entries of every contender that draws from what the filters leave."""
+    lines = [("case", "contender", "a call", "ratio", "quartiles", "kept set", "tv", "statement")]
+    compared = {row["case"] for row in rows if "ratio" in row and row["contender"] != FRIENDLY}
+    of_shapes = {mine["case"] for mine, _ in shapes(rows)}
+    for row in rows:
+        if row["status"] != "ok" or row["operation"] != "filter" or row["contender"] == FRIENDLY:
+            continue
+        if row["case"] in of_shapes - compared:
+            continue
+        ratio, error = "ratio" in row, row["error"]
+        lines.append(
+            (
+                row["case"],
+                row["contender"],
+                readable_time(row["ns"]),
+                f"{row['ratio']:.2f}×" if ratio else "",
+                f"{row['ratio_q1']:.2f} to {row['ratio_q3']:.2f}" if ratio else "",
+                wrong_entries(error) if error else "",
+                f"{error['total_variation']:.1g}" if error else "",
+                row["code"],
+            )
+        )
+    return table(lines, right=(2, 3)) if len(lines) > 1 else ""
+
+
+def shapes_table(rows: Sequence[Row]) -> str:
+    """Our time on every shape of row, and how many times that of a peaked row it is."""
+    lines = [("filter", "row", "a call", "times", "quartiles", "kept set")]
+    for mine, beside in shapes(rows):
+        times = [1 / beside[key] for key in ("ratio", "ratio_q3", "ratio_q1")]
+        lines.append(
+            (
+                filter_name(mine),
+                mine["row"],
+                readable_time(mine["ns"]),
+                f"{times[0]:.2f}×",
+                f"{times[1]:.2f} to {times[2]:.2f}",
+                wrong_entries(mine["error"]),
+            )
+        )
+    return table(lines, right=(2, 3)) if len(lines) > 1 else ""
+
+
+def shapes(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Our row of every case of a shape, with that of the peaked row measured beside it."""
+    mine = {row["case"]: row for row in rows if row["contender"] == "fastsoftmax" and row["status"] == "ok"}
+    return [
+        (mine[row["case"]], row)
+        for row in rows
+        if row["contender"] == FRIENDLY and row["status"] == "ok" and row["case"] in mine
+    ]
+
+
+def filter_name(row: Row) -> str:
+    """The filters of a case as they are written in a call."""
+    return ", ".join(f"{name}={value:g}" for name, value in row["options"].items())
 
 
 def overhead_table(rows: Sequence[Row]) -> str:
@@ -163,11 +240,21 @@ def accuracy_table(rows: Sequence[Row]) -> str:
     return table(lines, right=(2, 3)) if len(lines) > 1 else ""
 
 
+UNITS = {
+    "ratio": "×",
+    "times": "×",
+    "ns": " ns",
+    "ulp": " ulp",
+    "wrong": " wrong",
+    "digests": " differ",
+}
+
+
 def goals_table(goals: Sequence[Row]) -> str:
     """Each goal, what was measured in its worst case, and met or missed."""
     lines = [("goal", "asked", "measured", "", "worst case")]
     for goal in goals:
-        unit = {"ratio": "×", "ns": " ns", "ulp": " ulp", "digests": " differ"}[goal["kind"]]
+        unit = UNITS[goal["kind"]]
         sign = "≥" if goal["kind"] == "ratio" else "≤"
         measured = "" if goal["measured"] is None else f"{goal['measured']:.3g}{unit}"
         verdict = goal["verdict"] + (

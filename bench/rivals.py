@@ -32,12 +32,17 @@ def refusal(failure: Exception) -> dict[str, Any]:
     return {"status": "error", "why": f"{type(failure).__name__}: {why}"}
 
 
-def ours(case: Case, threads: int) -> Contender:
-    """fastsoftmax: softmax in place, one draw a row with a Generator, or one draw through a Sampler."""
+def load_fastsoftmax(threads: int) -> Any:
     import fastsoftmax
 
     if hasattr(fastsoftmax, "set_num_threads"):
         fastsoftmax.set_num_threads(threads)
+    return fastsoftmax
+
+
+def ours(case: Case, threads: int) -> Contender:
+    """fastsoftmax: softmax in place, one draw a row with a Generator, or one draw through a Sampler."""
+    fastsoftmax = load_fastsoftmax(threads)
     names: dict[str, Any] = {
         "fastsoftmax": fastsoftmax,
         "t": case.temperature,

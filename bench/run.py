@@ -110,6 +110,8 @@ def show(document: dict[str, Any]) -> None:
     )
     for text in (
         report.speed_table(rows),
+        report.filter_table(rows),
+        report.shapes_table(rows),
         report.overhead_table(rows),
         report.accuracy_table(rows),
         report.skipped_lines(rows),
@@ -128,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not selected:
         options.error(f"no case matches {', '.join(filters)}; --list shows them")
     if asked.list:
-        print("\n".join(f"{case.name:32} {' '.join(case.rivals)}".rstrip() for case in selected))
+        print("\n".join(f"{case.name:40} {' '.join(case.rivals)}".rstrip() for case in selected))
         return 0
     try:
         counts = thread_counts(asked.threads)

@@ -11,19 +11,35 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from cases import Case, accuracy_grid, all_cases, select
+import numpy as np
+from cases import ONE_THREAD, Case, accuracy_grid, all_cases, select
 from draw_rivals import DRAW
 from errors import exact_softmax
-from judge import AccuracyOf, digest, judge_draw, judge_softmax
+from filter_judge import FILTER_JUDGES
+from filter_rivals import FILTER
+from judge import AccuracyOf, Judge, digest, judge_draw, judge_softmax
 from measure import Bundle, Contender, alone, alternate, bundle_size, compare, rough_call_ns, summarise
-from rivals import SOFTMAX, ours, refusal
+from rivals import SOFTMAX, Builder, ours, refusal
+from token_rivals import BATCHES, PENALIZE, TOP_LOGPROBS, VERIFY_DRAFT, WITHOUT_REPLACEMENT
 
 import fastsoftmax
 
 Emit = Callable[[dict[str, Any]], None]
+
+BUILDERS: dict[str, dict[str, Builder]] = {
+    "softmax": SOFTMAX,
+    "sample": DRAW,
+    "sampler": DRAW,
+    "filter": FILTER,
+    "batch": BATCHES,
+    "penalize": PENALIZE,
+    "top-logprobs": TOP_LOGPROBS,
+    "without-replacement": WITHOUT_REPLACEMENT,
+    "verify-draft": VERIFY_DRAFT,
+}
 
 
 @dataclass(frozen=True)
@@ -61,9 +77,9 @@ def measure_cases(settings: Settings, emit: Emit) -> None:
     """Measure every selected case, passing each row to `emit` as soon as it is known."""
     selected = [case for case in select(all_cases(), settings.filters) if case.longest <= settings.largest_n]
     if settings.threads > 1:
-        selected = [case for case in selected if case.operation not in ("accuracy", "overhead")]
+        selected = [case for case in selected if case.operation not in ONE_THREAD]
     for case in with_progress(selected, settings.threads):
-        for row in measure_case(case, settings):
+        for row in measure_case(replace(case, seed=settings.seed), settings):
             emit({**describe(case, settings), **row})
 
 
@@ -75,6 +91,9 @@ def describe(case: Case, settings: Settings) -> dict[str, Any]:
         "dtype": case.dtype,
         "data": case.data,
         "temperature": case.temperature,
+        "row": case.row,
+        "spread": case.spread,
+        "options": case.parameters,
         "threads": settings.threads,
         "isa": fastsoftmax.show_config(mode="dicts")["isa"]["chosen"],
     }
@@ -91,25 +110,23 @@ def measure_case(case: Case, settings: Settings) -> Iterator[dict[str, Any]]:
 
 def measure_speed(case: Case, settings: Settings) -> Iterator[dict[str, Any]]:
     """One row for ours and one for each rival: error first, then speed, and no speed for a wrong result."""
-    builders = SOFTMAX if case.operation == "softmax" else DRAW
+    builders = BUILDERS[case.operation]
     rivals = [name for name in case.rivals if not settings.rivals or name in settings.rivals]
-    share = settings.seconds / max(len(rivals), 1)
+    # What is compared with ourselves alone is settled sooner than its time is up.
+    share = settings.seconds / max(len(rivals), 3)
     try:
         source = case.input(settings.seed)
     except ImportError as error:
         yield {"contender": "fastsoftmax", "status": "skipped", "why": str(error)}
         return
-    exact = exact_softmax(source, case.temperature) if case.operation == "softmax" else None
+    judge = judge_of(case, source)
 
     def judged(name: str) -> tuple[Contender | None, dict[str, Any]]:
         row: dict[str, Any] = {"contender": name}
         try:
             contender = builders[name](case, settings.threads)
             row.update(code=contender.code, note=contender.note)
-            if exact is not None:
-                error, gross = judge_softmax(contender, source, exact)
-            else:
-                error, gross = judge_draw(contender, case, source, share)
+            error, gross = judge(contender, share)
         except Exception as failure:
             return None, {**row, **refusal(failure)}
         if gross is not None:
@@ -137,6 +154,16 @@ def measure_speed(case: Case, settings: Settings) -> Iterator[dict[str, Any]]:
     our_row["ns"] = sorted(our_times)[len(our_times) // 2] if our_times else alone(mine, source, share)
     yield our_row
     yield from rows
+
+
+def judge_of(case: Case, source: np.ndarray) -> Judge:
+    """What says whether a contender's answers to this input are right; the exact ones are worked out once."""
+    if case.operation == "softmax":
+        exact = exact_softmax(source, case.temperature)
+        return lambda contender, seconds: judge_softmax(contender, source, exact)
+    if case.operation in FILTER_JUDGES:
+        return FILTER_JUDGES[case.operation](case, source)
+    return lambda contender, seconds: judge_draw(contender, case, source, seconds)
 
 
 def measure_overhead(case: Case, settings: Settings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ if not BENCH.is_dir():
 sys.path.insert(0, str(BENCH))
 
 import cases  # noqa: E402
+import drawing  # noqa: E402
 import errors  # noqa: E402
+import filter_judge  # noqa: E402
 import goals  # noqa: E402
 import measure  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 import rivals  # noqa: E402
+import rows as row_shapes  # noqa: E402
 import run  # noqa: E402
+import sorting_oracle  # noqa: E402
+import token_rivals  # noqa: E402
 import worker  # noqa: E402
 
 
@@ -38,6 +44,9 @@ def a_row(case: str, contender: str, ratio: float | None = None, **more: Any) ->
         "dtype": found.dtype,
         "data": found.data,
         "temperature": found.temperature,
+        "row": found.row,
+        "spread": found.spread,
+        "options": found.parameters,
         "threads": 1,
         "isa": "avx2",
         "contender": contender,
@@ -51,6 +60,19 @@ def a_row(case: str, contender: str, ratio: float | None = None, **more: Any) ->
     if ratio is not None:
         row.update(ratio=ratio, ratio_q1=0.9 * ratio, ratio_q3=1.1 * ratio)
     return row
+
+
+def kept(wrongly: int = 0, dropped: int = 0) -> dict[str, Any]:
+    """The error of a contender that draws from 174 entries."""
+    return {
+        "kind": "filter",
+        "kept": 174,
+        "wrongly_kept": wrongly,
+        "wrongly_dropped": dropped,
+        "total_variation": 1e-7,
+        "draws": 0,
+        "outside": 0,
+    }
 
 
 @pytest.fixture
@@ -71,6 +93,10 @@ def document() -> dict[str, Any]:
         a_row("softmax-f32-128256", "torch", 3.5, ns=60_000.0),
         a_row("sample-f32-128256", "fastsoftmax", ns=13_000.0, error=drawn),
         a_row("sample-f32-128256", "numpy-cdf", 30.0, ns=400_000.0, error=drawn),
+        a_row("filter-top_p-f32-128256", "fastsoftmax", ns=30_000.0, error=kept()),
+        a_row("filter-top_p-f32-128256", "transformers", 300.0, error=kept(3, 14)),
+        a_row("filter-top_p-ascending-f32-128256", "fastsoftmax", ns=60_000.0, error=kept()),
+        a_row("filter-top_p-ascending-f32-128256", "fastsoftmax-friendly", 0.5, ns=30_000.0, error={}),
     ]
     return {
         "schema": report.SCHEMA,
@@ -298,6 +324,156 @@ def test_two_instruction_sets_are_compared_through_the_rivals() -> None:
     assert [row["verdict"] for row in goals.against_baseline([], before)] == ["not measured"] * 3
 
 
+def test_our_time_beside_another_of_ours_has_an_upper_bound() -> None:
+    names = ("filter-top_p-ascending-f32-128256", "filter-top_p-flat-f32-128256")
+    goal = goals.Goal("any row", "times", 3.0, names, "fastsoftmax-friendly")
+    rows = [a_row(names[0], "fastsoftmax-friendly", 0.5), a_row(names[1], "fastsoftmax-friendly", 0.25)]
+    verdict = goal.measure(rows)
+    assert (verdict["measured"], verdict["worst"], verdict["verdict"]) == (4.0, names[1], "missed")
+    assert goal.measure(rows[:1])["verdict"] == "met"
+
+
+def test_wrong_answers_of_ours_miss_their_goal_even_where_nothing_is_timed() -> None:
+    name = "filter-top_p-f32-128256"
+    goal = goals.Goal("right", "wrong", 0.0, (name,))
+    assert goal.measure([a_row(name, "fastsoftmax", error=kept())])["verdict"] == "met"
+    refused = a_row(name, "fastsoftmax", error=kept(1, 2), status="failing", why="keeps too much")
+    assert (goal.measure([refused])["measured"], goal.measure([refused])["verdict"]) == (3.0, "missed")
+
+
+def test_our_other_forms_are_no_rivals_to_be_ahead_of() -> None:
+    name = "filter-top_p-ascending-f32-128256"
+    rows = [a_row(name, "fastsoftmax"), a_row(name, "fastsoftmax-friendly", 0.2)]
+    assert goals.against_baseline(rows, rows)[1]["verdict"] == "not measured"
+
+
+# Shapes of rows and the context
+
+
+@pytest.mark.parametrize("shape", cases.SHAPES)
+def test_a_shape_of_row_is_what_it_is_called(shape: str) -> None:
+    n = 128_256
+    row = row_shapes.ROWS[shape](n, row_shapes.PEAKED, np.random.default_rng(1)).astype(np.float32)
+    assert row.shape == (n,)
+    assert np.isfinite(row).all()
+    steps = np.diff(row)
+    promise = {
+        "flat": np.ptp(row) < 1.0,
+        "ascending": (steps >= 0).all() and np.ptp(row) > 30.0,
+        "descending": (steps <= 0).all() and np.ptp(row) > 30.0,
+        "constant": (steps == 0).all(),
+        "two-valued": np.unique(row).size == 2,
+        "one-differs": (row == row.min()).sum() == n - 1,
+        "close": (row > -1e-6).sum() > 10_000 and row.min() < -500.0,
+        "adversarial-parts": (row > 0).sum() == 49 * 128,
+    }
+    assert promise.get(shape, True)
+
+
+def test_whole_blocks_lie_above_the_bound_of_block_maxima() -> None:
+    """Among blocks of 1,024, the 50th largest maximum has 49 whole blocks above it."""
+    row = row_shapes.full_blocks(128_256, 0.0, np.random.default_rng(1))
+    assert np.unique(row).size == row.size
+    maxima = row[: 125 * 1024].reshape(-1, 1024).max(axis=1)
+    bound = np.sort(maxima)[-50]
+    assert (row > bound).sum() == 49 * 1024
+    assert np.ptp(np.sort(maxima)[:-49]) < 0.01
+
+
+@pytest.mark.parametrize("n", [49 * 128, 128_256])
+def test_the_adversary_defeats_evenly_spaced_samples_and_halving(n: int) -> None:
+    left = row_shapes.against_pivots(n, np.random.default_rng(1)).astype(np.float32)
+    for _ in range(12):
+        sample = left[np.arange(64) * left.size // 64]
+        assert np.unique(sample).size == 1
+        left = left[left > sample[0]]
+    assert left.size > 0.85 * n
+    # Halving the range of the bits, on the side where nearly all are, for as long as nearly all stay.
+    bits, rounds = left.view(np.int32).astype(np.int64), 0
+    while bits.size > 0.8 * n:
+        middle = (bits.min() + bits.max()) // 2
+        above = bits[bits > middle]
+        bits = above if above.size > bits.size / 2 else bits[bits < middle]
+        rounds += 1
+    assert rounds > 15
+
+
+def test_every_vocabulary_gets_the_same_context_spread_over_it() -> None:
+    least = row_shapes.context(row_shapes.LEAST_VOCABULARY)
+    for n in cases.PENALTY_VOCABULARIES:
+        tokens = row_shapes.context(n)
+        assert tokens.shape == (4096,)
+        assert 0 <= tokens.min() < tokens.max() < n
+        assert np.array_equal(tokens, least * (n // row_shapes.LEAST_VOCABULARY))
+    assert max(sorting_oracle.repeated_suffixes(least).values()) >= 16
+
+
+# The sorting oracle
+
+
+def filtered(x: list[float], **filters: float) -> list[float]:
+    found = sorting_oracle.filtered_softmax(np.log(np.asarray(x)), 1.0, filters)
+    return [round(p, 6) for p in found.tolist()]
+
+
+def test_the_oracle_keeps_what_the_filters_mean() -> None:
+    x = [0.1, 0.4, 0.1, 0.3, 0.1]
+    assert filtered(x, top_k=3) == [0.125, 0.5, 0, 0.375, 0]
+    assert filtered(x, top_p=0.75) == [0.125, 0.5, 0, 0.375, 0]
+    assert filtered(x, top_p=0.65) == [0, 0.571429, 0, 0.428571, 0]
+    assert filtered(x, top_p=0.0) == [0, 1, 0, 0, 0]
+    assert filtered(x, min_p=0.5) == [0, 0.571429, 0, 0.428571, 0]
+    # In the first three, 0.75 of the mass is reached with the second.
+    assert filtered(x, top_k=3, top_p=0.75) == [0, 0.571429, 0, 0.428571, 0]
+    assert filtered(x, top_k=0, top_p=1.0, min_p=0.0) == x
+    assert filtered(x, xtc_threshold=0.2, xtc_probability=1.0) == [0.166667, 0, 0.166667, 0.5, 0.166667]
+    assert filtered(x, xtc_threshold=0.35, xtc_probability=1.0) == x
+    # H = 1.418: nearest to it −ln 0.3 = 1.204, then −ln 0.4 = 0.916 before −ln 0.1 = 2.303.
+    assert filtered(x, typical_p=0.2) == [0, 0, 0, 1, 0]
+    assert filtered(x, typical_p=0.5) == [0, 0.571429, 0, 0.428571, 0]
+    assert filtered(x, top_n_sigma=1.0) == [0, 0.571429, 0, 0.428571, 0]
+
+
+def test_the_oracle_of_penalties_follows_the_formulas() -> None:
+    x = np.array([2.0, -1.0, 3.0, 0.5])
+    parameters = {"repetition": 2.0, "frequency": 0.25, "presence": 0.5}
+    found = sorting_oracle.penalized(x, np.array([0, 1, 0]), parameters)
+    assert found.tolist() == [2.0 / 2 - 1.0, -2.0 - 0.75, 3.0, 0.5]
+    dry = {"dry_multiplier": 0.5, "dry_base": 2.0, "dry_allowed_length": 2}
+    # "1 2" came before and was followed by 3; "2" alone was followed by 0 as well, which is too short.
+    said = np.array([1, 2, 3, 2, 0, 1, 2])
+    assert sorting_oracle.repeated_suffixes(said) == {3: 2, 0: 1}
+    assert sorting_oracle.penalized(x, said, dry).tolist() == [2.0, -1.0, 3.0, 0.0]
+
+
+def test_the_oracle_of_speculation_accepts_strictly_and_corrects() -> None:
+    target, draft = np.log([[0.5, 0.25, 0.25]] * 2), np.log([[0.25, 0.5, 0.25]])
+    exact = sorting_oracle.Speculation(target, draft, np.array([1]), 1.0)
+    assert exact.accepted_probs().tolist() == pytest.approx([0.5, 0.5])
+    assert exact.verdict(np.array([0.49, 0.6])) == (1, 1)
+    # What is left of max(p − q, 0) is entry 0.
+    assert exact.verdict(np.array([0.51, 0.99])) == (0, 0)
+
+
+def test_wrong_entries_are_counted_and_gross_ones_refused() -> None:
+    exact = np.array([0.5, 0.3, 0.2, 0.0])
+
+    def told(indices: list[int], probs: list[float]) -> filter_judge.Verdict:
+        contender = measure.Contender("one", "x", survivors=lambda x: (np.array(indices), np.array(probs)))
+        return filter_judge.set_error(contender, np.zeros(4, np.float32), exact)
+
+    error, gross = told([0, 1, 2], [0.5, 0.3, 0.2])
+    assert (error["wrongly_kept"], error["wrongly_dropped"], error["total_variation"]) == (0, 0, 0.0)
+    assert gross is None
+    # The other of two equal entries: counted, but not gross.
+    error, gross = told([0, 1, 3], [0.5, 0.3, 0.2])
+    assert (error["wrongly_kept"], error["wrongly_dropped"]) == (1, 1)
+    assert error["total_variation"] == pytest.approx(0.2)
+    assert gross is None
+    assert told([0], [1.0])[1] == "keeps 1 entries instead of 3"
+    assert "off by" in (told([0, 1, 2], [0.3, 0.3, 0.4])[1] or "")
+
+
 # What is left behind
 
 
@@ -320,6 +496,20 @@ def test_speed_and_error_stand_in_one_line(document: dict[str, Any]) -> None:
     assert "1.5 ulp" in line
 
 
+def test_filters_have_a_table_of_wrong_entries_and_one_of_shapes(document: dict[str, Any]) -> None:
+    compared = report.filter_table(document["rows"])
+    line = next(line for line in compared.splitlines() if "transformers" in line)
+    assert "300.00×" in line
+    assert "+3 −14 wrong of 174" in line
+    assert "ascending" not in compared
+    line = report.shapes_table(document["rows"]).splitlines()[1]
+    assert line.split()[:5] == ["top_p=0.95", "ascending", "60", "µs", "2.00×"]
+    assert "filter-" not in report.speed_table(document["rows"])
+    assert report.readable_error(filter_judge.count_error(2, 20, "places", max_error=1e-6)) == (
+        "2 of 20 places wrong, 1.0e-06 off"
+    )
+
+
 def test_what_was_not_measured_is_named_once(document: dict[str, Any]) -> None:
     missing = {"status": "skipped", "why": "No module named 'jax'"}
     rows = [{**a_row(name, "jax"), **missing} for name in ("softmax-f32-64", "softmax-f32-10")]
@@ -335,6 +525,7 @@ def test_plots_are_drawn_from_the_json_alone(document: dict[str, Any], tmp_path:
     for name, words in (
         ("time", {"PyTorch", "NumPy cumsum", "fastsoftmax", "10 µs", "100,000"}),
         ("ratios", {"3.5×", "30×", "1.5 ulp", "tv 1e-09", "fastsoftmax 17 µs"}),
+        ("filters", {"300×", "17 wrong of 174", "ascending", "60 µs, 2.0×", "a peaked row: 30 µs"}),
     ):
         tree = ElementTree.parse(tmp_path / "plots" / f"{name}.svg")
         written = {element.text for element in tree.iter() if element.tag.endswith("text")}
@@ -352,7 +543,7 @@ def test_a_plot_of_what_was_not_measured_is_refused(
 
 
 def test_labels_are_moved_apart_and_keep_their_order() -> None:
-    placed = plot.spread([50.0, 10.0, 11.0, 52.0], 15, 0, 100)
+    placed = drawing.spread([50.0, 10.0, 11.0, 52.0], 15, 0, 100)
     ordered = sorted(placed)
     assert all(second - first >= 14.9 for first, second in zip(ordered, ordered[1:], strict=False))
     assert placed[1] < placed[2] < placed[0] < placed[3]
@@ -412,6 +603,43 @@ def test_draws_and_overhead_are_measured() -> None:
         assert found[rival]["status"] == "ok", found[rival]
         assert found[rival]["ratio"] > 0
     assert found["overhead-f32-10", "fastsoftmax"]["status"] == "ok"
+
+
+def test_choosing_the_next_token_is_measured_and_right() -> None:
+    names = (
+        "filter-top_k-f32-128256",
+        "filter-top_p-constant-f32-128256",
+        "filter-xtc-f32-128256",
+        "batch-f32-8x128256",
+        "penalize-dry-f32-32000",
+        "penalize-f32-128256",
+        "top-logprobs-f32-128256",
+        "without-replacement-f32-128256",
+        "verify-draft-f32-5x128256",
+    )
+    beside = ["numpy", "fastsoftmax-call", "fastsoftmax-friendly", "fastsoftmax-least", "fastsoftmax-singles"]
+    rows = collected(settings(*names, rivals=beside))
+    assert {row["case"] for row in rows} == set(names)
+    for row in rows:
+        assert row["status"] == "ok", row
+        if row["contender"] == "fastsoftmax":
+            assert sum(row["error"].get(key, 0) for key in goals.WRONG) == 0, row
+            assert row["error"].get("total_variation", 0.0) < 1e-6, row
+            assert row["error"].get("max_ulp", 0.0) <= 1.0, row
+        else:
+            assert row["ratio"] > 0, row
+    assert [row for row in collected(settings("filter-top_k-f32", threads=2)) if row] == []
+
+
+def test_the_draft_belongs_to_the_target_of_the_same_seed() -> None:
+    case = next(case for case in cases.all_cases() if case.operation == "verify-draft")
+    for seed in (0, 1):
+        seeded = replace(case, seed=seed)
+        draft, tokens = token_rivals.draft_of(seeded)
+        exact = sorting_oracle.Speculation(seeded.input(seed), draft, tokens, case.temperature)
+        probs = exact.accepted_probs()
+        assert probs.sum() == pytest.approx(1.0)
+        assert probs[1:].sum() > 0.1
 
 
 def test_the_accuracy_grid_is_measured() -> None:
