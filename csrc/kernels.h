@@ -57,6 +57,8 @@
 #include "list.h"
 #include "mass.h"
 #include "select.h"
+#include "prefix.h"
+#include "likely.h"
 #include "filters.h"
 #include "real_end.h"
 
@@ -64,6 +66,8 @@
 #include "list.h"
 #include "mass.h"
 #include "select.h"
+#include "prefix.h"
+#include "likely.h"
 #include "filters.h"
 #include "real_end.h"
 

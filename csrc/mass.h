@@ -207,3 +207,22 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weigher) *
     m.entropy = fs_log(total) + above * FS_LN2_HIGH - m.mean;
     return m;
 }
+
+/* The value whose weight is w. */
+static double NAME(value_of)(const NAME(weigher) *g, double w)
+{
+    if (g->linear)
+        return w / (double)g->half / (double)g->other_half;
+    double power = fs_log(w) + (double)g->origin.power * FS_LN2_HIGH;
+    return fma(power, g->c.temperature, (double)g->origin.shift);
+}
+
+/* Somewhat less than that: no entry below it has as much as w. */
+static REAL NAME(value_below)(const NAME(weigher) *g, double w)
+{
+    double value = NAME(value_of)(g, w);
+    if (g->linear)
+        return (REAL)(value * 0.999);
+    return NAME(at_or_above)(value - 1e-3 * g->c.temperature -
+                             (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20);
+}

@@ -261,79 +261,96 @@ typedef struct {
     uint64_t amount;
 } NAME(prefix);
 
+/* What is still to be looked at: values that hold the boundary, their amount, and what is left of the target after the
+ * `before` entries, of the amount `passed`, that come first in the order. */
+typedef struct {
+    const REAL *x;
+    size_t count, before;
+    uint64_t amount, target, passed;
+} NAME(rest);
+
+/* Look only at what lies from p.high to p.low, if the boundary is there.  If not, p.near becomes the end on whose far
+ * side it is. */
+static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
+{
+    REAL *to = o->room->spare[r->x == o->room->spare[0]];
+    REAL high = (REAL)p->high, low = (REAL)p->low;
+    uint64_t inside = NAME(amount_above)(o, r->x, r->count, high);
+    p->near = p->high;
+    if (inside >= r->target)
+        return 0;
+    size_t between = NAME(pack_between)(r->x, r->count, low, high, to);
+    uint64_t of_them = NAME(amount)(o, to, between);
+    p->near = p->low;
+    if (inside + of_them < r->target)
+        return 0;
+    NAME(rest) closer = {to,
+                         between,
+                         r->before + NAME(count_above)(r->x, r->count, high),
+                         of_them,
+                         r->target - inside,
+                         r->passed + inside};
+    *r = closer;
+    return 1;
+}
+
+/* The cut within the edge, when the boundary is there: so many ties that their amounts reach `wanted`.  For distances
+ * the edge is taken out of the whole list, as there are values on both sides of the centre. */
+static void NAME(cut_edge)(const NAME(order) *o, const NAME(list) *l, double key, NAME(thirds) t, uint64_t wanted,
+                           uint64_t edge, NAME(cut) *cut, NAME(prefix) *prefix)
+{
+    if (!o->by_distance) {
+        cut->tie = (REAL)key;
+        cut->ties = t.edge && cut->tie != l->none ? NAME(ties_for)(wanted, edge, t.edge) : 0;
+        prefix->count += t.inside + cut->ties;
+        prefix->amount += t.edge ? edge / t.edge * cut->ties : 0;
+        return;
+    }
+    size_t within = NAME(divide)(l->value, l->count, cut->edge, cut->edge, o->room).inside;
+    size_t ties = NAME(divide)(o->room->spare[0], within, cut->inside, cut->inside, o->room).beyond;
+    prefix->count = within - ties;
+    prefix->amount = 0;
+    if (ties)
+        prefix->count += NAME(cut_ties)(o, o->room->spare[1], ties, wanted, cut);
+}
+
 /* The cut after the first entries of the order whose amounts reach `target` >= 1 of `amount`, all there is. */
 static NAME(cut)
     NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, NAME(prefix) *prefix)
 {
-    const REAL *x = l->value;
-    size_t count = l->count, before = 0;
-    uint64_t passed = 0;
+    NAME(rest) r = {l->value, l->count, 0, amount, target, 0};
     NAME(cut) cut = NAME(from)(NAME(above)(l->none));
-    for (int turn = 0; turn < 200 && count; turn++) {
+    for (int turn = 0; turn < 200 && r.count; turn++) {
         NAME(pivots) p = {0.0, 0.0, 0.0, 0};
         if (turn < 12)
-            p = NAME(pivots_of)(o, x, count, target, amount);
+            p = NAME(pivots_of)(o, r.x, r.count, r.target, r.amount);
         else
-            p.near = NAME(middle_key)(o, x, count);
-        double key = p.near;
-        if (p.apart && !o->by_distance) { /* most often the boundary is between the two */
-            REAL *to = o->room->spare[x == o->room->spare[0]];
-            REAL high = (REAL)p.high, low = (REAL)p.low;
-            uint64_t inside = NAME(amount_above)(o, x, count, high);
-            key = p.high;
-            if (inside < target) {
-                size_t between = NAME(pack_between)(x, count, low, high, to);
-                uint64_t of_them = NAME(amount)(o, to, between);
-                if (inside + of_them >= target) {
-                    before += NAME(count_above)(x, count, high);
-                    passed += inside;
-                    target -= inside;
-                    amount = of_them;
-                    count = between;
-                    x = to;
-                    continue;
-                }
-                key = p.low;
-            }
-        }
-        cut.edge = NAME(span_of)(o, key);
-        cut.inside = NAME(span_after)(o, key);
-        NAME(thirds) t = NAME(divide)(x, count, cut.inside, cut.edge, o->room);
+            p.near = NAME(middle_key)(o, r.x, r.count);
+        if (p.apart && !o->by_distance && NAME(close_in)(o, &r, &p))
+            continue;
+        cut.edge = NAME(span_of)(o, p.near);
+        cut.inside = NAME(span_after)(o, p.near);
+        NAME(thirds) t = NAME(divide)(r.x, r.count, cut.inside, cut.edge, o->room);
         uint64_t inside = NAME(amount)(o, o->room->spare[0], t.inside), edge;
-        if (inside >= target) {
-            x = o->room->spare[0];
-            count = t.inside;
-            amount = inside;
+        if (inside >= r.target) {
+            NAME(rest) closer = {o->room->spare[0], t.inside, r.before, inside, r.target, r.passed};
+            r = closer;
             continue;
         }
         if (o->by_distance)
-            edge = amount - inside - NAME(amount)(o, o->room->spare[1], t.beyond);
+            edge = r.amount - inside - NAME(amount)(o, o->room->spare[1], t.beyond);
         else
-            edge = t.edge ? t.edge * NAME(amount)(o, (const REAL[]){(REAL)key}, 1) : 0;
-        if (inside + edge >= target || t.beyond == 0) {
-            uint64_t wanted = target - inside;
-            if (!o->by_distance) {
-                cut.tie = (REAL)key;
-                cut.ties = t.edge && cut.tie != l->none ? NAME(ties_for)(wanted, edge, t.edge) : 0;
-                prefix->count = before + t.inside + cut.ties;
-                prefix->amount = passed + inside + (t.edge ? edge / t.edge * cut.ties : 0);
-            } else {
-                /* the edge alone, out of the whole list: within it, and not inside */
-                size_t within = NAME(divide)(l->value, l->count, cut.edge, cut.edge, o->room).inside;
-                size_t ties = NAME(divide)(o->room->spare[0], within, cut.inside, cut.inside, o->room).beyond;
-                prefix->count = within - ties;
-                if (ties)
-                    prefix->count += NAME(cut_ties)(o, o->room->spare[1], ties, wanted, &cut);
-                prefix->amount = 0;
-            }
+            edge = t.edge ? t.edge * NAME(amount)(o, (const REAL[]){(REAL)p.near}, 1) : 0;
+        if (inside + edge >= r.target || t.beyond == 0) {
+            prefix->count = r.before;
+            prefix->amount = r.passed + inside;
+            NAME(cut_edge)(o, l, p.near, t, r.target - inside, edge, &cut, prefix);
             return cut;
         }
-        passed += inside + edge;
-        target -= inside + edge;
-        amount -= inside + edge;
-        before += t.inside + t.edge;
-        x = o->room->spare[1];
-        count = t.beyond;
+        uint64_t first = inside + edge;
+        NAME(rest) later = {o->room->spare[1], t.beyond,         r.before + t.inside + t.edge,
+                            r.amount - first,  r.target - first, r.passed + first};
+        r = later;
     }
     prefix->count = NAME(count_there)(l);
     prefix->amount = 0;

@@ -1,0 +1,137 @@
+/* Filters that keep, or drop, what is at least so likely: min_p, top_n_sigma, epsilon, eta, XTC, mirostat. */
+
+/* The values that are at least low (or the first of the sorted order, if these are too few). */
+static NAME(list) NAME(keep_from)(const NAME(list) *l, REAL low, const NAME(task) *t)
+{
+    if (l->max < low || (t->min_keep > 1 && NAME(count_from)(l, low) < t->min_keep))
+        return NAME(keep_top)(l, t->min_keep, t->room);
+    return l->min >= low ? *l : NAME(pack)(l, NAME(from)(low), t->room);
+}
+
+static NAME(list) NAME(keep_min_p)(const NAME(list) *l, double min_p, const NAME(task) *t)
+{
+    if (!t->linear) /* log(min_p) of the entries' own temperature below the maximum */
+        return NAME(keep_from)(l, NAME(at_or_above)(fma(t->temperature, fs_log(min_p), (double)l->max)), t);
+    double product = min_p * (double)l->max, rest = fma(min_p, (double)l->max, -product);
+    REAL low = (REAL)product;
+    return NAME(keep_from)(l, rest > 0.0 ? NAME(above)(low) : low, t);
+}
+
+/* Sum of (unit x - mean)^power over the values that are there, in eight lanes of double. */
+static double NAME(power_sum)(const NAME(list) *l, double unit, double mean, int power)
+{
+    const f64x8 scale = f64x8_set1(unit), middle = f64x8_set1(mean), none = f64x8_set1(-INFINITY);
+    f64x8 sum = f64x8_set1(0.0);
+    for (size_t start = 0; start < l->count; start += 512) {
+        double wide[512];
+        size_t len = l->count - start < 512 ? l->count - start : 512;
+        for (size_t i = 0; i < len; i++)
+            wide[i] = (double)l->value[start + i];
+        for (size_t i = 0; i < len; i += 8) {
+            f64x8 x = len - i < 8 ? f64x8_load_first(wide + i, len - i, -INFINITY) : f64x8_load(wide + i);
+            f64x8 d = f64x8_where_above(x, none, f64x8_sub(f64x8_mul(x, scale), middle));
+            sum = power == 2 ? f64x8_fma(d, d, sum) : f64x8_add(sum, d);
+        }
+    }
+    return f64x8_sum(sum);
+}
+
+/* Standard deviation of the values that are there; where their squares overflow, from smaller units. */
+static double NAME(deviation)(const NAME(list) *l)
+{
+    double there = (double)NAME(count_there)(l), unit = 1.0, variance;
+    for (;; unit = 0x1p-600) {
+        double mean = NAME(power_sum)(l, unit, 0.0, 1) / there;
+        variance = NAME(power_sum)(l, unit, mean, 2) / there;
+        if (variance < INFINITY || unit < 1.0)
+            return sqrt(variance) / unit;
+    }
+}
+
+/* What an entry must have to be of some probability: a value, and a weight too where that is the more exact. */
+typedef struct {
+    REAL value, weight;
+} NAME(bound);
+
+static NAME(bound) NAME(bound_of)(const NAME(weigher) *g, double probability, uint64_t mass)
+{
+    double weight = probability * (double)mass * 0x1p-51;
+    uint64_t integer = fs_part_of_mass(probability, mass);
+    NAME(bound) b = {0, 0};
+    if (integer >= UINT64_C(1) << 40) /* as an integer, so that what is equal to it is seen to be */
+        weight = ((double)integer - 0.5) * 0x1p-51;
+    if (weight >= 0x1p-55 * fs_pow2(-g->down)) {
+        b.weight = NAME(at_or_above)(weight);
+        b.value = NAME(value_below)(g, weight);
+    } else {
+        b.value = NAME(at_or_above)(NAME(value_of)(g, weight));
+    }
+    return b;
+}
+
+/* What is known of the entries within a bound. */
+typedef struct {
+    size_t count, ties;
+    REAL least; /* the smallest of them, `ties` times there */
+} NAME(likely);
+
+/* The entries within the bound, packed where `room` is given, else counted. */
+static NAME(likely)
+    NAME(find_likely)(const NAME(list) *l, const NAME(weigher) *g, NAME(bound) bound, NAME(room) *room)
+{
+    NAME(likely) found = {0, 0, (REAL)INFINITY};
+    VEC least_weight = V(set1)(bound.weight),
+        low = V(set1)(bound.value > l->none ? bound.value : NAME(above)(l->none));
+    for (size_t from = 0; from < l->count; from += NAME(PART)) {
+        size_t end = from + NAME(PART) < l->count ? from + NAME(PART) : l->count;
+        if (l->part_max && !(V(at_least)(V(set1)(l->part_max[from / NAME(PART)]), low)))
+            continue;
+        for (size_t i = from; i < end; i += LANES) {
+            size_t len = end - i < LANES ? end - i : LANES;
+            VEC x = V(load_first)(l->value + i, len, -(REAL)INFINITY);
+            unsigned chosen = V(at_least)(x, low);
+            if (chosen && bound.weight > 0)
+                chosen &= V(at_least)(NAME(weigh_last)(l->value + i, len, g), least_weight);
+            if (room) {
+                found.count = NAME(pack_chosen)(l, i, x, chosen, room, found.count);
+                continue;
+            }
+            found.count += fs_count_bits(chosen);
+            for (size_t j = i; chosen; j++, chosen >>= 1) {
+                REAL value = l->value[j];
+                if (!(chosen & 1) || value > found.least)
+                    continue;
+                found.ties = value < found.least ? 1 : found.ties + 1;
+                found.least = value;
+            }
+        }
+    }
+    return found;
+}
+
+/* The entries of this probability or more. */
+static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, const NAME(weigher) *g, uint64_t mass,
+                                    const NAME(task) *t)
+{
+    NAME(bound) bound = NAME(bound_of)(g, probability, mass);
+    NAME(list) largest = {&l->max, NULL, 1, l->max, l->max, l->none, NULL};
+    size_t count = NAME(find_likely)(t->min_keep > 1 ? l : &largest, g, bound, NULL).count;
+    if (count < t->min_keep)
+        return NAME(keep_top)(l, t->min_keep, t->room);
+    return NAME(in_room)(l, t->room, NAME(find_likely)(l, g, bound, t->room).count);
+}
+
+/* Of the entries of probability `threshold` or more, if there are two or more, all but the last are dropped. */
+static NAME(list) NAME(drop_likely)(const NAME(list) *l, const NAME(task) *t)
+{
+    NAME(weigher) g = NAME(weigher_of)(l, t->linear, t->temperature);
+    uint64_t mass = NAME(mass)(&g, l->value, l->count);
+    NAME(likely) top = NAME(find_likely)(l, &g, NAME(bound_of)(&g, t->f->xtc_threshold, mass), NULL);
+    if (top.count < 2 || NAME(count_there)(l) - (top.count - 1) < t->min_keep)
+        return *l;
+    NAME(cut) c = {
+        {NAME(above)(l->none), top.least}, {top.least, NAME(above)(top.least)}, top.least, top.ties - 1, 1};
+    NAME(list) packed = NAME(pack)(l, c, t->room);
+    NAME(measure_list)(&packed);
+    return packed;
+}

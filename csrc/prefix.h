@@ -1,0 +1,132 @@
+/* Filters that keep the first entries of an order: so many (top_k), or so much of the mass (top_p, typical_p).
+ *
+ * A short list that is sure to hold the boundary is found first, from the maxima of the parts of the row.
+ */
+
+typedef struct {
+    const fs_filters *f;
+    double temperature; /* of the distribution the filters look at */
+    int linear;         /* the values are weights, at temperature 1 */
+    int alike;          /* the temperature is infinite: all are equally likely */
+    int rounded;        /* the values are logarithms of what the caller gave, rounded */
+    size_t min_keep;
+    NAME(room) *room;
+} NAME(task);
+
+/* The first k of the sorted order. */
+static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(room) *room)
+{
+    if (k >= l->count)
+        return *l;
+    NAME(list) narrowed = *l;
+    if (l->part_max && l->count / NAME(PART) >= 2 * k) {
+        /* at least k entries reach this value; of those that are equal to it k are enough */
+        size_t reaching;
+        REAL low = NAME(reached_by_parts)(l, k, &reaching);
+        NAME(cut) c = {{NAME(above)(low), (REAL)NAN}, {low, (REAL)NAN}, low, 0, low == l->none ? 0 : k};
+        narrowed = NAME(pack)(l, c, room);
+        if (narrowed.count <= k)
+            return narrowed;
+    }
+    NAME(prefix) prefix;
+    NAME(order) by_value = {NULL, 0, 0.0, 0.0, 0.0, room};
+    return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &prefix), room);
+}
+
+/* A list in which all of the first entries whose mass reaches `target` of about `mass` are: in the room, or the one
+ * given. */
+static NAME(list)
+    NAME(narrow)(const NAME(list) *l, const NAME(weigher) *g, uint64_t target, uint64_t mass, NAME(room) *room)
+{
+    size_t parts = l->count / NAME(PART);
+    REAL low;
+    for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few <= parts / 2; few *= 2) {
+        size_t reaching;
+        low = NAME(reached_by_parts)(l, few, &reaching);
+        if (!(low > l->none) || reaching > 2 * few) /* many are equal */
+            break;
+        NAME(list) top = NAME(pack)(l, NAME(from)(low), room);
+        uint64_t reached = NAME(mass)(g, top.value, top.count);
+        if (reached >= target)
+            return top;
+        if (reached < target / 2) /* twice as many will not do either */
+            break;
+    }
+    /* all entries below this value together weigh no more than what is not wanted */
+    low = NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
+    size_t reached = 0, step = l->count / 64;
+    for (size_t i = 0; i < 64; i++)
+        reached += l->value[i * step] >= low;
+    if (reached > 24 || !(low > l->none))
+        return *l;
+    NAME(list) top = NAME(pack)(l, NAME(from)(low), room);
+    return NAME(mass)(g, top.value, top.count) >= target ? top : *l;
+}
+
+/* Whether some parts have no entry near the maximum, so that few entries are likely to have the mass. */
+static int NAME(is_peaked)(const NAME(list) *l, const NAME(weigher) *g)
+{
+    NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), 0, 0, 0, NULL};
+    NAME(measure_list)(&parts);
+    return ((double)l->max - (double)parts.min) * g->c.high > 10.0;
+}
+
+/* The cut of top_p.  For a long row the mass is estimated first: where the boundary is the same at both ends of what it
+ * may be, it is the boundary.  *narrowed is what the cut is to be made in. */
+static NAME(cut) NAME(cut_top_p)(const NAME(list) *l, double part, const NAME(order) *o, NAME(list) *narrowed,
+                                 NAME(prefix) *prefix)
+{
+    const NAME(weigher) *g = o->weigher;
+    uint64_t mass, target;
+    *narrowed = *l;
+    if (l->part_max && l->count >= 256 * NAME(PART) &&NAME(is_peaked)(l, g)) {
+        double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
+        uint64_t least = fs_part_of_mass(part, (uint64_t)(about - off));
+        mass = (uint64_t)(about + off);
+        target = fs_part_of_mass(part, mass);
+        target = target ? target : 1;
+        *narrowed = NAME(narrow)(l, g, target, mass, o->room);
+        if (narrowed->value != l->value) {
+            mass = NAME(mass)(g, narrowed->value, narrowed->count);
+            NAME(cut) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
+            if (prefix->amount >= target)
+                return c;
+            *narrowed = *l;
+        }
+    }
+    mass = NAME(mass)(g, l->value, l->count);
+    target = fs_part_of_mass(part, mass);
+    return NAME(select)(o, l, target ? target : 1, mass, prefix);
+}
+
+/* top_p, and by the distance from the mean logit typical_p: the first of the order that bring the mass to `part`. */
+static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_distance, const NAME(task) *t)
+{
+    NAME(weigher) g = NAME(weigher_of)(l, t->linear, t->temperature);
+    NAME(order) o = {&g, by_distance, 0.0, 0.0, 0.0, t->room};
+    NAME(list) narrowed = *l;
+    NAME(prefix) prefix;
+    NAME(cut) c;
+    if (by_distance) {
+        uint64_t mass = NAME(mass)(&g, l->value, l->count), target = fs_part_of_mass(part, mass);
+        if (t->rounded) /* a mass that is reached in truth is reached */
+            target -= target >> 46;
+        NAME(set_centre)(&o, (double)l->max, t->temperature * NAME(moments_of)(l, &g).mean);
+        c = NAME(select)(&o, l, target ? target : 1, mass, &prefix);
+    } else {
+        c = NAME(cut_top_p)(l, part, &o, &narrowed, &prefix);
+    }
+    if (prefix.count < t->min_keep) {
+        size_t there = NAME(count_there)(l);
+        if (t->min_keep >= there)
+            return *l;
+        if (!by_distance)
+            return NAME(keep_top)(l, t->min_keep, t->room);
+        o.weigher = NULL;
+        c = NAME(select)(&o, l, t->min_keep, l->count, &prefix);
+    }
+    NAME(list) packed = NAME(pack)(&narrowed, c, t->room);
+    if (by_distance)
+        NAME(measure_list)(&packed);
+    return packed;
+}
