@@ -33,6 +33,21 @@ static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(room) *room
     return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &prefix), room);
 }
 
+/* The list from this value on, if a sample says that it is much shorter; else the one given. */
+static NAME(list) NAME(pack_if_short)(const NAME(list) *l, REAL low, NAME(room) *room)
+{
+    size_t reached = 0, step = l->count / 64;
+    for (size_t i = 0; i < 64; i++)
+        reached += l->value[i * step] >= low;
+    return reached > 24 || !(low > l->none) ? *l : NAME(pack)(l, NAME(from)(low), room);
+}
+
+/* All entries below this value together weigh no more than what is not wanted of the mass. */
+static REAL NAME(value_unwanted)(const NAME(list) *l, const NAME(weigher) *g, uint64_t target, uint64_t mass)
+{
+    return NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
+}
+
 /* A list in which all of the first entries whose mass reaches `target` of about `mass` are: in the room, or the one
  * given. */
 static NAME(list)
@@ -52,23 +67,19 @@ static NAME(list)
         if (reached < target / 2) /* twice as many will not do either */
             break;
     }
-    /* all entries below this value together weigh no more than what is not wanted */
-    low = NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
-    size_t reached = 0, step = l->count / 64;
-    for (size_t i = 0; i < 64; i++)
-        reached += l->value[i * step] >= low;
-    if (reached > 24 || !(low > l->none))
-        return *l;
-    NAME(list) top = NAME(pack)(l, NAME(from)(low), room);
-    return NAME(mass)(g, top.value, top.count) >= target ? top : *l;
+    NAME(list) top = NAME(pack_if_short)(l, NAME(value_unwanted)(l, g, target, mass), room);
+    return top.value == l->value || NAME(mass)(g, top.value, top.count) >= target ? top : *l;
 }
 
-/* Whether some parts have no entry near the maximum, so that few entries are likely to have the mass. */
+/* Whether the row is long and some parts have no entry near the maximum, so that few are likely to have the mass. */
 static int NAME(is_peaked)(const NAME(list) *l, const NAME(weigher) *g)
 {
     NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), 0, 0, 0, NULL};
+    if (parts.count < 256)
+        return 0;
     NAME(measure_list)(&parts);
-    return ((double)l->max - (double)parts.min) * g->c.high > 10.0;
+    return g->linear ? (double)parts.min < 0x1p-10 * (double)l->max
+                     : ((double)l->max - (double)parts.min) * g->c.high > 10.0;
 }
 
 /* The cut of top_p.  For a long row the mass is estimated first: where the boundary is the same at both ends of what it
@@ -79,7 +90,7 @@ static NAME(cut) NAME(cut_top_p)(const NAME(list) *l, double part, const NAME(or
     const NAME(weigher) *g = o->weigher;
     uint64_t mass, target;
     *narrowed = *l;
-    if (l->part_max && l->count >= 256 * NAME(PART) &&NAME(is_peaked)(l, g)) {
+    if (l->part_max && NAME(is_peaked)(l, g)) {
         double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
         uint64_t least = fs_part_of_mass(part, (uint64_t)(about - off));
         mass = (uint64_t)(about + off);
@@ -112,7 +123,16 @@ static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_dista
         if (t->rounded) /* a mass that is reached in truth is reached */
             target -= target >> 46;
         NAME(set_centre)(&o, (double)l->max, t->temperature * NAME(moments_of)(l, &g).mean);
-        c = NAME(select)(&o, l, target ? target : 1, mass, &prefix);
+        if (l->part_max && l->count >= 64) { /* what is further away than both ends of what may be wanted is not */
+            double below = o.centre - (double)NAME(value_unwanted)(l, &g, target, mass),
+                   over = (double)l->max - o.centre;
+            double far = (below > over ? below : over) + 2.0 * o.step;
+            narrowed = NAME(pack_if_short)(l, NAME(at_or_above)(o.centre - far * 1.001), t->room);
+            uint64_t left = narrowed.value == l->value ? mass : NAME(mass)(&g, narrowed.value, narrowed.count);
+            narrowed = left >= target ? narrowed : *l;
+            mass = left >= target ? left : mass;
+        }
+        c = NAME(select)(&o, &narrowed, target ? target : 1, mass, &prefix);
     } else {
         c = NAME(cut_top_p)(l, part, &o, &narrowed, &prefix);
     }

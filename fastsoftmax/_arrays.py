@@ -187,8 +187,10 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
         ) from None
 
 
-def mask_rows(mask: Any, rows: Rows) -> tuple[Array, bool]:
-    """The mask with its entries, or its words of 32 entries, last; and whether it is words."""
+def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
+    """The mask with its entries, or its words of 32 entries, last; and whether it is words.  None stays None."""
+    if mask is None:
+        return None, False
     a = any_array(mask, "mask")
     if a.dtype == np.bool_:
         try:
@@ -223,8 +225,10 @@ def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Arra
     return row
 
 
-def bias_rows(bias: Any, rows: Rows) -> tuple[Array, NDArray[np.int64] | None]:
-    """The bias with its entries last; or, from a mapping, its values and the entries they belong to."""
+def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
+    """The bias with its entries last; or, from a mapping, its values and their entries.  None stays None."""
+    if bias is None:
+        return None, None
     if isinstance(bias, Mapping):
         keys = list(bias)
         for key in keys:

@@ -93,8 +93,8 @@ def top_logprobs(
     rows = Rows(a.shape, axis, "logits")
     k = _how_many(k, rows)
     t = temperature_rows(temperature, rows)
-    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
-    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    allowed, words = mask_rows(mask, rows)
+    added, added_at = bias_rows(bias, rows)
     places = index_rows(chosen, "chosen", rows) if chosen is not None else None
     index: NDArray[np.int64] = np.empty((*rows.shape, k), np.int64)
     logprob = np.empty(index.shape, np.float64)
@@ -176,8 +176,8 @@ def sample_without_replacement(
     rows = Rows(a.shape, axis, "logits")
     k = _how_many(k, rows)
     t = temperature_rows(temperature, rows)
-    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
-    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    allowed, words = mask_rows(mask, rows)
+    added, added_at = bias_rows(bias, rows)
     given: Array = np.asarray(uniforms(as_generator(rng), a.shape)) if u is None else uniform_rows(u, a.shape)
     index: NDArray[np.int64] = np.empty((*rows.shape, k), np.int64)
     if math.prod(rows.shape):

@@ -317,8 +317,8 @@ def draw_rows(
     trailing = size_shape(size)
     shape = rows.shape + trailing
     check_on_invalid(on_invalid)
-    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
-    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    allowed, words = mask_rows(mask, rows)
+    added, added_at = bias_rows(bias, rows)
     records = filters.rows(rows) if filters is not None else None
     generator = as_generator(rng) if u is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)

@@ -101,8 +101,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     filters = as_filters(given, rows)
     records = no_filters(rows) if filters is None else filters.rows(rows)
     t = temperature_rows(temperature, rows)
-    allowed, words = mask_rows(mask, rows) if mask is not None else (None, False)
-    added, added_at = bias_rows(bias, rows) if bias is not None else (None, None)
+    allowed, words = mask_rows(mask, rows)
+    added, added_at = bias_rows(bias, rows)
     result = Result(a, out, rows)
     coins = coin_rows(filters, xtc_u, None, as_generator(rng), rows.shape)
     if math.prod(rows.shape):
