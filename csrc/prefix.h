@@ -143,6 +143,7 @@ static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_dista
         if (!by_distance)
             return NAME(keep_top)(l, t->min_keep, t->room);
         o.weigher = NULL;
+        narrowed = *l;
         c = NAME(select)(&o, l, t->min_keep, l->count, &prefix);
     }
     NAME(list) packed = NAME(pack)(&narrowed, c, t->room);

@@ -87,7 +87,7 @@ def top_logprobs(
     >>> import fastsoftmax
     >>> top = fastsoftmax.top_logprobs(np.array([0.0, 2.0, 1.0, 2.0]), 2, chosen=2)
     >>> top.logprobs.round(4), top.indices, top.rank
-    (array([-0.8911, -0.8911]), array([1, 3]), 3)
+    (array([-0.9176, -0.9176]), array([1, 3]), 3)
     """
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
@@ -168,7 +168,7 @@ def sample_without_replacement(
     >>> import numpy as np
     >>> import fastsoftmax
     >>> fastsoftmax.sample_without_replacement(np.array([0.0, -np.inf, 1.0, 2.0]), 3, rng=1)
-    array([3, 2, 0])
+    array([2, 3, 0])
     """
     if u is not None and rng is not None:
         raise ValueError("u and rng are both given; pass the uniforms or where they come from")

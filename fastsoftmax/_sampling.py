@@ -149,7 +149,7 @@ def sample(
     2
     >>> counts = np.bincount(fastsoftmax.sample(logits[0], 2.0, size=10_000, rng=7))
     >>> fastsoftmax.sample(logits[0], top_k=2, top_p=0.9, size=5, rng=7)
-    array([2, 2, 2, 2, 2])
+    array([2, 2, 2, 1, 2])
     """
     if u is not None and rng is not None:
         raise ValueError("u and rng are both given; pass the uniforms or where they come from")

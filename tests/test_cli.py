@@ -199,6 +199,59 @@ class TestSample:
         assert "arguments: " in complaint(run("sample", "--probs", 1, -1), 1)
 
 
+class TestFilters:
+    def test_the_draw_is_that_of_the_library(self) -> None:
+        logits, argv = np.array([1.0, 2, 3, 0]), ["sample", 1, 2, 3, 0, "--size", 20, "--seed", 3, "-t", "2"]
+        for options, filters in (
+            (["--top-k", 2], {"top_k": 2}),
+            (["--top-p", "0.7"], {"top_p": 0.7}),
+            (["--min-p", "0.5", "--temperature-last"], {"min_p": 0.5, "temperature_last": True}),
+            (["--typical-p", "0.3", "--min-tokens-to-keep", 2], {"typical_p": 0.3, "min_tokens_to_keep": 2}),
+            (["--filter", "top_n_sigma=1"], {"top_n_sigma": 1.0}),
+            (["--filter", "epsilon-cutoff=0.2", "--filter", "eta_cutoff=1"], {"epsilon_cutoff": 0.2, "eta_cutoff": 1}),
+            (["--filter", "xtc_threshold=0.1,xtc_probability=0.5"], {"xtc_threshold": 0.1, "xtc_probability": 0.5}),
+            (["--filter", "dynatemp_range=1,dynatemp_exponent=2"], {"dynatemp_range": 1.0, "dynatemp_exponent": 2.0}),
+        ):
+            expected = fastsoftmax.sample(logits, 2.0, size=20, rng=3, **filters)
+            assert text_of(run(*argv, *options)).split() == list(map(str, expected)), options
+
+    def test_probabilities_are_filtered_too(self) -> None:
+        argv = ["sample", "--probs", 1, 2, 1, "--size", 4, "--u", "0,0.25,0.7,0.75"]
+        assert text_of(run(*argv, "--top-k", 2)) == "0 0 1 1\n"
+
+    def test_given_uniforms_and_coin(self) -> None:
+        argv = ["sample", 3, 2, 1, "--u", "0", "--filter"]
+        assert text_of(run(*argv, "xtc_threshold=0.1,xtc_probability=0.5,xtc_u=0.4")) == "1\n"
+        assert text_of(run(*argv, "xtc_threshold=0.1,xtc_probability=0.5,xtc_u=0.5")) == "0\n"
+
+    def test_truncate_writes_logits_that_softmax_reads(self) -> None:
+        truncated = run("truncate", 3, 2, 1, 0, "--top-p", "0.8", "-t", "0.5")
+        assert text_of(truncated) == "6 -inf -inf -inf\n"
+        truncated = run("truncate", 3, 2, 1, 0, "--top-p", "0.8", "--digits", 17)
+        assert text_of(truncated) == "3 2 -inf -inf\n"
+        assert text_of(run("softmax", stdin=truncated.out)) == "0.731 0.269 0 0\n"
+
+    def test_truncate_keeps_shape_and_dtype(self, save, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+        logits = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+        run("truncate", save("a.npy", logits), "--top-k", 2, "--axis", 1, "-o", tmp_path / "b.npy")
+        result = np.load(tmp_path / "b.npy")
+        np.testing.assert_array_equal(result, fastsoftmax.truncate(logits, top_k=2, axis=1))
+        assert result.dtype == np.float32
+
+    def test_the_seed_of_truncate_is_that_of_the_coins(self) -> None:
+        rows, xtc = b"3 2 1\n" * 20, ["--filter", "xtc_threshold=0.1,xtc_probability=0.5"]
+        lines = text_of(run("truncate", *xtc, "--seed", 5, stdin=rows)).splitlines()
+        coins = np.random.default_rng(5).random(20)
+        assert lines == ["-inf 2 1" if coin < 0.5 else "3 2 1" for coin in coins]
+
+    def test_the_text_is_drawn_from_what_they_leave(self, save) -> None:  # type: ignore[no-untyped-def]
+        argv = ["generate", "--text", save("a.txt", TestGenerate.TEXT), "--length", 40, "--seed", 1]
+        greedy = run(*argv, "-t", 0)
+        for options in (["--top-k", 1], ["--top-p", 0], ["--min-p", 1]):
+            outcome = run(*argv, *options)
+            assert outcome.out == greedy.out and "entropy 0.00 bits" in outcome.err
+
+
 class TestBadData:
     @pytest.mark.parametrize(
         ("content", "where"),
@@ -226,7 +279,7 @@ class TestBadData:
     )
     def test_is_told_with_its_place(self, save, content: object, where: str) -> None:  # type: ignore[no-untyped-def]
         path = save("a.npy", content)
-        for name in ("softmax", "sample", "plot"):
+        for name in ("softmax", "sample", "truncate", "plot"):
             error = complaint(run(name, path), 1)
             assert str(path) in error and where in error
 
@@ -285,6 +338,24 @@ class TestBadUsage:
             "sample 1 --u 0.5 --seed 1",
             "sample 1 --seed -1",
             "sample 1 --size 0",
+            "sample 1 --top-k -1",
+            "sample 1 --top-k 1.5",
+            "sample 1 --top-p 1.1",
+            "sample 1 --top-p nan",
+            "sample 1 --min-p -0.1",
+            "sample 1 --typical-p x",
+            "sample 1 --min-tokens-to-keep 0",
+            "sample 1 --filter top_k=1",
+            "sample 1 --filter top_n_sigma",
+            "sample 1 --filter top_n_sigma=-1",
+            "sample 1 --filter top_n_sigma=1,",
+            "sample 1 --filter xtc_threshold=0.1",
+            "sample 1 --filter xtc_threshold=0.1,xtc_probability=0.5,xtc_u=1",
+            "sample 1 --filter xtc_threshold=0.1,xtc_probability=0.5 --u 0.5",
+            "truncate 1 --top-p 2",
+            "truncate 1 --u 0.5",
+            "softmax 1 --top-k 1",
+            "generate --top-p 2",
             "demo --length 0",
             "generate --length 0",
             "generate --length -1",
@@ -382,7 +453,7 @@ def test_version_and_info_and_help() -> None:
     version = fastsoftmax.__version__
     assert text_of(run("--version")) == f"fastsoftmax {version}\n"
     assert version in text_of(run("info"))
-    for argv in ([], ["demo"], ["generate"], ["softmax"], ["sample"], ["plot"], ["info"]):
+    for argv in ([], ["demo"], ["generate"], ["softmax"], ["sample"], ["truncate"], ["plot"], ["info"]):
         assert "usage: fastsoftmax" in text_of(run(*argv, "--help"))
 
 
@@ -406,7 +477,7 @@ def test_rich_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(st.binary(max_size=60), st.text("0123456789.,-+einfa# \n\r\t", max_size=60).map(str.encode)),
-    st.sampled_from(["softmax", "sample"]),
+    st.sampled_from(["softmax", "sample", "truncate"]),
 )
 def test_no_bytes_bring_out_a_traceback(data: bytes, name: str) -> None:
     outcome = run(name, stdin=data)
@@ -416,13 +487,14 @@ def test_no_bytes_bring_out_a_traceback(data: bytes, name: str) -> None:
 
 TOKENS = (
     "1 -1 -t 0 inf -inf nan --axis none --log --format json --seed 3 --size --u 0.5 --probs --digits -- - é "
-    "1,2 -1e5 -t=3 -q --length --start --anneal linear:1:0.5 --row -h"
+    "1,2 -1e5 -t=3 -q --length --start --anneal linear:1:0.5 --row -h --top-k --top-p --typical-p "
+    "--temperature-last --filter xtc_u=0 xtc_threshold=0.1,xtc_probability=1 top_n_sigma=1"
 ).split()
 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from(["softmax", "sample", "generate", "plot", "info"]),
+    st.sampled_from(["softmax", "sample", "truncate", "generate", "plot", "info"]),
     st.lists(st.sampled_from(TOKENS), max_size=6),
 )
 def test_no_arguments_bring_out_a_traceback(tmp_path_factory, name: str, tokens: list[str]) -> None:  # type: ignore[no-untyped-def]

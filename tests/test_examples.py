@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "csrc" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime"]  # that a block may need; skipped where missing
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -32,7 +33,7 @@ def blocks() -> list[pytest.param]:
     found = []
     for page in PAGES:
         for i, block in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), 1):
-            needs = "torch" if "import torch" in block else ""
+            needs = [name for name in OTHERS if re.search(rf"^(import|from) {name}\b", block, re.MULTILINE)]
             found.append(pytest.param(block, needs, id=f"{name_of(page)}-{i}"))
     return found
 
@@ -50,9 +51,9 @@ def paste(text: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("block, needs", blocks())
-def test_code_block_can_be_pasted_and_prints_what_it_says(block: str, needs: str) -> None:
-    if needs:
-        pytest.importorskip(needs)
+def test_code_block_can_be_pasted_and_prints_what_it_says(block: str, needs: list[str]) -> None:
+    for name in needs:
+        pytest.importorskip(name)
     printed, complaints = paste(block)
     assert complaints == ""
     expected = EXPECTED.findall(block)
@@ -87,6 +88,10 @@ def test_map_of_the_kernels_names_every_file() -> None:
     [
         ("boltzmann_exploration", "The greedy path takes 8 steps; the shortest possible takes 8."),
         ("char_rnn_helper", "The new helper drew the most likely character every time."),
+        (
+            "decoding_loop",
+            "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
+        ),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
         ("text_temperature", "Entropy rises with the temperature."),
     ],
@@ -101,11 +106,31 @@ def test_example_script_gets_where_it_wants(
 
 def test_every_example_script_is_tested() -> None:
     scripts = {path.stem for path in (ROOT / "examples").glob("*.py")}
-    assert scripts == {"boltzmann_exploration", "char_rnn_helper", "particle_filter", "text_temperature"}
+    assert scripts == {
+        "boltzmann_exploration",
+        "char_rnn_helper",
+        "decoding_loop",
+        "particle_filter",
+        "text_temperature",
+    }
 
 
 @pytest.mark.parametrize(
-    "name", ["softmax", "log_softmax", "logsumexp", "sample", "sample_probs", "Sampler", "show_config"]
+    "name",
+    [
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "sample",
+        "sample_probs",
+        "Sampler",
+        "show_config",
+        "truncate",
+        "penalize",
+        "top_logprobs",
+        "sample_without_replacement",
+        "verify_draft",
+    ],
 )
 def test_docstring_examples_run(name: str) -> None:
     tests = doctest.DocTestFinder().find(getattr(fs, name), name, globs={})

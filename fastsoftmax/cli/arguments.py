@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from fastsoftmax import __version__, schedules
-from fastsoftmax.cli.distribution import run_sample, run_softmax
+from fastsoftmax import Sampler, __version__, schedules
+from fastsoftmax.cli.distribution import run_sample, run_softmax, run_truncate
 from fastsoftmax.cli.info import run_info
 from fastsoftmax.cli.plot import MOST_TEMPERATURES, run_plot
 from fastsoftmax.cli.reading import is_numbers
@@ -27,6 +27,19 @@ ANNEALINGS: dict[str, Callable[[float, float, float], Schedule]] = {
 
 DEFAULT_COMMAND = "demo"
 
+# Filters with an option of their own, and those that --filter sets.
+COMMON_FILTERS = ("top_k", "top_p", "min_p", "typical_p", "min_tokens_to_keep", "temperature_last")
+OTHER_FILTERS = (
+    "top_n_sigma",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "xtc_threshold",
+    "xtc_probability",
+    "xtc_u",
+    "dynatemp_range",
+    "dynatemp_exponent",
+)
+
 # Options whose value is not a number, also where it looks like one.
 TAKE_TEXT = frozenset({"--start", "--text", "-o", "--output"})
 
@@ -36,6 +49,10 @@ NUMBERS_HELP = "numbers (one row), or a file: .npy, or text with a row on each l
 def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
     """The command to run and its arguments; leaves with status 2 where they make no sense."""
     arguments = _parser().parse_args(_with_command(_protect_numbers(argv)))
+    try:
+        arguments.filters = _filters_of(arguments)
+    except ValueError as error:
+        arguments.refuse(str(error))
     return arguments.run, arguments
 
 
@@ -74,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, run: Run, help: str) -> argparse.ArgumentParser:
         description = f"{help[0].upper()}{help[1:]}."
         command = commands.add_parser(name, help=help, description=description, allow_abbrev=False)
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, refuse=command.error)
         return command
 
     demo = add(DEFAULT_COMMAND, run_demo, "the main job: a character model writes text at four temperatures")
@@ -104,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         help="change the temperature on the way: linear, exponential or cosine from START to END "
         "over STEPS symbols (default: all); constant:VALUE",
     )
+    _add_nucleus(generate)
     generate.add_argument("--length", type=_at_least(1), default=500, help="symbols to write (default 500)")
     generate.add_argument("--seed", type=_at_least(0), help="for the same text again")
     generate.add_argument("--start", default="", metavar="TEXT", help="text to go on from")
@@ -114,12 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     softmax = add("softmax", run_softmax, "probabilities from logits, row by row")
     _add_numbers(softmax)
     softmax.add_argument("--log", action="store_true", help="their logarithms instead")
-    softmax.add_argument(
-        "--digits",
-        type=_at_least(1, 17),
-        default=DIGITS,
-        help="significant digits in text, 1 to 17 (default %(default)s)",
-    )
+    _add_digits(softmax)
 
     sample = add("sample", run_sample, "indices drawn from the softmax of logits, row by row")
     _add_numbers(sample)
@@ -128,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
     randomness = sample.add_mutually_exclusive_group()
     randomness.add_argument("--seed", type=_at_least(0), help="for the same draws again")
     randomness.add_argument("--u", type=_uniforms, metavar="U[,U...]", help="uniforms in [0, 1) to draw with")
+    _add_filters(sample)
+
+    truncate = add("truncate", run_truncate, "logits over temperature, -inf where the filters drop them")
+    _add_numbers(truncate)
+    _add_digits(truncate)
+    truncate.add_argument("--seed", type=_at_least(0), help="of XTC's coins")
+    _add_filters(truncate)
 
     plot = add("plot", run_plot, "a picture of the softmax of logits at several temperatures")
     plot.add_argument("numbers", nargs="*", metavar="NUMBER|FILE", help=NUMBERS_HELP)
@@ -157,6 +177,80 @@ def _add_order(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--order", type=_at_least(0, 32), default=ORDER, help=f"longest context in symbols (default {ORDER})"
     )
+
+
+def _add_digits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--digits",
+        type=_at_least(1, 17),
+        default=DIGITS,
+        help="significant digits in text, 1 to 17 (default %(default)s)",
+    )
+
+
+def _add_nucleus(command: argparse._ActionsContainer) -> None:
+    """The filters of most decoding loops."""
+    command.add_argument("--top-k", type=_at_least(0), metavar="K", help="keep the K most likely (0: all)")
+    command.add_argument(
+        "--top-p", type=_number, metavar="P", help="keep the most likely until their probability is P (1: all)"
+    )
+    command.add_argument(
+        "--min-p", type=_number, metavar="P", help="keep what has P times the largest probability (0: all)"
+    )
+
+
+def _add_filters(command: argparse.ArgumentParser) -> None:
+    filters = command.add_argument_group("filters", "Applied in the order of docs/semantics.md.")
+    _add_nucleus(filters)
+    filters.add_argument(
+        "--typical-p", type=_number, metavar="P", help="keep the most typical until their probability is P"
+    )
+    filters.add_argument(
+        "--min-tokens-to-keep", type=_at_least(1), metavar="N", help="what each filter leaves (default 1)"
+    )
+    filters.add_argument(
+        "--temperature-last",
+        action="store_const",
+        const=True,
+        help="filter at temperature 1; the temperature is for what is left",
+    )
+    filters.add_argument(
+        "--filter",
+        type=_settings,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE[,...]",
+        help=f"any other: {', '.join(OTHER_FILTERS)}",
+    )
+
+
+def _settings(text: str) -> dict[str, float]:
+    """Filters by name."""
+    settings = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in OTHER_FILTERS:
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not NAME=VALUE of a filter")
+        settings[name] = _number(value)
+    return settings
+
+
+def _filters_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The filters that were asked for, as `sample` takes them."""
+    filters = {name: vars(arguments)[name] for name in COMMON_FILTERS if vars(arguments).get(name) is not None}
+    for settings in vars(arguments).get("filter", []):
+        filters |= settings
+    coin = filters.pop("xtc_u", None)
+    Sampler(**filters)  # which checks them
+    if coin is not None:
+        if not 0 <= coin < 1:
+            raise ValueError(f"xtc_u must be in [0, 1); got {coin}")
+        return filters | {"xtc_u": coin}
+    tosses = filters.get("xtc_probability", 0.0) > 0.0 and filters["xtc_threshold"] <= 0.5
+    if tosses and vars(arguments).get("u") is not None:
+        raise ValueError("--u is given and XTC is on: give its coin too, --filter xtc_u=U")
+    return filters
 
 
 def _add_numbers(command: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The commands on numbers: softmax and sample."""
+"""The commands on numbers: softmax, sample and truncate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsoftmax import log_softmax, sample, sample_probs, softmax
+from fastsoftmax import log_softmax, sample, sample_probs, softmax, truncate
 from fastsoftmax.cli.errors import DataError
 from fastsoftmax.cli.reading import Numbers, read_numbers
 from fastsoftmax.cli.writing import format_for, write_array
@@ -39,6 +39,18 @@ def run_sample(arguments: argparse.Namespace) -> None:
     write_array(by_line, _format(arguments), arguments.output)
 
 
+def run_truncate(arguments: argparse.Namespace) -> None:
+    """``fastsoftmax truncate``."""
+    numbers = read_numbers(arguments.numbers)
+    try:
+        result = truncate(
+            numbers.array, arguments.temperature, axis=arguments.axis, rng=arguments.seed, **arguments.filters
+        )
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{numbers.source}: {error}") from None
+    write_array(result, _format(arguments), arguments.output, arguments.digits)
+
+
 def _draw(numbers: Numbers, arguments: argparse.Namespace, on_invalid: str) -> Any:
     function = sample_probs if arguments.probs else sample
     return function(
@@ -49,6 +61,7 @@ def _draw(numbers: Numbers, arguments: argparse.Namespace, on_invalid: str) -> A
         u=arguments.u,
         rng=arguments.seed,
         on_invalid=on_invalid,
+        **arguments.filters,
     )
 
 

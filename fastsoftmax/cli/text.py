@@ -58,11 +58,11 @@ def run_generate(arguments: argparse.Namespace) -> None:
             # A text begins like a line of the source, unless it is told how.
             start = model.state_after("\n" + arguments.start)
             output.write(arguments.start)
-            sampler = Sampler(temperature, rng=arguments.seed)
+            sampler = Sampler(temperature, rng=arguments.seed, **arguments.filters)
             symbols = _write_out(model, sampler, start, arguments.length, output)
             if not arguments.quiet and sys.stderr is not None:
                 at = temperature(np.arange(arguments.length)) if callable(temperature) else temperature
-                print(measure(model, vocabulary, symbols, start, at), file=sys.stderr)
+                print(measure(model, vocabulary, symbols, start, at, arguments.filters), file=sys.stderr)
 
 
 def _write_out(model: CharModel, sampler: Sampler, state: int, length: int, output: TextIO) -> list[int]:

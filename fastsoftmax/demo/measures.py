@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastsoftmax import softmax
+from fastsoftmax import softmax, truncate
 from fastsoftmax.demo.model import CharModel, Float32s
 from fastsoftmax.demo.writing import rows_along
 
@@ -19,7 +20,11 @@ _WORD = re.compile(r"[^\W\d_]+")
 ROWS_AT_ONCE = 1024
 
 
-def entropy_bits(rows: Iterable[Float32s], temperature: float | npt.NDArray[np.float64]) -> float:
+def entropy_bits(
+    rows: Iterable[Float32s],
+    temperature: float | npt.NDArray[np.float64],
+    filters: Mapping[str, Any] | None = None,
+) -> float:
     """Mean entropy in bits of the distributions drawn from: softmax(row / temperature), one row a draw.
 
     Parameters
@@ -28,6 +33,8 @@ def entropy_bits(rows: Iterable[Float32s], temperature: float | npt.NDArray[np.f
         The logits at each step.
     temperature : float or array of float64, one a row
         What the draws were made at.
+    filters : mapping, optional
+        Of `truncate`; what they leave was drawn from.
 
     Examples
     --------
@@ -40,7 +47,10 @@ def entropy_bits(rows: Iterable[Float32s], temperature: float | npt.NDArray[np.f
     remaining = iter(rows)
     while batch := list(islice(remaining, ROWS_AT_ONCE)):
         at = temperature if isinstance(temperature, float) else temperature[steps : steps + len(batch)]
-        probs = softmax(np.stack(batch), at)
+        if filters:
+            probs = softmax(truncate(np.stack(batch), at, **filters))
+        else:
+            probs = softmax(np.stack(batch), at)
         # 0 log 0 is 0 in an entropy.
         logs = np.log2(probs, where=probs > 0, out=np.zeros_like(probs))
         total -= float(np.sum(probs * logs, dtype=np.float64))
@@ -101,11 +111,12 @@ def measure(
     symbols: list[int],
     state: int,
     temperature: float | npt.NDArray[np.float64],
+    filters: Mapping[str, Any] | None = None,
 ) -> Measures:
     """Measure the text of `symbols`, the first of which was drawn in `state`."""
     text = "".join(model.alphabet[symbol] for symbol in symbols)
     return Measures(
-        entropy_bits(rows_along(model.logits, model.advance, symbols, state), temperature),
+        entropy_bits(rows_along(model.logits, model.advance, symbols, state), temperature, filters),
         known_words(text, vocabulary),
         repeated_ngrams(text),
     )
