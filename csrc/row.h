@@ -15,7 +15,7 @@ typedef struct {
     };
 } NAME(summary);
 
-enum { NAME(BLOCKS_AT_HAND) = 128 };
+enum { NAME(BLOCKS_AT_HAND) = 512 };
 
 typedef struct {
     size_t count;

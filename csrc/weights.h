@@ -36,7 +36,7 @@ static fs_status fs_weigh(const fs_source *source, size_t start, size_t len, lad
 
 static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, const double *u, int64_t *index)
 {
-    enum { AT_HAND = 256 };
+    enum { AT_HAND = 512 };
     fs_weighed_block block_at_hand[AT_HAND], *block = block_at_hand;
     ladder_f64 ladder;
     size_t count = (n + 511) / 512, at_hand = 0;
