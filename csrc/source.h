@@ -40,6 +40,27 @@ static inline int fs_allowed(const fs_row *row, size_t i)
     return word >> (i % 32) & 1;
 }
 
+/* The mask of entries [start, start + len), a byte each: where it lies, or gathered into `to`. */
+static const uint8_t *fs_allowed_bytes(const fs_row *row, size_t start, size_t len, uint8_t *to)
+{
+    size_t i = 0;
+    if (row->mask_kind == FS_MASK_BYTES && row->mask_stride == 1)
+        return (const uint8_t *)row->mask + start;
+    if (row->mask_kind == FS_MASK_WORDS && row->mask_stride == (ptrdiff_t)sizeof(uint32_t) && start % 32 == 0) {
+        const uint32_t *word = (const uint32_t *)row->mask + start / 32;
+        for (; i + 32 <= len; i += 32, word++) {
+            uint32_t bits[32];
+            for (uint32_t j = 0; j < 32; j++)
+                bits[j] = *word >> j & 1;
+            for (size_t j = 0; j < 32; j++)
+                to[i + j] = (uint8_t)bits[j];
+        }
+    }
+    for (; i < len; i++)
+        to[i] = (uint8_t)fs_allowed(row, start + i);
+    return to;
+}
+
 /* First entry of `bias_at` that is not below i. */
 static inline size_t fs_bias_from(const fs_row *row, size_t i)
 {
@@ -117,8 +138,11 @@ static const float *fs_load_f32(const fs_source *source, size_t start, size_t le
     if (row->dtype == FS_F32) {
         if (row->stride == (ptrdiff_t)sizeof(float) && !row->bias && row->mask_kind == FS_MASK_NONE)
             return (const float *)(const void *)from;
-        for (size_t i = 0; i < len; i++)
-            to[i] = *(const float *)(const void *)(from + (ptrdiff_t)i * row->stride);
+        if (row->stride == (ptrdiff_t)sizeof(float))
+            memcpy(to, from, len * sizeof(float));
+        else
+            for (size_t i = 0; i < len; i++)
+                to[i] = *(const float *)(const void *)(from + (ptrdiff_t)i * row->stride);
     } else {
         fs_floats_of_half(row->dtype, fs_gather16(from, row->stride, len, half), len, to);
     }
@@ -129,9 +153,12 @@ static const float *fs_load_f32(const fs_source *source, size_t start, size_t le
         for (size_t i = 0; i < len; i++)
             to[i] += fs_narrow_bias(
                 *(const double *)(const void *)((const char *)row->bias + (ptrdiff_t)(start + i) * row->bias_stride));
-    if (row->mask_kind != FS_MASK_NONE)
+    if (row->mask_kind != FS_MASK_NONE) {
+        uint8_t bytes[FS_MAX_BLOCK];
+        const uint8_t *allowed = fs_allowed_bytes(row, start, len, bytes);
         for (size_t i = 0; i < len; i++)
-            to[i] = fs_allowed(row, start + i) ? to[i] : -INFINITY;
+            to[i] = allowed[i] ? to[i] : -INFINITY;
+    }
     return to;
 }
 
@@ -188,10 +215,13 @@ static const double *fs_load_f64(const fs_source *source, size_t start, size_t l
             to[i] = narrow ? (float)to[i] + fs_narrow_bias(b) : to[i] + b;
         }
     }
-    if (row->mask_kind != FS_MASK_NONE)
+    if (row->mask_kind != FS_MASK_NONE) {
+        uint8_t bytes[FS_MAX_BLOCK];
+        const uint8_t *allowed = fs_allowed_bytes(row, start, len, bytes);
+        const double none = source->weights ? 0.0 : -INFINITY;
         for (size_t i = 0; i < len; i++)
-            if (!fs_allowed(row, start + i))
-                to[i] = source->weights ? 0.0 : -INFINITY;
+            to[i] = allowed[i] ? to[i] : none;
+    }
     if (source->transform != FS_AS_IT_IS)
         for (size_t i = 0; i < len; i++)
             to[i] = fs_transformed(source, to[i]);
