@@ -125,6 +125,9 @@ size_t fs_penalize_scratch(size_t length);
 void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
                  const fs_breakers *breakers, void *scratch);
 
+/* u[i] in [0, 1), a function of seed, key[i], step and stream (keyed.c). */
+void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u);
+
 /* Many rows whose entries lie one after another, `stride` bytes from row to row (temperature_stride too).
  * The result of each row is that of the functions above.  Returns the number of rows done: less than `rows`
  * only where memory ran out.  A row that cannot be drawn from gives index -1. */

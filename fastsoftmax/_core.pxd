@@ -1,7 +1,7 @@
 # The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.
 
 from libc.stddef cimport ptrdiff_t, size_t
-from libc.stdint cimport int64_t, uint16_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 
 
 cdef extern from "fastsoftmax.h" nogil:
@@ -54,6 +54,7 @@ cdef extern from "fastsoftmax.h" nogil:
                         size_t token, double u, int *accepted)
     fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
                          size_t token, double u, void *scratch, int64_t *index)
+    void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u)
     size_t fs_penalize_scratch(size_t length)
     void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
                      const fs_breakers *breakers, void *scratch)

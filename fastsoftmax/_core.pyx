@@ -12,7 +12,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t, uint16_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
@@ -85,6 +85,20 @@ def are_scalars(tuple values):
         if not (value is None or type(value) is float or type(value) is int or type(value) is bool):
             return False
     return True
+
+
+# --- keyed uniforms ----------------------------------------------------------------------------------------------
+
+def keyed_into(uint64_t seed, cnp.ndarray keys, uint64_t step, uint64_t stream, cnp.ndarray u):
+    """Fill u (float64) with the uniforms of keys (uint64); both C-contiguous and of one size."""
+    cdef const uint64_t *key = <const uint64_t *>cnp.PyArray_DATA(keys)
+    cdef double *to = <double *>cnp.PyArray_DATA(u)
+    cdef size_t count = cnp.PyArray_SIZE(keys)
+    if count >= RELEASE_AT:
+        with nogil:
+            fs_keyed_uniforms(seed, key, count, step, stream, to)
+    else:
+        fs_keyed_uniforms(seed, key, count, step, stream, to)
 
 
 # --- scratch memory ---------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ cdef class Drawer:
     """A temperature and a stream of uniforms, held ready for drawing one index at a time.
 
     Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
-    to the method `_draw_general(values, u, probs, xtc_u)` of the subclass.  `bind` must come first.
+    to the method `_draw_general(values, u, probs, xtc_u, keys)` of the subclass.  `bind` or `set_seed` must come first.
     """
 
     cdef bitgen_t *bitgen
@@ -204,6 +204,8 @@ cdef class Drawer:
     cdef long epoch
     cdef fs_filters filters
     cdef bint filtered, tosses  # tosses: XTC's coin is taken before each draw
+    cdef bint keyed
+    cdef uint64_t seed
     cdef public object step
 
     def __cinit__(self, *args, **kwargs):
@@ -211,6 +213,7 @@ cdef class Drawer:
         self.temperature_at_hand = -1.0
         self.filtered = False
         self.tosses = False
+        self.keyed = False
         self.step = 0
 
     def bind(self, generator, bint follows_process):
@@ -233,7 +236,28 @@ cdef class Drawer:
         if self.filtered:
             memcpy(&self.filters, filters_in(record), sizeof(fs_filters))
 
-    cdef object draw(self, x, u, xtc_u, bint probs):
+    def set_seed(self, uint64_t seed):
+        """Take the uniforms from this seed, the keys and the step (keyed_uniforms), not from a generator."""
+        self.keyed = True
+        self.seed = seed
+
+    cdef bint take_keyed(self, keys, double *uniform, double *coin) noexcept:
+        """The uniform of an int key (None: 0) at this step, and the coin if there is one; False for anything else."""
+        cdef uint64_t key = 0, step
+        if keys is not None and type(keys) is not int or type(self.step) is not int:
+            return False
+        try:
+            step = <uint64_t>self.step
+            if keys is not None:
+                key = <uint64_t>keys
+        except OverflowError:
+            return False
+        fs_keyed_uniforms(self.seed, &key, 1, step, 0, uniform)
+        if self.tosses:
+            fs_keyed_uniforms(self.seed, &key, 1, step, 1, coin)
+        return True
+
+    cdef object draw(self, x, u, xtc_u, keys, bint probs):
         """The index, or what the subclass makes of it."""
         cdef double uniform, coin = 1.0, temperature = self.temperature_at_hand
         cdef void *scratch = NULL
@@ -244,17 +268,22 @@ cdef class Drawer:
         if self.schedule is not None:
             temperature = plain_temperature(self.schedule(self.step))
         if (u is not None or xtc_u is not None or temperature < 0 or not is_plain(x)
-                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)):
-            return self._draw_general(x, u, probs, xtc_u)
+                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)
+                or (keys is not None and not self.keyed)):
+            return self._draw_general(x, u, probs, xtc_u, keys)
         dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
         data = cnp.PyArray_DATA(<cnp.ndarray>x)
         n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
         if self.filtered:
             scratch = row_scratch(n)
-        with self.lock:
-            if self.tosses:
-                coin = self.bitgen.next_double(self.bitgen.state)
-            uniform = self.bitgen.next_double(self.bitgen.state)
+        if self.keyed:
+            if not self.take_keyed(keys, &uniform, &coin):
+                return self._draw_general(x, u, probs, xtc_u, keys)
+        else:
+            with self.lock:
+                if self.tosses:
+                    coin = self.bitgen.next_double(self.bitgen.state)
+                uniform = self.bitgen.next_double(self.bitgen.state)
         if self.filtered:
             with nogil:
                 done = plain_filtered(dtype, probs, data, 1, n, temperature, &self.filters, &coin, scratch,
@@ -267,14 +296,14 @@ cdef class Drawer:
         if done < 1:
             raise MemoryError("no memory for the block summaries of a row")
         if index < 0:
-            return self._draw_general(x, uniform, probs, coin if self.tosses else None)
+            return self._draw_general(x, uniform, probs, coin if self.tosses else None, None)
         self.step += 1
         return index
 
-    def __call__(self, logits, u=None, xtc_u=None):
-        return self.draw(logits, u, xtc_u, False)
+    def __call__(self, logits, u=None, xtc_u=None, keys=None):
+        return self.draw(logits, u, xtc_u, keys, False)
 
-    def sample_probs(self, probs, u=None, xtc_u=None):
+    def sample_probs(self, probs, u=None, xtc_u=None, keys=None):
         """Draw from probabilities (or weights) raised to 1/T, as the function `sample_probs` does.
 
         Parameters
@@ -285,9 +314,11 @@ cdef class Drawer:
             The uniforms; without them the generator gives one for each draw.
         xtc_u : array_like, optional
             The coins of XTC, where it is on.
+        keys : array_like of int, optional
+            Of a Sampler with a seed: what each row is, instead of its number.
 
         Returns
         -------
         int or ndarray of int64, and the log-probability with `return_logprob`
         """
-        return self.draw(probs, u, xtc_u, True)
+        return self.draw(probs, u, xtc_u, keys, True)

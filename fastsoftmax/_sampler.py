@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _core
 from ._arrays import Axis, Rows, any_array, as_float64, temperature_rows
-from ._filters import NAMES, UNIT, as_filters, with_surprise
+from ._filters import NAMES, OFF, UNIT, as_filters, with_surprise
+from ._keyed import COINS, DRAWS, keyed, word
 from ._random import as_generator
 from ._sampling import check_on_invalid, draw_rows
 
@@ -24,6 +25,9 @@ class Sampler(_core.Drawer):
         T, as in :func:`sample`; or a schedule, called with `step` before each draw.
     axis, rng, mask, bias, return_logprob, on_invalid
         As in :func:`sample`.
+    seed : int, optional
+        Instead of `rng`, 0 <= seed < 2**64: the uniforms are :func:`keyed_uniforms` of this seed, the keys given at
+        the call (or the numbers of the rows) and `step`.
     top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, \
 dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         The filters of :func:`sample`.
@@ -37,7 +41,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     temperature : float, array_like or callable
         May be set between draws.
     step : int
-        The number of calls made so far; may be set, for a schedule to go on from there.
+        The number of calls made so far; may be set, for a schedule or the streams of a seed to go on from there.
     mirostat_mu : float or ndarray of float64, or None without mirostat
         The largest surprise allowed at the next draw, in bits (for each row); 2 tau at first; may be set.
 
@@ -51,6 +55,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     ``sampler(logits)`` is ``sample(logits, temperature, rng=rng, ...)`` with one generator for all calls.  A
     Sampler may be pickled and copied, with the state of its generator; one made without `rng` uses the generator
     of the process.
+
+    With a seed, all that a Sampler has of state is the step: ``sampler(logits, keys=ids)`` at step s draws row i by
+    ``keyed_uniforms(seed, ids[i], s)``, whatever else is in the batch.
 
     With mirostat, which comes after the other filters, entries with -log2 p > mu are dropped (one stays), and after
     the draw mu becomes mu - eta (-log2 p_x - tau), p_x the probability of what was drawn.
@@ -78,6 +85,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         *,
         axis: Axis = -1,
         rng: Any = None,
+        seed: int | None = None,
         mask: Any = None,
         bias: Any = None,
         top_k: Any = None,
@@ -105,6 +113,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         )  # fmt: skip
         self._given = dict(zip(NAMES, given, strict=True))
         self._filters = as_filters(given)
+        if rng is not None and seed is not None:
+            raise ValueError("rng and seed are both given; pass one of them")
+        self._seed = None if seed is None else word("seed", seed)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
         self._mask = mask
@@ -125,7 +136,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self._bind()
 
     def _bind(self) -> None:
-        self.bind(as_generator(self._rng), self._rng is None)
+        if self._seed is not None:
+            self.set_seed(self._seed)
+        else:
+            self.bind(as_generator(self._rng), self._rng is None)
 
     @property
     def temperature(self) -> Any:
@@ -140,8 +154,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = {
-            "temperature": self._temperature, "axis": self._axis, "rng": self._rng, "mask": self._mask,
-            "bias": self._bias, **self._given, "mirostat_tau": self._mirostat_tau,
+            "temperature": self._temperature, "axis": self._axis, "rng": self._rng, "seed": self._seed,
+            "mask": self._mask, "bias": self._bias, **self._given, "mirostat_tau": self._mirostat_tau,
             "mirostat_eta": self._mirostat_eta, "return_logprob": self._return_logprob,
             "on_invalid": self._on_invalid,
         }  # fmt: skip
@@ -151,18 +165,27 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self.__dict__.update(state)
 
     def __repr__(self) -> str:
-        on = [f"{name}={value!r}" for name, value in self._given.items() if value not in (None, False)]
-        shown = [f"temperature={self._temperature!r}", *on[:-2], f"rng={self._rng!r}", f"step={self.step}"]
+        given = zip(self._given.items(), OFF, strict=True)
+        on = [f"{name}={value!r}" for (name, value), off in given if value is not off]
+        stream = f"rng={self._rng!r}" if self._seed is None else f"seed={self._seed}"
+        shown = [f"temperature={self._temperature!r}", *on, stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _draw_general(self, values: Any, u: Any, probs: bool, xtc_u: Any) -> Any:
+    def _draw_general(self, values: Any, u: Any, probs: bool, xtc_u: Any, keys: Any) -> Any:
         """What the compiled loop does not take: schedules, several rows, other arrays, rows that must be refused."""
         temperature = self._temperature(self.step) if callable(self._temperature) else self._temperature
         rng = self._rng if u is None else None
         filters, tau = self._filters, self._mirostat_tau
+        if keys is not None and (self._seed is None or u is not None):
+            raise ValueError("keys are for a Sampler with a seed, and not beside u")
+        if self._seed is not None or tau is not None:
+            values = any_array(values, "probs" if probs else "logits")
+            rows = Rows(values.shape, self._axis, "logits")
+        if self._seed is not None and u is None:
+            u, coins = self._keyed(rows, keys)
+            xtc_u = coins if xtc_u is None else xtc_u
         if tau is not None:
-            a = any_array(values, "probs" if probs else "logits")
-            filters = with_surprise(filters, self.mirostat_mu, Rows(a.shape, self._axis, "logits"))
+            filters = with_surprise(filters, self.mirostat_mu, rows)
         drawn = draw_rows(
             values, probs, temperature, self._axis, None, u, rng, self._mask, self._bias, filters, xtc_u,
             self._return_logprob or tau is not None, self._on_invalid,
@@ -171,9 +194,20 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             self._correct_mirostat(tau, drawn[1])
             drawn = drawn if self._return_logprob else drawn[0]
         self.step += 1
-        if u is None and self._rng is None:
+        if self._seed is None and self._rng is None:
             self._bind()  # a forked child has a new generator
         return drawn
+
+    def _keyed(self, rows: Rows, keys: Any) -> tuple[Any, Any]:
+        """The uniforms of this step, and the coins, for the rows or their keys."""
+        if keys is None:
+            keys = np.arange(math.prod(rows.shape)).reshape(rows.shape)
+        given = any_array(keys, "keys")
+        if given.shape != rows.shape:
+            raise ValueError(f"keys must have the shape of the rows, {rows.shape}, not {given.shape}")
+        assert self._seed is not None
+        step = word("step", self.step)
+        return keyed(self._seed, given, step, DRAWS), keyed(self._seed, given, step, COINS)
 
     def _correct_mirostat(self, tau: Any, logprob: Any) -> None:
         """mu after a draw; that of a row which could not be drawn from stays."""

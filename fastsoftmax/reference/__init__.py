@@ -10,6 +10,7 @@ units in the last place of a float64.
 """
 
 from ._drafts import DraftVerdict, verify_draft
+from ._keyed import keyed_uniforms
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
@@ -21,6 +22,7 @@ __all__ = [
     "DraftVerdict",
     "Sampler",
     "TopLogprobs",
+    "keyed_uniforms",
     "log_softmax",
     "logsumexp",
     "penalize",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._drawing import check_on_invalid, draw_rows
+from ._keyed import COINS, DRAWS, keyed
 from ._parameters import Filters, checked
 from ._rows import Bias, Mask, PerRow, Row, Rows, SupportsRandom, broadcast, map_nested
 
@@ -20,6 +21,8 @@ class Sampler:
         A function is called with `step`, the number of draws already made.
     rng, mask, bias, top_k, ..., temperature_last, return_logprob, on_invalid
         As for `sample`.
+    seed : int, optional
+        Instead of `rng`: the uniforms of a call are ``keyed_uniforms(seed, keys, step)``.
     mirostat_tau : float >= 0, or one per row, optional
         Mirostat: the surprise, in bits, that draws are steered to. After all other filters, keep
         ``-log2 p_i <= mirostat_mu``, and at least the first.
@@ -49,6 +52,7 @@ class Sampler:
         temperature: PerRow | Callable[[int], PerRow] = 1.0,
         *,
         rng: SupportsRandom | None = None,
+        seed: int | None = None,
         mask: Mask | None = None,
         bias: Bias | None = None,
         top_k: int | list[int] | None = None,
@@ -70,6 +74,9 @@ class Sampler:
         on_invalid: str = "raise",
     ) -> None:
         check_on_invalid(on_invalid)
+        if rng is not None and seed is not None:
+            raise ValueError("rng and seed cannot both be given")
+        self._seed = seed
         self._filters = Filters(
             top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
             epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
@@ -87,15 +94,22 @@ class Sampler:
         self._return_logprob = return_logprob
         self._on_invalid = on_invalid
 
-    def __call__(self, logits: Row | Rows, u: Any = None, xtc_u: Any = None) -> Any:
-        """Draw from logits, as `sample` does, and count the step."""
-        return self._draw(logits, False, u, xtc_u)
+    def __call__(self, logits: Row | Rows, u: Any = None, xtc_u: Any = None, keys: Any = None) -> Any:
+        """Draw from logits, as `sample` does, and count the step; `keys`: an int a row, its number unless given."""
+        return self._draw(logits, False, u, xtc_u, keys)
 
-    def sample_probs(self, probs: Row | Rows, u: Any = None, xtc_u: Any = None) -> Any:
+    def sample_probs(self, probs: Row | Rows, u: Any = None, xtc_u: Any = None, keys: Any = None) -> Any:
         """Draw from probabilities, as `sample_probs` does, and count the step."""
-        return self._draw(probs, True, u, xtc_u)
+        return self._draw(probs, True, u, xtc_u, keys)
 
-    def _draw(self, values: Row | Rows, of_probs: bool, u: Any, xtc_u: Any) -> Any:
+    def _draw(self, values: Row | Rows, of_probs: bool, u: Any, xtc_u: Any, keys: Any) -> Any:
+        if keys is not None and (self._seed is None or u is not None):
+            raise ValueError("keys are for a Sampler with a seed, and not beside u")
+        if self._seed is not None and u is None:
+            if keys is None:
+                keys = list(range(len(values))) if isinstance(values[0], Sequence) else 0
+            u = keyed(self._seed, keys, self.step, DRAWS)
+            xtc_u = keyed(self._seed, keys, self.step, COINS) if xtc_u is None else xtc_u
         temperature = self.temperature(self.step) if callable(self.temperature) else self.temperature
         indices, logprobs = draw_rows(
             values, of_probs, temperature, self._filters, mask=self._mask, bias=self._bias, u=u, xtc_u=xtc_u,
