@@ -141,7 +141,6 @@ def sample_plain(x, bint probs, temperature, u, filters=None, coins=None):
     cdef void *scratch = NULL
     if filters is not None:
         of_filters = filters_in(filters)
-        scratch = row_scratch(n)
         if type(coins) is float:
             one_coin = <double>coins
             coin = &one_coin
@@ -159,6 +158,7 @@ def sample_plain(x, bint probs, temperature, u, filters=None, coins=None):
         index = <cnp.ndarray>cnp.PyArray_EMPTY(nd - 1, cnp.PyArray_DIMS(a), cnp.NPY_INT64, 0)
         to = <int64_t *>cnp.PyArray_DATA(index)
     if of_filters != NULL:
+        scratch = row_scratch(n)
         with nogil:
             done = plain_filtered(dtype, probs, source, rows, n, t, of_filters, coin, scratch, given, to)
     elif size >= RELEASE_AT:
@@ -274,8 +274,6 @@ cdef class Drawer:
         dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
         data = cnp.PyArray_DATA(<cnp.ndarray>x)
         n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
-        if self.filtered:
-            scratch = row_scratch(n)
         if self.keyed:
             if not self.take_keyed(keys, &uniform, &coin):
                 return self._draw_general(x, u, probs, xtc_u, keys)
@@ -285,6 +283,7 @@ cdef class Drawer:
                     coin = self.bitgen.next_double(self.bitgen.state)
                 uniform = self.bitgen.next_double(self.bitgen.state)
         if self.filtered:
+            scratch = row_scratch(n)  # after all that could run Python, which might ask for it too
             with nogil:
                 done = plain_filtered(dtype, probs, data, 1, n, temperature, &self.filters, &coin, scratch,
                                       &uniform, &index)
