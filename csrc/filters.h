@@ -25,8 +25,10 @@ static fs_status NAME(filter)(const fs_source *source, size_t n, double temperat
         *l = NAME(keep_min_p)(l, f->min_p, &t);
     if (f->typical_p < 1.0) /* where all are alike, so are their distances */
         *l = NAME(keep_mass)(l, f->typical_p, !t.alike, &t);
-    if (f->top_n_sigma > 0.0)
-        *l = NAME(keep_from)(l, NAME(at_or_above)((double)l->max - f->top_n_sigma * NAME(deviation)(l)), &t);
+    if (f->top_n_sigma > 0.0) {
+        double spread = t.alike && (double)l->max == FS_HIGHEST ? 0.0 : f->top_n_sigma * NAME(deviation)(l);
+        *l = NAME(keep_from)(l, NAME(at_or_above)((double)l->max - spread), &t);
+    }
     if (f->epsilon_cutoff > 0.0) {
         NAME(weigher) g = NAME(weigher_of)(l, t.linear, temperature);
         *l = NAME(keep_likely)(l, f->epsilon_cutoff, &g, NAME(mass)(&g, l->value, l->count), &t);

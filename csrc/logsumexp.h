@@ -28,7 +28,8 @@ static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double 
                 rest += r.block[b].sum * NAME(block_factor)(&r, r.block[b].max);
         }
         rest *= fs_exp2(&r.c, (double)r.origin.shift - r.max, r.origin.power);
-        rest += fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+        if (of_max < r.count) /* it always is, unless another thread changes the row */
+            rest += fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
         *log_sum = fs_log1p(rest);
     }
     NAME(row_free)(&r);

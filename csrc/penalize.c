@@ -11,12 +11,14 @@
 #include <string.h>
 
 #include "bits.h"
+#include "dtype.h"
 #include "fastsoftmax.h"
 
 /* What is known of one token of the context. */
 typedef struct {
     int64_t token;
     size_t count, repeat;
+    int breaks; /* it ends repeats by itself, and is not penalized for them */
 } fs_seen;
 
 /* The tokens of a context, found through an open-addressed table of their places, from 1. */
@@ -24,6 +26,7 @@ typedef struct {
     fs_seen *seen;
     size_t count, mask;
     uint32_t *place;
+    uint64_t salt; /* so that nobody knows which tokens share a place */
 } fs_tokens;
 
 static size_t fs_table_size(size_t length)
@@ -39,15 +42,26 @@ size_t fs_penalize_scratch(size_t length)
     return length * (sizeof(fs_seen) + sizeof(size_t)) + fs_table_size(length) * sizeof(uint32_t) + 64;
 }
 
+/* Where a token is in the table, or would be.  The mixing is that of SplitMix64 (Steele, Lea & Flood 2014). */
+static uint32_t *fs_place_of(const fs_tokens *tokens, int64_t token)
+{
+    uint64_t h = (uint64_t)token + tokens->salt;
+    h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+    size_t at = (size_t)(h ^ h >> 31) & tokens->mask;
+    while (tokens->place[at] && tokens->seen[tokens->place[at] - 1].token != token)
+        at = (at + 1) & tokens->mask;
+    return tokens->place + at;
+}
+
 static fs_seen *fs_find(fs_tokens *tokens, int64_t token)
 {
-    size_t at = (size_t)(((uint64_t)token * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & tokens->mask;
-    for (; tokens->place[at]; at = (at + 1) & tokens->mask)
-        if (tokens->seen[tokens->place[at] - 1].token == token)
-            return tokens->seen + (tokens->place[at] - 1);
-    tokens->seen[tokens->count] = (fs_seen){token, 0, 0};
-    tokens->place[at] = (uint32_t)++tokens->count;
-    return tokens->seen + (tokens->count - 1);
+    uint32_t *place = fs_place_of(tokens, token);
+    if (!*place) {
+        tokens->seen[tokens->count] = (fs_seen){token, 0, 0, 0};
+        *place = (uint32_t)++tokens->count;
+    }
+    return tokens->seen + (*place - 1);
 }
 
 static int fs_ends_in(const int64_t *context, size_t length, const int64_t *sequence, size_t count)
@@ -55,22 +69,39 @@ static int fs_ends_in(const int64_t *context, size_t length, const int64_t *sequ
     return count && count <= length && !memcmp(context + length - count, sequence, count * sizeof *sequence);
 }
 
-/* How many of the last tokens come after the last breaker. */
-static size_t fs_unbroken(const int64_t *context, size_t length, const fs_breakers *breakers)
+static inline size_t fs_breaker_length(const fs_breakers *breakers, size_t b)
 {
-    for (size_t end = length; end; end--)
-        for (size_t b = 0; b < breakers->count; b++)
-            if (fs_ends_in(context, end, breakers->token + breakers->of[b], breakers->of[b + 1] - breakers->of[b]))
-                return length - end;
-    return length;
+    return breakers->of[b + 1] - breakers->of[b];
 }
 
-static int fs_breaks_alone(int64_t token, const fs_breakers *breakers)
+/* Mark the tokens that are breakers by themselves; the number of breakers that are not. */
+static size_t fs_mark_breakers(const fs_tokens *tokens, const fs_breakers *breakers)
 {
-    for (size_t b = 0; b < breakers->count; b++)
-        if (breakers->of[b + 1] - breakers->of[b] == 1 && breakers->token[breakers->of[b]] == token)
-            return 1;
-    return 0;
+    size_t longer = 0;
+    for (size_t b = 0; b < breakers->count; b++) {
+        if (fs_breaker_length(breakers, b) > 1) {
+            longer++;
+            continue;
+        }
+        uint32_t place = *fs_place_of(tokens, breakers->token[breakers->of[b]]);
+        if (place)
+            tokens->seen[place - 1].breaks = 1;
+    }
+    return longer;
+}
+
+/* How many of the last tokens come after the last breaker. */
+static size_t fs_unbroken(const int64_t *context, size_t length, const fs_tokens *tokens, const fs_breakers *breakers)
+{
+    size_t longer = fs_mark_breakers(tokens, breakers);
+    for (size_t end = length; end && breakers->count; end--) {
+        if (tokens->seen[*fs_place_of(tokens, context[end - 1]) - 1].breaks)
+            return length - end;
+        for (size_t b = 0; longer && b < breakers->count; b++)
+            if (fs_ends_in(context, end, breakers->token + breakers->of[b], fs_breaker_length(breakers, b)))
+                return length - end;
+    }
+    return length;
 }
 
 /* For each token of the context: the longest suffix, within `longest`, that it followed before. */
@@ -105,24 +136,13 @@ static double fs_power(double base, size_t exponent)
     return power;
 }
 
-static double fs_penalized(double x, const fs_seen *seen, const fs_penalties *p, const fs_breakers *breakers)
+static double fs_penalized(double x, const fs_seen *seen, const fs_penalties *p)
 {
-    x = x <= 0.0 ? x * p->repetition : x / p->repetition;
+    x = fs_clamped(x <= 0.0 ? x * p->repetition : x / p->repetition, fs_most(FS_F64));
     x -= (double)seen->count * p->frequency + p->presence;
-    if (p->dry_multiplier > 0.0 && seen->repeat >= (size_t)p->dry_allowed_length &&
-        !fs_breaks_alone(seen->token, breakers))
+    if (p->dry_multiplier > 0.0 && seen->repeat >= (size_t)p->dry_allowed_length && !seen->breaks)
         x -= p->dry_multiplier * fs_power(p->dry_base, seen->repeat - (size_t)p->dry_allowed_length);
     return x;
-}
-
-static double fs_most(fs_dtype dtype)
-{
-    switch (dtype) {
-    case FS_F32: return 0x1.fffffep127;
-    case FS_F16: return 65504.0;
-    case FS_BF16: return 0x1.fep127;
-    default: return 0x1.fffffffffffffp1023;
-    }
 }
 
 static double fs_read(const fs_output *row, size_t i)
@@ -141,8 +161,7 @@ static double fs_read(const fs_output *row, size_t i)
 static void fs_write(const fs_output *row, size_t i, double x)
 {
     void *at = (char *)row->data + (ptrdiff_t)i * row->stride;
-    double most = fs_most(row->dtype);
-    x = x > most ? most : x < -most ? -most : x;
+    x = fs_clamped(x, fs_most(row->dtype));
     float narrow = (float)x;
     switch (row->dtype) {
     case FS_F64: *(double *)at = x; return;
@@ -162,7 +181,7 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
     size_t size = fs_table_size(length);
     size_t *z = (size_t *)(void *)(((uintptr_t)scratch + 15) / 16 * 16);
     fs_seen *seen = (fs_seen *)(void *)(z + length);
-    fs_tokens tokens = {seen, 0, size - 1, (uint32_t *)(void *)(seen + length)};
+    fs_tokens tokens = {seen, 0, size - 1, (uint32_t *)(void *)(seen + length), (uint64_t)(uintptr_t)scratch};
     memset(tokens.place, 0, size * sizeof *tokens.place);
     for (size_t i = 0; i < length; i++)
         fs_find(&tokens, context[i])->count++;
@@ -171,13 +190,13 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
                             ? (size_t)penalties->dry_last_n
                             : length;
         const int64_t *recent = context + (length - window);
-        size_t longest = fs_unbroken(recent, window, breakers);
+        size_t longest = fs_unbroken(recent, window, &tokens, breakers);
         if (window && longest)
             fs_measure_repeats(recent, window, longest, &tokens, z);
     }
     for (size_t i = 0; i < tokens.count; i++) {
         double x = fs_read(row, (size_t)seen[i].token);
         if (x - x == 0.0)
-            fs_write(row, (size_t)seen[i].token, fs_penalized(x, seen + i, penalties, breakers));
+            fs_write(row, (size_t)seen[i].token, fs_penalized(x, seen + i, penalties));
     }
 }

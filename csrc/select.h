@@ -231,30 +231,6 @@ static inline size_t NAME(ties_for)(uint64_t target, uint64_t amount, size_t cou
     return wanted < count ? (size_t)wanted : count;
 }
 
-/* Among `count` values of equal distance, all in x: the first of the sorted order whose amounts reach `target`, into
- * the cut.  Returns how many they are. */
-static size_t NAME(cut_ties)(const NAME(order) *o, REAL *x, size_t count, uint64_t target, NAME(cut) *cut)
-{
-    NAME(list) all = {x, NULL, count, 0, 0, 0, NULL};
-    NAME(measure_list)(&all);
-    if (all.min == all.max) {
-        cut->tie = all.max;
-        cut->ties = NAME(ties_for)(target, NAME(amount)(o, x, count), count);
-        return cut->ties;
-    }
-    NAME(sort)(x, NULL, count);
-    uint64_t reached = 0;
-    size_t i = 0;
-    while (i + 1 < count && (reached += NAME(amount)(o, x + i, 1)) < target)
-        i++;
-    cut->tie = x[i];
-    size_t last = i;
-    while (i && x[i - 1] == x[last])
-        i--;
-    cut->ties = last + 1 - i;
-    return last + 1;
-}
-
 /* The first entries of an order: how many, and their amounts together (0: not known). */
 typedef struct {
     size_t count;
@@ -294,6 +270,9 @@ static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
     return 1;
 }
 
+static NAME(cut)
+    NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, NAME(prefix) *prefix);
+
 /* The cut within the edge, when the boundary is there: so many ties that their amounts reach `wanted`.  For distances
  * the edge is taken out of the whole list, as there are values on both sides of the centre. */
 static void NAME(cut_edge)(const NAME(order) *o, const NAME(list) *l, double key, NAME(thirds) t, uint64_t wanted,
@@ -310,8 +289,15 @@ static void NAME(cut_edge)(const NAME(order) *o, const NAME(list) *l, double key
     size_t ties = NAME(divide)(o->room->spare[0], within, cut->inside, cut->inside, o->room).beyond;
     prefix->count = within - ties;
     prefix->amount = 0;
-    if (ties)
-        prefix->count += NAME(cut_ties)(o, o->room->spare[1], ties, wanted, cut);
+    if (ties) { /* among equal distances the values decide */
+        NAME(list) tied = {o->room->spare[1], NULL, ties, 0, 0, (REAL)NAN, NULL};
+        NAME(order) by_value = {o->weigher, 0, 0.0, 0.0, 0.0, o->room};
+        NAME(prefix) first;
+        NAME(cut) among = NAME(select)(&by_value, &tied, wanted, NAME(amount)(o, tied.value, ties), &first);
+        cut->tie = among.tie;
+        cut->ties = among.ties;
+        prefix->count += first.count;
+    }
 }
 
 /* The cut after the first entries of the order whose amounts reach `target` >= 1 of `amount`, all there is. */

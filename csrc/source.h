@@ -17,6 +17,9 @@ typedef enum {
     FS_ORDERED   /* x * multiplier, and +inf becomes a number above all others */
 } fs_transform;
 
+/* The number that stands for +inf in a row that is FS_ORDERED. */
+#define FS_HIGHEST 0x1p824
+
 typedef struct {
     const fs_row *row;
     fs_transform transform;
@@ -84,7 +87,7 @@ static inline double fs_transformed(const fs_source *s, double x)
     if (s->transform == FS_SUPPORT)
         return x > -INFINITY ? 0.0 : -INFINITY;
     if (s->transform == FS_ORDERED)
-        return x < INFINITY ? x * s->multiplier : 0x1p824;
+        return x < INFINITY ? x * s->multiplier : FS_HIGHEST;
     return (x - s->shift) * s->multiplier;
 }
 

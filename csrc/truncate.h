@@ -2,6 +2,8 @@
 #ifndef FS_TRUNCATE_H
 #define FS_TRUNCATE_H
 
+#include "dtype.h"
+
 static inline int fs_has_filter(const fs_filters *f, size_t n, double coin)
 {
     return (f->top_k > 0 && (uint64_t)f->top_k < n) || f->top_p < 1.0 || f->min_p > 0.0 || f->typical_p < 1.0 ||
@@ -93,12 +95,26 @@ static fs_status fs_sample_filtered_row(const fs_row *row, size_t n, double temp
     return status;
 }
 
-/* x / T; at the ends of the temperature all that is left is alike. */
-static inline double fs_quotient(double x, double temperature)
+/* The quotients of a row: (x - shift) / T.  The shift is 0, or the maximum where its own quotient is not finite in the
+ * dtype of the result; what is finite stays so. */
+typedef struct {
+    double temperature, shift, most;
+} fs_divider;
+
+static fs_divider fs_divider_of(double max, double temperature, fs_dtype dtype)
 {
-    if (temperature == 0.0 || temperature == INFINITY)
-        return x > -INFINITY ? 0.0 : x;
-    return x / temperature;
+    fs_divider d = {temperature, 0.0, fs_most(dtype)};
+    if (fabs(max) < INFINITY && fabs(max / temperature) > d.most)
+        d.shift = max;
+    return d;
+}
+
+/* At the ends of the temperature all that is left is alike. */
+static inline double fs_quotient(double x, const fs_divider *d)
+{
+    if (!(fabs(x) < INFINITY) || d->temperature == 0.0 || d->temperature == INFINITY)
+        return x == -INFINITY || (x == INFINITY && d->temperature > 0.0 && d->temperature < INFINITY) ? x : 0.0;
+    return fs_clamped((x - d->shift) / d->temperature, d->most);
 }
 
 /* A row of which no filter dropped anything, block by block, as it may be in place. */
@@ -119,13 +135,14 @@ static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, 
             }
         }
     }
+    const fs_divider divider = fs_divider_of(max, temperature, out->dtype);
     for (size_t start = 0; start < n; start += 512) {
         size_t len = n - start < 512 ? n - start : 512;
         const double *x = fs_load_f64(&source, start, len, copy);
         for (size_t i = 0; i < len; i++) {
             int left = temperature == 0.0 ? (int64_t)(start + i) == best
                                           : temperature == INFINITY || max < INFINITY || x[i] == INFINITY;
-            result[i] = left ? fs_quotient(x[i], temperature) : -INFINITY;
+            result[i] = left ? fs_quotient(x[i], &divider) : -INFINITY;
         }
         fs_store_f64(out, start, len, result);
     }
@@ -152,12 +169,16 @@ static fs_status fs_truncate_row(const fs_row *row, size_t n, double temperature
         kept.index += first;
         count = 1;
     }
+    double max = -INFINITY;
     for (size_t j = 0; j < count; j++) { /* before the row is overwritten, should it be in place */
-        double x = kept.limit                 ? fs_logit(&source, kept.index[j])
+        value[j] = kept.limit                 ? fs_logit(&source, kept.index[j])
                    : kept.row.dtype == FS_F32 ? (double)((const float *)kept.row.data)[j]
                                               : ((const double *)kept.row.data)[j];
-        value[j] = fs_quotient(x, kept.divisor);
+        max = value[j] > max ? value[j] : max;
     }
+    const fs_divider divider = fs_divider_of(max, kept.divisor, out->dtype);
+    for (size_t j = 0; j < count; j++)
+        value[j] = fs_quotient(value[j], &divider);
     fs_fill(out, n, -INFINITY, -INFINITY);
     for (size_t j = 0; j < count; j++)
         fs_store_f64(out, kept.index[j], 1, value + j);

@@ -43,13 +43,18 @@ def dtype_code(dtype: np.dtype[Any]) -> int:
 
 
 def any_array(x: Any, name: str) -> Array:
-    """x as an ndarray that shares its memory where it has any, of whatever dtype."""
+    """x as an ndarray of our own that shares its memory where it has any, of whatever dtype.
+
+    It is a view, so that nobody who holds x can give it another shape while we work.
+    """
     if isinstance(x, np.ndarray):
-        return np.asarray(x)
+        if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array, whose mask would be lost; pass its data, and mask=~{name}.mask")
+        return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return array_from_dlpack(x, name)
     try:
-        return np.asarray(x)
+        return np.asarray(x).view(np.ndarray)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
 
@@ -236,12 +241,11 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | 
                 raise TypeError(f"bias: the keys must be integer indices, got {key!r}")
             if not 0 <= key < rows.entries:
                 raise ValueError(f"bias: index {key} is out of range for rows of {rows.entries} entries")
-        keys.sort()
         try:
-            values = np.array([_float_of(bias[key], "bias") for key in keys], np.float64)
+            pairs = sorted((int(key), _float_of(bias[key], "bias")) for key in keys)
         except TypeError:
             raise TypeError("bias: the values must be real numbers") from None
-        return values, np.array(keys, np.int64)
+        return np.array([value for _, value in pairs], np.float64), np.array([key for key, _ in pairs], np.int64)
     a = any_array(bias, "bias")
     if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
         raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {_describe(bias, a)}")
@@ -259,6 +263,7 @@ def index_rows(index: Any, name: str, rows: Rows) -> Array:
     given = any_array(index, name)
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integer indices, not {_describe(index, given)}")
+    given = given.copy()  # nobody can change it once it has been checked
     try:
         spread = np.broadcast_to(given, rows.shape)
     except ValueError:

@@ -38,6 +38,7 @@ _RANGES = {
 }
 
 
+_NONE: tuple[()] = ()
 _NO_BREAKERS = (np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
@@ -54,7 +55,7 @@ def penalize(
     dry_base: Any = 1.75,
     dry_allowed_length: Any = 2,
     dry_penalty_last_n: Any = None,
-    dry_sequence_breakers: Iterable[Any] = (),
+    dry_sequence_breakers: Iterable[Any] = _NONE,
     out: Any = None,
 ) -> Array:
     """Logits with a penalty on what the context repeats.
@@ -128,7 +129,7 @@ def penalize(
         repetition, frequency, presence, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n,
     )  # fmt: skip
     penalties = _of_scalars(*given) if _core.are_scalars(given) else _records(given, rows)
-    breakers = _sequences(dry_sequence_breakers) if dry_sequence_breakers else _NO_BREAKERS
+    breakers = _NO_BREAKERS if dry_sequence_breakers is _NONE else _sequences(dry_sequence_breakers)
     context, starts = _context(tokens, lengths, rows)
     result = Result(a, out, rows)
     result.fill(result.source)
@@ -186,23 +187,23 @@ def _integers(value: Any, name: str) -> Array:
 def _context(tokens: Any, lengths: Any, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tokens of all rows one after another, and where each row's begin, and their end."""
     count = math.prod(rows.shape)
-    ragged = isinstance(tokens, list | tuple) and any(np.ndim(one) == 1 for one in tokens)
+    ragged = bool(rows.shape) and isinstance(tokens, list | tuple) and any(np.ndim(one) == 1 for one in tokens)
     if ragged:
         if lengths is not None:
             raise ValueError("lengths goes with an array of tokens; these are sequences, which have their own")
         if len(rows.shape) != 1 or len(tokens) != count:
             raise ValueError(f"tokens: {len(tokens)} sequences for rows of shape {rows.shape}; one a row is needed")
-        parts = [_integers(one, f"tokens of row {i}") for i, one in enumerate(tokens)]
+        parts = [_integers(one, f"tokens of row {i}").copy() for i, one in enumerate(tokens)]
         if any(part.ndim != 1 for part in parts):
             raise ValueError("tokens: every sequence must have one dimension")
     else:
-        a = _integers(tokens, "tokens")
+        a = _integers(tokens, "tokens").copy()  # nobody can change them once they have been checked
         if a.ndim == 0 or a.shape[:-1] != rows.shape:
             raise ValueError(
                 f"tokens must have the shape of the rows, {rows.shape}, and the tokens last, not {a.shape}"
             )
         if not rows.shape and lengths is None:
-            return _checked(np.ascontiguousarray(a, np.int64), rows, 0), np.array((0, a.size), np.int64)
+            return _checked(a, rows, 0).astype(np.int64, copy=False), np.array((0, a.size), np.int64)
         valid = _valid(lengths, a.shape[-1], rows)
         parts = [part[:n] for part, n in zip(a.reshape(count, a.shape[-1]), valid, strict=True)]
     for i, part in enumerate(parts):
@@ -237,9 +238,12 @@ def _valid(lengths: Any, most: int, rows: Rows) -> list[int]:
 
 def _sequences(given: Iterable[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The breakers one after another, and where each begins, and their end."""
-    if isinstance(given, int | np.integer | str | bytes):
-        raise TypeError("dry_sequence_breakers must be a collection of tokens or of sequences of tokens")
     name = "dry_sequence_breakers"
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} must be a collection of tokens or of sequences of tokens, got {given!r}")
+    given = list(given)
+    if all(type(one) is int for one in given):
+        return _integers(given, name).astype(np.int64), np.arange(len(given) + 1)
     parts = [np.atleast_1d(_integers(one, name)).astype(np.int64) for one in given]
     if any(part.ndim != 1 or part.size == 0 for part in parts):
         raise ValueError(f"{name} must be tokens, or sequences of at least one")

@@ -111,8 +111,12 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
             dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
         )  # fmt: skip
-        self._given = dict(zip(NAMES, given, strict=True))
-        self._filters = as_filters(given)
+        # Arrays are copied: what is checked here is what is used, and pickled.
+        kept: tuple[Any, ...] = tuple(
+            value if value is None or isinstance(value, bool | int | float) else np.array(value) for value in given
+        )
+        self._given = dict(zip(NAMES, kept, strict=True))
+        self._filters = as_filters(kept)
         if rng is not None and seed is not None:
             raise ValueError("rng and seed are both given; pass one of them")
         self._seed = None if seed is None else word("seed", seed)
@@ -185,6 +189,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             u, coins = self._keyed(rows, keys)
             xtc_u = coins if xtc_u is None else xtc_u
         if tau is not None:
+            for name, given in (("tau", tau), ("eta", self._mirostat_eta), ("mu", self.mirostat_mu)):
+                _check_mirostat(f"mirostat_{name}", given, rows)
             filters = with_surprise(filters, self.mirostat_mu, rows)
         drawn = draw_rows(
             values, probs, temperature, self._axis, None, u, rng, self._mask, self._bias, filters, xtc_u,
@@ -227,6 +233,17 @@ def _check_temperature(temperature: Any) -> None:
     """Refuse at once what no call could use; the shape is known only with the logits."""
     t = any_array(temperature, "temperature")
     temperature_rows(temperature, Rows((*t.shape, 1), -1, "logits"))
+
+
+def _check_mirostat(name: str, value: Any, rows: Rows) -> None:
+    """Refuse what is not a number for each row."""
+    given = any_array(value, name)
+    if given.dtype.kind not in "fiu" or np.isnan(given).any():
+        raise ValueError(f"{name} must be a number, or one for each row, got {value!r}")
+    if given.shape not in ((), rows.shape):
+        raise ValueError(
+            f"{name} must be one number, or have the shape of the rows, {rows.shape}; it has {given.shape}"
+        )
 
 
 def _bits(name: str, value: Any) -> Any:

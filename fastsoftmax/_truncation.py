@@ -82,6 +82,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     -----
     ``softmax(truncate(x, T, **filters))`` is the distribution that ``sample(x, T, **filters)`` draws from.  At T = 0
     that is one entry, the lowest index of the maximum, which becomes 0; at T = inf every entry that is left becomes 0.
+    Where x/T of the maximum is beyond the largest number of the dtype, it is (x - max)/T.
     Entries of +inf are the only ones left where there are any.  A row that holds NaN becomes NaN; one without an entry
     above -inf stays so.
 

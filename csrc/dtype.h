@@ -1,0 +1,21 @@
+/* The element types. */
+#ifndef FS_DTYPE_H
+#define FS_DTYPE_H
+
+#include "fastsoftmax.h"
+
+/* The largest finite number. */
+static inline double fs_most(fs_dtype dtype)
+{
+    switch (dtype) {
+    case FS_F32: return 0x1.fffffep127;
+    case FS_F16: return 65504.0;
+    case FS_BF16: return 0x1.fep127;
+    default: return 0x1.fffffffffffffp1023;
+    }
+}
+
+/* x, or the largest finite number of its sign. */
+static inline double fs_clamped(double x, double most) { return x > most ? most : x < -most ? -most : x; }
+
+#endif
