@@ -86,12 +86,13 @@ static NAME(thirds) NAME(divide)(const REAL *x, size_t count, NAME(span) inside,
     VEC inside_low = V(set1)(inside.low), inside_past = V(set1)(inside.past);
     VEC edge_low = V(set1)(edge.low), edge_past = V(set1)(edge.past);
     NAME(thirds) t = {0, 0, 0};
+    const int plain = inside.past != inside.past && edge.past != edge.past; /* no upper ends */
     for (size_t i = 0; i < count; i += LANES) {
         size_t len = count - i < LANES ? count - i : LANES;
         unsigned all = (unsigned)((UINT64_C(1) << len) - 1);
         VEC a = len == LANES ? V(load)(x + i) : V(load_first)(x + i, len, 0);
-        unsigned in = NAME(in_span)(a, inside_low, inside_past) & all;
-        unsigned out = ~NAME(in_span)(a, edge_low, edge_past) & ~in & all;
+        unsigned in = (plain ? V(at_least)(a, inside_low) : NAME(in_span)(a, inside_low, inside_past)) & all;
+        unsigned out = ~(plain ? V(at_least)(a, edge_low) : NAME(in_span)(a, edge_low, edge_past)) & ~in & all;
         V(pack)(room->spare[0] + t.inside, a, in);
         V(pack)(room->spare[1] + t.beyond, a, out);
         t.inside += fs_count_bits(in);
