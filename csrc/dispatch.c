@@ -224,3 +224,11 @@ fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const 
 {
     FS_CALL(fs_status, correct(target, draft, n, temperature, token, u, scratch, index));
 }
+
+void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
+                 const fs_breakers *breakers, void *scratch)
+{
+    fs_environment saved = fs_enter();
+    fs_penalize_row(row, context, length, penalties, breakers, scratch);
+    fs_leave(saved);
+}

@@ -35,7 +35,8 @@ static fs_status NAME(filter)(const fs_source *source, size_t n, double temperat
     }
     if (f->eta_cutoff > 0.0) {
         NAME(weigher) g = NAME(weigher_of)(l, t.linear, temperature);
-        double by_entropy = sqrt(f->eta_cutoff) * fs_exp(-NAME(moments_of)(l, &g).entropy);
+        double entropy = NAME(moments_of)(l, &g).entropy;
+        double by_entropy = sqrt(f->eta_cutoff) * fs_exp(entropy > 0.0 ? -entropy : 0.0);
         by_entropy -= by_entropy * 0x1p-46; /* what is as likely as that in truth is so */
         double least = by_entropy < f->eta_cutoff ? by_entropy : f->eta_cutoff;
         *l = NAME(keep_likely)(l, least, &g, NAME(mass)(&g, l->value, l->count), &t);

@@ -29,6 +29,9 @@ typedef struct {
     fs_status (*correct)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, void *, int64_t *);
 } fs_kernels;
 
+/* fs_penalize in the floating-point environment that is expected (penalize.c; the same for every set). */
+void fs_penalize_row(const fs_output *, const int64_t *, size_t, const fs_penalties *, const fs_breakers *, void *);
+
 extern const fs_kernels fs_kernels_scalar, fs_kernels_avx2, fs_kernels_avx512, fs_kernels_neon;
 
 #endif

@@ -13,6 +13,7 @@
 #include "bits.h"
 #include "dtype.h"
 #include "fastsoftmax.h"
+#include "kernel_table.h"
 
 /* What is known of one token of the context. */
 typedef struct {
@@ -175,8 +176,8 @@ static void fs_write(const fs_output *row, size_t i, double x)
     *(uint16_t *)at = row->dtype == FS_F16 ? fs_f16_from_f32(narrow) : fs_bf16_from_f32(narrow);
 }
 
-void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
-                 const fs_breakers *breakers, void *scratch)
+void fs_penalize_row(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
+                     const fs_breakers *breakers, void *scratch)
 {
     size_t size = fs_table_size(length);
     size_t *z = (size_t *)(void *)(((uintptr_t)scratch + 15) / 16 * 16);

@@ -212,13 +212,11 @@ static NAME(pivots)
 /* The middle of the range of the keys, by its place among the numbers. */
 static double NAME(middle_key)(const NAME(order) *o, const REAL *x, size_t count)
 {
-    NAME(list) all = {x, NULL, count, 0, 0, 0, NULL};
-    NAME(measure_list)(&all);
-    double low = NAME(key)(o, all.min), high = NAME(key)(o, all.max);
-    if (o->by_distance) {
-        double near = low > high ? low : high;
-        low = low < high ? low : high;
-        high = (double)all.min <= o->centre && o->centre <= (double)all.max ? 0.0 : near;
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        double key = NAME(key)(o, x[i]);
+        low = key < low ? key : low;
+        high = key > high ? key : high;
     }
     int64_t a = fs_place(low), b = fs_place(high);
     return fs_at_place(a / 2 + b / 2 + (a % 2 + b % 2) / 2);

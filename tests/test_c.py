@@ -98,7 +98,7 @@ class Builder:
             object_file = program.with_suffix(".o")
             toolchain.compile(PROGRAMS / f"{name}.c", object_file, *flags, csrc=csrc)
             command = [*toolchain.compiler, str(object_file), *map(str, objects), "-o", str(program)]
-            subprocess.run([*command, *toolchain.link, "-lm"], check=True)
+            subprocess.run([*command, *toolchain.link, "-lm", "-pthread"], check=True)
             self.programs[key] = program
         return self.programs[key]
 
@@ -135,31 +135,57 @@ def available(builder: Builder) -> list[str]:
 every_set = pytest.mark.parametrize("name", ["scalar", "avx2", "avx512", "neon"])
 
 
+def flags_of(name: str) -> list[str]:
+    return [f'-DSET="isa_{name}.c"', f'-DVECTOR="vec_{name}.h"', *SET_FLAGS[name]]
+
+
 def of_set(
     builder: Builder, program: str, name: str, available: list[str], toolchain: Toolchain = NATIVE
 ) -> Path:
     if name not in available:
         pytest.skip(f"this machine has no {name}")
-    return builder.program(program, toolchain, f'-DSET="isa_{name}.c"', *SET_FLAGS[name])
+    return builder.program(program, toolchain, *flags_of(name))
 
 
-def test_same_bits_on_every_instruction_set(builder: Builder) -> None:
-    passes(NATIVE, builder.with_library("bits", NATIVE), "--every", 1499)
+both_bits = pytest.mark.parametrize("program", ["bits", "bits_filters"])
 
 
-def test_same_bits_on_neon_under_qemu(builder: Builder) -> None:
-    here = digests(passes(NATIVE, builder.with_library("bits", NATIVE), "--every", 7919, "--seed", 1))
-    there = digests(passes(AARCH64, builder.with_library("bits", AARCH64), "--every", 7919, "--seed", 1))
+@both_bits
+def test_same_bits_on_every_instruction_set(builder: Builder, program: str) -> None:
+    passes(NATIVE, builder.with_library(program, NATIVE), "--every", 1499)
+
+
+@both_bits
+def test_same_bits_on_neon_under_qemu(builder: Builder, program: str) -> None:
+    here = digests(passes(NATIVE, builder.with_library(program, NATIVE), "--every", 7919, "--seed", 1))
+    there = digests(passes(AARCH64, builder.with_library(program, AARCH64), "--every", 7919, "--seed", 1))
     assert set(there) == {"neon", "scalar"}
     assert set(here.values()) == set(there.values())
 
 
-def test_nothing_outside_a_row_is_touched(builder: Builder) -> None:
-    passes(NATIVE, builder.with_library("guard", NATIVE), "--every", 29)
+@pytest.mark.parametrize("program", ["guard", "guard_filters"])
+def test_nothing_outside_what_is_given_is_touched(builder: Builder, program: str) -> None:
+    passes(NATIVE, builder.with_library(program, NATIVE), "--every", 29)
 
 
 def test_draw_at_every_bin_boundary(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("draw", NATIVE), "--every", 97)
+
+
+def test_kept_sets_are_those_of_sorting(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("filters", NATIVE), "--every", 3)
+
+
+def test_order_and_drafts_are_those_of_sorting_and_fractions(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("ranking", NATIVE), "--every", 5)
+
+
+def test_penalties_are_those_of_comparing_every_suffix(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("penalties", NATIVE))
+
+
+def test_a_row_that_changes_meanwhile_does_no_harm(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("race", NATIVE), "--calls", 100)
 
 
 def test_floating_point_environment_is_neither_used_nor_changed(builder: Builder) -> None:
@@ -181,25 +207,61 @@ def test_float16_and_bfloat16_conversions(builder: Builder, available: list[str]
     passes(NATIVE, of_set(builder, "half", name, available), "--stride", 257)
 
 
-@pytest.mark.parametrize(("program", "every"), [("draw", 599), ("guard", 599), ("environment", 37)])
+@every_set
+def test_vector_operations_lane_by_lane(builder: Builder, available: list[str], name: str) -> None:
+    passes(NATIVE, of_set(builder, "vectors", name, available))
+
+
+def test_neon_vector_operations_under_qemu(builder: Builder) -> None:
+    passes(AARCH64, builder.program("vectors", AARCH64, *flags_of("neon")))
+
+
+@pytest.mark.parametrize(
+    ("program", "every"),
+    [
+        ("draw", 599),
+        ("guard", 599),
+        ("guard_filters", 599),
+        ("environment", 149),
+        ("filters", 199),
+        ("ranking", 199),
+        ("penalties", 199),
+    ],
+)
 def test_neon_under_qemu(builder: Builder, program: str, every: int) -> None:
     passes(AARCH64, builder.with_library(program, AARCH64), "--every", every)
 
 
 @pytest.mark.slow
+@both_bits
 @pytest.mark.parametrize("toolchain", [RELEASE, CLANG, AARCH64], ids=lambda t: t.name)
-def test_same_bits_from_every_compiler(builder: Builder, toolchain: Toolchain) -> None:
-    expected = digests(passes(NATIVE, builder.with_library("bits", NATIVE), "--every", 997, "--seed", 2))
-    got = digests(passes(toolchain, builder.with_library("bits", toolchain), "--every", 997, "--seed", 2))
+def test_same_bits_from_every_compiler(builder: Builder, toolchain: Toolchain, program: str) -> None:
+    every = 997 if program == "bits" else 5003 if toolchain is AARCH64 else 1999
+    expected = digests(passes(NATIVE, builder.with_library(program, NATIVE), "--every", every, "--seed", 2))
+    got = digests(passes(toolchain, builder.with_library(program, toolchain), "--every", every, "--seed", 2))
     assert set(got.values()) == set(expected.values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("program", "every"), [("bits", 101), ("guard", 1), ("draw", 7)], ids=["bits", "guard", "draw"]
+    ("program", "every"),
+    [
+        ("bits", 101),
+        ("bits_filters", 499),
+        ("guard", 1),
+        ("guard_filters", 5),
+        ("draw", 7),
+        ("filters", 1),
+        ("ranking", 1),
+    ],
 )
 def test_all_cases_of_the_release_build(builder: Builder, program: str, every: int) -> None:
     passes(RELEASE, builder.with_library(program, RELEASE), "--every", every)
+
+
+@pytest.mark.slow
+def test_no_row_takes_much_longer_than_another(builder: Builder) -> None:
+    passes(RELEASE, builder.with_library("linear", RELEASE))
 
 
 @pytest.mark.slow
@@ -226,11 +288,25 @@ def test_all_roundings_to_float16_and_bfloat16(builder: Builder, available: list
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "every"),
-    [("bits", 5003), ("guard", 149), ("draw", 397), ("environment", 1)],
-    ids=["bits", "guard", "draw", "environment"],
+    [
+        ("bits", 5003),
+        ("bits_filters", 5003),
+        ("guard", 149),
+        ("guard_filters", 149),
+        ("draw", 397),
+        ("environment", 4),
+        ("filters", 29),
+        ("ranking", 29),
+        ("penalties", 7),
+    ],
 )
 def test_sanitized_programs(builder: Builder, program: str, every: int) -> None:
     passes(SANITIZED, builder.with_library(program, SANITIZED), "--every", every)
+
+
+@pytest.mark.slow
+def test_sanitized_race(builder: Builder) -> None:
+    passes(SANITIZED, builder.with_library("race", SANITIZED), "--calls", 150)
 
 
 @pytest.mark.slow
@@ -241,7 +317,11 @@ def test_sanitized_wide_products(builder: Builder, flags: list[str]) -> None:
 
 @pytest.mark.slow
 @every_set
-@pytest.mark.parametrize(("program", "stride"), [("exp_all", 65537), ("half", 4099)], ids=["exp_all", "half"])
+@pytest.mark.parametrize(
+    ("program", "stride"),
+    [("exp_all", 65537), ("half", 4099), ("vectors", 1)],
+    ids=["exp_all", "half", "vectors"],
+)
 def test_sanitized_vectors(
     builder: Builder, available: list[str], name: str, program: str, stride: int
 ) -> None:
@@ -259,6 +339,9 @@ class Mutant:
     program: str
 
 
+# Of the cases of a program, one in so many is tried on a mutant.
+EVERY = {"draw": 97, "filters": 2, "penalties": 1}
+
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
 # Compiled into the scalar kernels alone, which every machine has: the other sets stay right.
@@ -268,6 +351,8 @@ MUTANTS = [
     Mutant("side=left among blocks", "draw.h", r"(\[middle\]\.cumulative) <= ", r"\1 < ", "draw"),
     Mutant("float32 uniform", "bits.h", UNIFORM, r"\1 u = (float)u;", "draw"),
     Mutant("another splitting of the sum", "sum.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
+    Mutant("a tie too many", "select.h", r"\(target \+ one - 1\) / one", "target / one + 1", "filters"),
+    Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
 ]
 
 MORE_MUTANTS = [
@@ -280,6 +365,57 @@ MORE_MUTANTS = [
     Mutant("a coefficient is off", "exp2.h", r"0x1\.ebf", "0x1.ef", "exp_all"),
     Mutant("the low part of c is lost", "block.h", r"s\.cl = [^;]*;", "s.cl = 0;", "exp_all"),
     Mutant("no environment", "dispatch.c", r"fs_enter\(\);", "fs_enter(); fs_leave(saved);", "environment"),
+    Mutant(
+        "ties from the wrong end",
+        "list.h",
+        r"(tied) = (fs_lowest_bits\(tied, )k->ties",
+        r"\1 &= ~\2count - k->ties",
+        "filters",
+    ),
+    Mutant("S_i <= p", "bits.h", r"exact\.high \+ \(exact\.low != 0\)", "exact.high + 1", "filters"),
+    Mutant("no tie is skipped", "list.h", r"tied &= ~skipped;", "", "filters"),
+    Mutant(
+        "parts are skipped by the wrong bound", "list.h", r"low = edge \? k", "low = edge && 0 ? k", "filters"
+    ),
+    Mutant("sums of weights overflow", "mass.h", r"g\.down\+\+;", "break;", "filters"),
+    Mutant("weights underflow", "mass.h", r"g\.wild = [^;]*;", "g.wild = least < 0;", "filters"),
+    Mutant("distances are not rounded", "select.h", r"fs_pow2\(fs_exponent\(size\) - 42\)", "0.0", "filters"),
+    Mutant(
+        "a maximum of likely parts is missed",
+        "likely.h",
+        r"(V\(at_least\)\(V\(set1\)\(l->part_max\[from / NAME\(PART\)\])",
+        r"\1 - 1",
+        "filters",
+    ),
+    Mutant("XTC drops all", "likely.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
+    Mutant("u = 0 has no variate", "top.h", r"u > 0\.0 \? u : 0x1p-54", "u", "ranking"),
+    Mutant("ranks from 0", "filters.h", r"\*rank = 1 \+", "*rank =", "ranking"),
+    Mutant("a draft is accepted at equality", "verify.h", r"u \* q < p", "u * q <= p", "ranking"),
+    Mutant(
+        "a match is not clipped",
+        "penalize.c",
+        r"z\[i - left\] < right - i \? z\[i - left\] : right - i",
+        "z[i - left]",
+        "penalties",
+    ),
+    Mutant(
+        "rounded twice to 16 bits", "penalize.c", r"(\(double\)narrow != x) &&", r"0 && \1 &&", "penalties"
+    ),
+    Mutant(
+        "the last token alone is left out",
+        "penalize.c",
+        r"match > longest\)",
+        "match > longest + 1)",
+        "penalties",
+    ),
+    Mutant("no room for whole vectors", "room.h", r"return n \+ 128;", "return n;", "guard_filters"),
+    Mutant(
+        "NaN is at least anything",
+        "vec_scalar.h",
+        r"a\.lane\[i\] >= low\.lane\[i\]",
+        "!(a.lane[i] < low.lane[i])",
+        "vectors",
+    ),
     Mutant("a carry is lost", "bits.h", r"\(mid >> 32\) \+ \(mid2 >> 32\)", "(mid >> 32)", "wide"),
 ]
 
@@ -290,18 +426,18 @@ def notices(builder: Builder, mutant: Mutant, csrc: Path) -> None:
     text, count = re.subn(mutant.pattern, mutant.wrong, file.read_text())
     assert count, f"{mutant.file} no longer has what the mutant changes"
     file.write_text(text)
-    if mutant.program in ("half", "exp_all", "wide"):
-        flags = ['-DSET="isa_scalar.c"', "-U__SIZEOF_INT128__"]
+    if mutant.program in ("half", "exp_all", "vectors", "wide"):
+        flags = [*flags_of("scalar"), "-U__SIZEOF_INT128__"]
         program = builder.program(mutant.program, NATIVE, *flags, csrc=csrc)
     else:
         objects = []
         for right in builder.library(NATIVE):
             objects.append(right)
-            if right.stem in ("isa_scalar", "dispatch"):
+            if right.stem in ("isa_scalar", "dispatch", "penalize"):
                 objects[-1] = csrc / right.name
                 NATIVE.compile(csrc / f"{right.stem}.c", objects[-1], "-O0", csrc=csrc)
         program = builder.program(mutant.program, NATIVE, objects=objects)
-    done = execute(NATIVE, program, "--every", 97 if mutant.program == "draw" else 29, "--stride", 2049)
+    done = execute(NATIVE, program, "--every", EVERY.get(mutant.program, 29), "--stride", 2049)
     assert done.returncode == 1 and "FAILED: " in done.stdout, f"not noticed: {done.stdout}{done.stderr}"
 
 

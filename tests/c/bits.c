@@ -5,30 +5,12 @@
  * Cases are every length from 1 to 1,100 and some long ones, crossed with the dtypes, temperatures, kinds of data
  * and kinds of row below; --every K takes one in K of them.  Prints a digest for each set: equal digests from two
  * machines mean equal results. */
-#include "testing.h"
-
-typedef enum { PLAIN, MASK_BYTES, MASK_WORDS, BIAS, BIAS_AT, PROBS, PROBS_BIAS_MASK, ROW_KINDS } row_kind;
-typedef enum { CONTIGUOUS, IN_PLACE, STRIDED, REVERSED, LAYOUTS } layout;
-
-static const char *const row_name[] = {
-    "plain", "byte mask", "word mask", "bias", "sparse bias", "probabilities", "probabilities, bias, mask"};
-static const char *const layout_name[] = {"contiguous", "in place", "strided", "reversed"};
+#include "rows.h"
 
 static const double temperatures[] = {0.0, 5e-324, 1e-45, 1e-30, 1e-3, 0.05, 0.7, 1.0, 30.0, 1e30, 1e300, INFINITY};
 enum { TEMPERATURES = sizeof temperatures / sizeof temperatures[0], DRAWS = 6, MOST_SETS = 4, MANY = 37 };
 
 static unsigned long long checks;
-
-static uint64_t digest(uint64_t h, const void *data, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += 8) {
-        uint64_t word = 0;
-        memcpy(&word, (const char *)data + i, bytes - i < 8 ? bytes - i : 8);
-        h = (h ^ word) * UINT64_C(0x100000001b3);
-        h ^= h >> 29;
-    }
-    return h;
-}
 
 /* What the functions of one row return; the arrays hold n entries of the dtype. */
 typedef struct {
@@ -53,34 +35,14 @@ static void free_results(results *r)
     free(r->log_softmax);
 }
 
-/* Calls `function` with the row (entries at `data`, contiguous) laid out as asked; the result, contiguous, in `to`. */
+/* Calls `function` with the row (entries contiguous) laid out as asked; the result, contiguous, in `to`. */
 static fs_status laid_out(fs_status (*function)(const fs_row *, size_t, double, const fs_output *), const fs_row *row,
                           size_t n, double temperature, layout how, char *to)
 {
-    size_t size = size_of(row->dtype), in = how == STRIDED ? 3 : 1, out = how == STRIDED ? 2 : 1;
-    fs_row r = *row;
-    fs_output o = {to, (ptrdiff_t)size, row->dtype};
-    if (how == CONTIGUOUS)
-        return function(&r, n, temperature, &o);
-    if (how == IN_PLACE) {
-        memcpy(to, row->data, n * size);
-        r.data = to;
-        return function(&r, n, temperature, &o);
-    }
-    char *from = room(n * size * in), *result = room(n * size * out);
-    for (size_t i = 0; i < n; i++) {
-        size_t at = how == REVERSED ? n - 1 - i : i;
-        memcpy(from + at * in * size, (const char *)row->data + i * size, size);
-    }
-    r.data = how == REVERSED ? from + (n - 1) * size : from;
-    r.stride = how == REVERSED ? -(ptrdiff_t)size : (ptrdiff_t)(in * size);
-    o.data = how == REVERSED ? result + (n - 1) * size : result;
-    o.stride = how == REVERSED ? -(ptrdiff_t)size : (ptrdiff_t)(out * size);
-    fs_status status = function(&r, n, temperature, &o);
-    for (size_t i = 0; i < n; i++)
-        memcpy(to + i * size, (char *)o.data + (ptrdiff_t)i * o.stride, size);
-    free(from);
-    free(result);
+    laid_row l = lay_out(row, n, how);
+    fs_status status = function(&l.row, n, temperature, &l.out);
+    gather(&l, n, to);
+    free_layout(&l);
     return status;
 }
 
@@ -96,21 +58,10 @@ static void run(const fs_row *row, size_t n, double temperature, const double *u
     r->status[3] = fs_sample(row, n, temperature, DRAWS, u, r->index, r->logprob);
 }
 
-static int same(const char *what, const void *a, const void *b, size_t bytes, const char *set, const char *which,
-                const char *row_description)
-{
-    checks++;
-    if (!memcmp(a, b, bytes))
-        return 1;
-    size_t i = 0;
-    while (((const char *)a)[i] == ((const char *)b)[i])
-        i++;
-    return check(0, "%s differs at byte %zu: %s, %s, %s", what, i, set, which, row_description);
-}
-
 static void compare(const results *a, const results *b, size_t bytes, const char *set, const char *which,
                     const char *row_description)
 {
+    checks += 6;
     (void)(same("status", a->status, b->status, sizeof a->status, set, which, row_description) &&
            same("softmax", a->softmax, b->softmax, bytes, set, which, row_description) &&
            same("log_softmax", a->log_softmax, b->log_softmax, bytes, set, which, row_description) &&
@@ -143,6 +94,7 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     char *to = in_place ? x : out;
     softmax_rows(row->dtype, x, (ptrdiff_t)stride, rows, n, t, temperature_stride, to);
     for (size_t i = 0; i < rows; i += others ? 2 : 1) {
+        checks += 2;
         if (!same("softmax", expected->softmax, to + i * stride, n * size, set, "many rows", row_description) ||
             (drawn && !same("index", &expected->index[i % DRAWS], &index[i], 8, set, "many rows", row_description)))
             break;
@@ -154,41 +106,12 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
 static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind data, row_kind kind, random_stream *r,
                      uint64_t *digests)
 {
-    size_t size = size_of(dtype), sparse = 1 + n / 10;
-    char *x = room(n * size), *mask = room(2 * n + 8), text[200];
-    double *bias = room(8 * (n + sparse)), u[DRAWS] = {0.0, 1.0 - 0x1p-53, 0x1p-60, 0.5};
-    int64_t *bias_at = room(8 * sparse);
+    size_t size = size_of(dtype);
+    double u[DRAWS] = {0.0, 1.0 - 0x1p-53, 0x1p-60, 0.5};
+    char text[200];
     for (int j = 4; j < DRAWS; j++)
         u[j] = next_uniform(r);
-    fill(x, dtype, n, data, r);
-    fs_row row = {x, (ptrdiff_t)size, dtype, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
-    if (kind == PROBS || kind == PROBS_BIAS_MASK) {
-        row.probs = 1;
-        if (data != HUGE_BOTH)
-            for (size_t i = 0; i < n; i++)
-                x[(i + 1) * size - 1] &= 0x7f; /* the sign, on a little-endian machine */
-    }
-    if (kind == MASK_BYTES || kind == MASK_WORDS || kind == PROBS_BIAS_MASK) {
-        row.mask_kind = kind == MASK_WORDS ? FS_MASK_WORDS : FS_MASK_BYTES;
-        row.mask = mask;
-        row.mask_stride = kind == MASK_WORDS ? 4 : 2;
-        for (size_t i = 0; i < 2 * n + 8; i++)
-            mask[i] = (char)(next_word(r) & next_word(r) & (kind == MASK_WORDS ? 0xff : 1));
-    }
-    if (kind == BIAS || kind == PROBS_BIAS_MASK) {
-        row.bias = bias;
-        row.bias_stride = 8;
-        for (size_t i = 0; i < n; i++)
-            bias[i] = below(r, 50) ? next_normal(r) : -INFINITY;
-    }
-    if (kind == BIAS_AT) {
-        row.bias = bias;
-        row.bias_at = bias_at;
-        for (size_t i = below(r, 10); i < n && row.bias_count < sparse; i += 1 + below(r, 19)) {
-            bias_at[row.bias_count] = (int64_t)i;
-            bias[row.bias_count++] = 5.0 * next_normal(r);
-        }
-    }
+    made_row made = make_row(n, dtype, data, kind, r);
     snprintf(text, sizeof text, "n = %zu, %s, %s, temperature %g, %s", n, dtype_name[dtype], kind_name[data],
              temperature, row_name[kind]);
     results first = new_results(n), other = new_results(n);
@@ -198,27 +121,24 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         results *here = s ? &other : &first;
         fs_choose(set);
         *r = at_first; /* every set meets the same rows */
-        run(&row, n, temperature, u, CONTIGUOUS, here);
+        run(&made.row, n, temperature, u, CONTIGUOUS, here);
         if (s)
             compare(&first, &other, n * size, set, "against the best set", text);
-        digests[s] = digest(digests[s], here->status, sizeof here->status);
-        digests[s] = digest(digests[s], here->softmax, n * size);
-        digests[s] = digest(digests[s], here->log_softmax, n * size);
-        digests[s] = digest(digests[s], &here->logsumexp, 8);
-        digests[s] = digest(digests[s], here->index, sizeof here->index);
-        digests[s] = digest(digests[s], here->logprob, sizeof here->logprob);
+        digests[s] = extend_digest(digests[s], here->status, sizeof here->status);
+        digests[s] = extend_digest(digests[s], here->softmax, n * size);
+        digests[s] = extend_digest(digests[s], here->log_softmax, n * size);
+        digests[s] = extend_digest(digests[s], &here->logsumexp, 8);
+        digests[s] = extend_digest(digests[s], here->index, sizeof here->index);
+        digests[s] = extend_digest(digests[s], here->logprob, sizeof here->logprob);
         layout how = (layout)(1 + below(r, LAYOUTS - 1));
-        run(&row, n, temperature, u, how, &other);
+        run(&made.row, n, temperature, u, how, &other);
         compare(&first, &other, n * size, set, layout_name[how], text);
         if (kind == PLAIN)
-            compare_rows(&row, n, temperature, u, &first, r, set, text);
+            compare_rows(&made.row, n, temperature, u, &first, r, set, text);
     }
     free_results(&first);
     free_results(&other);
-    free(x);
-    free(mask);
-    free(bias);
-    free(bias_at);
+    free_row(&made);
 }
 
 /* Takes one case in `every`, by a hash of the case, so that every pair of circumstances comes up. */

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "testing.h"
+#include "rows.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -30,33 +30,59 @@ static void set_environment(unsigned long bits) { (void)bits; }
 static unsigned long environment(void) { return 0; }
 #endif
 
-enum { ENVIRONMENTS = sizeof environments / sizeof environments[0], LONGEST = 2500, DRAWS = 5 };
+enum { ENVIRONMENTS = sizeof environments / sizeof environments[0], LONGEST = 2500, DRAWS = 5, FUNCTIONS = 12 };
 
 static unsigned long long checks;
 
 typedef struct {
     char out[5][8 * LONGEST];
-    double logsumexp, logprob[DRAWS];
-    int64_t index[DRAWS + 1];
+    double logsumexp, logprob[3][DRAWS];
+    int64_t index[4][DRAWS + 1], rank;
+    int accepted;
 } results;
 
 static const double u[DRAWS] = {0.0, 0x1p-1074, 0x1.23456789abcdep-3, 0.75, 1.0 - 0x1p-53};
+static double scratch[7 * (LONGEST + 200)], uniform[LONGEST];
+static fs_filters filters;
 
 /* Calls one function under the environment; 0 if it did not put it back. */
 static int run(int function, const fs_row *row, size_t n, double temperature, unsigned long bits, results *r)
 {
     size_t size = size_of(row->dtype);
-    fs_output out = {r->out[function % 5], (ptrdiff_t)size, row->dtype};
+    static const int64_t context[] = {0, 0, 0, 0};
+    static const size_t of_breakers = 0;
+    static const fs_breakers breakers = {NULL, &of_breakers, 0};
+    static const fs_penalties penalties = {1.1, 0.01, 0x1p-140, 0.1, 1.75, 2, -1};
+    const double both[2] = {temperature, temperature};
+    static const int to[FUNCTIONS] = {0, 1, 0, 0, 4, 0, 0, 2, 0, 0, 0, 3}; /* which of out */
+    fs_output out = {r->out[to[function]], (ptrdiff_t)size, row->dtype};
     ptrdiff_t stride = (ptrdiff_t)(n * size);
     unsigned long usual = environment();
+    if (function == 11) /* the one that works in place alone */
+        memcpy(out.data, row->data, n * size);
     set_environment(bits);
     switch (function) {
     case 0: fs_softmax(row, n, temperature, &out); break;
     case 1: fs_log_softmax(row, n, temperature, &out); break;
     case 2: fs_logsumexp(row, n, temperature, &r->logsumexp); break;
-    case 3: fs_sample(row, n, temperature, DRAWS, u, r->index, r->logprob); break;
+    case 3: fs_sample(row, n, temperature, DRAWS, u, r->index[0], r->logprob[0]); break;
     case 4: softmax_rows(row->dtype, row->data, stride, 1, n, &temperature, 0, out.data); break;
-    default: sample_rows(row->dtype, row->data, stride, 1, n, &temperature, 0, u + 2, r->index + DRAWS);
+    case 5: sample_rows(row->dtype, row->data, stride, 1, n, &temperature, 0, u + 2, r->index[0] + DRAWS); break;
+    case 6:
+        fs_sample_filtered(row, n, temperature, &filters, 0.0, DRAWS, u, scratch, r->index[1], r->logprob[1]);
+        break;
+    case 7: fs_truncate(row, n, temperature, &filters, 0.0, scratch, &out); break;
+    case 8:
+        fs_top(row, n, temperature, n < DRAWS ? n : DRAWS, scratch, r->index[2], r->logprob[2], 0, &r->rank);
+        break;
+    case 9:
+        fs_without_replacement(row, n, temperature, n < DRAWS ? n : DRAWS, uniform, 8, scratch, r->index[3]);
+        break;
+    case 10:
+        fs_accept(row, NULL, n, both, n / 2, u[2], &r->accepted);
+        fs_correct(row, NULL, n, both, n / 2, u[2], scratch, r->index[3] + DRAWS);
+        break;
+    default: fs_penalize(&out, context, 4, &penalties, &breakers, scratch);
     }
     unsigned long after = environment();
     set_environment(usual);
@@ -90,21 +116,14 @@ int main(int argc, char **argv)
                             continue;
                         fs_choose(fs_available(s));
                         fill(x, (fs_dtype)dtype, n, kinds[k], &r);
-                        fs_row row = {x,
-                                      (ptrdiff_t)size_of((fs_dtype)dtype),
-                                      (fs_dtype)dtype,
-                                      0,
-                                      FS_MASK_NONE,
-                                      NULL,
-                                      0,
-                                      NULL,
-                                      0,
-                                      NULL,
-                                      0};
+                        fs_row row = plain_row(x, (fs_dtype)dtype);
+                        filters = any_filters(&r, n, 4);
+                        for (size_t i = 0; i < n; i++)
+                            uniform[i] = below(&r, 9) ? next_uniform(&r) : 0x1p-1074;
                         for (int e = 0; e < ENVIRONMENTS; e++) {
                             results *here = e ? &got : &usual;
                             memset(here, 0, sizeof *here);
-                            for (int f = 0; f < 6; f++)
+                            for (int f = 0; f < FUNCTIONS; f++)
                                 check(run(f, &row, n, temperatures[t], environments[e], here),
                                       "function %d on %s left another environment than %lx", f, fs_chosen(),
                                       environments[e]);

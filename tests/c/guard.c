@@ -5,84 +5,9 @@
  * Rows of every length from 0 to 1,100 end `offset` bytes before an inaccessible page, or start `offset` bytes after
  * one, for every offset of whole entries below 64 bytes.  Around the row are bytes of 0xff: NaN, so that the result
  * would show it if one were read, and they must still be there afterwards.  --every K takes one length in K. */
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "guarded.h"
 
-#include "testing.h"
-
-enum { SIZE = 1 << 18, AROUND = 256, MANY = 37 };
-
-typedef enum { AFTER_GUARD, BEFORE_GUARD, EDGES } edge;
-
-typedef struct {
-    unsigned char *low, *high;
-} region;
-
-static unsigned long long checks;
-
-/* What is under way, for the handler of the signal that a guard page raises. */
-static struct {
-    const char *set, *dtype, *operation;
-    size_t n, offset;
-    edge where;
-} now;
-
-static void describe(const char *problem)
-{
-    check(0, "%s: %s %s %s, n = %zu, %zu bytes %s the guard page", problem, now.set, now.dtype, now.operation, now.n,
-          now.offset, now.where == AFTER_GUARD ? "after" : "before");
-}
-
-static void on_fault(int signal)
-{
-    (void)signal;
-    describe("touched a guard page");
-    fflush(stdout);
-    _exit(1);
-}
-
-static region new_region(void)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *p = mmap(NULL, SIZE + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) || mprotect(p + page + SIZE, page, PROT_NONE)) {
-        printf("FAILED: no guard pages\n");
-        exit(1);
-    }
-    region r = {p + page, p + page + SIZE};
-    return r;
-}
-
-/* Where `bytes` bytes lie; they and what is around them are set to 0xff. */
-static void *place(const region *r, size_t bytes, size_t offset, edge where)
-{
-    unsigned char *p = where == AFTER_GUARD ? r->low + offset : r->high - offset - bytes;
-    unsigned char *from = p - r->low < AROUND ? r->low : p - AROUND;
-    unsigned char *to = r->high - (p + bytes) < AROUND ? r->high : p + bytes + AROUND;
-    memset(from, 0xff, (size_t)(to - from));
-    return p;
-}
-
-static void check_around(const region *r, const void *data, size_t bytes)
-{
-    const unsigned char *p = data;
-    int intact = 1;
-    for (const unsigned char *q = p - r->low < AROUND ? r->low : p - AROUND; q < p; q++)
-        intact &= *q == 0xff;
-    for (const unsigned char *q = p + bytes; q < r->high && q < p + bytes + AROUND; q++)
-        intact &= *q == 0xff;
-    checks++;
-    if (!intact)
-        describe("wrote beside the row");
-}
-
-static void expect(const void *got, const void *expected, size_t bytes)
-{
-    checks++;
-    if (memcmp(got, expected, bytes))
-        describe("another result than in the open");
-}
+enum { MANY = 37 };
 
 /* Entries `step` entries apart, copied from contiguous ones; between them stays 0xff. */
 static void spread(void *to, const void *from, size_t n, size_t size, size_t step)
@@ -240,8 +165,7 @@ int main(int argc, char **argv)
     static char x[8 * 1101];
     size_t every = (size_t)option(argc, argv, "--every", 1);
     region in = new_region(), out = new_region();
-    signal(SIGSEGV, on_fault);
-    signal(SIGBUS, on_fault);
+    watch_faults();
     for (size_t s = 0; fs_available(s); s++)
         for (int dtype = 0; dtype < 4; dtype++)
             for (size_t n = s % every; n <= 1100; n += every) {

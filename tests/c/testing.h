@@ -41,6 +41,30 @@ static inline int finish(const char *what, unsigned long long checks)
     return failures || checks == 0;
 }
 
+/* Whether two results of `set` have the same bytes; `how` and `of` say what was compared. */
+static inline int same(const char *what, const void *a, const void *b, size_t bytes, const char *set, const char *how,
+                       const char *of)
+{
+    size_t i = 0;
+    if (!memcmp(a, b, bytes))
+        return 1;
+    while (((const char *)a)[i] == ((const char *)b)[i])
+        i++;
+    return check(0, "%s differs at byte %zu: %s, %s, %s", what, i, set, how, of);
+}
+
+/* A digest of what it was before and these bytes. */
+static inline uint64_t extend_digest(uint64_t h, const void *data, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, (const char *)data + i, bytes - i < 8 ? bytes - i : 8);
+        h = (h ^ word) * UINT64_C(0x100000001b3);
+        h ^= h >> 29;
+    }
+    return h;
+}
+
 /* The value of an option such as --every 64. */
 static inline long option(int argc, char **argv, const char *name, long otherwise)
 {

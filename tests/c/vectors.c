@@ -1,0 +1,86 @@
+/* Comparing, packing and summing of vectors, lane by lane, for every choice of lanes.
+ *
+ *     vectors
+ *
+ * Compiled once for each instruction set, with its flags and -DVECTOR='"vec_<set>.h"'.  What is expected is written out here, from what
+ * csrc/vec_scalar.h says of each operation.  Nothing is written before the place that is given, nor more than a whole
+ * vector. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include VECTOR
+#include "testing.h"
+
+enum { AROUND = 20 };
+
+static unsigned long long checks;
+static random_stream r = {29};
+
+/* Any bits at all, among them zeros of either sign, infinities and NaN. */
+static uint64_t any_bits(int wide)
+{
+    static const double some[] = {0.0, -0.0, 1.0, -1.0, INFINITY, -INFINITY, NAN, 0x1p-1074, -0x1p-149, FLT_MAX};
+    uint64_t word = next_word(&r), which = below(&r, 14);
+    if (which >= sizeof some / sizeof some[0])
+        return wide ? word : word >> 32;
+    return wide ? fs_bits_f64(some[which]) : fs_bits_f32((float)some[which]);
+}
+
+static void expect_packed(const char *what, unsigned chosen, const void *got, const void *expected, size_t size,
+                          size_t lanes, size_t count)
+{
+    const unsigned char *p = got;
+    int intact = 1;
+    check(!memcmp(p + AROUND * size, expected, count * size), "%s of lanes %x", what, chosen);
+    for (size_t i = 0; i < AROUND * size; i++)
+        intact &= p[i] == 0x5a && p[(AROUND + lanes) * size + i] == 0x5a;
+    check(intact, "%s of lanes %x wrote outside of one vector", what, chosen);
+    checks += 2;
+}
+
+/* One definition for each vector: VEC, REAL and the others are those of csrc/real_f32.h and csrc/real_f64.h. */
+#define TEST_OPERATIONS(VEC, REAL, LANES, BITS, OF_BITS, WIDE)                                                       \
+    static void test_##VEC(unsigned chosen)                                                                          \
+    {                                                                                                                \
+        REAL a[LANES], low[LANES], weight[LANES], packed[LANES], to[LANES + 2 * AROUND];                             \
+        uint32_t from[LANES], number[LANES], numbers[LANES + 2 * AROUND], first = (uint32_t)next_word(&r);           \
+        unsigned at_least = 0;                                                                                       \
+        uint64_t sum = 0;                                                                                            \
+        size_t count = 0;                                                                                            \
+        for (int i = 0; i < LANES; i++) {                                                                            \
+            a[i] = OF_BITS((BITS)any_bits(WIDE));                                                                    \
+            low[i] = below(&r, 3) ? OF_BITS((BITS)any_bits(WIDE)) : a[i];                                            \
+            weight[i] = (REAL)(below(&r, 8) ? next_uniform(&r) * ldexp(1.4, -(int)below(&r, 60)) : 0.0);             \
+            from[i] = (uint32_t)next_word(&r);                                                                       \
+            at_least |= (unsigned)(a[i] >= low[i]) << i;                                                             \
+            sum += fs_integer_weight((double)weight[i]);                                                             \
+            if (chosen >> i & 1) {                                                                                   \
+                packed[count] = a[i];                                                                                \
+                number[count++] = from[i] + first;                                                                   \
+            }                                                                                                        \
+        }                                                                                                            \
+        memset(to, 0x5a, sizeof to);                                                                                 \
+        memset(numbers, 0x5a, sizeof numbers);                                                                       \
+        VEC##_pack(to + AROUND, VEC##_load(a), chosen);                                                              \
+        VEC##_pack_numbers(numbers + AROUND, from, first, chosen);                                                   \
+        expect_packed(#VEC "_pack", chosen, to, packed, sizeof(REAL), LANES, count);                                 \
+        expect_packed(#VEC "_pack_numbers", chosen, numbers, number, sizeof(uint32_t), LANES, count);                \
+        check(VEC##_at_least(VEC##_load(a), VEC##_load(low)) == at_least, #VEC "_at_least is not %x", at_least);     \
+        fs_integers twice = VEC##_add_integers(fs_no_integers(), VEC##_load(weight));                                \
+        twice = VEC##_add_integers(twice, VEC##_load(weight));                                                       \
+        check(fs_integers_total(twice, 2 * LANES) == 2 * sum, #VEC "_add_integers");                                 \
+        checks += 2;                                                                                                 \
+    }
+
+TEST_OPERATIONS(f32x16, float, 16, uint32_t, fs_f32_of, 0)
+TEST_OPERATIONS(f64x8, double, 8, uint64_t, fs_f64_of, 1)
+
+int main(void)
+{
+    for (unsigned chosen = 0; chosen < 1u << 16; chosen++) {
+        test_f32x16(chosen);
+        test_f64x8(chosen & 0xff);
+    }
+    return finish("vectors " VECTOR, checks);
+}
