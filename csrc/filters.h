@@ -75,28 +75,3 @@ static fs_status NAME(filtered)(const fs_source *source, size_t n, double work, 
         *kept = fs_part(l.value, DTYPE, source->weights, l.count, l.index);
     return FS_OK;
 }
-
-/* The first k of the sorted order into *number, which lies in the room. */
-static fs_status NAME(first)(const fs_source *source, size_t n, size_t k, void *scratch, size_t chosen, int64_t *rank,
-                             const uint32_t **number)
-{
-    NAME(room) room = NAME(room_of)(scratch, n);
-    NAME(list) l;
-    fs_status status = NAME(survey)(source, n, &room, &l);
-    if (status != FS_OK && status != FS_LIMIT)
-        return status;
-    if (rank) {
-        REAL x = l.value[chosen];
-        NAME(list) upto = l;
-        upto.count = chosen;
-        *rank = 1 + (int64_t)NAME(count_from)(&l, NAME(above)(x)) +
-                (int64_t)(NAME(count_from)(&upto, x) - NAME(count_from)(&upto, NAME(above)(x)));
-    }
-    l.none = (REAL)NAN; /* what cannot be drawn has its place in the order too */
-    l = NAME(keep_top)(&l, k, &room);
-    if (!l.index)
-        l = NAME(pack)(&l, NAME(from)(-(REAL)INFINITY), &room);
-    NAME(sort)(room.value, room.index, l.count);
-    *number = room.index;
-    return l.count == k ? FS_OK : FS_NAN; /* fewer only where another thread changes the row */
-}

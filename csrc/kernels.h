@@ -60,6 +60,7 @@
 #include "prefix.h"
 #include "likely.h"
 #include "filters.h"
+#include "first.h"
 #include "real_end.h"
 
 #include "real_f32.h"
@@ -69,6 +70,7 @@
 #include "prefix.h"
 #include "likely.h"
 #include "filters.h"
+#include "first.h"
 #include "real_end.h"
 
 #include "truncate.h"

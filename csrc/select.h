@@ -128,40 +128,6 @@ static uint64_t NAME(amount_above)(const NAME(order) *o, const REAL *x, size_t c
     return o->weigher ? NAME(mass_above)(o->weigher, x, count, value) : NAME(count_above)(x, count, value);
 }
 
-static inline int NAME(before)(const REAL *x, const uint32_t *number, size_t a, size_t b)
-{
-    return x[a] > x[b] || (number && x[a] == x[b] && number[a] < number[b]);
-}
-
-static inline void NAME(swap)(REAL *x, uint32_t *number, size_t a, size_t b)
-{
-    REAL value = x[a];
-    x[a] = x[b];
-    x[b] = value;
-    if (number) {
-        uint32_t other = number[a];
-        number[a] = number[b];
-        number[b] = other;
-    }
-}
-
-/* Heapsort into the sorted order; the numbers (or NULL) go with the values. */
-static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
-{
-    for (size_t start = count / 2, end = count; end > 1;) {
-        if (start)
-            start--;
-        else
-            NAME(swap)(x, number, 0, --end);
-        for (size_t at = start, child; (child = 2 * at + 1) < end; at = child) {
-            child += child + 1 < end && NAME(before)(x, number, child, child + 1);
-            if (!NAME(before)(x, number, at, child))
-                break;
-            NAME(swap)(x, number, at, child);
-        }
-    }
-}
-
 /* Keys about the boundary of `target` of `amount`: near it, high above it in the order and low below it, as far as a
  * sample of 32 can tell; all at it where no more than 64 are left and the sample is all of them. */
 typedef struct {

@@ -389,7 +389,7 @@ MORE_MUTANTS = [
     ),
     Mutant("XTC drops all", "likely.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
     Mutant("u = 0 has no variate", "top.h", r"u > 0\.0 \? u : 0x1p-54", "u", "ranking"),
-    Mutant("ranks from 0", "filters.h", r"\*rank = 1 \+", "*rank =", "ranking"),
+    Mutant("ranks from 0", "first.h", r"\*rank = 1 \+", "*rank =", "ranking"),
     Mutant("a draft is accepted at equality", "verify.h", r"u \* q < p", "u * q <= p", "ranking"),
     Mutant(
         "a match is not clipped",

@@ -1,0 +1,58 @@
+/* The first entries of a row in the sorted order, as a list of their indices; and the place of one of them. */
+
+static inline int NAME(before)(const REAL *x, const uint32_t *number, size_t a, size_t b)
+{
+    return x[a] > x[b] || (x[a] == x[b] && number[a] < number[b]);
+}
+
+static inline void NAME(swap)(REAL *x, uint32_t *number, size_t a, size_t b)
+{
+    REAL value = x[a];
+    uint32_t other = number[a];
+    x[a] = x[b];
+    x[b] = value;
+    number[a] = number[b];
+    number[b] = other;
+}
+
+/* Heapsort into the sorted order; the numbers go with the values. */
+static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
+{
+    for (size_t start = count / 2, end = count; end > 1;) {
+        if (start)
+            start--;
+        else
+            NAME(swap)(x, number, 0, --end);
+        for (size_t at = start, child; (child = 2 * at + 1) < end; at = child) {
+            child += child + 1 < end && NAME(before)(x, number, child, child + 1);
+            if (!NAME(before)(x, number, at, child))
+                break;
+            NAME(swap)(x, number, at, child);
+        }
+    }
+}
+
+/* The first k of the sorted order into *number, which lies in the room. */
+static fs_status NAME(first)(const fs_source *source, size_t n, size_t k, void *scratch, size_t chosen, int64_t *rank,
+                             const uint32_t **number)
+{
+    NAME(room) room = NAME(room_of)(scratch, n);
+    NAME(list) l;
+    fs_status status = NAME(survey)(source, n, &room, &l);
+    if (status != FS_OK && status != FS_LIMIT)
+        return status;
+    if (rank) {
+        REAL x = l.value[chosen];
+        NAME(list) upto = l;
+        upto.count = chosen;
+        *rank = 1 + (int64_t)NAME(count_from)(&l, NAME(above)(x)) +
+                (int64_t)(NAME(count_from)(&upto, x) - NAME(count_from)(&upto, NAME(above)(x)));
+    }
+    l.none = (REAL)NAN; /* what cannot be drawn has its place in the order too */
+    l = NAME(keep_top)(&l, k, &room);
+    if (!l.index)
+        l = NAME(pack)(&l, NAME(from)(-(REAL)INFINITY), &room);
+    NAME(sort)(room.value, room.index, l.count);
+    *number = room.index;
+    return l.count == k ? FS_OK : FS_NAN; /* fewer only where another thread changes the row */
+}
