@@ -134,6 +134,16 @@ static inline uint64_t fs_integer_weight(double w)
     return fs_bits_f64(fma(w, 0x1p51, 0x1p52)) - UINT64_C(0x4330000000000000);
 }
 
+/* A double as a float rounded to odd: rounded once more, to 16 bits, it is what the double is when rounded once. */
+static inline float fs_f32_to_odd(double a)
+{
+    float narrow = (float)a;
+    uint32_t bits = fs_bits_f32(narrow);
+    if (a == a && (double)narrow != a && !(bits & 1))
+        bits += fabs((double)narrow) < fabs(a) ? 1 : (uint32_t)-1;
+    return fs_f32_of(bits);
+}
+
 /* IEEE binary16 to binary32: exact.  A subnormal h is h * 2^-24. */
 static inline float fs_f32_from_f16(uint16_t h)
 {

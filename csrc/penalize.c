@@ -157,23 +157,17 @@ static double fs_read(const fs_output *row, size_t i)
     }
 }
 
-/* Finite stays finite.  A double that goes to 16 bits is first rounded to odd as a float, so that the second rounding is
- * the only one that shows. */
+/* Finite stays finite. */
 static void fs_write(const fs_output *row, size_t i, double x)
 {
     void *at = (char *)row->data + (ptrdiff_t)i * row->stride;
     x = fs_clamped(x, fs_most(row->dtype));
-    float narrow = (float)x;
     switch (row->dtype) {
     case FS_F64: *(double *)at = x; return;
-    case FS_F32: *(float *)at = narrow; return;
-    default: break;
+    case FS_F32: *(float *)at = (float)x; return;
+    case FS_F16: *(uint16_t *)at = fs_f16_from_f32(fs_f32_to_odd(x)); return;
+    default: *(uint16_t *)at = fs_bf16_from_f32(fs_f32_to_odd(x));
     }
-    uint32_t bits = fs_bits_f32(narrow);
-    if ((double)narrow != x && !(bits & 1))
-        bits += fabs((double)narrow) < fabs(x) ? 1 : (uint32_t)-1;
-    narrow = fs_f32_of(bits);
-    *(uint16_t *)at = row->dtype == FS_F16 ? fs_f16_from_f32(narrow) : fs_bf16_from_f32(narrow);
 }
 
 void fs_penalize_row(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,

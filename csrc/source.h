@@ -275,7 +275,7 @@ static void fs_store_f64(const fs_output *out, size_t start, size_t len, const d
         return;
     }
     for (size_t i = 0; i < len; i++) {
-        float narrow = (float)from[i];
+        float narrow = out->dtype == FS_F32 ? (float)from[i] : fs_f32_to_odd(from[i]);
         fs_store_f32(out, start + i, 1, &narrow);
     }
 }

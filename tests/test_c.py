@@ -399,7 +399,7 @@ MORE_MUTANTS = [
         "penalties",
     ),
     Mutant(
-        "rounded twice to 16 bits", "penalize.c", r"(\(double\)narrow != x) &&", r"0 && \1 &&", "penalties"
+        "rounded twice to 16 bits", "bits.h", r"(\(double\)narrow != a) &&", r"0 && \1 &&", "penalties"
     ),
     Mutant(
         "the last token alone is left out",
