@@ -21,6 +21,8 @@ Install one and try again:
     Windows          the "Desktop development with C++" workload of the Visual Studio Build Tools
 """
 
+FLAGS = ["-std=c11", "-O3", "-g0", "-pthread", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
+
 # One limited-API wheel serves 3.12 and later; 3.11 and free-threaded interpreters get their own.
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ABI3 = sys.version_info >= (3, 12) and not FREE_THREADED
@@ -39,10 +41,9 @@ class BuildExt(build_ext):
             extension.extra_compile_args = (
                 ["/std:c11", "/O2", "/fp:precise"]
                 if msvc
-                else ["-std=c11", "-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
-                + os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
+                else [*FLAGS, *os.environ.get("FASTSOFTMAX_CFLAGS", "").split()]
             )
-            extension.extra_link_args = [] if msvc else os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
+            extension.extra_link_args = [] if msvc else ["-pthread", *os.environ.get("FASTSOFTMAX_CFLAGS", "").split()]
         if not msvc and shutil.which(self.compiler.compiler_so[0]) is None:
             raise SystemExit(NO_COMPILER.format(missing=f"{self.compiler.compiler_so[0]!r} was not found"))
         try:

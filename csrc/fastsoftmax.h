@@ -20,6 +20,7 @@ typedef enum {
     FS_NAN,       /* the row holds NaN */
     FS_NO_MASS,   /* every entry is -inf, masked, or of weight 0 */
     FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
+    FS_INTERRUPTED, /* the watch of this thread (team.h) asked to stop; results are written in part */
     FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
 

@@ -90,7 +90,7 @@ static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, s
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
             fs_output output = {to, sizeof(REAL), DTYPE};
-            if (fs_softmax_row(&row, n, t, &output) == FS_NO_MEMORY)
+            if (fs_has_ended(fs_softmax_row(&row, n, t, &output)))
                 return i;
         }
     }
@@ -127,7 +127,7 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
             status = fs_sample_row(&row, n, t, 1, u + i, index + i, NULL);
-            if (status == FS_NO_MEMORY)
+            if (fs_has_ended(status))
                 return i;
             if (status != FS_OK)
                 index[i] = -1;

@@ -11,7 +11,7 @@ except ImportError as error:
     ) from error
 
 from . import reference, schedules
-from ._config import __version__, show_config
+from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._keyed import keyed_uniforms
 from ._penalties import penalize
@@ -26,6 +26,7 @@ __all__ = [
     "Sampler",
     "TopLogprobs",
     "__version__",
+    "get_num_threads",
     "keyed_uniforms",
     "log_softmax",
     "logsumexp",
@@ -35,6 +36,7 @@ __all__ = [
     "sample_probs",
     "sample_without_replacement",
     "schedules",
+    "set_num_threads",
     "show_config",
     "softmax",
     "top_logprobs",

@@ -8,7 +8,7 @@ cdef extern from "fastsoftmax.h" nogil:
     ctypedef enum fs_dtype:
         FS_F32, FS_F64, FS_F16, FS_BF16
     ctypedef enum fs_status:
-        FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY
+        FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY, FS_INTERRUPTED
     ctypedef enum fs_mask_kind:
         FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS
     ctypedef struct fs_row:
