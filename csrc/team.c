@@ -65,10 +65,14 @@ uint64_t fs_noted(const uint64_t *least) { return *least; }
 
 #include "environment.h"
 
-/* Nanoseconds.  HEAD: how long a caller works before it looks whether others are worth waking.  WORTH: what must be left
- * then, several times what it takes to wake a thread.  LINGER: how long a member, or a caller who waits for one, looks
- * for the other before it sleeps; a job of two phases, or the next call, often comes within it. */
-enum { HEAD = 30000, WORTH = 100000, LINGER = 30000 };
+/* Nanoseconds.  FS_HEAD: how long a caller works before it looks whether others are worth waking.  FS_WORTH: what must be
+ * left then, some times what it takes to wake a thread.  FS_LINGER: how long a member, or a caller who waits for one, looks
+ * for the other before it sleeps; the second phase of a job, or the next call, often comes within it. */
+#ifndef FS_HEAD
+#define FS_HEAD 30000
+#define FS_WORTH 100000
+#define FS_LINGER 30000
+#endif
 enum { STACK = 2 << 20 };
 
 typedef struct job {
@@ -78,8 +82,8 @@ typedef struct job {
     size_t next; /* atomic: the first piece nobody has taken */
     int stopped; /* atomic */
     int helpers; /* atomic, changed under the lock: members at work on it */
+    int closed; /* atomic: members go after the piece they are at */
     int open; /* of the caller alone: the team has it */
-    unsigned forks; /* when it was opened */
 } job;
 
 static struct {
@@ -90,13 +94,13 @@ static struct {
     int members; /* threads there are */
     int taken; /* atomic: a caller has the team */
     int fork_seen; /* the handler of forks is in place */
-    unsigned forks;
-} team = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0, 0};
+} team = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0};
 
 static int threads = 1;
 
 static FS_THREAD_LOCAL struct {
     job *job; /* whose piece this thread is at */
+    job *asking; /* that of which the watch is asked at the moment */
     fs_watch watch;
     uint64_t watched; /* when it was last asked */
     int stopped;
@@ -121,10 +125,10 @@ static inline void pause_a_moment(void)
 #endif
 }
 
-/* Look at *value, without the lock, until it is zero (or is not), for LINGER at most. */
+/* Look at *value, without the lock, until it is zero (or is not), for FS_LINGER at most. */
 static void linger(const int *value, int until_zero)
 {
-    uint64_t end = now() + LINGER;
+    uint64_t end = now() + FS_LINGER;
     while ((GET(value) != 0) == until_zero && now() < end)
         for (int i = 0; i < 16; i++)
             pause_a_moment();
@@ -159,7 +163,7 @@ static void *member(void *unused)
         SET(&j->helpers, j->helpers + 1);
         pthread_mutex_unlock(&team.lock);
         self.job = j;
-        for (size_t i; (i = take(j)) < j->count;)
+        for (size_t i; !GET(&j->closed) && (i = take(j)) < j->count;)
             j->run(j->context, i);
         self.job = NULL;
         pthread_mutex_lock(&team.lock);
@@ -170,15 +174,7 @@ static void *member(void *unused)
     return NULL;
 }
 
-static void begin_without_members(void)
-{
-    pthread_mutex_init(&team.lock, NULL);
-    pthread_cond_init(&team.opened, NULL);
-    pthread_cond_init(&team.left, NULL);
-    team.job = NULL;
-    team.seats = team.members = team.taken = 0;
-    team.forks++;
-}
+static void before_fork(void), after_fork_in_parent(void), after_fork_in_child(void);
 
 /* Up to so many members, under the lock.  Signals are for the threads of the program. */
 static void hire(int wanted)
@@ -188,7 +184,7 @@ static void hire(int wanted)
     if (team.members >= wanted)
         return;
     if (!team.fork_seen)
-        team.fork_seen = !pthread_atfork(NULL, NULL, begin_without_members);
+        team.fork_seen = !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     if (!team.fork_seen || pthread_attr_init(&attributes))
         return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -205,17 +201,17 @@ static void hire(int wanted)
 /* Let others join; the caller has the team. */
 static void open_job(job *j)
 {
-    size_t left = j->count - GET(&j->next), others = (size_t)GET(&threads) - 1;
+    size_t next = GET(&j->next), left = next < j->count ? j->count - next : 0, others = (size_t)GET(&threads) - 1;
     int wanted = (int)(left < others ? left : others);
     pthread_mutex_lock(&team.lock);
     hire(wanted);
+    SET(&j->closed, 0);
     team.job = j;
     SET(&team.seats, wanted < team.members ? wanted : team.members);
     if (team.seats > 1)
         pthread_cond_broadcast(&team.opened);
     else if (team.seats)
         pthread_cond_signal(&team.opened);
-    j->forks = team.forks;
     pthread_mutex_unlock(&team.lock);
 }
 
@@ -223,6 +219,7 @@ static void open_job(job *j)
 static void close_job(job *j)
 {
     pthread_mutex_lock(&team.lock);
+    SET(&j->closed, 1);
     team.job = NULL;
     SET(&team.seats, 0);
     pthread_mutex_unlock(&team.lock);
@@ -233,20 +230,39 @@ static void close_job(job *j)
     pthread_mutex_unlock(&team.lock);
 }
 
-/* Ask this thread's watch, with the members sent away: it may run anything, a fork too, after which the child goes on. */
+/* A watch may fork in the middle of a job, after which parent and child both go on with it: so no piece may be in the
+ * hands of a member that the child does not have. */
+static void before_fork(void)
+{
+    if (self.asking && self.asking->open)
+        close_job(self.asking);
+}
+static void after_fork_in_parent(void)
+{
+    if (self.asking && self.asking->open)
+        open_job(self.asking);
+}
+static void after_fork_in_child(void)
+{
+    pthread_mutex_init(&team.lock, NULL);
+    pthread_cond_init(&team.opened, NULL);
+    pthread_cond_init(&team.left, NULL);
+    team.job = NULL;
+    team.seats = team.members = team.taken = 0;
+    if (self.asking)
+        self.asking->open = 0;
+}
+
+/* Ask this thread's watch, which may run anything: another job too, which this thread then does alone. */
 static void ask_watch(job *j)
 {
-    int open = j->open;
-    if (open)
-        close_job(j);
+    job *asking = self.asking;
     self.job = NULL;
+    self.asking = j;
     int stop = self.watch();
+    self.asking = asking;
     self.job = j;
     self.watched = now();
-    if (open && j->forks != team.forks)
-        j->open = 0;
-    else if (open && !stop)
-        open_job(j);
     if (stop) {
         self.stopped = 1;
         SET(&j->stopped, 1);
@@ -283,9 +299,9 @@ int fs_each(size_t count, fs_piece run, void *context)
     for (size_t i; (i = take(&j)) < count;) {
         run(context, i);
         uint64_t t = now(), spent = t - start;
-        if (undecided && spent >= HEAD) {
+        if (undecided && spent >= FS_HEAD) {
             undecided = 0;
-            if ((double)spent * (double)(count - i - 1) >= (double)WORTH * (double)(i + 1) &&
+            if ((double)spent * (double)(count - i - 1) >= (double)FS_WORTH * (double)(i + 1) &&
                 !__atomic_exchange_n(&team.taken, 1, __ATOMIC_ACQ_REL)) {
                 open_job(&j);
                 j.open = 1;

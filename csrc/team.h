@@ -19,8 +19,8 @@ int fs_set_threads(int count);
 int fs_threads(void);
 enum { FS_MOST_THREADS = 1024 };
 
-/* This thread's watch: asked every FS_WATCH_EVERY nanoseconds while this thread is in a job of its own, with nobody else at
- * work on it; a job ends early where it returns nonzero.  NULL: nobody is asked.  Returns the watch before. */
+/* This thread's watch: asked every FS_WATCH_EVERY nanoseconds while this thread is in a job of its own; it may run anything,
+ * and where it returns nonzero the job ends early.  NULL: nobody is asked.  Returns the watch before. */
 typedef int (*fs_watch)(void);
 fs_watch fs_set_watch(fs_watch watch);
 /* Whether it has asked to stop since it was set. */

@@ -65,6 +65,7 @@ NATIVE = Toolchain("native", tuple(CC), ("-O2",))
 RELEASE = Toolchain("release", tuple(CC), ("-O3", "-fvisibility=hidden"))
 CLANG = Toolchain("clang", ("clang",), ("-O2",))
 SANITIZED = Toolchain("sanitized", tuple(CC), ("-Og", *SANITIZERS), tuple(SANITIZERS))
+THREADED = Toolchain("threaded", tuple(CC), ("-g", "-O1", "-fsanitize=thread"), ("-fsanitize=thread",))
 AARCH64 = Toolchain("aarch64", ("aarch64-linux-gnu-gcc",), ("-Og",), ("-static",), ("qemu-aarch64",))
 
 
@@ -104,6 +105,11 @@ class Builder:
 
     def with_library(self, name: str, toolchain: Toolchain) -> Path:
         return self.program(name, toolchain, objects=self.library(toolchain))
+
+    def with_its_own_team(self, name: str, toolchain: Toolchain) -> Path:
+        """A program that includes team.c, with the rest of the library."""
+        objects = [path for path in self.library(toolchain) if path.stem != "team"]
+        return self.program(name, toolchain, objects=objects)
 
 
 def execute(toolchain: Toolchain, program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -188,6 +194,10 @@ def test_a_row_that_changes_meanwhile_does_no_harm(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("race", NATIVE), "--calls", 100)
 
 
+def test_threads_share_a_job_and_change_no_bit(builder: Builder) -> None:
+    passes(NATIVE, builder.with_its_own_team("threads", NATIVE), "--every", 499)
+
+
 def test_floating_point_environment_is_neither_used_nor_changed(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("environment", NATIVE), "--every", 3)
 
@@ -260,6 +270,11 @@ def test_all_cases_of_the_release_build(builder: Builder, program: str, every: i
 
 
 @pytest.mark.slow
+def test_every_row_is_the_same_for_every_number_of_threads(builder: Builder) -> None:
+    passes(RELEASE, builder.with_its_own_team("threads", RELEASE), "--every", 11)
+
+
+@pytest.mark.slow
 def test_no_row_takes_much_longer_than_another(builder: Builder) -> None:
     passes(RELEASE, builder.with_library("linear", RELEASE))
 
@@ -307,6 +322,16 @@ def test_sanitized_programs(builder: Builder, program: str, every: int) -> None:
 @pytest.mark.slow
 def test_sanitized_race(builder: Builder) -> None:
     passes(SANITIZED, builder.with_library("race", SANITIZED), "--calls", 150)
+
+
+@pytest.mark.slow
+def test_sanitized_threads(builder: Builder) -> None:
+    passes(SANITIZED, builder.with_its_own_team("threads", SANITIZED), "--every", 997)
+
+
+@pytest.mark.slow
+def test_sanitized_for_races_of_threads(builder: Builder) -> None:
+    passes(THREADED, builder.with_its_own_team("threads", THREADED), "--every", 997, "--fork", 0)
 
 
 @pytest.mark.slow
