@@ -1,4 +1,4 @@
-"""Threads within a call: the same bits for every number of them, and nothing that forks, exits, signals or callers upset."""
+"""Threads within a call: the same bits for every number of them; forks, exits, signals and callers upset nothing."""
 
 import hashlib
 import os
