@@ -7,6 +7,7 @@ entries along the last axis, everything else broadcast to the rows.  Nothing is 
 kernel could not survive.
 """
 
+cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN

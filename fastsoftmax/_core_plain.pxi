@@ -265,6 +265,9 @@ cdef class Drawer:
 
     Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
     to the method `_draw_general(values, u, probs, xtc_u, keys)` of the subclass.  `bind` or `set_seed` must come first.
+
+    Without a GIL its fields are looked at and changed in critical sections: threads that share a Drawer may find each
+    other's steps, never each other's freed memory.
     """
 
     cdef bitgen_t *bitgen
@@ -276,7 +279,7 @@ cdef class Drawer:
     cdef bint filtered, tosses  # tosses: XTC's coin is taken before each draw
     cdef bint keyed
     cdef uint64_t seed
-    cdef public object step
+    cdef object steps
 
     def __cinit__(self, *args, **kwargs):
         self.bitgen = NULL
@@ -284,20 +287,43 @@ cdef class Drawer:
         self.filtered = False
         self.tosses = False
         self.keyed = False
-        self.step = 0
+        self.steps = 0
+
+    @property
+    def step(self):
+        """The number of calls made so far."""
+        with cython.critical_section(self):
+            return self.steps
+
+    @step.setter
+    def step(self, step):
+        with cython.critical_section(self):
+            self.steps = step
+
+    def count(self):
+        """One call more has been made."""
+        with cython.critical_section(self):
+            self.steps += 1
 
     def bind(self, generator, bint follows_process):
         """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock."""
+        cdef bitgen_t *bitgen
         bit_generator = generator.bit_generator
-        self.lock = bit_generator.lock
-        self.bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-        self.bit_generator = bit_generator
-        self.epoch = stream_epoch if follows_process else -1
+        lock = bit_generator.lock
+        bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        with cython.critical_section(self):
+            # The old ones go when all is in its place: their end may let another thread in.
+            self.bit_generator, bit_generator = bit_generator, self.bit_generator
+            self.lock, lock = lock, self.lock
+            self.bitgen = bitgen
+            self.epoch = stream_epoch if follows_process else -1
 
     def set_temperature(self, temperature):
         """Draw here with a temperature, or a schedule's, that is positive and finite; the subclass sees to others."""
-        self.schedule = temperature if callable(temperature) else None
-        self.temperature_at_hand = plain_temperature(temperature)
+        schedule = temperature if callable(temperature) else None
+        with cython.critical_section(self):
+            self.temperature_at_hand = plain_temperature(temperature)
+            self.schedule, schedule = schedule, self.schedule
 
     def set_filters(self, record, bint tosses):
         """Draw from what these filters leave: one record of _filters.py, or None."""
@@ -314,10 +340,12 @@ cdef class Drawer:
     cdef bint take_keyed(self, keys, double *uniform, double *coin) noexcept:
         """The uniform of an int key (None: 0) at this step, and the coin if there is one; False for anything else."""
         cdef uint64_t key = 0, step
-        if keys is not None and type(keys) is not int or type(self.step) is not int:
+        with cython.critical_section(self):
+            steps = self.steps
+        if keys is not None and type(keys) is not int or type(steps) is not int:
             return False
         try:
-            step = <uint64_t>self.step
+            step = <uint64_t>steps
             if keys is not None:
                 key = <uint64_t>keys
         except OverflowError:
@@ -329,13 +357,16 @@ cdef class Drawer:
 
     cdef object draw(self, x, u, xtc_u, keys, bint probs):
         """The index, or what the subclass makes of it."""
-        cdef double uniform, coin = 1.0, temperature = self.temperature_at_hand
+        cdef double uniform, coin = 1.0, temperature
         cdef int64_t index = -1
         cdef size_t n
         cdef fs_dtype dtype
         cdef const void *data
-        if self.schedule is not None:
-            temperature = plain_temperature(self.schedule(self.step))
+        cdef bitgen_t *bitgen
+        with cython.critical_section(self):
+            schedule, steps, temperature = self.schedule, self.steps, self.temperature_at_hand
+        if schedule is not None:
+            temperature = plain_temperature(schedule(steps))
         if (u is not None or xtc_u is not None or temperature < 0 or not is_plain(x)
                 or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)
                 or (keys is not None and not self.keyed)):
@@ -347,15 +378,19 @@ cdef class Drawer:
             if not self.take_keyed(keys, &uniform, &coin):
                 return self._draw_general(x, u, probs, xtc_u, keys)
         else:
-            with self.lock:
+            # Of one generator, which is held: who waits for its lock lets in others, who may bind another.
+            with cython.critical_section(self):
+                bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
+            with lock:
                 if self.tosses:
-                    coin = self.bitgen.next_double(self.bitgen.state)
-                uniform = self.bitgen.next_double(self.bitgen.state)
+                    coin = bitgen.next_double(bitgen.state)
+                uniform = bitgen.next_double(bitgen.state)
         run_plain_draws(dtype, probs, data, 1, n, temperature, &self.filters if self.filtered else NULL, &coin,
                         &uniform, &index)
         if index < 0:
             return self._draw_general(x, uniform, probs, coin if self.tosses else None, None)
-        self.step += 1
+        with cython.critical_section(self):
+            self.steps += 1
         return index
 
     def __call__(self, logits, u=None, xtc_u=None, keys=None):

@@ -1,5 +1,9 @@
 """What all tests share: the dtypes that stay what they are, and a generator with a fixed seed."""
 
+import copy
+import functools
+import types
+
 import numpy as np
 import pytest
 from oracles import DTYPES
@@ -13,3 +17,19 @@ def dtype(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240611)
+
+
+def pytest_itemcollected(item):
+    """Under pytest-run-parallel, whose threads share the fixtures: an `rng` for each, in the same state."""
+    if not item.config.pluginmanager.hasplugin("run-parallel") or "rng" not in getattr(item, "fixturenames", ()):
+        return
+    test = item.obj
+
+    def alone(*args, rng, **others):
+        return test(*args, rng=clone(rng), **others)
+
+    # With the globals of the test, in which the plugin looks for what is not to be run in parallel.
+    clone = copy.deepcopy
+    code = types.FunctionType(alone.__code__, test.__globals__, alone.__name__, None, alone.__closure__)
+    code.__kwdefaults__ = alone.__kwdefaults__
+    item.obj = functools.wraps(test)(code)
