@@ -1,7 +1,15 @@
 /* fastsoftmax: softmax with temperature and drawing from it, one row at a time or many.
  *
- * The only header callers see.  C11, no dependency but the C library.  Nothing here allocates unless said,
- * nothing raises, nothing prints.  Every function gives the same bits on every instruction set.
+ * The only header callers see; C11 or C++.  The sources lie beside it and need nothing but the C library:
+ *
+ *     cc -std=c11 -O3 -ffp-contract=off program.c FOLDER/NAME.c ... -IFOLDER -lm -pthread
+ *
+ * with every .c file of FOLDER (fastsoftmax.get_include() in Python).  Without -ffp-contract=off the results differ in the
+ * last bits from those of Python.  Begin with fs_choose(NULL): until then the portable kernels are in use.
+ *
+ * Every function gives the same bits on every instruction set, may be called from any number of threads at once, takes
+ * no lock and holds no state (but fs_choose, to be called once), and restores the floating-point environment of its
+ * caller.  Nothing raises, nothing prints, nothing allocates unless csrc/README.md says so.
  */
 #ifndef FASTSOFTMAX_H
 #define FASTSOFTMAX_H
@@ -13,14 +21,18 @@
 extern "C" {
 #endif
 
+/* That of this header; fs_abi_version() is that of the kernels.  It counts the changes of a type or of a function. */
+#define FS_ABI_VERSION 1
+
 typedef enum { FS_F32, FS_F64, FS_F16, FS_BF16 } fs_dtype;
 
 typedef enum {
     FS_OK,
-    FS_NAN,       /* the row holds NaN */
-    FS_NO_MASS,   /* every entry is -inf, masked, or of weight 0 */
+    FS_NAN, /* the row holds NaN */
+    FS_NO_MASS, /* every entry is -inf, masked, or of weight 0 */
     FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
-    FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
+    FS_ARGUMENT, /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
+    FS_LIMIT /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
 
 typedef enum { FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS } fs_mask_kind;
@@ -30,11 +42,11 @@ typedef struct {
     const void *data;
     ptrdiff_t stride;
     fs_dtype dtype;
-    int probs;               /* the entries are probabilities (any weights >= 0): the logits are their logarithms */
-    fs_mask_kind mask_kind;  /* bytes: nonzero is allowed; words: bit i % 32 of word i / 32 */
+    int probs; /* the entries are probabilities (any weights >= 0): the logits are their logarithms */
+    fs_mask_kind mask_kind; /* bytes: nonzero is allowed; words: bit i % 32 of word i / 32 */
     const void *mask;
     ptrdiff_t mask_stride;
-    const double *bias;      /* added to the logits; NULL: none */
+    const double *bias; /* added to the logits; NULL: none */
     ptrdiff_t bias_stride;
     const int64_t *bias_at; /* with `bias_count`: bias[j] is added to entry bias_at[j], ascending; NULL: one an entry */
     size_t bias_count;
@@ -142,6 +154,51 @@ size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t 
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
 size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
+
+/* One row whose entries lie one after another, by plain pointers and numbers: what Cython and Numba call too
+ * (fastsoftmax/_core.pxd).  These check their arguments: FS_ARGUMENT, and nothing is written.  What else fs_status can be
+ * is said at fs_softmax; out is x, or apart from it.  logsumexp sets *result to NaN or -inf where the row is bad. */
+fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out);
+fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out);
+fs_status fs_log_softmax_f32(const float *x, size_t n, double temperature, float *out);
+fs_status fs_log_softmax_f64(const double *x, size_t n, double temperature, double *out);
+fs_status fs_logsumexp_f32(const float *x, size_t n, double temperature, double *result);
+fs_status fs_logsumexp_f64(const double *x, size_t n, double temperature, double *result);
+
+/* The index drawn with u; below 0: minus the fs_status that says why there is none.  x are logits, p probabilities or
+ * any weights >= 0, which count as p^(1/temperature). */
+int64_t fs_draw_f32(const float *x, size_t n, double temperature, double u);
+int64_t fs_draw_f64(const double *x, size_t n, double temperature, double u);
+int64_t fs_draw_probs_f32(const float *p, size_t n, double temperature, double u);
+int64_t fs_draw_probs_f64(const double *p, size_t n, double temperature, double u);
+
+/* k draws with u[0 .. k) from one row, into index[0 .. k) for FS_OK only. */
+fs_status fs_draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u, int64_t *index);
+fs_status fs_draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u, int64_t *index);
+fs_status fs_draw_many_probs_f32(const float *p, size_t n, double temperature, size_t k, const double *u,
+                                 int64_t *index);
+fs_status fs_draw_many_probs_f64(const double *p, size_t n, double temperature, size_t k, const double *u,
+                                 int64_t *index);
+
+/* One draw from each of `rows` rows of n entries, all one after another; index[i] as fs_draw gives it.  FS_OK whatever
+ * the rows hold, FS_ARGUMENT, or FS_NO_MEMORY, which every row that was not reached has as its index too. */
+fs_status fs_draw_rows_f32(const float *x, size_t rows, size_t n, double temperature, const double *u,
+                           int64_t *index);
+fs_status fs_draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
+                           int64_t *index);
+
+/* fs_draw from what the filters leave.  scratch: fs_scratch_size(n) bytes, one for each thread.  coin, in [0, 1], is XTC's
+ * (1: XTC stays out). */
+int64_t fs_draw_filtered_f32(const float *x, size_t n, double temperature, const fs_filters *filters, double coin,
+                             double u, void *scratch);
+int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, const fs_filters *filters, double coin,
+                             double u, void *scratch);
+
+/* All filters off: what a caller begins with. */
+void fs_no_filters(fs_filters *filters);
+
+/* The FS_ABI_VERSION with which the kernels were compiled. */
+int fs_abi_version(void);
 
 /* Instruction sets by name: "scalar", "avx2", "avx512", "neon".
  * fs_choose(NULL) takes the best one; returns 0, or -1 where this CPU or build has no such set. */

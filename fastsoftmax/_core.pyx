@@ -4,7 +4,7 @@
 Two doors.  _core_plain.pxi takes what a loop passes (a contiguous float array, the last axis, one temperature) and
 answers None for anything else.  _core_rows.pxi and _core_tokens.pxi take any layout, prepared by _arrays.py: the
 entries along the last axis, everything else broadcast to the rows.  Nothing is validated below this line but what a
-kernel could not survive.
+kernel could not survive.  Compiled code of others comes in by _core_door.pxi.
 """
 
 from cpython.object cimport PyObject
@@ -17,6 +17,8 @@ from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
 from numpy.random cimport bitgen_t
+
+from fastsoftmax._kernels cimport *
 
 cnp.import_array()
 
@@ -206,6 +208,7 @@ cdef inline bint is_last_axis(object axis) noexcept:
 include "_core_plain.pxi"
 include "_core_rows.pxi"
 include "_core_tokens.pxi"
+include "_core_door.pxi"
 
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
