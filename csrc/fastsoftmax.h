@@ -9,7 +9,7 @@
  *
  * Every function gives the same bits on every instruction set, may be called from any number of threads at once, takes
  * no lock and holds no state (but fs_choose, to be called once), and restores the floating-point environment of its
- * caller.  Nothing raises, nothing prints, nothing allocates unless csrc/README.md says so.
+ * caller.  Nothing raises, nothing prints; only a row of more than 2^18 entries allocates, and frees it again.
  */
 #ifndef FASTSOFTMAX_H
 #define FASTSOFTMAX_H
@@ -21,18 +21,15 @@
 extern "C" {
 #endif
 
-/* That of this header; fs_abi_version() is that of the kernels.  It counts the changes of a type or of a function. */
-#define FS_ABI_VERSION 1
-
 typedef enum { FS_F32, FS_F64, FS_F16, FS_BF16 } fs_dtype;
 
 typedef enum {
     FS_OK,
-    FS_NAN, /* the row holds NaN */
-    FS_NO_MASS, /* every entry is -inf, masked, or of weight 0 */
+    FS_NAN,       /* the row holds NaN */
+    FS_NO_MASS,   /* every entry is -inf, masked, or of weight 0 */
     FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
-    FS_ARGUMENT, /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
-    FS_LIMIT /* internal: the row needs the limit of the formula, not the formula */
+    FS_ARGUMENT,  /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
+    FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
 
 typedef enum { FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS } fs_mask_kind;
@@ -42,11 +39,11 @@ typedef struct {
     const void *data;
     ptrdiff_t stride;
     fs_dtype dtype;
-    int probs; /* the entries are probabilities (any weights >= 0): the logits are their logarithms */
-    fs_mask_kind mask_kind; /* bytes: nonzero is allowed; words: bit i % 32 of word i / 32 */
+    int probs;               /* the entries are probabilities (any weights >= 0): the logits are their logarithms */
+    fs_mask_kind mask_kind;  /* bytes: nonzero is allowed; words: bit i % 32 of word i / 32 */
     const void *mask;
     ptrdiff_t mask_stride;
-    const double *bias; /* added to the logits; NULL: none */
+    const double *bias;      /* added to the logits; NULL: none */
     ptrdiff_t bias_stride;
     const int64_t *bias_at; /* with `bias_count`: bias[j] is added to entry bias_at[j], ascending; NULL: one an entry */
     size_t bias_count;
@@ -197,7 +194,8 @@ int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, cons
 /* All filters off: what a caller begins with. */
 void fs_no_filters(fs_filters *filters);
 
-/* The FS_ABI_VERSION with which the kernels were compiled. */
+/* Counts the changes of a type or of a function: of this header, and of the kernels as they were compiled. */
+#define FS_ABI_VERSION 1
 int fs_abi_version(void);
 
 /* Instruction sets by name: "scalar", "avx2", "avx512", "neon".

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 COMPILER: str
+__pyx_capi__: dict[str, object]
 
 def choose(name: str | None) -> bool: ...
 def chosen() -> str: ...
