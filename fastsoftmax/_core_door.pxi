@@ -1,5 +1,8 @@
 # The door of _core.pxd: fastsoftmax.h under names without fs_.
 
+cdef extern from "arguments.h" nogil:
+    bint fs_is_usable(size_t n, double temperature)
+
 if sizeof(filters_t) != sizeof(fs_filters) or fs_abi_version() != FS_ABI_VERSION:
     raise ImportError("fastsoftmax._core was built from a _core.pxd that is not of its kernels: build it again")
 
@@ -64,7 +67,7 @@ cdef int64_t draw_filtered_f32(const float *x, size_t n, double temperature, con
 
 cdef int softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature, float *out) noexcept nogil:
     cdef ptrdiff_t stride = n * sizeof(float)
-    if n == 0 or not temperature >= 0:
+    if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
     return FS_OK if fs_softmax_rows_f32(x, stride, rows, n, &temperature, 0, out, stride) == rows else FS_NO_MEMORY
 
@@ -133,7 +136,7 @@ cdef int64_t draw_filtered_f64(const double *x, size_t n, double temperature, co
 
 cdef int softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature, double *out) noexcept nogil:
     cdef ptrdiff_t stride = n * sizeof(double)
-    if n == 0 or not temperature >= 0:
+    if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
     return FS_OK if fs_softmax_rows_f64(x, stride, rows, n, &temperature, 0, out, stride) == rows else FS_NO_MEMORY
 
