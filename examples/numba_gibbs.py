@@ -2,9 +2,9 @@
 
     python examples/numba_gibbs.py
 
-Each site of a 3 x 3 torus has one of 3 states; the energy is minus the number of neighbours that agree.  The sampler
-visits the sites in turn and draws each from its distribution given the others.  The lattice is small enough for the exact
-means: all of its 19,683 states are listed.
+Each site of a 3 x 3 torus has one of 3 states; the energy is minus the number of neighbours that agree. The sampler
+visits the sites in turn and draws each from its distribution given the others. The lattice is small enough for
+the exact means: all of its 19,683 states are listed.
 """
 
 import itertools

@@ -8,7 +8,7 @@ kernel could not survive.  Compiled code of others comes in by _core_door.pxi.
 """
 
 from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN

@@ -1,7 +1,8 @@
-"""What all tests share: the dtypes that stay what they are, and a generator with a fixed seed."""
+"""What all tests share: the dtypes that stay what they are, a generator with a fixed seed, the C kernels."""
 
 import numpy as np
 import pytest
+from c_kernels import Builder
 from oracles import DTYPES
 
 
@@ -13,3 +14,8 @@ def dtype(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240611)
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory):
+    return Builder(tmp_path_factory.mktemp("c"))

@@ -1,8 +1,8 @@
 """The compiled functions as ctypes has them, which Numba calls without Python in between.
 
-Each name of ``fastsoftmax/_core.pxd`` is here a ctypes function.  A pointer is an address, ``x.ctypes.data`` in Python and
-in a function compiled by Numba alike: of a C-contiguous array of the type in the name, which nothing checks.  The other
-arguments are numbers.  ctypes can do without Numba, and importing this module does not need it.
+Each name of ``fastsoftmax/_core.pxd`` is here a ctypes function.  A pointer is an address, ``x.ctypes.data`` in Python
+and in a function compiled by Numba alike: of a C-contiguous array of the type in the name, which nothing checks.  The
+other arguments are numbers.  ctypes can do without Numba, and importing this module does not need it.
 
 Examples
 --------
@@ -88,8 +88,8 @@ def filters(**parameters: Any) -> NDArray[np.void]:
     Parameters
     ----------
     **parameters
-        Filters by the names and in the ranges that `fastsoftmax.sample` has for them (``top_k=50, top_p=0.95``), each one
-        value; what is not named is off.
+        Filters by the names and in the ranges that `fastsoftmax.sample` has for them (``top_k=50, top_p=0.95``), each
+        one value; what is not named is off.
 
     Returns
     -------
