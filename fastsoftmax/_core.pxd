@@ -1,6 +1,6 @@
 # What Cython code of others cimports (docs/compiled.md): the functions of fastsoftmax.h for contiguous rows, by plain
-# pointers and numbers.  They need neither the GIL nor a header, take no lock and hold no state; a Numba function calls them
-# by address.  fastsoftmax.h says what each does; here is what an argument is:
+# pointers and numbers.  They need neither the GIL nor a header, take no lock and hold no state; a Numba function calls
+# them by address.  fastsoftmax.h says what each does; here is what an argument is:
 #
 #   x, p          one row of n >= 1 entries, or `rows` rows one after another: logits, or weights >= 0
 #   temperature   >= 0 or +inf
@@ -9,9 +9,9 @@
 #   scratch       scratch_size(n) bytes of any alignment, for one thread at a time; 0: n is above 2^32 - 1024
 #   coin          XTC's uniform; 1: XTC stays out
 #
-# A function that returns int returns one of the codes below; an index below 0 is minus a code.  Where FS_ARGUMENT comes back
-# nothing is written; where memory ran out (rows of more than 2^18 entries) and for *_rows, the rows before are done.
-# Rows of NaN or without mass give a row of NaN, or an index below 0, and do not stop *_rows, which returns FS_OK.
+# A function that returns int returns one of the codes below; an index below 0 is minus a code.  FS_ARGUMENT: nothing is
+# written.  FS_NO_MEMORY, for rows of more than 2^18 entries alone: *_rows has done the rows before.  A row of NaN or
+# without mass gives a row of NaN, or an index below 0, and does not stop *_rows, which returns FS_OK.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t

@@ -1,5 +1,4 @@
-# The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.  The values of fs_status are in _core.pxd, which
-# shows them to everybody.
+# The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.  The values of fs_status are in _core.pxd.
 
 from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport int64_t, uint16_t, uint64_t

@@ -1,4 +1,4 @@
-"""The compiled caller's door: Cython, Numba, ctypes, C and C++ get the functions, the bits and the codes of the kernels.
+"""The compiled caller's door: Cython, Numba, ctypes, C and C++ get the functions, the bits and the codes.
 
 What is compiled here is compiled as a user would: Cython modules outside the checkout, against the package as it is
 imported; C programs against the folder that get_include() names.  A missing compiler, Cython or Numba skips by name.
@@ -6,6 +6,7 @@ imported; C programs against the folder that get_include() names.  A missing com
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -172,8 +173,6 @@ def test_filters_are_checked_and_neutral_unless_named() -> None:
         door.filters(top_p=[0.5, 0.6])
     with pytest.raises(ValueError, match=r"top_p must be in \[0, 1\]"):
         door.filters(top_p=1.5)
-    import ctypes
-
     neutral = np.empty(1, RECORD)
     name = b"void (__pyx_t_11fastsoftmax_5_core_filters_t *)"
     get = ctypes.pythonapi.PyCapsule_GetPointer
@@ -261,7 +260,7 @@ def test_a_module_made_for_another_signature_is_refused(tmp_path: Path) -> None:
     (other / "__init__.py").touch()
     (other / "_core.pxd").write_text(PXD.replace("int64_t draw_f64(const double *x", "int64_t draw_f64(const float *x"))
     source = other.parent / "stale.pyx"
-    source.write_text("from fastsoftmax._core cimport draw_f64\n\ndef draw():\n    return draw_f64(NULL, 0, 1.0, 0.5)\n")
+    source.write_text("from fastsoftmax._core cimport draw_f64\n\ndef f():\n    return draw_f64(NULL, 0, 1.0, 0.5)\n")
     pytest.importorskip("Cython")
     path = {**os.environ, "PYTHONPATH": str(other.parent), "CFLAGS": "-O0"}
     command = [sys.executable, "-m", "Cython.Build.Cythonize", "-i", source.name]
@@ -359,19 +358,17 @@ def test_a_c_extension_gets_the_functions_from_capsules(tmp_path: Path) -> None:
 
 # --- what it costs -----------------------------------------------------------------------------------------------
 
-CALLS = """
-import numpy as np
-from fastsoftmax.integrations import numba as door
-x = np.random.default_rng(0).normal(0, 3, 10).astype(np.float32)
-for _ in range(20):
-    door.draw_f32(x.ctypes.data, x.size, 0.7, 0.5)
-    door.softmax_f32(x.ctypes.data, x.size, 0.7, x.ctypes.data)
-"""
 
+@pytest.mark.parametrize("draws", [True, False], ids=["draw", "softmax"])
+@pytest.mark.parametrize("n", [10, 64])
+def test_the_door_adds_at_most_five_percent_to_the_shortest_rows(draws: bool, n: int, rng: np.random.Generator) -> None:
+    x = rng.normal(0, 3, n).astype(np.float32)
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["draw_f32", "softmax_f32"])
-def test_the_door_adds_at_most_five_percent_of_instructions_to_the_shortest_row(name: str, tmp_path: Path) -> None:
-    if shutil.which("valgrind") is None:
-        pytest.skip("no valgrind")
-    pytest.skip("to be written")
+    def median_ratio() -> float:
+        def once(through: bool) -> float:
+            return _core._time_door(x.copy(), 0.7, 2000, draws, through)
+
+        return float(np.median([once(True) / once(False) for _ in range(31)]))
+
+    # A jump to the C function: what is more than that is there in every attempt, noise is not.
+    assert min(median_ratio() for _ in range(5)) <= 1.05
