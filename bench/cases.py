@@ -187,7 +187,7 @@ def all_cases() -> list[Case]:
     for data in ("logits", "probs"):
         cases += [_case("sampler", (n,), SAMPLER_RIVALS, dtype="float64", data=data) for n in ONE_CALL]
     cases += [_case("overhead", (n,), ()) for n in ONE_CALL]
-    cases += [_case(f"door-{what}", (n,), ()) for what in ("softmax", "draw") for n in ONE_CALL]
+    cases += [_case(f"door-{what}", (n,), ("fastsoftmax-kernel",)) for what in ("softmax", "draw") for n in ONE_CALL]
     cases += [
         Case(f"accuracy-{short(dtype)}", "accuracy", (), ACCURACY_RIVALS, dtype=dtype)
         for dtype in ("float32", "float64")
