@@ -6,8 +6,8 @@
 #include "bits.h"
 #include "fastsoftmax.h"
 
-/* 0 <= x < past or x <= most: the bits of doubles that are not negative are in the order of their values, those of NaN beyond
- * infinity; -0 is 0. */
+/* 0 <= x < past, or x <= most: the bits of doubles that are not negative are in the order of their values, those of NaN
+ * beyond infinity; -0 is 0. */
 static inline int fs_is_below(double x, double past)
 {
     return fs_bits_f64(x) < fs_bits_f64(past) || fs_bits_f64(x) == fs_bits_f64(-0.0);

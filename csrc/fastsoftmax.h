@@ -4,8 +4,8 @@
  *
  *     cc -std=c11 -O3 -ffp-contract=off program.c FOLDER/NAME.c ... -IFOLDER -lm -pthread
  *
- * with every .c file of FOLDER (fastsoftmax.get_include() in Python).  Without -ffp-contract=off the results differ in the
- * last bits from those of Python.  Begin with fs_choose(NULL): until then the portable kernels are in use.
+ * with every .c file of FOLDER (fastsoftmax.get_include() in Python).  Without -ffp-contract=off the last bits of the
+ * results differ from those of Python.  Begin with fs_choose(NULL): until then the portable kernels are in use.
  *
  * Every function gives the same bits on every instruction set, may be called from any number of threads at once, takes
  * no lock and holds no state (but fs_choose, to be called once), and restores the floating-point environment of its
@@ -56,8 +56,9 @@ typedef struct {
     fs_dtype dtype;
 } fs_output;
 
-/* Which entries of a row may be drawn, beside mask and bias; in the order of application.  All are checked by the
- * caller.  Each value named is the one that switches the filter off. */
+/* Which entries of a row may be drawn, beside mask and bias; in the order of application.  Each value named is the one
+ * that switches the filter off.  In range are counts >= 0, probabilities and xtc_threshold in [0, 1], the rest finite and
+ * >= 0 but as said.  fs_draw_filtered checks it; for the other functions it is the caller's to check. */
 typedef struct {
     int64_t top_k; /* 0 */
     double top_p; /* 1 */
@@ -68,9 +69,9 @@ typedef struct {
     double eta_cutoff; /* 0 */
     double xtc_threshold; /* above 1/2 */
     double xtc_probability; /* 0 */
-    double surprise; /* +inf; the largest -log2 p, in bits: mirostat's mu */
+    double surprise; /* +inf; any number; the largest -log2 p, in bits: mirostat's mu */
     double dynatemp_range; /* 0 */
-    double dynatemp_exponent;
+    double dynatemp_exponent; /* > 0 */
     int64_t min_tokens_to_keep; /* >= 1 */
     int64_t temperature_last; /* the filters look at temperature 1, and the temperature applies to what is left */
 } fs_filters;
@@ -153,8 +154,8 @@ size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
 
 /* One row whose entries lie one after another, by plain pointers and numbers: what Cython and Numba call too
- * (fastsoftmax/_core.pxd).  These check their arguments: FS_ARGUMENT, and nothing is written.  What else fs_status can be
- * is said at fs_softmax; out is x, or apart from it.  logsumexp sets *result to NaN or -inf where the row is bad. */
+ * (fastsoftmax/_core.pxd).  These check their arguments: FS_ARGUMENT, and nothing is written.  What else fs_status may
+ * be is said at fs_softmax; out is x, or apart from it.  logsumexp sets *result to NaN or -inf where the row is bad. */
 fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out);
 fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out);
 fs_status fs_log_softmax_f32(const float *x, size_t n, double temperature, float *out);
@@ -184,8 +185,8 @@ fs_status fs_draw_rows_f32(const float *x, size_t rows, size_t n, double tempera
 fs_status fs_draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
                            int64_t *index);
 
-/* fs_draw from what the filters leave.  scratch: fs_scratch_size(n) bytes, one for each thread.  coin, in [0, 1], is XTC's
- * (1: XTC stays out). */
+/* fs_draw from what the filters leave.  scratch: fs_scratch_size(n) bytes, one for each thread.  coin, in [0, 1], is
+ * XTC's (1: XTC stays out). */
 int64_t fs_draw_filtered_f32(const float *x, size_t n, double temperature, const fs_filters *filters, double coin,
                              double u, void *scratch);
 int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, const fs_filters *filters, double coin,

@@ -1,5 +1,5 @@
-/* One contiguous row of REAL by plain pointers and numbers, with the arguments checked: fastsoftmax.h says what each does.
- * The description of the row is made here; the work is that of the functions above. */
+/* One contiguous row of REAL by plain pointers and numbers, with the arguments checked: fastsoftmax.h says what each
+ * does.  The description of the row is made here; the work is that of the functions of a described row. */
 
 static inline fs_row NAME(plain_row)(const REAL *x, int probs)
 {

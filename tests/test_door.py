@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,16 @@ def test_filters_and_codes_are_those_of_the_header() -> None:
 
 
 def test_the_include_folder_has_the_header_and_every_source() -> None:
-    folder = Path(fs.get_include())
-    assert {path.name for path in folder.glob("*.[ch]")} == {path.name for path in CSRC.glob("*.[ch]")}
-    for path in CSRC.glob("*.[ch]"):
-        assert (folder / path.name).read_bytes() == path.read_bytes()
+    here = {path.name: path.read_bytes() for path in CSRC.glob("*.[ch]")}
+    assert {path.name for path in Path(fs.get_include()).glob("*.[ch]")} == set(here)
+    # A checkout has an egg-info beside what is installed, which lists sources.
+    found = [dist.files or [] for dist in metadata.distributions(name="fastsoftmax")]
+    installed = next((files for files in found if any(file.name == "RECORD" for file in files)), None)
+    if installed is None or any("__editable__" in file.name for file in installed):
+        pytest.skip("fastsoftmax is not installed from a wheel")
+    included = {file.name: file.read_binary() for file in installed if "fastsoftmax/include/" in file.as_posix()}
+    assert included == here
+    assert "_core.pxd" in {file.name for file in installed}
 
 
 # --- what the functions do, through their addresses --------------------------------------------------------------
