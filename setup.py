@@ -10,6 +10,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import PlatformError
 
 NO_COMPILER = """
@@ -54,6 +55,18 @@ class BuildExt(build_ext):
             self.copy_extensions_to_source()
 
 
+class BuildPy(build_py):
+    """The C header and the sources of the kernels go along, as fastsoftmax/include: get_include() names it."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            include = os.path.join(self.build_lib, "fastsoftmax", "include")
+            self.mkpath(include)
+            for source in glob("csrc/*.[ch]"):
+                self.copy_file(source, include)
+
+
 macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
 if ABI3:
     macros.append(("Py_LIMITED_API", "0x030C0000"))
@@ -70,6 +83,6 @@ core = Extension(
 setup(
     # Always anew: the C text depends on the NumPy it is built against.
     ext_modules=cythonize([core], language_level=3, force=True),
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if ABI3 else {},
 )

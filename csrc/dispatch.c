@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "arguments.h"
 #include "environment.h"
 #include "fastsoftmax.h"
 #include "kernel_table.h"
@@ -194,4 +195,18 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
     fs_environment saved = fs_enter();
     fs_penalize_row(row, context, length, penalties, breakers, scratch);
     fs_leave(saved);
+}
+
+fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out)
+{
+    if (!fs_is_usable(n, temperature))
+        return FS_ARGUMENT;
+    FS_CALL(fs_status, softmax_f32(x, n, temperature, out));
+}
+
+fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out)
+{
+    if (!fs_is_usable(n, temperature))
+        return FS_ARGUMENT;
+    FS_CALL(fs_status, softmax_f64(x, n, temperature, out));
 }

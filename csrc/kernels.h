@@ -94,4 +94,6 @@ const fs_kernels FS_KERNELS = {
     fs_without_replacement_row,
     fs_accept_row,
     fs_correct_row,
+    softmax_alone_f32,
+    softmax_alone_f64,
 };

@@ -13,6 +13,7 @@ except ImportError as error:
 from . import reference, schedules
 from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
+from ._include import get_include
 from ._keyed import keyed_uniforms
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
@@ -26,6 +27,7 @@ __all__ = [
     "Sampler",
     "TopLogprobs",
     "__version__",
+    "get_include",
     "get_num_threads",
     "keyed_uniforms",
     "log_softmax",

@@ -4,11 +4,11 @@
 Two doors.  _core_plain.pxi takes what a loop passes (a contiguous float array, the last axis, one temperature) and
 answers None for anything else.  _core_rows.pxi and _core_tokens.pxi take any layout, prepared by _arrays.py: the
 entries along the last axis, everything else broadcast to the rows.  Nothing is validated below this line but what a
-kernel could not survive.
+kernel could not survive.  Compiled code of others comes in by _core_door.pxi.
 """
 
 cimport cython
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t, uint16_t, uint64_t
@@ -17,6 +17,7 @@ from libc.stddef cimport ptrdiff_t, size_t
 cimport numpy as cnp
 from numpy.random cimport bitgen_t
 
+from fastsoftmax._kernels cimport *
 from fastsoftmax._team cimport (
     fs_each, fs_note_least, fs_noted, fs_set_threads, fs_set_watch, fs_stopped, fs_thread_scratch, fs_threads, fs_watch,
 )
@@ -188,6 +189,7 @@ cdef inline bint is_last_axis(object axis) noexcept:
 include "_core_plain.pxi"
 include "_core_rows.pxi"
 include "_core_tokens.pxi"
+include "_core_door.pxi"
 
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):

@@ -1,4 +1,4 @@
-"""What all tests share: the dtypes that stay what they are, and a generator with a fixed seed."""
+"""What all tests share: the dtypes that stay what they are, a generator with a fixed seed, the C kernels."""
 
 import copy
 import functools
@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+from c_kernels import Builder
 from oracles import DTYPES
 
 
@@ -17,6 +18,11 @@ def dtype(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240611)
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory):
+    return Builder(tmp_path_factory.mktemp("c"))
 
 
 def pytest_itemcollected(item):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "csrc" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime"]  # that a block may need; skipped where missing
+OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba"]  # that a block may need; skipped where missing
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -92,6 +92,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
             "decoding_loop",
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
         ),
+        ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
         ("text_temperature", "Entropy rises with the temperature."),
     ],
@@ -99,6 +100,8 @@ def test_map_of_the_kernels_names_every_file() -> None:
 def test_example_script_gets_where_it_wants(
     name: str, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if name.startswith("numba"):
+        pytest.importorskip("numba")
     monkeypatch.setattr(sys, "argv", [f"{name}.py"])
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-1] == end
@@ -110,6 +113,7 @@ def test_every_example_script_is_tested() -> None:
         "boltzmann_exploration",
         "char_rnn_helper",
         "decoding_loop",
+        "numba_gibbs",
         "particle_filter",
         "text_temperature",
     }
@@ -130,6 +134,7 @@ def test_every_example_script_is_tested() -> None:
         "top_logprobs",
         "sample_without_replacement",
         "verify_draft",
+        "get_include",
     ],
 )
 def test_docstring_examples_run(name: str) -> None:
