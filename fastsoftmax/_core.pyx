@@ -206,6 +206,7 @@ cdef inline bint is_last_axis(object axis) noexcept:
 include "_core_plain.pxi"
 include "_core_rows.pxi"
 include "_core_tokens.pxi"
+include "_core_shards.pxi"
 
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
