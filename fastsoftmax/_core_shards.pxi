@@ -1,10 +1,10 @@
-# Rows in shards (csrc/fastsoftmax.h).  Where a row has several numbers (blocks, draws) they lie one after another, rows in
-# row-major order; _shards.py makes these arrays, C-contiguous and of the sizes that belong to each other.
+# Rows in shards (csrc/fastsoftmax.h).  Where a row has several numbers (blocks, draws) they lie one after another, the
+# rows in row-major order; _shards.py makes these arrays, C-contiguous and of the sizes that belong to each other.
 
 def summarise_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
                    cnp.ndarray bias_at, bint in_double, cnp.ndarray wanted, cnp.ndarray maxima, cnp.ndarray sums,
                    cnp.ndarray rest):
-    """Summarise the rows of x that are `wanted` (uint8, one a row) into maxima, sums (rows x blocks) and rest (rows)."""
+    """Summarise the rows of x that are `wanted` (uint8, one a row) into maxima and sums (rows x blocks) and rest."""
     cdef Walk w
     cdef int nd = cnp.PyArray_NDIM(x)
     cdef size_t rows = walk_over(&w, x, nd - 1), i
