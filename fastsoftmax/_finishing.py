@@ -1,4 +1,4 @@
-"""One shard of rows, finished from what is known of the whole rows: its probabilities, and the draws that fall in it."""
+"""A shard finished from what is known of the whole rows: its probabilities, and the draws that fall in it."""
 
 from __future__ import annotations
 

@@ -7,33 +7,26 @@ summaries combined in a tree, and what a chunk needs of its rows sent back: no c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 try:
     import dask.array
 except ImportError as error:
     raise ImportError('fastsoftmax.integrations.dask needs Dask: pip install "dask[array]"') from error
 
-from .. import _sampling, _softmax
-from .._arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows, uniform_rows
+from .._arrays import Rows, float_array, temperature_rows, uniform_rows
 from .._filters import NAMES, OFF, as_filters
-from .._finishing import finish, locations_of, resolve
-from .._keyed import COINS, DRAWS, keyed, word
+from .._keyed import word
 from .._sampling import check_on_invalid
-from .._shards import check_has_summary, logsumexp_from_summary, summarize
-from .._summary import ALIGNMENT, LOCATION, NORMALISER, Summary, combine, normaliser_of
+from .._shards import check_has_summary
+from .._summary import ALIGNMENT, NORMALISER
+from . import _dask_chunks as chunks
 
 da: Any = dask.array
 
 __all__ = ["log_softmax", "logsumexp", "sample", "softmax"]
-
-# What a chunk needs to resolve its draws, and what it answers.
-_DRAW = np.dtype([("normaliser", NORMALISER), ("location", LOCATION)])
-_DRAWN = np.dtype([("index", "i8"), ("logprob", "f8")])
 
 
 def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
@@ -139,9 +132,9 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: int = -1, keepdims: bool 
     """
     rows = _Chunked(x, axis, "x", temperature)
     if rows.in_pieces:
-        result = rows.map(_logsumexp_block, rows.summary(logsumexp=True), dtype=rows.dtype, entries=1)
+        result = rows.map(chunks.logsumexp_block, rows.summary(logsumexp=True), dtype=rows.dtype, entries=1)
     else:
-        result = rows.map(_logsumexp_rows, rows.entries, rows.temperature, dtype=rows.dtype, entries=1)
+        result = rows.map(chunks.logsumexp_rows, rows.entries, rows.temperature, dtype=rows.dtype, entries=1)
     return rows.restored(result) if keepdims and rows.axis is not None else result[..., 0]
 
 
@@ -241,16 +234,18 @@ def sample(
     beside = [arrays.pop(name, None) for name in ("mask", "bias")]
     if rows.in_pieces:
         whole = rows.summary(*beside)
-        draws = rows.map(_locate_block, whole, arrays.get("u"), dtype=_DRAW, entries=1, row_shape=rows.shape, **static)
+        draws = rows.map(
+            chunks.locate_block, whole, arrays.get("u"), dtype=chunks.DRAW, entries=1, row_shape=rows.shape, **static
+        )
         drawn = rows.map(
-            _resolve_block, rows.entries, rows.temperature, draws, *beside, dtype=_DRAWN, entries=1,
+            chunks.resolve_block, rows.entries, rows.temperature, draws, *beside, dtype=chunks.DRAWN, entries=1,
             return_logprob=static["return_logprob"],
         )  # fmt: skip
         index, logprob = drawn["index"].max(-1), drawn["logprob"].max(-1)
     else:
         drawn = rows.map(
-            _sample_rows, rows.entries, *beside, *arrays.values(), dtype=_DRAWN, entries=1, names=tuple(arrays),
-            row_shape=rows.shape, **static,
+            chunks.sample_rows, rows.entries, *beside, *arrays.values(), dtype=chunks.DRAWN, entries=1,
+            names=tuple(arrays), row_shape=rows.shape, **static,
         )[..., 0]  # fmt: skip
         index, logprob = drawn["index"], drawn["logprob"]
     return (index, logprob) if return_logprob else index
@@ -259,10 +254,10 @@ def sample(
 def _transform(x: Any, temperature: Any, axis: int, log: bool) -> Any:
     rows = _Chunked(x, axis, "x", temperature)
     if rows.in_pieces:
-        normaliser = rows.map(_normaliser_block, rows.summary(), dtype=NORMALISER, entries=1)
-        result = rows.map(_finish_block, rows.entries, rows.temperature, normaliser, dtype=rows.dtype, log=log)
+        normaliser = rows.map(chunks.normaliser_block, rows.summary(), dtype=NORMALISER, entries=1)
+        result = rows.map(chunks.finish_block, rows.entries, rows.temperature, normaliser, dtype=rows.dtype, log=log)
     else:
-        result = rows.map(_transform_rows, rows.entries, rows.temperature, dtype=rows.dtype, log=log)
+        result = rows.map(chunks.transform_rows, rows.entries, rows.temperature, dtype=rows.dtype, log=log)
     return rows.restored(result)
 
 
@@ -347,11 +342,12 @@ class _Chunked:
     def summary(self, mask: Any = None, bias: Any = None, logsumexp: bool = False) -> Any:
         """The Summary of the whole rows, one for each chunk of rows: chunk by chunk, combined in a tree."""
         parts = self.map(
-            _summarize_block, self.entries, self.temperature, mask, bias, dtype=object, entries=1, logsumexp=logsumexp
-        )
+            chunks.summarize_block, self.entries, self.temperature, mask, bias, dtype=object, entries=1,
+            logsumexp=logsumexp,
+        )  # fmt: skip
         return da.reduction(
-            parts, _as_it_is, _combine_blocks, combine=_combine_blocks, axis=-1, keepdims=True, dtype=object,
-            concatenate=False, split_every=16, meta=np.empty((0,) * self.entries.ndim, object),
+            parts, chunks.as_it_is, chunks.combine_blocks, combine=chunks.combine_blocks, axis=-1, keepdims=True,
+            dtype=object, concatenate=False, split_every=16, meta=np.empty((0,) * self.entries.ndim, object),
         )  # fmt: skip
 
     def restored(self, result: Any) -> Any:
@@ -365,155 +361,3 @@ def _between_blocks(sizes: tuple[int, ...]) -> tuple[int, ...]:
     cuts = {(int(cut) + ALIGNMENT // 2) // ALIGNMENT * ALIGNMENT for cut in np.cumsum(sizes[:-1])}
     bounds = [0, *sorted(cut for cut in cuts if 0 < cut < total), total]
     return tuple(past - first for first, past in zip(bounds[:-1], bounds[1:], strict=True))
-
-
-# What is done to one chunk.  A chunk of a parameter has the axes of the rows and one of length 1 behind.
-
-
-def _rows_of(value: Any) -> Any:
-    return value[..., 0] if getattr(value, "ndim", 0) else value
-
-
-def _first_row(block_info: Any) -> tuple[int, ...]:
-    return tuple(int(first) for first, _ in block_info[0]["array-location"][:-1])
-
-
-def _row_numbers(first: tuple[int, ...], shape: tuple[int, ...], of: tuple[int, ...]) -> NDArray[np.int64]:
-    """The numbers of the rows of a chunk in row-major order over all the rows, whose shape is `of`."""
-    numbers = np.zeros(shape, np.int64)
-    for axis, (start, length) in enumerate(zip(first, shape, strict=True)):
-        of_axis = np.arange(start, start + length, dtype=np.int64) * math.prod(of[axis + 1 :])
-        numbers += of_axis.reshape((length,) + (1,) * (len(shape) - axis - 1))
-    return numbers
-
-
-def _where(first: tuple[int, ...]) -> str:
-    """Behind an error that names a row: where the rows of the chunk begin."""
-    if not any(first):
-        return ""
-    return f" (rows counted from row {first[0] if len(first) == 1 else first}, where this chunk begins)"
-
-
-def _transform_rows(x: Array, temperature: Any, log: bool) -> Any:
-    return (_softmax.log_softmax if log else _softmax.softmax)(x, _rows_of(temperature))
-
-
-def _logsumexp_rows(x: Array, temperature: Any) -> Any:
-    return _softmax.logsumexp(x, _rows_of(temperature), keepdims=True)
-
-
-def _sample_rows(
-    x: Array,
-    mask: Array | None,
-    bias: Array | None,
-    *values: Any,
-    names: tuple[str, ...],
-    row_shape: tuple[int, ...],
-    seed: int,
-    step: int,
-    on_invalid: str,
-    return_logprob: bool,
-    block_info: Any = None,
-) -> Array:
-    given = {name: _rows_of(value) for name, value in zip(names, values, strict=True)}
-    first, shape = _first_row(block_info), x.shape[:-1]
-    if "u" not in given:
-        numbers = _row_numbers(first, shape, row_shape)
-        given["u"] = keyed(seed, numbers, step, DRAWS)
-        if "xtc_threshold" in given and "xtc_u" not in given:
-            given["xtc_u"] = keyed(seed, numbers, step, COINS)
-    drawn = np.empty(shape, _DRAWN)
-    try:
-        result = _sampling.sample(
-            x, mask=mask, bias=bias, on_invalid=on_invalid, return_logprob=return_logprob, **given
-        )
-    except ValueError as error:
-        raise ValueError(f"{error}{_where(first)}") from None
-    drawn["index"], drawn["logprob"] = result if return_logprob else (result, np.nan)
-    return drawn[..., None]
-
-
-def _summarize_block(
-    x: Array, temperature: Any, mask: Array | None, bias: Array | None, logsumexp: bool, block_info: Any = None
-) -> Summary:
-    offset = int(block_info[0]["array-location"][-1][0])
-    return summarize(x, _rows_of(temperature), offset, mask=mask, bias=bias, logsumexp=logsumexp)
-
-
-def _as_it_is(part: Any, axis: Any, keepdims: bool) -> Any:
-    return part
-
-
-def _combine_blocks(parts: Any, axis: Any, keepdims: bool) -> Summary:
-    return combine(_flat(parts))
-
-
-def _flat(parts: Any) -> Iterator[Summary]:
-    if isinstance(parts, list):
-        for part in parts:
-            yield from _flat(part)
-    else:
-        yield parts
-
-
-def _normaliser_block(whole: Summary) -> Array:
-    return normaliser_of(whole)[..., None]
-
-
-def _logsumexp_block(whole: Summary) -> Array:
-    return np.asarray(logsumexp_from_summary(whole))[..., None]
-
-
-def _finish_block(x: Array, temperature: Any, normaliser: Array, log: bool, block_info: Any = None) -> Any:
-    a, rows, t, offset = _shard(x, temperature, block_info)
-    norm = np.ascontiguousarray(normaliser[..., 0])
-    return finish(a, rows, offset, t, (None, False, None, None), norm, None, None, log)
-
-
-def _locate_block(
-    whole: Summary,
-    u: Any,
-    row_shape: tuple[int, ...],
-    seed: int,
-    step: int,
-    on_invalid: str,
-    return_logprob: bool,
-    block_info: Any = None,
-) -> Array:
-    first = _first_row(block_info)
-    if u is None:
-        u = keyed(seed, _row_numbers(first, whole.shape, row_shape), step, DRAWS)
-    else:
-        u = _rows_of(u)
-    draws = np.empty(whole.shape, _DRAW)
-    try:
-        draws["location"] = locations_of(whole, u, None, on_invalid)
-    except ValueError as error:
-        raise ValueError(f"{error}{_where(first)}") from None
-    draws["normaliser"] = normaliser_of(whole)
-    return draws[..., None]
-
-
-def _resolve_block(
-    x: Array,
-    temperature: Any,
-    draws: Array,
-    mask: Array | None,
-    bias: Array | None,
-    return_logprob: bool,
-    block_info: Any = None,
-) -> Array:
-    a, rows, t, offset = _shard(x, temperature, block_info)
-    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
-    norm = np.ascontiguousarray(draws["normaliser"][..., 0])
-    location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
-    drawn = np.empty(rows.shape, _DRAWN)
-    index, logprob = resolve(a, rows, offset, t, beside, norm, location, return_logprob)
-    drawn["index"], drawn["logprob"] = index, np.nan if logprob is None else logprob
-    return drawn[..., None]
-
-
-def _shard(x: Array, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
-    a = float_array(x, "x")
-    rows = Rows(a.shape, -1, "x")
-    return a, rows, temperature_rows(_rows_of(temperature), rows), int(block_info[0]["array-location"][-1][0])
