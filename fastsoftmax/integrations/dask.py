@@ -275,10 +275,10 @@ class _Chunked:
         if any(math.isnan(size) for sizes in x.chunks for size in sizes):
             raise ValueError(f"{name} has chunks of unknown size; call {name}.compute_chunk_sizes() first")
         self.dtype = float_array(np.empty(0, x.dtype), name).dtype
-        self.axis: int | None = int(axis) if x.ndim else None
         self.of_rows = Rows(x.shape, int(axis), name)
+        self.axis: int | None = self.of_rows.axes[0] if x.ndim else None
         self.shape = self.of_rows.shape
-        entries = da.moveaxis(x, axis, -1) if x.ndim else x.reshape(1)
+        entries = self._entries_last(x) if x.ndim else x.reshape(1)
         if whole or math.prod(self.shape) == 0:
             entries = entries.rechunk({-1: -1})
         self.entries = entries.rechunk({-1: _between_blocks(entries.chunks[-1])})
@@ -311,8 +311,10 @@ class _Chunked:
         if name == "mask" and value.dtype != np.bool_:
             raise TypeError(f"mask must be bool for a Dask array, not {value.dtype}")
         full = self.of_rows.array_shape or (1,)
-        spread = da.moveaxis(self._spread(value, full, name), -1 if self.axis is None else self.axis, -1)
-        return self._in_chunks(spread)
+        return self._in_chunks(self._entries_last(self._spread(value, full, name)))
+
+    def _entries_last(self, a: Any) -> Any:
+        return a if self.axis in (None, a.ndim - 1) else da.moveaxis(a, self.axis, -1)
 
     def _spread(self, value: Any, shape: tuple[int, ...], name: str) -> Any:
         """`value` with as many axes as `shape`, those of length 1 as they are; as a Dask array."""
@@ -352,7 +354,9 @@ class _Chunked:
 
     def restored(self, result: Any) -> Any:
         """The result with its axes where x had them."""
-        return result.reshape(()) if self.axis is None else da.moveaxis(result, -1, self.axis)
+        if self.axis is None:
+            return result.reshape(())
+        return result if self.axis == result.ndim - 1 else da.moveaxis(result, -1, self.axis)
 
 
 def _between_blocks(sizes: tuple[int, ...]) -> tuple[int, ...]:
