@@ -22,7 +22,7 @@ static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperatur
                                   double *sum, double *rest)
 {
     fs_source source = fs_plain_source(row);
-    int wide = row->dtype == FS_F64;
+    int wide = row->dtype == FS_F64 || in_double;
     *rest = 0.0;
     if (temperature == 0.0 || temperature == INFINITY || (!in_double && fs_needs_double(row->dtype, temperature))) {
         if (wide)
@@ -31,8 +31,8 @@ static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperatur
             shard_count_f32(&source, n, temperature, max, sum);
         return FS_OK;
     }
-    return wide || in_double ? shard_summarise_f64(&source, n, temperature, max, sum, rest)
-                             : shard_summarise_f32(&source, n, temperature, max, sum, rest);
+    return wide ? shard_summarise_f64(&source, n, temperature, max, sum, rest)
+                : shard_summarise_f32(&source, n, temperature, max, sum, rest);
 }
 
 static fs_status fs_normalise_row(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *to)

@@ -11,7 +11,7 @@
 static void NAME(shard_block)(const REAL *x, size_t len, const NAME(scale) *scale, double *max, double *sum)
 {
     NAME(range) range = NAME(range_of)(x, len, scale);
-    *max = range.nan ? NAN : (double)range.max;
+    *max = range.nan ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : (double)range.max;
     *sum = 0.0;
     if (range.nan || range.max == -(REAL)INFINITY)
         return;
@@ -69,7 +69,7 @@ static void NAME(shard_count)(const fs_source *source, size_t n, double temperat
         size_t len = n - start < BLOCK ? n - start : BLOCK;
         const REAL *x = NAME(fs_load)(source, start, len, copy);
         NAME(range) range = NAME(range_of)(x, len, &scale);
-        max[b] = range.nan ? NAN : (double)range.max;
+        max[b] = range.nan ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : (double)range.max;
         sum[b] = 0.0;
         if (range.nan || range.max == -(REAL)INFINITY)
             continue;
