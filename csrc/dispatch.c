@@ -189,6 +189,55 @@ fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const 
     FS_CALL(fs_status, correct(target, draft, n, temperature, token, u, scratch, index));
 }
 
+size_t fs_shard_block(fs_dtype dtype) { return dtype == FS_F64 ? 512 : 1024; }
+
+int fs_needs_double(fs_dtype dtype, double temperature)
+{
+    int has_limit = temperature == 0.0 || temperature > 0x1p900; /* infinite */
+    return dtype != FS_F64 && !has_limit && (temperature > 0x1p90 || temperature < 0x1p-90);
+}
+
+fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
+                       double *rest)
+{
+    FS_CALL(fs_status, summarise(row, n, temperature, in_double, max, sum, rest));
+}
+
+fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser)
+{
+    FS_CALL(fs_status, normalise(dtype, temperature, summary, normaliser));
+}
+
+fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
+                                  const fs_normaliser *normaliser, double *result_)
+{
+    FS_CALL(fs_status, logsumexp_of_summary(dtype, temperature, summary, normaliser, result_));
+}
+
+fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser,
+                    size_t k, const double *u, fs_location *at)
+{
+    FS_CALL(fs_status, locate(dtype, temperature, summary, normaliser, k, u, at));
+}
+
+fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                           const double *block_max, const fs_output *out)
+{
+    FS_CALL(fs_status, softmax_shard(row, n, temperature, normaliser, block_max, out));
+}
+
+fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                               const fs_output *out)
+{
+    FS_CALL(fs_status, log_softmax_shard(row, n, temperature, normaliser, out));
+}
+
+fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser,
+                     size_t k, const fs_location *at, int64_t *index, double *logprob)
+{
+    FS_CALL(fs_status, resolve(row, n, offset, temperature, normaliser, k, at, index, logprob));
+}
+
 void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
                  const fs_breakers *breakers, void *scratch)
 {

@@ -30,6 +30,7 @@ typedef enum {
     FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
     FS_ARGUMENT,  /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
     FS_INTERRUPTED, /* the watch of this thread (team.h) asked to stop; results are written in part */
+    FS_CHANGED,   /* the entries of a shard are not those that were summarised */
     FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
 
@@ -138,6 +139,59 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
 
 /* u[i] in [0, 1), a function of seed, key[i], step and stream (keyed.c). */
 void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u);
+
+/* A row in shards: ranges of entries that begin at a multiple of 1,024 and end at one, or at the end of the row.
+ * temperature: 0, 2^-900 to 2^900, or +inf.  No probabilities (`probs`).
+ *
+ * Each shard is summarised where it lies: fs_summarise writes max, sum and *rest, a max and a sum for each block of
+ * fs_shard_block(dtype) entries.  The blocks of all shards, in their order, and the rest of the shard that has the first
+ * block with the largest max (ties: the first) summarise the row; fs_normalise makes of them what a shard needs to finish.
+ *
+ * `in_double`: the same in double, in blocks of 512, which a row of float or less needs as well where
+ * fs_needs_double says so of its temperature, and for a log-sum-exp where its largest max is negative. */
+typedef struct {
+    size_t blocks;
+    const double *max, *sum;
+    double rest;
+} fs_blocks;
+
+typedef struct {
+    fs_blocks of; /* as the dtype has it */
+    fs_blocks wide; /* in double; no blocks where it is not needed */
+} fs_summary;
+
+typedef struct {
+    double max, total, log_sum;
+    int64_t status; /* FS_OK, FS_NAN, FS_NO_MASS */
+} fs_normaliser;
+
+/* Where a draw falls: the block that begins at this entry of the row, and the place in it. */
+typedef struct {
+    int64_t start; /* -1: the row cannot be drawn from */
+    double max, u;
+    uint64_t high, low, of; /* high + low / 2^64 of so many; 0: the block is the row */
+} fs_location;
+
+size_t fs_shard_block(fs_dtype dtype);
+int fs_needs_double(fs_dtype dtype, double temperature);
+fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
+                       double *rest);
+/* FS_OK, or FS_NO_MEMORY: what is wrong with the row is in normaliser->status. */
+fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser);
+fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
+                                  const fs_normaliser *normaliser, double *result);
+fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser,
+                    size_t k, const double *u, fs_location *at);
+/* The shard's part of softmax or log_softmax.  block_max (or NULL): what fs_summarise wrote for it, in double where
+ * fs_needs_double says so.  FS_CHANGED: it is not so; part of the result has been written. */
+fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                           const double *block_max, const fs_output *out);
+fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                               const fs_output *out);
+/* The draws that fall in a shard, which begins at entry `offset` of the row; the others get index -1 and logprob -inf,
+ * and those of a row that cannot be drawn from -1 and NaN. */
+fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser,
+                     size_t k, const fs_location *at, int64_t *index, double *logprob);
 
 /* Many rows whose entries lie one after another, `stride` bytes from row to row (temperature_stride too).
  * The result of each row is that of the functions above.  Returns the number of rows done: less than `rows`

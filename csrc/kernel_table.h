@@ -29,6 +29,16 @@ typedef struct {
     fs_status (*correct)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, void *, int64_t *);
     fs_status (*softmax_f32)(const float *, size_t, double, float *);
     fs_status (*softmax_f64)(const double *, size_t, double, double *);
+    fs_status (*summarise)(const fs_row *, size_t, double, int, double *, double *, double *);
+    fs_status (*normalise)(fs_dtype, double, const fs_summary *, fs_normaliser *);
+    fs_status (*logsumexp_of_summary)(fs_dtype, double, const fs_summary *, const fs_normaliser *, double *);
+    fs_status (*locate)(fs_dtype, double, const fs_summary *, const fs_normaliser *, size_t, const double *,
+                        fs_location *);
+    fs_status (*softmax_shard)(const fs_row *, size_t, double, const fs_normaliser *, const double *,
+                               const fs_output *);
+    fs_status (*log_softmax_shard)(const fs_row *, size_t, double, const fs_normaliser *, const fs_output *);
+    fs_status (*resolve)(const fs_row *, size_t, size_t, double, const fs_normaliser *, size_t, const fs_location *,
+                         int64_t *, double *);
 } fs_kernels;
 
 /* fs_penalize in the floating-point environment that is expected (penalize.c; the same for every set). */

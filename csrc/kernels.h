@@ -19,6 +19,7 @@
 #include "softmax.h"
 #include "logsumexp.h"
 #include "draw.h"
+#include "shard.h"
 #include "real_end.h"
 
 #include "real_f32.h"
@@ -28,6 +29,7 @@
 #include "softmax.h"
 #include "logsumexp.h"
 #include "draw.h"
+#include "shard.h"
 
 #include "real_end.h"
 
@@ -35,6 +37,7 @@
 #include "weights.h"
 
 #include "one_row.h"
+#include "one_shard.h"
 
 #include "real_f64.h"
 #include "tiny.h"
@@ -96,4 +99,11 @@ const fs_kernels FS_KERNELS = {
     fs_correct_row,
     softmax_alone_f32,
     softmax_alone_f64,
+    fs_summarise_row,
+    fs_normalise_row,
+    fs_logsumexp_of_summary_row,
+    fs_locate_row,
+    fs_softmax_shard_row,
+    fs_log_softmax_shard_row,
+    fs_resolve_row,
 };

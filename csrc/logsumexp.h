@@ -6,6 +6,29 @@
  * dominates, the rest is summed again without it, so that L keeps its relative accuracy however small it is.
  */
 
+/* L, from the total alone: accurate where the largest entry does not dominate. */
+static double NAME(log_of_total)(const NAME(row) *r)
+{
+    /* the origin against the maximum, as a power of two */
+    double above = fma((double)r->origin.shift - r->max, r->c.high, r->origin.power);
+    above = fma((double)r->origin.shift - r->max, r->c.low, above);
+    return fs_log(r->total) + above * FS_LN2_HIGH;
+}
+
+/* The mass, against the maximum, of the blocks without the first that holds it: that one is *of_max. */
+static double NAME(rest_of_row)(const NAME(row) *r, size_t *of_max)
+{
+    double rest = 0.0;
+    *of_max = r->count;
+    for (size_t b = 0; b < r->count; b++) {
+        if (*of_max == r->count && r->block[b].sum != 0.0 && r->block[b].max == r->max)
+            *of_max = b;
+        else if (r->block[b].sum != 0.0)
+            rest += r->block[b].sum * NAME(block_factor)(r, r->block[b].max);
+    }
+    return rest * fs_exp2(&r->c, (double)r->origin.shift - r->max, r->origin.power);
+}
+
 static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double temperature, double *max,
                                       double *log_sum)
 {
@@ -14,20 +37,10 @@ static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double 
     if (status != FS_OK)
         return status;
     *max = r.max;
-    /* the origin against the maximum, as a power of two */
-    double above = fma((double)r.origin.shift - r.max, r.c.high, r.origin.power);
-    above = fma((double)r.origin.shift - r.max, r.c.low, above);
-    *log_sum = fs_log(r.total) + above * FS_LN2_HIGH;
+    *log_sum = NAME(log_of_total)(&r);
     if (*log_sum < 1.0) { /* the largest entry has more than a third of the mass */
-        double rest = 0.0;
-        size_t of_max = r.count;
-        for (size_t b = 0; b < r.count; b++) {
-            if (of_max == r.count && r.block[b].sum != 0.0 && r.block[b].max == r.max)
-                of_max = b;
-            else if (r.block[b].sum != 0.0)
-                rest += r.block[b].sum * NAME(block_factor)(&r, r.block[b].max);
-        }
-        rest *= fs_exp2(&r.c, (double)r.origin.shift - r.max, r.origin.power);
+        size_t of_max;
+        double rest = NAME(rest_of_row)(&r, &of_max);
         if (of_max < r.count) /* it always is, unless another thread changes the row */
             rest += fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
         *log_sum = fs_log1p(rest);
@@ -71,11 +84,16 @@ static void NAME(log_piece)(void *context, size_t piece)
     }
 }
 
+static fs_status NAME(log_blocks)(const fs_source *source, size_t n, double temperature, double max, double log_sum,
+                                  const fs_output *out)
+{
+    NAME(logs) of = {source, n, max, log_sum, temperature, out};
+    return fs_each((n - 1) / (FS_BLOCKS * BLOCK) + 1, NAME(log_piece), &of) ? FS_INTERRUPTED : FS_OK;
+}
+
 static fs_status NAME(log_softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
 {
-    NAME(logs) of = {source, n, 0.0, 0.0, temperature, out};
-    fs_status status = NAME(log_normaliser)(source, n, temperature, &of.max, &of.log_sum);
-    if (status != FS_OK)
-        return status;
-    return fs_each((n - 1) / (FS_BLOCKS * BLOCK) + 1, NAME(log_piece), &of) ? FS_INTERRUPTED : FS_OK;
+    double max, log_sum;
+    fs_status status = NAME(log_normaliser)(source, n, temperature, &max, &log_sum);
+    return status == FS_OK ? NAME(log_blocks)(source, n, temperature, max, log_sum, out) : status;
 }

@@ -48,6 +48,21 @@ static double fs_add_maximum(double max, double temperature, double log_sum)
     return sum + ((quotient - (sum - back)) + (log_sum - back) + fma(-quotient, temperature, max) / temperature);
 }
 
+/* The log-sum-exp, its limits included. */
+static double fs_logsumexp_of(double max, double temperature, double log_sum)
+{
+    if (max == INFINITY || temperature == 0.0)
+        return max == 0.0 ? log_sum : max * INFINITY;
+    return temperature == INFINITY ? log_sum : fs_add_maximum(max, temperature, log_sum);
+}
+
+/* Whether the two terms of a log-sum-exp are so close that the errors of float weights would show.  Only where the
+ * maximum is negative, as log_sum is not. */
+static int fs_nearly_cancels(double log_sum_exp, double max, double temperature)
+{
+    return fabs(log_sum_exp) < 0.25 * fabs(max / temperature);
+}
+
 /* max and log_sum of logsumexp.h, for the row `source` that stands for this one at another temperature. */
 static fs_status fs_log_normaliser_row(const fs_row *row, size_t n, double *temperature, fs_source *stands,
                                        double *max, double *log_sum)
@@ -72,14 +87,8 @@ static fs_status fs_logsumexp_row(const fs_row *row, size_t n, double temperatur
         return status;
     if (source.limit) /* max is that of the row in its place */
         max = source.max;
-    if (max == INFINITY || given == 0.0)
-        *result = max == 0.0 ? log_sum : max * INFINITY;
-    else if (given == INFINITY)
-        *result = log_sum;
-    else
-        *result = fs_add_maximum(max, given, log_sum);
-    if (row->dtype != FS_F64 && !row->probs && !source.limit && fabs(*result) < 0.25 * fabs(max / given)) {
-        /* the two terms nearly cancel: the errors of float weights would show */
+    *result = fs_logsumexp_of(max, given, log_sum);
+    if (row->dtype != FS_F64 && !row->probs && !source.limit && fs_nearly_cancels(*result, max, given)) {
         status = log_normaliser_f64(&source, n, given, &max, &log_sum);
         if (status == FS_OK)
             *result = fs_add_maximum(max, given, log_sum);

@@ -19,28 +19,45 @@ from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
 from ._sampling import sample, sample_probs
+from ._shards import (
+    locate_draws,
+    log_softmax_from_summary,
+    logsumexp_from_summary,
+    sample_from_summary,
+    softmax_from_summary,
+    summarize,
+)
 from ._softmax import log_softmax, logsumexp, softmax
+from ._summary import Summary, combine
 from ._truncation import truncate
 
 __all__ = [
     "DraftVerdict",
     "Sampler",
+    "Summary",
     "TopLogprobs",
     "__version__",
+    "combine",
     "get_include",
     "get_num_threads",
     "keyed_uniforms",
+    "locate_draws",
     "log_softmax",
+    "log_softmax_from_summary",
     "logsumexp",
+    "logsumexp_from_summary",
     "penalize",
     "reference",
     "sample",
+    "sample_from_summary",
     "sample_probs",
     "sample_without_replacement",
     "schedules",
     "set_num_threads",
     "show_config",
     "softmax",
+    "softmax_from_summary",
+    "summarize",
     "top_logprobs",
     "truncate",
     "verify_draft",

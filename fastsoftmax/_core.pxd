@@ -26,6 +26,7 @@ cdef enum:
     FS_NO_MEMORY = 3
     FS_ARGUMENT = 4   # an argument is out of its range
     FS_INTERRUPTED = 5  # only for calls of fastsoftmax itself, which Ctrl-C ends
+    FS_CHANGED = 6  # likewise: the entries of a shard are not those that were summarised
 
 # Which entries of a row may be drawn: begin with no_filters, which switches every filter off.
 ctypedef struct filters_t:

@@ -108,6 +108,73 @@ def verify_rows(
     token: NDArray[np.int64],
 ) -> tuple[str, int, int, str] | None: ...
 def _time_door(x: Array, temperature: float, repeats: int, draws: bool, through: bool) -> float: ...
+def summarise_rows(
+    x: Array,
+    dtype: int,
+    temperature: Array,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    in_double: bool,
+    wanted: NDArray[np.uint8],
+    maxima: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    rest: NDArray[np.float64],
+) -> None: ...
+def normalise_rows(
+    dtype: int,
+    temperature: NDArray[np.float64],
+    of: tuple[Array, Array, Array],
+    wide: tuple[Array, Array, Array] | None,
+    normaliser: Array,
+) -> None: ...
+def logsumexp_summary_rows(
+    dtype: int,
+    temperature: NDArray[np.float64],
+    of: tuple[Array, Array, Array],
+    wide: tuple[Array, Array, Array] | None,
+    normaliser: Array,
+    result: NDArray[np.float64],
+) -> None: ...
+def locate_rows(
+    dtype: int,
+    temperature: NDArray[np.float64],
+    of: tuple[Array, Array, Array],
+    wide: tuple[Array, Array, Array] | None,
+    normaliser: Array,
+    k: int,
+    u: NDArray[np.float64],
+    location: Array,
+) -> None: ...
+def finish_rows(
+    x: Array,
+    dtype: int,
+    temperature: Array,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    normaliser: Array,
+    block_max: NDArray[np.float64] | None,
+    out: Array,
+    log: bool,
+) -> int: ...
+def resolve_rows(
+    x: Array,
+    dtype: int,
+    offset: int,
+    temperature: Array,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    normaliser: Array,
+    k: int,
+    location: Array,
+    index: NDArray[np.int64],
+    logprob: NDArray[np.float64] | None,
+) -> int: ...
 def _time_kernel(x: Array, temperature: float, repeats: int) -> float: ...
 
 class Drawer:

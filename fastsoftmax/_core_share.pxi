@@ -102,6 +102,8 @@ cdef int run_rows(rows_task task, void *job, Outcome *outcome, size_t rows, size
     """The same, without the GIL where that pays, and the errors that end a call."""
     cdef bint stopped
     begin_outcome(outcome)
+    if rows == 0:
+        return 0
     if rows * <double>work < RELEASE_AT:
         task(job, 0, rows)
         stopped = False

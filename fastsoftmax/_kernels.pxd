@@ -58,6 +58,34 @@ cdef extern from "fastsoftmax.h" nogil:
     size_t fs_penalize_scratch(size_t length)
     void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
                      const fs_breakers *breakers, void *scratch)
+    ctypedef struct fs_blocks:
+        size_t blocks
+        const double *max
+        const double *sum
+        double rest
+    ctypedef struct fs_summary:
+        fs_blocks of
+        fs_blocks wide
+    ctypedef struct fs_normaliser:
+        int64_t status
+    ctypedef struct fs_location:
+        int64_t start
+    size_t fs_shard_block(fs_dtype dtype)
+    int fs_needs_double(fs_dtype dtype, double temperature)
+    fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
+                           double *rest)
+    fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser)
+    fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
+                                      const fs_normaliser *normaliser, double *result)
+    fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary,
+                        const fs_normaliser *normaliser, size_t k, const double *u, fs_location *at)
+    fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                               const double *block_max, const fs_output *out)
+    fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                                   const fs_output *out)
+    fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature,
+                         const fs_normaliser *normaliser, size_t k, const fs_location *at, int64_t *index,
+                         double *logprob)
     size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                                ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
     size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import types
 
 import numpy as np
@@ -27,9 +28,11 @@ def builder(tmp_path_factory):
 
 def pytest_itemcollected(item):
     """Under pytest-run-parallel, whose threads share the fixtures: an `rng` for each, in the same state."""
-    if not item.config.pluginmanager.hasplugin("run-parallel") or "rng" not in getattr(item, "fixturenames", ()):
+    if not item.config.pluginmanager.hasplugin("run-parallel") or not hasattr(item, "obj"):
         return
     test = item.obj
+    if "rng" not in inspect.signature(test).parameters:
+        return
 
     def alone(*args, rng, **others):
         return test(*args, rng=clone(rng), **others)

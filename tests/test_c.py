@@ -74,6 +74,16 @@ def test_same_bits_on_every_instruction_set(builder: Builder, program: str) -> N
     passes(NATIVE, builder.with_library(program, NATIVE), "--every", 1499)
 
 
+def test_a_row_in_shards_has_the_bits_of_the_row(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("bits_shards", NATIVE), "--every", 97)
+
+
+def test_a_row_in_shards_has_the_bits_of_the_row_on_neon_under_qemu(builder: Builder) -> None:
+    here = digests(passes(NATIVE, builder.with_library("bits_shards", NATIVE), "--every", 499, "--seed", 1))
+    there = digests(passes(AARCH64, builder.with_library("bits_shards", AARCH64), "--every", 499, "--seed", 1))
+    assert set(here.values()) == set(there.values())
+
+
 @both_bits
 def test_same_bits_on_neon_under_qemu(builder: Builder, program: str) -> None:
     here = digests(passes(NATIVE, builder.with_library(program, NATIVE), "--every", 7919, "--seed", 1))
@@ -176,6 +186,7 @@ def test_same_bits_from_every_compiler(builder: Builder, toolchain: Toolchain, p
     [
         ("bits", 101),
         ("bits_filters", 499),
+        ("bits_shards", 5),
         ("guard", 1),
         ("guard_filters", 5),
         ("draw", 7),
@@ -225,6 +236,7 @@ def test_all_roundings_to_float16_and_bfloat16(builder: Builder, available: list
     [
         ("bits", 5003),
         ("bits_filters", 5003),
+        ("bits_shards", 499),
         ("guard", 149),
         ("guard_filters", 149),
         ("draw", 397),
@@ -303,6 +315,9 @@ MUTANTS = [
 
 MORE_MUTANTS = [
     Mutant("side=left in short rows", "vec_scalar.h", r"cumulative\[i\] <= t", "cumulative[i] < t", "draw"),
+    Mutant("a shard's rest is forgotten", "shard.h", r"\*rest = fs_rest_of_block", "fs_rest_of_block", "bits_shards"),
+    Mutant("a place in a block is cut", "shard.h", r"at\[j\]\.low = t\.low", "at[j].low = 0", "bits_shards"),
+    Mutant("the last +inf is not counted", "one_shard.h", r"number-- == 0", "number-- == 1", "bits_shards"),
     Mutant("-0 as a maximum", "block.h", r" \+ \(REAL\)0;", ";", "bits"),
     Mutant("a store too long", "vec_scalar.h", r"(size_t i = 0; i) < n(; i\+\+\))", r"\1 <= n\2", "guard"),
     Mutant("a load past the end", "vec_scalar.h", r"p\[i\] : fill", "p[i] : p[i] * 0 + fill", "guard"),

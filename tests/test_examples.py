@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "csrc" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba"]  # that a block may need; skipped where missing
+OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba", "dask", "ray"]  # that a block may need
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -135,6 +135,13 @@ def test_every_example_script_is_tested() -> None:
         "sample_without_replacement",
         "verify_draft",
         "get_include",
+        "summarize",
+        "combine",
+        "softmax_from_summary",
+        "log_softmax_from_summary",
+        "logsumexp_from_summary",
+        "locate_draws",
+        "sample_from_summary",
     ],
 )
 def test_docstring_examples_run(name: str) -> None:

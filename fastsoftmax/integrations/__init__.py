@@ -1,1 +1,1 @@
-"""One module for each outside library; none is imported until it is asked for."""
+"""One module for each outside library, imported on demand: ``import fastsoftmax.integrations.dask``."""

@@ -15,21 +15,39 @@ from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
 from ._sampling import sample, sample_probs
+from ._shards import (
+    Summary,
+    combine,
+    locate_draws,
+    log_softmax_from_summary,
+    logsumexp_from_summary,
+    sample_from_summary,
+    softmax_from_summary,
+    summarize,
+)
 from ._softmax import log_softmax, logsumexp, softmax
 from ._truncate import truncate
 
 __all__ = [
     "DraftVerdict",
     "Sampler",
+    "Summary",
     "TopLogprobs",
+    "combine",
     "keyed_uniforms",
+    "locate_draws",
     "log_softmax",
+    "log_softmax_from_summary",
     "logsumexp",
+    "logsumexp_from_summary",
     "penalize",
     "sample",
+    "sample_from_summary",
     "sample_probs",
     "sample_without_replacement",
     "softmax",
+    "softmax_from_summary",
+    "summarize",
     "top_logprobs",
     "truncate",
     "verify_draft",

@@ -1,0 +1,174 @@
+"""What is done to one chunk of a Dask array: functions of NumPy arrays, which the workers call.
+
+The entries of a chunk are last.  A parameter of the rows has their axes and one of length 1 behind, and so has a
+result that is one for each row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sampling, _softmax
+from .._arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows
+from .._finishing import finish, locations_of, resolve
+from .._keyed import COINS, DRAWS, keyed
+from .._shards import logsumexp_from_summary, summarize
+from .._summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
+
+# What a chunk needs to resolve its draws, and what it answers.
+DRAW: Final = np.dtype([("normaliser", NORMALISER), ("location", LOCATION)])
+DRAWN: Final = np.dtype([("index", "i8"), ("logprob", "f8")])
+
+
+def _rows_of(value: Any) -> Any:
+    return value[..., 0] if getattr(value, "ndim", 0) else value
+
+
+def _first_row(block_info: Any) -> tuple[int, ...]:
+    return tuple(int(first) for first, _ in block_info[0]["array-location"][:-1])
+
+
+def _row_numbers(first: tuple[int, ...], shape: tuple[int, ...], of: tuple[int, ...]) -> NDArray[np.int64]:
+    """The numbers of the rows of a chunk in row-major order over all the rows, whose shape is `of`."""
+    numbers = np.zeros(shape, np.int64)
+    for axis, (start, length) in enumerate(zip(first, shape, strict=True)):
+        of_axis = np.arange(start, start + length, dtype=np.int64) * math.prod(of[axis + 1 :])
+        numbers += of_axis.reshape((length,) + (1,) * (len(shape) - axis - 1))
+    return numbers
+
+
+def _where(first: tuple[int, ...]) -> str:
+    """Behind an error that names a row: where the rows of the chunk begin."""
+    if not any(first):
+        return ""
+    return f" (rows counted from row {first[0] if len(first) == 1 else first}, where this chunk begins)"
+
+
+def transform_rows(x: Array, temperature: Any, log: bool) -> Any:
+    return (_softmax.log_softmax if log else _softmax.softmax)(x, _rows_of(temperature))
+
+
+def logsumexp_rows(x: Array, temperature: Any) -> Any:
+    return _softmax.logsumexp(x, _rows_of(temperature), keepdims=True)
+
+
+def sample_rows(
+    x: Array,
+    mask: Array | None,
+    bias: Array | None,
+    *values: Any,
+    names: tuple[str, ...],
+    row_shape: tuple[int, ...],
+    seed: int,
+    step: int,
+    on_invalid: str,
+    return_logprob: bool,
+    block_info: Any = None,
+) -> Array:
+    given = {name: _rows_of(value) for name, value in zip(names, values, strict=True)}
+    first, shape = _first_row(block_info), x.shape[:-1]
+    if "u" not in given:
+        numbers = _row_numbers(first, shape, row_shape)
+        given["u"] = keyed(seed, numbers, step, DRAWS)
+        if "xtc_threshold" in given and "xtc_u" not in given:
+            given["xtc_u"] = keyed(seed, numbers, step, COINS)
+    drawn = np.empty(shape, DRAWN)
+    try:
+        result = _sampling.sample(
+            x, mask=mask, bias=bias, on_invalid=on_invalid, return_logprob=return_logprob, **given
+        )
+    except ValueError as error:
+        raise ValueError(f"{error}{_where(first)}") from None
+    drawn["index"], drawn["logprob"] = result if return_logprob else (result, np.nan)
+    return drawn[..., None]
+
+
+def summarize_block(
+    x: Array, temperature: Any, mask: Array | None, bias: Array | None, logsumexp: bool, block_info: Any = None
+) -> Summary:
+    offset = int(block_info[0]["array-location"][-1][0])
+    return summarize(x, _rows_of(temperature), offset, mask=mask, bias=bias, logsumexp=logsumexp)
+
+
+def as_it_is(part: Any, axis: Any, keepdims: bool) -> Any:
+    return part
+
+
+def combine_blocks(parts: Any, axis: Any, keepdims: bool) -> Summary:
+    return combine(_flat(parts))
+
+
+def _flat(parts: Any) -> Iterator[Summary]:
+    if isinstance(parts, list):
+        for part in parts:
+            yield from _flat(part)
+    else:
+        yield parts
+
+
+def normaliser_block(whole: Summary) -> Array:
+    return normaliser_of(whole)[..., None]
+
+
+def logsumexp_block(whole: Summary) -> Array:
+    return np.asarray(logsumexp_from_summary(whole))[..., None]
+
+
+def finish_block(x: Array, temperature: Any, normaliser: Array, log: bool, block_info: Any = None) -> Any:
+    a, rows, t, offset = _shard(x, temperature, block_info)
+    norm = np.ascontiguousarray(normaliser[..., 0])
+    return finish(a, rows, offset, t, (None, False, None, None), norm, None, None, log)
+
+
+def locate_block(
+    whole: Summary,
+    u: Any,
+    row_shape: tuple[int, ...],
+    seed: int,
+    step: int,
+    on_invalid: str,
+    return_logprob: bool,
+    block_info: Any = None,
+) -> Array:
+    first = _first_row(block_info)
+    if u is None:
+        u = keyed(seed, _row_numbers(first, whole.shape, row_shape), step, DRAWS)
+    else:
+        u = _rows_of(u)
+    draws = np.empty(whole.shape, DRAW)
+    try:
+        draws["location"] = locations_of(whole, u, None, on_invalid)
+    except ValueError as error:
+        raise ValueError(f"{error}{_where(first)}") from None
+    draws["normaliser"] = normaliser_of(whole)
+    return draws[..., None]
+
+
+def resolve_block(
+    x: Array,
+    temperature: Any,
+    draws: Array,
+    mask: Array | None,
+    bias: Array | None,
+    return_logprob: bool,
+    block_info: Any = None,
+) -> Array:
+    a, rows, t, offset = _shard(x, temperature, block_info)
+    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+    norm = np.ascontiguousarray(draws["normaliser"][..., 0])
+    location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
+    drawn = np.empty(rows.shape, DRAWN)
+    index, logprob = resolve(a, rows, offset, t, beside, norm, location, return_logprob)
+    drawn["index"], drawn["logprob"] = index, np.nan if logprob is None else logprob
+    return drawn[..., None]
+
+
+def _shard(x: Array, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
+    a = float_array(x, "x")
+    rows = Rows(a.shape, -1, "x")
+    return a, rows, temperature_rows(_rows_of(temperature), rows), int(block_info[0]["array-location"][-1][0])
