@@ -7,6 +7,7 @@
 
 #include "fastsoftmax.h"
 #include "kernel_table.h"
+#include "prepared.h"
 #include "room.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -231,4 +232,32 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
     fs_environment saved = fs_enter();
     fs_penalize_row(row, context, length, penalties, breakers, scratch);
     fs_leave(saved);
+}
+
+size_t fs_categorical_size(size_t n) { return n > FS_GUIDE_MOST ? 0 : fs_prepared_size(n); }
+
+fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared)
+{
+    FS_CALL(fs_status, categorical_build(row, n, temperature, prepared));
+}
+
+void fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index)
+{
+    fs_environment saved = fs_enter();
+    chosen->categorical_draw(prepared, k, u, index);
+    fs_leave(saved);
+}
+
+void fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
+                              int64_t *index)
+{
+    fs_environment saved = fs_enter();
+    chosen->categorical_draw_from(prepared, k, next, state, index);
+    fs_leave(saved);
+}
+
+fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
+                     double *logprob)
+{
+    FS_CALL(fs_status, logprob(row, n, temperature, count, index, logprob));
 }

@@ -27,6 +27,10 @@ typedef struct {
                                      int64_t *);
     fs_status (*accept)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, int *);
     fs_status (*correct)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, void *, int64_t *);
+    fs_status (*categorical_build)(const fs_row *, size_t, double, fs_categorical *);
+    void (*categorical_draw)(const fs_categorical *, size_t, const double *, int64_t *);
+    void (*categorical_draw_from)(const fs_categorical *, size_t, fs_uniform_of *, void *, int64_t *);
+    fs_status (*logprob)(const fs_row *, size_t, double, size_t, const int64_t *, double *);
 } fs_kernels;
 
 /* fs_penalize in the floating-point environment that is expected (penalize.c; the same for every set). */

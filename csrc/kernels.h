@@ -8,6 +8,8 @@
 #include "scale.h"
 #include "source.h"
 #include "exp2.h"
+#include "guide.h"
+#include "prepared.h"
 
 #define FS_INFINITY INFINITY
 
@@ -19,6 +21,7 @@
 #include "softmax.h"
 #include "logsumexp.h"
 #include "draw.h"
+#include "tabulate.h"
 #include "real_end.h"
 
 #include "real_f32.h"
@@ -28,6 +31,7 @@
 #include "softmax.h"
 #include "logsumexp.h"
 #include "draw.h"
+#include "tabulate.h"
 
 #include "real_end.h"
 
@@ -35,6 +39,7 @@
 #include "weights.h"
 
 #include "one_row.h"
+#include "categorical.h"
 
 #include "real_f64.h"
 #include "tiny.h"
@@ -94,4 +99,8 @@ const fs_kernels FS_KERNELS = {
     fs_without_replacement_row,
     fs_accept_row,
     fs_correct_row,
+    fs_categorical_build_row,
+    fs_categorical_draw_row,
+    fs_categorical_draw_row_from,
+    fs_logprob_row,
 };

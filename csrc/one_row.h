@@ -142,5 +142,4 @@ static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, 
     return status;
 }
 
-#undef FS_RUN
 #endif
