@@ -11,6 +11,7 @@ except ImportError as error:
     ) from error
 
 from . import reference, schedules
+from ._categorical import Categorical
 from ._config import __version__, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._keyed import keyed_uniforms
@@ -22,6 +23,7 @@ from ._softmax import log_softmax, logsumexp, softmax
 from ._truncation import truncate
 
 __all__ = [
+    "Categorical",
     "DraftVerdict",
     "Sampler",
     "TopLogprobs",

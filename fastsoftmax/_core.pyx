@@ -7,6 +7,7 @@ entries along the last axis, everything else broadcast to the rows.  Nothing is 
 kernel could not survive.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdlib cimport free, malloc
@@ -206,6 +207,7 @@ cdef inline bint is_last_axis(object axis) noexcept:
 include "_core_plain.pxi"
 include "_core_rows.pxi"
 include "_core_tokens.pxi"
+include "_core_categorical.pxi"
 
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):

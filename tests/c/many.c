@@ -138,11 +138,11 @@ static void test_row(const fs_row *row, size_t n, double temperature, random_str
     test_uniforms(row, n, temperature, k);
 }
 
-typedef enum { PLAIN, PEAK_FIRST, PEAK_LAST, GEOMETRIC, WIDER, HOLES, ALIKE, RARE, STEEP, BLOCKS, SHAPES } shape;
+typedef enum { PLAIN, PEAK_FIRST, PEAK_LAST, GEOMETRIC, WIDER, HOLES, ALIKE, RARE, STEEP, BLOCKS, CROWDS, SHAPES } shape;
 
 static const char *const shape_name[] = {"normal",   "all mass in the first", "all mass in the last", "geometric",
                                          "wide",     "holes",                 "alike",                "rare events",
-                                         "steep",    "blocks of no mass"};
+                                         "steep",    "blocks of no mass",     "crowds"};
 
 static double logit_of(shape s, size_t i, size_t n, random_stream *r)
 {
@@ -156,6 +156,7 @@ static double logit_of(shape s, size_t i, size_t n, random_stream *r)
     case RARE: return i % 3 ? -34.657359027997264 : 0.0; /* 2^-50 */
     case STEEP: return -3.0 * (double)(i % 300);
     case BLOCKS: return i / 300 % 5 == 2 ? next_normal(r) : i == n - 1 ? 0.0 : -INFINITY;
+    case CROWDS: return i % 64 ? -9.0 + next_normal(r) : 0.0; /* many bounds in one cell */
     default: return 2.0 * next_normal(r);
     }
 }

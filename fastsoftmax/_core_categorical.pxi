@@ -1,0 +1,118 @@
+# A row prepared for many draws.
+
+# Draws between two looks at signals: some hundredths of a second.
+cdef enum:
+    DRAWS_AT_ONCE = 1 << 22
+
+
+cdef class Prepared:
+    """One row, prepared once and then only read, by any number of threads.
+
+    Built by `_prepare`, once, before anybody else has it: until then it has no entries, and must not be drawn from.
+    """
+
+    cdef fs_categorical *table
+    cdef fs_row row
+    cdef size_t entries
+    cdef readonly double temperature
+    cdef readonly object _values, _mask, _bias, _bias_at  # what `row` points into
+    cdef readonly bint _of_probs
+
+    def __cinit__(self, *args, **kwargs):
+        self.table = NULL
+        self.entries = 0
+
+    def __dealloc__(self):
+        free(self.table)
+
+    def __len__(self):
+        return self.entries
+
+    def _prepare(self, cnp.ndarray values, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words,
+                 cnp.ndarray bias, cnp.ndarray bias_at):
+        """Take this row, of one-dimensional arrays that nobody else writes to; why it cannot be drawn from, or None."""
+        cdef Walk w
+        cdef Beside beside
+        cdef fs_status status
+        cdef size_t n = cnp.PyArray_DIM(values, 0)
+        cdef size_t size = fs_categorical_size(n)
+        if self.table != NULL:
+            raise ValueError("a row is prepared once")
+        if size == 0:
+            raise ValueError(f"a row of {n} entries is too long to be prepared: 2**26 at most")
+        walk_over(&w, values, 0)
+        take_along(&w, values)
+        take_along(&w, values)  # Beside comes after the row and its temperature
+        self.row = row_of(values, dtype, probs)
+        self.row.data = cnp.PyArray_DATA(values)
+        take_beside(&beside, &w, &self.row, mask, words, bias, bias_at)
+        set_beside(&beside, &w, &self.row)
+        self._values, self._mask, self._bias, self._bias_at = values, mask, bias, bias_at
+        self._of_probs = probs
+        self.temperature = temperature
+        cdef fs_categorical *table = <fs_categorical *>malloc(size)
+        if table == NULL:
+            raise MemoryError(f"no memory for the {size} bytes of a prepared row")
+        with nogil:
+            status = fs_categorical_build(&self.row, n, temperature, table)
+        if status != FS_OK:
+            free(table)
+            if status == FS_NO_MEMORY:
+                raise MemoryError("no memory for the block summaries of a row")
+            return "nan" if status == FS_NAN else "mass"
+        self.table = table
+        self.entries = n
+        return None
+
+    def _draw_given(self, cnp.ndarray u, cnp.ndarray index):
+        """The draws of these uniforms (float64, checked) into index (int64); both C-contiguous, of one size."""
+        cdef size_t count = cnp.PyArray_SIZE(index), done = 0, some
+        cdef const double *given = <const double *>cnp.PyArray_DATA(u)
+        cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
+        if self.table == NULL or not are_uniforms(u, count):
+            raise ValueError("the uniforms were changed while they were read")
+        while done < count:
+            some = min(count - done, <size_t>DRAWS_AT_ONCE)
+            with nogil:
+                fs_categorical_draw(self.table, some, given + done, to + done)
+            done += some
+            PyErr_CheckSignals()
+
+    def _draw_from(self, bit_generator, cnp.ndarray index):
+        """As many draws as index (int64, C-contiguous) has places, from a NumPy bit generator, under its lock."""
+        cdef size_t count = cnp.PyArray_SIZE(index), done = 0, some
+        cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
+        cdef bitgen_t *bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        if self.table == NULL:
+            raise ValueError("no row has been prepared")
+        with bit_generator.lock:
+            while done < count:
+                some = min(count - done, <size_t>DRAWS_AT_ONCE)
+                with nogil:
+                    fs_categorical_draw_from(self.table, some, <fs_uniform_of *>bitgen.next_double, bitgen.state,
+                                             to + done)
+                done += some
+                PyErr_CheckSignals()
+
+    def _draw_one(self, bit_generator):
+        """One draw from a NumPy bit generator, as an int."""
+        cdef bitgen_t *bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        cdef int64_t index = -1
+        if self.table == NULL:
+            raise ValueError("no row has been prepared")
+        with bit_generator.lock:
+            fs_categorical_draw_from(self.table, 1, <fs_uniform_of *>bitgen.next_double, bitgen.state, &index)
+        return index
+
+    def _logprob_into(self, cnp.ndarray index, cnp.ndarray logprob):
+        """log p of these entries (int64, checked) into logprob (float64); both C-contiguous, of one size."""
+        cdef fs_status status
+        cdef size_t count = cnp.PyArray_SIZE(index)
+        cdef const int64_t *entry = <const int64_t *>cnp.PyArray_DATA(index)
+        cdef double *to = <double *>cnp.PyArray_DATA(logprob)
+        if self.table == NULL:
+            raise ValueError("no row has been prepared")
+        with nogil:
+            status = fs_logprob(&self.row, self.entries, self.temperature, count, entry, to)
+        if status == FS_NO_MEMORY:
+            raise MemoryError("no memory for the block summaries of a row")
