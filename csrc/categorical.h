@@ -43,32 +43,36 @@ static void fs_categorical_close(const fs_categorical *c, size_t k, const double
         draw_open_f32(c, k, u, index);
 }
 
-static void fs_categorical_draw_row(const fs_categorical *c, size_t k, const double *u, int64_t *index)
+static void fs_categorical_draws(const fs_categorical *c, size_t k, const fs_uniforms *u, int64_t *index)
 {
+    const size_t at_once = fs_draws_at_once(u, k);
+    const double *uniform;
+    double taken[FS_DRAWS_AT_ONCE];
     if (c->sole >= 0)
-        for (size_t j = 0; j < k; j++)
-            index[j] = c->sole;
-    else if (fs_guide_draws(&c->guide, u, 0, k, index))
-        fs_categorical_close(c, k, u, index);
+        fs_draw_sole(c->sole, k, u, index);
+    else
+        for (size_t from = 0; from < k; from += at_once) {
+            size_t count = k - from < at_once ? k - from : at_once;
+            if (fs_guide_try(&c->guide, u, from, count, taken, &uniform, index))
+                fs_categorical_close(c, count, uniform, index + from);
+        }
 }
 
-/* The uniforms of some draws at a time are kept, for those that the table leaves open. */
+static void fs_categorical_draw_row(const fs_categorical *c, size_t k, const double *u, int64_t *index)
+{
+    fs_categorical_draws(c, k, &(fs_uniforms){u, NULL, NULL}, index);
+}
+
 static void fs_categorical_draw_row_from(const fs_categorical *c, size_t k, fs_uniform_of *next, void *state,
                                          int64_t *index)
 {
-    enum { CHUNK = 512 };
-    double u[CHUNK];
-    for (size_t from = 0; from < k; from += CHUNK) {
-        size_t count = k - from < CHUNK ? k - from : CHUNK;
-        if (c->sole >= 0) {
-            for (size_t j = 0; j < count; j++) {
-                next(state); /* so that streams stay aligned */
-                index[from + j] = c->sole;
-            }
-        } else if (fs_guide_draws_from(&c->guide, next, state, u, count, index + from)) {
-            fs_categorical_close(c, count, u, index + from);
-        }
-    }
+    fs_categorical_draws(c, k, &(fs_uniforms){NULL, next, state}, index);
+}
+
+static fs_status fs_sample_row_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next,
+                                    void *state, int64_t *index)
+{
+    return fs_sample_row_by(row, n, temperature, k, &(fs_uniforms){NULL, next, state}, index, NULL);
 }
 
 static fs_status fs_logprob_row(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,

@@ -256,6 +256,12 @@ void fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_unifo
     fs_leave(saved);
 }
 
+fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state,
+                         int64_t *index)
+{
+    FS_CALL(fs_status, sample_from(row, n, temperature, k, next, state, index));
+}
+
 fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
                      double *logprob)
 {

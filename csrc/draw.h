@@ -176,10 +176,13 @@ static void NAME(draw_long)(const NAME(row) *r, const fs_source *source, size_t 
     }
 }
 
-static fs_status NAME(sample)(const fs_source *source, size_t n, double temperature, size_t k, const double *u,
+static fs_status NAME(sample)(const fs_source *source, size_t n, double temperature, size_t k, const fs_uniforms *u,
                               int64_t *index, double *logprob)
 {
     fs_guide guide;
+    const size_t at_once = fs_draws_at_once(u, k);
+    const double *uniform;
+    double taken[FS_DRAWS_AT_ONCE];
     if (n <= BLOCK) {
         REAL copy[BLOCK];
         NAME(ladder) ladder;
@@ -190,10 +193,16 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
             return status;
         uint64_t total = NAME(ladder_total)(&ladder);
         uint32_t *memory = fs_guide_room(&guide, n, k, BLOCK);
-        if (memory)
+        if (memory) {
             NAME(guide_block)(&guide, 0, &ladder, n, 0, total, total);
-        if (!memory || fs_guide_serve(&guide, memory, k, u, index))
-            NAME(draw_short)(&ladder, n, k, u, memory != NULL, index);
+            fs_guide_end(&guide);
+        }
+        for (size_t from = 0; from < k; from += at_once) {
+            size_t count = k - from < at_once ? k - from : at_once;
+            if (fs_guide_try(memory ? &guide : NULL, u, from, count, taken, &uniform, index))
+                NAME(draw_short)(&ladder, n, count, uniform, memory != NULL, index + from);
+        }
+        free(memory);
     } else {
         NAME(row) r;
         fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);
@@ -201,10 +210,16 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
             return status;
         NAME(integer_blocks)(&r);
         uint32_t *memory = fs_guide_room(&guide, n, k, BLOCK);
-        if (memory)
+        if (memory) {
             NAME(guide_blocks)(&guide, &r, source, n, 0, r.count, NULL);
-        if (!memory || fs_guide_serve(&guide, memory, k, u, index))
-            NAME(draw_long)(&r, source, n, k, u, memory != NULL, index);
+            fs_guide_end(&guide);
+        }
+        for (size_t from = 0; from < k; from += at_once) {
+            size_t count = k - from < at_once ? k - from : at_once;
+            if (fs_guide_try(memory ? &guide : NULL, u, from, count, taken, &uniform, index))
+                NAME(draw_long)(&r, source, n, count, uniform, memory != NULL, index + from);
+        }
+        free(memory);
         NAME(row_free)(&r);
     }
     if (logprob) {

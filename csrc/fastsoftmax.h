@@ -78,6 +78,11 @@ fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *
 fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
                     double *logprob);
 
+/* The same with u[j] = next(state), in this order; none is taken unless the result is FS_OK. */
+typedef double fs_uniform_of(void *state);
+fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state,
+                         int64_t *index);
+
 /* A row prepared for many draws: the same draws as those of fs_sample, at a few nanoseconds each.  It holds all it needs,
  * and is only read by draws: any number of threads may draw at once. */
 typedef struct fs_categorical fs_categorical;
@@ -88,7 +93,6 @@ size_t fs_categorical_size(size_t n);
 fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared);
 void fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index);
 /* The same with u[j] = next(state), in this order. */
-typedef double fs_uniform_of(void *state);
 void fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
                               int64_t *index);
 

@@ -26,7 +26,7 @@
 #include <stdlib.h>
 
 #include "bits.h"
-#include "fastsoftmax.h"
+#include "kernel_table.h"
 
 #define FS_GUIDE_SLACK 0x1p-16
 #define FS_GUIDE_LAST UINT32_C(0xfffffffe)
@@ -189,15 +189,42 @@ static size_t fs_guide_draws(const fs_guide *g, const double *u, size_t first, s
                                  : fs_guide_far(g, u, first, past, index);
 }
 
-/* The same with `count` uniforms taken from a generator into `u`. */
-static size_t fs_guide_draws_from(const fs_guide *g, fs_uniform_of *next, void *state, double *u, size_t count,
-                                  int64_t *index)
+/* Where the uniforms of draws come from: they are given, or a generator has them. */
+typedef struct {
+    const double *given; /* or NULL */
+    fs_uniform_of *next;
+    void *state;
+} fs_uniforms;
+
+/* Draws made at a time: what a generator gave them is kept for those left open. */
+enum { FS_DRAWS_AT_ONCE = 512 };
+
+static inline size_t fs_draws_at_once(const fs_uniforms *u, size_t k)
 {
-    if (g->n <= FS_GUIDE_NEAR)
-        return fs_guide_near(g, NULL, next, state, u, 0, count, index);
+    return u->given || k < FS_DRAWS_AT_ONCE ? k : FS_DRAWS_AT_ONCE;
+}
+
+/* `count` uniforms, the first that of draw `from`: where they are, or taken into `taken`. */
+static const double *fs_take_uniforms(const fs_uniforms *u, size_t from, size_t count, double *taken)
+{
+    if (u->given)
+        return u->given + from;
     for (size_t j = 0; j < count; j++)
-        u[j] = next(state);
-    return fs_guide_far(g, u, 0, count, index);
+        taken[j] = u->next(u->state);
+    return taken;
+}
+
+/* Draws [from, from + count) by the table (NULL: there is none, and all are left open); *uniform is where their
+ * uniforms are.  How many are left open, with index -1 where there is a table. */
+static size_t fs_guide_try(const fs_guide *g, const fs_uniforms *u, size_t from, size_t count, double *taken,
+                           const double **uniform, int64_t *index)
+{
+    if (g && !u->given && g->n <= FS_GUIDE_NEAR) {
+        *uniform = taken;
+        return fs_guide_near(g, NULL, u->next, u->state, taken, 0, count, index + from);
+    }
+    *uniform = fs_take_uniforms(u, from, count, taken);
+    return g ? fs_guide_draws(g, *uniform, 0, count, index + from) : count;
 }
 
 /* Whether k draws are worth a table.  Nothing but the time depends on it.  A draw without one takes as long as some ten
@@ -207,22 +234,13 @@ static inline int fs_guide_pays(size_t n, size_t k, size_t block)
     return k >= 64 && n <= FS_GUIDE_MOST && k >= (n <= block ? n / 8 : n / 64);
 }
 
-/* Begin a table for k draws in memory of its own.  NULL: do without, it does not pay or there is no memory. */
+/* Begin a table for k draws in memory of its own, for free().  NULL: do without, it does not pay or there is no memory. */
 static uint32_t *fs_guide_room(fs_guide *guide, size_t n, size_t k, size_t block)
 {
-    uint32_t *words = fs_guide_pays(n, k, block) ? malloc(fs_guide_words(n) * sizeof *words) : NULL;
+    uint32_t *words = fs_guide_pays(n, k, block) ? fs_table_memory(fs_guide_words(n) * sizeof *words) : NULL;
     if (words)
         *guide = fs_guide_begin(words, n);
     return words;
-}
-
-/* End the table, draw by it and free it: the number of draws left open. */
-static size_t fs_guide_serve(const fs_guide *guide, uint32_t *words, size_t k, const double *u, int64_t *index)
-{
-    fs_guide_end(guide);
-    size_t open = fs_guide_draws(guide, u, 0, k, index);
-    free(words);
-    return open;
 }
 
 #endif

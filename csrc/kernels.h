@@ -102,5 +102,6 @@ const fs_kernels FS_KERNELS = {
     fs_categorical_build_row,
     fs_categorical_draw_row,
     fs_categorical_draw_row_from,
+    fs_sample_row_from,
     fs_logprob_row,
 };

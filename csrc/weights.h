@@ -120,12 +120,12 @@ static void fs_weights_guide(const fs_guide *guide, const fs_weights *w, size_t 
     }
 }
 
-/* The draws; `some`: only those whose index is -1, the others are made.  The ladder is that of the last block. */
-static void fs_weights_draw(const fs_weights *w, ladder_f64 *ladder, size_t k, const double *u, int some,
-                            int64_t *index)
+/* The draws; `some`: only those whose index is -1, the others are made.  The ladder is that of
+ * block `at_hand`; returns whose it is then. */
+static size_t fs_weights_draw(const fs_weights *w, ladder_f64 *ladder, size_t at_hand, size_t k, const double *u,
+                              int some, int64_t *index)
 {
     uint64_t total = w->block[w->count - 1].cumulative;
-    size_t at_hand = w->count - 1;
     for (size_t j = 0; j < k; j++) {
         if (some && index[j] >= 0)
             continue;
@@ -146,21 +146,32 @@ static void fs_weights_draw(const fs_weights *w, ladder_f64 *ladder, size_t k, c
         uint64_t place = fs_rescale(t, w->block[low].cumulative - before, ladder_total_f64(ladder));
         index[j] = (int64_t)(low * 512 + ladder_index_f64(ladder, fs_weights_length(w, low), place));
     }
+    return at_hand;
 }
 
-static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, const double *u, int64_t *index)
+static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, const fs_uniforms *u, int64_t *index)
 {
     fs_weights w;
     fs_guide guide;
     ladder_f64 ladder;
+    const size_t at_once = fs_draws_at_once(u, k);
+    const double *uniform;
+    double taken[FS_DRAWS_AT_ONCE];
     fs_status status = fs_weights_read(&w, source, n, &ladder);
     if (status != FS_OK)
         return status;
+    size_t at_hand = w.count - 1;
     uint32_t *memory = fs_guide_room(&guide, n, k, 512);
-    if (memory)
+    if (memory) {
         fs_weights_guide(&guide, &w, 0, w.count, NULL);
-    if (!memory || fs_guide_serve(&guide, memory, k, u, index))
-        fs_weights_draw(&w, &ladder, k, u, memory != NULL, index);
+        fs_guide_end(&guide);
+    }
+    for (size_t from = 0; from < k; from += at_once) {
+        size_t count = k - from < at_once ? k - from : at_once;
+        if (fs_guide_try(memory ? &guide : NULL, u, from, count, taken, &uniform, index))
+            at_hand = fs_weights_draw(&w, &ladder, at_hand, count, uniform, memory != NULL, index + from);
+    }
+    free(memory);
     fs_weights_free(&w);
     return FS_OK;
 }

@@ -40,9 +40,11 @@ cdef extern from "fastsoftmax.h" nogil:
         const int64_t *token
         const size_t *of
         size_t count
+    ctypedef double fs_uniform_of(void *state) noexcept
+    fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next,
+                             void *state, int64_t *index)
     ctypedef struct fs_categorical:
         pass
-    ctypedef double fs_uniform_of(void *state) noexcept
     size_t fs_categorical_size(size_t n)
     fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared)
     void fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index)

@@ -144,3 +144,16 @@ class Prepared:
     def _draw_from(self, bit_generator: np.random.BitGenerator, index: NDArray[np.int64]) -> None: ...
     def _draw_one(self, bit_generator: np.random.BitGenerator) -> int: ...
     def _logprob_into(self, index: NDArray[np.int64], logprob: NDArray[np.float64]) -> None: ...
+
+def sample_many(
+    x: Array,
+    dtype: int,
+    probs: bool,
+    temperature: float,
+    mask: Array | None,
+    words: bool,
+    bias: Array | None,
+    bias_at: NDArray[np.int64] | None,
+    bit_generator: np.random.BitGenerator,
+    index: NDArray[np.int64],
+) -> str | None: ...

@@ -1,4 +1,4 @@
-# A row prepared for many draws.
+# Many draws from one row: at once, and from a row prepared beforehand.
 
 # Draws between two looks at signals: some hundredths of a second.
 cdef enum:
@@ -12,6 +12,7 @@ cdef class Prepared:
     """
 
     cdef fs_categorical *table
+    cdef object memory  # of the table
     cdef fs_row row
     cdef size_t entries
     cdef readonly double temperature
@@ -21,9 +22,6 @@ cdef class Prepared:
     def __cinit__(self, *args, **kwargs):
         self.table = NULL
         self.entries = 0
-
-    def __dealloc__(self):
-        free(self.table)
 
     def __len__(self):
         return self.entries
@@ -50,16 +48,17 @@ cdef class Prepared:
         self._values, self._mask, self._bias, self._bias_at = values, mask, bias, bias_at
         self._of_probs = probs
         self.temperature = temperature
-        cdef fs_categorical *table = <fs_categorical *>malloc(size)
-        if table == NULL:
-            raise MemoryError(f"no memory for the {size} bytes of a prepared row")
+        cdef cnp.npy_intp bytes_of_table = size
+        # NumPy's memory: what is large is in large pages
+        memory = cnp.PyArray_EMPTY(1, &bytes_of_table, cnp.NPY_UINT8, 0)
+        cdef fs_categorical *table = <fs_categorical *>cnp.PyArray_DATA(<cnp.ndarray>memory)
         with nogil:
             status = fs_categorical_build(&self.row, n, temperature, table)
+        if status == FS_NO_MEMORY:
+            raise MemoryError("no memory for the block summaries of a row")
         if status != FS_OK:
-            free(table)
-            if status == FS_NO_MEMORY:
-                raise MemoryError("no memory for the block summaries of a row")
             return "nan" if status == FS_NAN else "mass"
+        self.memory = memory
         self.table = table
         self.entries = n
         return None
@@ -116,3 +115,33 @@ cdef class Prepared:
             status = fs_logprob(&self.row, self.entries, self.temperature, count, entry, to)
         if status == FS_NO_MEMORY:
             raise MemoryError("no memory for the block summaries of a row")
+
+
+def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
+                cnp.ndarray bias_at, bit_generator, cnp.ndarray index):
+    """As many draws from one row as index (int64, C-contiguous) has places; the other arguments as for `sample_rows`.
+
+    Their uniforms come one by one from a NumPy bit generator, under its lock, and are written nowhere.  Returns why the row
+    cannot be drawn from, or None; then none has been taken.
+    """
+    cdef Walk w
+    cdef Beside beside
+    cdef fs_status status
+    cdef fs_row row = row_of(x, dtype, probs)
+    cdef size_t n = cnp.PyArray_DIM(x, 0), count = cnp.PyArray_SIZE(index)
+    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
+    cdef bitgen_t *bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    walk_over(&w, x, 0)
+    take_along(&w, x)
+    take_along(&w, x)  # Beside comes after the row and its temperature
+    row.data = w.data[0]
+    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
+    set_beside(&beside, &w, &row)
+    with bit_generator.lock:
+        with nogil:
+            status = fs_sample_from(&row, n, temperature, count, <fs_uniform_of *>bitgen.next_double, bitgen.state, to)
+    if status == FS_NO_MEMORY:
+        raise MemoryError("no memory for the block summaries of a row")
+    if status != FS_OK:
+        return "nan" if status == FS_NAN else "mass"
+    return None

@@ -151,6 +151,34 @@ def test_a_generator_gives_one_double_a_draw(rng):
     assert g.random() == h.random()
 
 
+@pytest.mark.parametrize("size", [1, 255, 256, 1000, (5, 700)])
+@pytest.mark.parametrize("arguments", [{}, {"temperature": 0}, {"temperature": np.inf}, {"mask": True}, {"bias": True}], ids=str)
+def test_uniforms_of_a_generator_are_those_it_writes_down(size, arguments, rng):
+    x = rng.standard_normal(1300)[::2]
+    arguments = {
+        **arguments,
+        **({"mask": rng.random(650) < 0.5} if "mask" in arguments else {}),
+        **({"bias": rng.standard_normal(650)[::-1]} if "bias" in arguments else {}),
+    }
+    for draw, row in ((fs.sample, x), (fs.sample_probs, np.abs(x)), (fs.sample, x.astype(np.float16))):
+        g, h = np.random.default_rng(5), np.random.default_rng(5)
+        np.testing.assert_array_equal(
+            draw(row, size=size, rng=g, **arguments), draw(row, size=size, u=h.random(size), **arguments)
+        )
+        assert g.random() == h.random()
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_a_row_that_cannot_be_drawn_from_takes_its_uniforms_all_the_same(size):
+    x = np.full(20, -np.inf)
+    g, h = np.random.default_rng(5), np.random.default_rng(5)
+    assert (fs.sample(x, size=size, rng=g, on_invalid="flag") == -1).all()
+    with pytest.raises(ValueError, match="no entry above -inf"):
+        fs.sample(x, size=size, rng=g)
+    h.random(2 * size)
+    assert g.random() == h.random()
+
+
 def test_an_invalid_row_is_refused_and_flagged_as_ever():
     x = np.zeros((2, 1500))
     x[1] = -np.inf

@@ -41,6 +41,15 @@ static void test_uniforms(const fs_row *row, size_t n, double temperature, size_
               (long long)one[j]);
     check(fs_sample(row, n, temperature, k, u, many, NULL) == FS_OK, "%s, %s: no draws", fs_chosen(), text);
     agree("many", many, k);
+    const double *first = u;
+    memset(many, 0xff, k * sizeof *many);
+    check(fs_sample_from(row, n, temperature, k, from_array, &first, many) == FS_OK && first == u + k,
+          "%s, %s: no draws from a generator", fs_chosen(), text);
+    agree("many, from a generator", many, k);
+    first = u;
+    check(fs_sample_from(row, n, temperature, FEW, from_array, &first, many) == FS_OK && first == u + FEW,
+          "%s, %s: no few draws from a generator", fs_chosen(), text);
+    agree("few, from a generator", many, FEW);
     check(fs_categorical_size(n) > 0 && fs_categorical_build(row, n, temperature, memory) == FS_OK,
           "%s, %s: not prepared", fs_chosen(), text);
     memset(prepared, 0xff, k * sizeof *prepared);
