@@ -116,10 +116,11 @@ class Case:
     """One line of `--list`: an operation on an input of a shape, and those it is compared with.
 
     `operation` is softmax, sample, sampler (one draw through a Sampler), many (a million draws from one row),
-    categorical (the same from a row prepared beforehand), overhead (a call less its kernel), accuracy (no timing), filter (one draw from what the filters leave), batch (the same, every row with its own
-    parameters), penalize, top-logprobs, without-replacement or verify-draft. `data` says whether the input holds
-    logits or probabilities, `row` what shape they have, `options` are parameters of ours by name, `seed` is that of
-    the run, for a builder that needs more of the input than `x`.
+    categorical (the same from a row prepared beforehand), overhead (a call less its kernel), accuracy (no timing),
+    filter (one draw from what the filters leave), batch (the same, every row with its own parameters), penalize,
+    top-logprobs, without-replacement or verify-draft. `data` says whether the input holds logits or probabilities,
+    `row` what shape they have, `options` are parameters of ours by name, `seed` is that of the run, for a builder
+    that needs more of the input than `x`.
     """
 
     name: str

@@ -35,8 +35,8 @@ class Goal:
     """A bound that the worst of some cases has to keep.
 
     kind ratio: theirs / ours against `rival` is at least `bound`. times: ours / theirs is at most `bound`. ns: the
-    overhead in nanoseconds is at most `bound`. each: one of many draws takes at most `bound` nanoseconds. ulp: our largest error is at most `bound`. wrong: so many of our
-    answers may be wrong, entries kept, dropped and drawn.
+    overhead in nanoseconds is at most `bound`. each: one of many draws takes at most `bound` nanoseconds. ulp: our
+    largest error is at most `bound`. wrong: so many of our answers may be wrong, entries kept, dropped and drawn.
     """
 
     what: str

@@ -244,6 +244,7 @@ UNITS = {
     "ratio": "×",
     "times": "×",
     "ns": " ns",
+    "each": " ns",
     "ulp": " ulp",
     "wrong": " wrong",
     "digests": " differ",

@@ -146,7 +146,8 @@ static void NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, const 
 }
 
 /* The draws from a row of one block; `some`: only those whose index is -1, the others are made. */
-static void NAME(draw_short)(const NAME(ladder) *ladder, size_t n, size_t k, const double *u, int some, int64_t *index)
+static void NAME(draw_short)(const NAME(ladder) *ladder, size_t n, size_t k, const double *u, int some,
+                             int64_t *index)
 {
     for (size_t j = 0; j < k; j++)
         if (!some || index[j] < 0)
@@ -155,8 +156,8 @@ static void NAME(draw_short)(const NAME(ladder) *ladder, size_t n, size_t k, con
 }
 
 /* The same, of several. */
-static void NAME(draw_long)(const NAME(row) *r, const fs_source *source, size_t n, size_t k, const double *u, int some,
-                            int64_t *index)
+static void NAME(draw_long)(const NAME(row) *r, const fs_source *source, size_t n, size_t k, const double *u,
+                            int some, int64_t *index)
 {
     NAME(ladder) ladder;
     uint64_t total = r->block[r->count - 1].cumulative;

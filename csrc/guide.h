@@ -77,7 +77,8 @@ static inline fs_bound_scale fs_bounds_of_block(uint64_t before, uint64_t weight
 {
     double unit = 0x1p32 / (double)(int64_t)total;
     double last = (double)(int64_t)(before + weight) * unit - FS_GUIDE_SLACK;
-    fs_bound_scale s = {(double)(int64_t)before * unit - FS_GUIDE_SLACK, 0.0, last < FS_GUIDE_LAST ? last : FS_GUIDE_LAST};
+    fs_bound_scale s = {(double)(int64_t)before * unit - FS_GUIDE_SLACK, 0.0,
+                        last < FS_GUIDE_LAST ? last : FS_GUIDE_LAST};
     if (weight)
         s.slope = (double)(int64_t)weight / (double)(int64_t)sum * unit;
     return s;
@@ -141,8 +142,8 @@ static inline uint32_t fs_guide_place(double u) { return (uint32_t)(int64_t)(u *
 
 /* A table that the nearest caches hold: the draws one after another, and the generator's next uniform, if it is asked,
  * beside the draw before. */
-FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_uniform_of *next, void *state, double *taken,
-                               size_t first, size_t past, int64_t *index)
+FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_uniform_of *next, void *state,
+                               double *taken, size_t first, size_t past, int64_t *index)
 {
     const fs_guide g = *guide;
     size_t open = 0;

@@ -183,7 +183,8 @@ class Categorical(_core.Prepared):
 
         Notes
         -----
-        The value is that of ``sample(..., return_logprob=True)``.  A call reads the whole row: pass all indices at once.
+        The value is that of ``sample(..., return_logprob=True)``.  A call reads the whole row: pass all indices at
+        once.
 
         Examples
         --------

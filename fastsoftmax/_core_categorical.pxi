@@ -117,12 +117,12 @@ cdef class Prepared:
             raise MemoryError("no memory for the block summaries of a row")
 
 
-def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
-                cnp.ndarray bias_at, bit_generator, cnp.ndarray index):
+def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words,
+                cnp.ndarray bias, cnp.ndarray bias_at, bit_generator, cnp.ndarray index):
     """As many draws from one row as index (int64, C-contiguous) has places; the other arguments as for `sample_rows`.
 
-    Their uniforms come one by one from a NumPy bit generator, under its lock, and are written nowhere.  Returns why the row
-    cannot be drawn from, or None; then none has been taken.
+    Their uniforms come one by one from a NumPy bit generator, under its lock, and are written nowhere.  Returns why the
+    row cannot be drawn from, and then none has been taken; or None.
     """
     cdef Walk w
     cdef Beside beside

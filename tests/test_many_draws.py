@@ -88,7 +88,9 @@ def test_events_of_two_to_the_minus_50_keep_their_probability():
     drawn = fs.sample_probs(p, size=1000, u=u)
     np.testing.assert_array_equal(drawn, np.arange(1000))
     x = np.log(p)
-    np.testing.assert_array_equal(fs.sample(x, size=1000, u=u), a_few_at_a_time(lambda u: fs.sample(x, size=u.size, u=u), u))
+    np.testing.assert_array_equal(
+        fs.sample(x, size=1000, u=u), a_few_at_a_time(lambda u: fs.sample(x, size=u.size, u=u), u)
+    )
 
 
 @pytest.mark.parametrize("shape", ["one", "first", "last", "steep", "geometric", "crowds"])
@@ -106,8 +108,9 @@ def test_rows_of_any_shape(shape, n, rng):
     p = np.exp(x)
     u = awkward_uniforms(np.cumsum(p) / p.sum(), rng)
     for dtype in (np.float32, np.float64):
-        assert_never_depends_on_how_many(lambda u, x=x.astype(dtype): fs.sample(x, size=u.size, u=u), u)
-        assert_never_depends_on_how_many(lambda u, p=p.astype(dtype): fs.sample_probs(p, size=u.size, u=u), u)
+        narrow_x, narrow_p = x.astype(dtype), p.astype(dtype)
+        assert_never_depends_on_how_many(lambda u, x=narrow_x: fs.sample(x, size=u.size, u=u), u)
+        assert_never_depends_on_how_many(lambda u, p=narrow_p: fs.sample_probs(p, size=u.size, u=u), u)
 
 
 @pytest.mark.parametrize("temperature", [0, 1e-300, 1e300, np.inf])
@@ -152,7 +155,9 @@ def test_a_generator_gives_one_double_a_draw(rng):
 
 
 @pytest.mark.parametrize("size", [1, 255, 256, 1000, (5, 700)])
-@pytest.mark.parametrize("arguments", [{}, {"temperature": 0}, {"temperature": np.inf}, {"mask": True}, {"bias": True}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{}, {"temperature": 0}, {"temperature": np.inf}, {"mask": True}, {"bias": True}], ids=str
+)
 def test_uniforms_of_a_generator_are_those_it_writes_down(size, arguments, rng):
     x = rng.standard_normal(1300)[::2]
     arguments = {

@@ -147,11 +147,32 @@ static void test_row(const fs_row *row, size_t n, double temperature, random_str
     test_uniforms(row, n, temperature, k);
 }
 
-typedef enum { PLAIN, PEAK_FIRST, PEAK_LAST, GEOMETRIC, WIDER, HOLES, ALIKE, RARE, STEEP, BLOCKS, CROWDS, SHAPES } shape;
+typedef enum {
+    PLAIN,
+    PEAK_FIRST,
+    PEAK_LAST,
+    GEOMETRIC,
+    WIDER,
+    HOLES,
+    ALIKE,
+    RARE,
+    STEEP,
+    BLOCKS,
+    CROWDS,
+    SHAPES
+} shape;
 
-static const char *const shape_name[] = {"normal",   "all mass in the first", "all mass in the last", "geometric",
-                                         "wide",     "holes",                 "alike",                "rare events",
-                                         "steep",    "blocks of no mass",     "crowds"};
+static const char *const shape_name[] = {"normal",
+                                         "all mass in the first",
+                                         "all mass in the last",
+                                         "geometric",
+                                         "wide",
+                                         "holes",
+                                         "alike",
+                                         "rare events",
+                                         "steep",
+                                         "blocks of no mass",
+                                         "crowds"};
 
 static double logit_of(shape s, size_t i, size_t n, random_stream *r)
 {
@@ -201,8 +222,8 @@ static void test_integers(size_t n, random_stream *r)
             put(x, (fs_dtype)dtype, i, (double)weight);
             sum += weight;
         }
-        fs_row row = {x, (ptrdiff_t)size_of((fs_dtype)dtype), (fs_dtype)dtype, 1, FS_MASK_NONE, NULL, 0, NULL, 0,
-                      NULL, 0};
+        fs_row row = {
+            x, (ptrdiff_t)size_of((fs_dtype)dtype), (fs_dtype)dtype, 1, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
         snprintf(text, sizeof text, "%zu %s integers", n, dtype_name[dtype]);
         test_row(&row, n, 1.0, r);
     }
@@ -223,8 +244,8 @@ static void test_sources(size_t n, random_stream *r)
             }
             if (t == 5)
                 put(x, (fs_dtype)dtype, n / 2, INFINITY);
-            fs_row row = {x, (ptrdiff_t)size_of((fs_dtype)dtype), (fs_dtype)dtype, 0, FS_MASK_BYTES, mask, 1, bias, 8,
-                          NULL, 0};
+            fs_row row = {
+                x, (ptrdiff_t)size_of((fs_dtype)dtype), (fs_dtype)dtype, 0, FS_MASK_BYTES, mask, 1, bias, 8, NULL, 0};
             snprintf(text, sizeof text, "%zu %s with mask and bias, temperature %g", n, dtype_name[dtype],
                      temperatures[t]);
             test_row(&row, n, temperatures[t], r);
@@ -263,7 +284,7 @@ static void test_refusals(size_t n, random_stream *r)
 
 int main(int argc, char **argv)
 {
-    static const size_t lengths[] = {1,   2,   3,   5,    7,    10,   16,   17,   31,   33,   64,   100,  255, 511,
+    static const size_t lengths[] = {1,   2,   3,   5,    7,    10,   16,   17,   31,   33,   64,   100,  255,  511,
                                      512, 513, 700, 1000, 1023, 1024, 1025, 1537, 2047, 2048, 2049, 4096, 4097, 5000};
     size_t every = (size_t)option(argc, argv, "--every", 1), count = sizeof lengths / sizeof lengths[0], tried = 0;
     random_stream r = {11};
