@@ -20,6 +20,10 @@ VOCABULARIES = (32_000, 65_536, 128_256)
 VOCABULARY = VOCABULARIES[-1]
 ONE_ROW = (10, 64, 256, 1_024, 4_096, 16_384, *VOCABULARIES, 1_048_576)
 ONE_CALL = (10, 64, 256)
+# So many draws from one row, of these lengths.
+MANY = 1_000_000
+MANY_DRAWS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+PREPARED = MANY_DRAWS[:4]
 SHORT_ROWS = ((4_096, 4), (4_096, 16), (4_096, 64), (64, 256))
 
 SOFTMAX_RIVALS = (
@@ -49,6 +53,7 @@ SAMPLE_ROW_RIVALS = (
 )
 SAMPLE_BATCH_RIVALS = ("torch", "torch-exponential", "numpy-cdf", "numpy-gumbel", "jax", "numba")
 SAMPLER_RIVALS = ("classic", "numpy-choice", "torch")
+MANY_RIVALS = ("torch", "numpy-choice", "numpy-cdf")
 ACCURACY_RIVALS = ("torch", "onnxruntime", "onednn", "scipy", "numpy", "jax", "numba")
 
 TOP_K: dict[str, float] = {"top_k": 50}
@@ -98,6 +103,8 @@ ONE_THREAD = (
     "door-softmax",
     "door-draw",
     "accuracy",
+    "many",
+    "categorical",
     "filter",
     "penalize",
     "top-logprobs",
@@ -110,12 +117,13 @@ ONE_THREAD = (
 class Case:
     """One line of `--list`: an operation on an input of a shape, and those it is compared with.
 
-    `operation` is softmax, sample, sampler (one draw through a Sampler), overhead (a call less its kernel),
-    door-softmax and door-draw (a call from compiled code beside its kernel),
-    accuracy (no timing), filter (one draw from what the filters leave), batch (the same, every row with its own
-    parameters), penalize, top-logprobs, without-replacement or verify-draft. `data` says whether the input holds
-    logits or probabilities, `row` what shape they have, `options` are parameters of ours by name, `seed` is that of
-    the run, for a builder that needs more of the input than `x`.
+    `operation` is softmax, sample, sampler (one draw through a Sampler), many (a million draws from one row),
+    categorical (the same from a row prepared beforehand), overhead (a call less its kernel), door-softmax and
+    door-draw (a call from compiled code beside its kernel), accuracy (no timing), filter (one draw from what the
+    filters leave), batch (the same, every row with its own parameters), penalize, top-logprobs, without-replacement
+    or verify-draft. `data` says whether the input holds logits or probabilities, `row` what shape they have,
+    `options` are parameters of ours by name, `seed` is that of the run, for a builder that needs more of the input
+    than `x`.
     """
 
     name: str
@@ -192,7 +200,16 @@ def all_cases() -> list[Case]:
         Case(f"accuracy-{short(dtype)}", "accuracy", (), ACCURACY_RIVALS, dtype=dtype)
         for dtype in ("float32", "float64")
     ]
-    return cases + filter_cases() + token_cases()
+    return cases + many_cases() + filter_cases() + token_cases()
+
+
+def many_cases() -> list[Case]:
+    """A million draws from one row: from the logits on, from probabilities, and from what is prepared."""
+    cases = [_case("many", (n,), MANY_RIVALS) for n in MANY_DRAWS]
+    cases += [_case("many", (n,), ("numpy-choice",), dtype="float64") for n in MANY_DRAWS]
+    probs: dict[str, Any] = {"dtype": "float64", "data": "probs", "temperature": 1.0}
+    cases += [_case("many", (n,), ("numpy-choice",), **probs) for n in MANY_DRAWS]
+    return cases + [_case("categorical", (n,), MANY_RIVALS) for n in PREPARED]
 
 
 def filter_cases() -> list[Case]:

@@ -9,8 +9,11 @@ from statistics import median
 from typing import Any
 
 from cases import (
+    MANY,
+    MANY_DRAWS,
     ONE_CALL,
     PENALTY_VOCABULARIES,
+    PREPARED,
     SHAPES,
     VOCABULARIES,
     VOCABULARY,
@@ -32,8 +35,8 @@ class Goal:
     """A bound that the worst of some cases has to keep.
 
     kind ratio: theirs / ours against `rival` is at least `bound`. times: ours / theirs is at most `bound`. ns: the
-    overhead in nanoseconds is at most `bound`. ulp: our largest error is at most `bound`. wrong: so many of our
-    answers may be wrong, entries kept, dropped and drawn.
+    overhead in nanoseconds is at most `bound`. each: one of many draws takes at most `bound` nanoseconds. ulp: our
+    largest error is at most `bound`. wrong: so many of our answers may be wrong, entries kept, dropped and drawn.
     """
 
     what: str
@@ -78,6 +81,8 @@ class Goal:
             return 1.0 / float(row["ratio"])
         if self.kind == "ns":
             return float(row["difference_ns"])
+        if self.kind == "each":
+            return float(row["ns"]) / MANY
         if self.kind == "wrong":
             return float(sum(row["error"].get(key, 0) for key in WRONG))
         return float(row["error"]["max_ulp"])
@@ -116,6 +121,12 @@ def all_goals() -> list[Goal]:
     goals += _ratios("softmax, one call, n = 10 to 256", _named("softmax", ONE_CALL), {"torch": 5.0})
     sampler_cases = _named("sampler", ONE_CALL, "f64") + _named("sampler-probs", ONE_CALL, "f64")
     goals += _ratios("Sampler, one call, n = 10 to 256", sampler_cases, {"classic": 18.0})
+    many = tuple(case for kind in ("f32", "f64") for case in _named("many", MANY_DRAWS, kind))
+    many += _named("many-probs", MANY_DRAWS, "f64")
+    prepared = _named("categorical", PREPARED)
+    goals.append(Goal("size=10^6, n = 10 to 10^6: each draw", "each", 15.0, many))
+    goals.append(Goal("Categorical, n = 10 to 10^4: each draw", "each", 3.0, prepared))
+    goals += _ratios("Categorical, n = 10 to 10^4", prepared, {"numpy-choice": 10.0})
     goals.append(Goal("call less C kernel, n = 10 to 256", "ns", 150.0, _named("overhead", ONE_CALL)))
     door = _named("door-softmax", ONE_CALL) + _named("door-draw", ONE_CALL)
     goals.append(Goal("call from compiled code beside its C kernel", "times", 1.05, door, "fastsoftmax-kernel"))

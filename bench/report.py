@@ -248,6 +248,7 @@ UNITS = {
     "ratio": "×",
     "times": "×",
     "ns": " ns",
+    "each": " ns",
     "ulp": " ulp",
     "wrong": " wrong",
     "digests": " differ",

@@ -21,6 +21,7 @@ from errors import exact_softmax
 from filter_judge import FILTER_JUDGES
 from filter_rivals import FILTER
 from judge import AccuracyOf, Judge, digest, judge_draw, judge_softmax
+from many_rivals import CATEGORICAL, MANY_DRAWS
 from measure import Bundle, Contender, alone, alternate, bundle_size, compare, rough_call_ns, summarise
 from rivals import SOFTMAX, Builder, ours, refusal
 from token_rivals import BATCHES, PENALIZE, TOP_LOGPROBS, VERIFY_DRAFT, WITHOUT_REPLACEMENT
@@ -33,6 +34,8 @@ BUILDERS: dict[str, dict[str, Builder]] = {
     "softmax": SOFTMAX,
     "sample": DRAW,
     "sampler": DRAW,
+    "many": MANY_DRAWS,
+    "categorical": CATEGORICAL,
     "filter": FILTER,
     "batch": BATCHES,
     "penalize": PENALIZE,

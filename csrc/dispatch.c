@@ -8,6 +8,7 @@
 #include "environment.h"
 #include "fastsoftmax.h"
 #include "kernel_table.h"
+#include "prepared.h"
 #include "room.h"
 
 #ifdef FS_X86
@@ -258,4 +259,34 @@ fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *
     if (!fs_is_usable(n, temperature))
         return FS_ARGUMENT;
     FS_CALL(fs_status, softmax_f64(x, n, temperature, out));
+}
+
+size_t fs_categorical_size(size_t n) { return n > FS_GUIDE_MOST ? 0 : fs_prepared_size(n); }
+
+fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared)
+{
+    FS_CALL(fs_status, categorical_build(row, n, temperature, prepared));
+}
+
+fs_status fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index)
+{
+    FS_CALL(fs_status, categorical_draw(prepared, k, u, index));
+}
+
+fs_status fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
+                                   int64_t *index)
+{
+    FS_CALL(fs_status, categorical_draw_from(prepared, k, next, state, index));
+}
+
+fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state,
+                         int64_t *index)
+{
+    FS_CALL(fs_status, sample_from(row, n, temperature, k, next, state, index));
+}
+
+fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
+                     double *logprob)
+{
+    FS_CALL(fs_status, logprob(row, n, temperature, count, index, logprob));
 }

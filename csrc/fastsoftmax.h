@@ -90,6 +90,28 @@ fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *
 fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
                     double *logprob);
 
+/* The same with u[j] = next(state), in this order; none is taken unless the result is FS_OK. */
+typedef double fs_uniform_of(void *state);
+fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state,
+                         int64_t *index);
+
+/* A row prepared for many draws: the same draws as those of fs_sample, at a few nanoseconds each.  It holds all it needs,
+ * and is only read by draws: any number of threads may draw at once. */
+typedef struct fs_categorical fs_categorical;
+
+/* Bytes of a prepared row of n entries, aligned as malloc does; 0: n is more than 2^26. */
+size_t fs_categorical_size(size_t n);
+/* FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
+fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared);
+fs_status fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index);
+/* The same with u[j] = next(state), in this order. */
+fs_status fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
+                                   int64_t *index);
+
+/* log p of entries of a row, as fs_sample gives it; FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
+fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
+                     double *logprob);
+
 /* Memory the functions below work in: bytes, for a row of n entries; 0: n is more than 2^32 - 2^10.  Any alignment. */
 size_t fs_scratch_size(size_t n);
 

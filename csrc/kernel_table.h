@@ -39,10 +39,18 @@ typedef struct {
     fs_status (*log_softmax_shard)(const fs_row *, size_t, double, const fs_normaliser *, const fs_output *);
     fs_status (*resolve)(const fs_row *, size_t, size_t, double, const fs_normaliser *, size_t, const fs_location *,
                          int64_t *, double *);
+    fs_status (*categorical_build)(const fs_row *, size_t, double, fs_categorical *);
+    fs_status (*categorical_draw)(const fs_categorical *, size_t, const double *, int64_t *);
+    fs_status (*categorical_draw_from)(const fs_categorical *, size_t, fs_uniform_of *, void *, int64_t *);
+    fs_status (*sample_from)(const fs_row *, size_t, double, size_t, fs_uniform_of *, void *, int64_t *);
+    fs_status (*logprob)(const fs_row *, size_t, double, size_t, const int64_t *, double *);
 } fs_kernels;
 
 /* fs_penalize in the floating-point environment that is expected (penalize.c; the same for every set). */
 void fs_penalize_row(const fs_output *, const int64_t *, size_t, const fs_penalties *, const fs_breakers *, void *);
+
+/* Memory for a table that is read at random, for free() (memory.c). */
+void *fs_table_memory(size_t size);
 
 extern const fs_kernels fs_kernels_scalar, fs_kernels_avx2, fs_kernels_avx512, fs_kernels_neon;
 

@@ -8,6 +8,9 @@
 #include "scale.h"
 #include "source.h"
 #include "exp2.h"
+#include "guide.h"
+#include "draws.h"
+#include "prepared.h"
 
 #define FS_INFINITY INFINITY
 
@@ -20,6 +23,7 @@
 #include "logsumexp.h"
 #include "draw.h"
 #include "shard.h"
+#include "tabulate.h"
 #include "real_end.h"
 
 #include "real_f32.h"
@@ -30,6 +34,7 @@
 #include "logsumexp.h"
 #include "draw.h"
 #include "shard.h"
+#include "tabulate.h"
 
 #include "real_end.h"
 
@@ -38,6 +43,7 @@
 
 #include "one_row.h"
 #include "one_shard.h"
+#include "categorical.h"
 
 #include "real_f64.h"
 #include "tiny.h"
@@ -106,4 +112,9 @@ const fs_kernels FS_KERNELS = {
     fs_softmax_shard_row,
     fs_log_softmax_shard_row,
     fs_resolve_row,
+    fs_categorical_build_row,
+    fs_categorical_draw_row,
+    fs_categorical_draw_row_from,
+    fs_sample_row_from,
+    fs_logprob_row,
 };

@@ -110,19 +110,28 @@ static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
     return peak.max > (source.weights ? 0.0 : -INFINITY) ? FS_OK : FS_NO_MASS;
 }
 
-static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
-                               int64_t *index, double *logprob)
+/* k draws of one index; a generator gives a uniform for each all the same, so that streams stay aligned. */
+static void fs_draw_sole(int64_t sole, size_t k, const fs_uniforms *u, int64_t *index)
+{
+    for (size_t j = 0; j < k; j++) {
+        if (!u->given)
+            u->next(u->state);
+        index[j] = sole;
+    }
+}
+
+static fs_status fs_sample_row_by(const fs_row *row, size_t n, double temperature, size_t k, const fs_uniforms *u,
+                                  int64_t *index, double *logprob)
 {
     fs_source source;
     fs_status status;
     if (temperature == 0.0) {
         int64_t best = -1;
         status = fs_argmax(row, n, &best);
-        for (size_t j = 0; j < k && status == FS_OK; j++) {
-            index[j] = best;
-            if (logprob)
-                logprob[j] = 0.0;
-        }
+        if (status == FS_OK)
+            fs_draw_sole(best, k, u, index);
+        for (size_t j = 0; j < k && logprob && status == FS_OK; j++)
+            logprob[j] = 0.0;
         return status;
     }
     if (row->probs && !row->bias && temperature == 1.0) {
@@ -142,5 +151,10 @@ static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, 
     return status;
 }
 
-#undef FS_RUN
+static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                               int64_t *index, double *logprob)
+{
+    return fs_sample_row_by(row, n, temperature, k, &(fs_uniforms){u, NULL, NULL}, index, logprob);
+}
+
 #endif

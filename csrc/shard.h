@@ -125,7 +125,8 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
     fs_status status = NAME(row_of_blocks)(&r, blocks, max, sum, temperature);
     if (status != FS_OK)
         return status;
-    uint64_t total = NAME(integer_blocks)(&r);
+    NAME(integer_blocks)(&r);
+    uint64_t total = r.block[r.count - 1].cumulative;
     for (size_t j = 0; j < k; j++) {
         fs_u128 t = fs_scale_uniform(u[j], total);
         size_t b = NAME(block_at)(&r, t.high);

@@ -45,6 +45,7 @@ fs_watch fs_set_watch(fs_watch watch)
     return NULL;
 }
 int fs_stopped(void) { return 0; }
+int fs_heed_watch(void) { return 0; }
 
 void *fs_thread_scratch(size_t size)
 {
@@ -253,7 +254,7 @@ static void after_fork_in_child(void)
         self.asking->open = 0;
 }
 
-/* Ask this thread's watch, which may run anything: another job too, which this thread then does alone. */
+/* Ask this thread's watch, in the middle of this job or of none; it may run anything: another job too, which this thread then does alone. */
 static void ask_watch(job *j)
 {
     job *asking = self.asking;
@@ -265,7 +266,8 @@ static void ask_watch(job *j)
     self.watched = now();
     if (stop) {
         self.stopped = 1;
-        SET(&j->stopped, 1);
+        if (j)
+            SET(&j->stopped, 1);
     }
 }
 
@@ -334,6 +336,12 @@ fs_watch fs_set_watch(fs_watch watch)
     return before;
 }
 int fs_stopped(void) { return self.stopped; }
+int fs_heed_watch(void)
+{
+    if (self.watch && now() - self.watched >= FS_WATCH_EVERY)
+        ask_watch(self.job);
+    return self.stopped || (self.job && GET(&self.job->stopped));
+}
 
 typedef struct {
     size_t size;

@@ -25,6 +25,8 @@ typedef int (*fs_watch)(void);
 fs_watch fs_set_watch(fs_watch watch);
 /* Whether it has asked to stop since it was set. */
 int fs_stopped(void);
+/* For a loop that is no job: ask the watch if it is time; whether to stop. */
+int fs_heed_watch(void);
 #define FS_WATCH_EVERY 20000000
 
 /* Memory of this thread, of at least `size` bytes, until its next call; freed with the thread.  NULL: there is none. */

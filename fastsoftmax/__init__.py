@@ -11,6 +11,7 @@ except ImportError as error:
     ) from error
 
 from . import reference, schedules
+from ._categorical import Categorical
 from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._include import get_include
@@ -32,6 +33,7 @@ from ._summary import Summary, combine
 from ._truncation import truncate
 
 __all__ = [
+    "Categorical",
     "DraftVerdict",
     "Sampler",
     "Summary",

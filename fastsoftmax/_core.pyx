@@ -191,6 +191,7 @@ include "_core_rows.pxi"
 include "_core_tokens.pxi"
 include "_core_door.pxi"
 include "_core_shards.pxi"
+include "_core_categorical.pxi"
 
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):

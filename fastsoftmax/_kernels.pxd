@@ -32,6 +32,18 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
     fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
                         int64_t *index, double *logprob)
+    ctypedef double fs_uniform_of(void *state) noexcept
+    fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next,
+                             void *state, int64_t *index)
+    ctypedef struct fs_categorical:
+        pass
+    size_t fs_categorical_size(size_t n)
+    fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared)
+    fs_status fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index)
+    fs_status fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
+                                       int64_t *index)
+    fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
+                         double *logprob)
     ctypedef struct fs_filters:
         int64_t top_k
     ctypedef struct fs_penalties:

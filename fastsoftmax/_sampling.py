@@ -26,6 +26,9 @@ from ._arrays import (
 from ._filters import OFF, UNIT, Filters, as_filters
 from ._random import as_generator, uniforms
 
+# From so many draws of one row on, their uniforms are not written down.
+_MANY = 256
+
 
 def sample(
     logits: Any,
@@ -322,6 +325,24 @@ def draw_rows(
     records = filters.rows(rows) if filters is not None else None
     generator = as_generator(rng) if u is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
+    if (
+        type(generator) is np.random.Generator
+        and not rows.shape
+        and records is None
+        and not return_logprob
+        and math.prod(shape) >= _MANY
+    ):
+        drawn: NDArray[np.int64] = np.empty(shape, np.int64)
+        why = _core.sample_many(
+            rows.split(a), dtype_code(a.dtype), probs, float(t), allowed, words, added, added_at,
+            generator.bit_generator, drawn,
+        )  # fmt: skip
+        if why is not None:
+            uniforms(generator, shape)  # a row that cannot be drawn from takes them all the same
+            drawn.fill(-1)
+            if on_invalid == "raise":
+                refuse(a, name, rows, 0, why, mask_entries(allowed, words, rows, 0))
+        return drawn
     given = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
 
     index: NDArray[np.int64] = np.empty(shape, np.int64)

@@ -101,6 +101,10 @@ def test_draw_at_every_bin_boundary(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("draw", NATIVE), "--every", 97)
 
 
+def test_many_draws_are_those_of_a_few(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("many", NATIVE), "--every", 13)
+
+
 def test_kept_sets_are_those_of_sorting(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("filters", NATIVE), "--every", 3)
 
@@ -157,6 +161,7 @@ def test_neon_vector_operations_under_qemu(builder: Builder) -> None:
     ("program", "every"),
     [
         ("draw", 599),
+        ("many", 28),
         ("guard", 599),
         ("guard_filters", 599),
         ("environment", 149),
@@ -190,6 +195,7 @@ def test_same_bits_from_every_compiler(builder: Builder, toolchain: Toolchain, p
         ("guard", 1),
         ("guard_filters", 5),
         ("draw", 7),
+        ("many", 1),
         ("filters", 1),
         ("ranking", 1),
         ("plain", 1),
@@ -240,6 +246,7 @@ def test_all_roundings_to_float16_and_bfloat16(builder: Builder, available: list
         ("guard", 149),
         ("guard_filters", 149),
         ("draw", 397),
+        ("many", 9),
         ("environment", 4),
         ("filters", 29),
         ("ranking", 29),
@@ -297,7 +304,7 @@ class Mutant:
 
 
 # Of the cases of a program, one in so many is tried on a mutant.
-EVERY = {"draw": 97, "filters": 2, "penalties": 1}
+EVERY = {"draw": 97, "many": 3, "filters": 2, "penalties": 1}
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
@@ -306,6 +313,9 @@ MUTANTS = [
     Mutant("the last block is dropped", "row.h", r"\(n \+ BLOCK - 1\) / BLOCK", "n / BLOCK", "draw"),
     Mutant("side=left in the rank", "vec_scalar.h", "cumulative <= t", "cumulative < t", "draw"),
     Mutant("side=left among blocks", "draw.h", r"(\[middle\]\.cumulative) <= ", r"\1 < ", "draw"),
+    Mutant("no draw is left open", "guide.h", r"\] \+ 1 < x \?", "] < x ?", "many"),
+    Mutant("side=left among bounds", "guide.h", r"bound\[([0-3])\] <= x\)", r"bound[\1] < x)", "many"),
+    Mutant("nothing behind the last bound", "guide.h", r"(g\.bound\[n \+ i\] =) FS_GUIDE_LAST", r"\1 0", "many"),
     Mutant("float32 uniform", "bits.h", UNIFORM, r"\1 u = (float)u;", "draw"),
     Mutant("another splitting of the sum", "sum.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
     Mutant("a tie too many", "select.h", r"\(target \+ one - 1\) / one", "target / one + 1", "filters"),
@@ -314,6 +324,9 @@ MUTANTS = [
 ]
 
 MORE_MUTANTS = [
+    Mutant("side=left in a crowded cell", "guide.h", r"bound\[middle\] <= x", "bound[middle] < x", "many"),
+    Mutant("a bound above the true one", "guide.h", r"(FS_GUIDE_SLACK) 0x1p-16", r"\1 -0.5", "many"),
+    Mutant("a last bound that a draw passes", "guide.h", r"UINT32_C\(0xfffffffe\)", "UINT32_MAX", "many"),
     Mutant("side=left in short rows", "vec_scalar.h", r"cumulative\[i\] <= t", "cumulative[i] < t", "draw"),
     Mutant("a shard's rest is forgotten", "shard.h", r"\*rest = fs_rest_of_block", "fs_rest_of_block", "bits_shards"),
     Mutant("a place in a block is cut", "shard.h", r"at\[j\]\.low = t\.low", "at[j].low = 0", "bits_shards"),

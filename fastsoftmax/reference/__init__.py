@@ -9,6 +9,7 @@ sums of weights. What is left of rounding is that of ``math.exp``, ``math.log1p`
 units in the last place of a float64.
 """
 
+from ._categorical import Categorical
 from ._drafts import DraftVerdict, verify_draft
 from ._keyed import keyed_uniforms
 from ._penalties import penalize
@@ -29,6 +30,7 @@ from ._softmax import log_softmax, logsumexp, softmax
 from ._truncate import truncate
 
 __all__ = [
+    "Categorical",
     "DraftVerdict",
     "Sampler",
     "Summary",
