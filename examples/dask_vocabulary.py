@@ -1,8 +1,8 @@
 """Drawing tokens from an output layer whose vocabulary is cut into pieces, with Dask.
 
 The logits are hidden states times a matrix, whose columns (the vocabulary) lie in chunks, as they would on several
-machines. Each chunk of logits is made and summarised in one place; the draw needs the summaries, 1/256 of the logits, and the
-block it falls into. On a cluster nothing changes but the scheduler: `distributed.Client("address")`.
+machines. Each chunk of logits is made and summarised in one place; the draw needs the summaries, 1/256 of the logits,
+and the block it falls into. On a cluster nothing changes but the scheduler: `distributed.Client("address")`.
 
     python examples/dask_vocabulary.py
 """
