@@ -10,6 +10,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import PlatformError
 
 NO_COMPILER = """
@@ -20,6 +21,8 @@ Install one and try again:
     macOS            xcode-select --install
     Windows          the "Desktop development with C++" workload of the Visual Studio Build Tools
 """
+
+FLAGS = ["-std=c11", "-O3", "-g0", "-pthread", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
 
 # One limited-API wheel serves 3.12 and later; 3.11 and free-threaded interpreters get their own.
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -39,10 +42,9 @@ class BuildExt(build_ext):
             extension.extra_compile_args = (
                 ["/std:c11", "/O2", "/fp:precise"]
                 if msvc
-                else ["-std=c11", "-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
-                + os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
+                else [*FLAGS, *os.environ.get("FASTSOFTMAX_CFLAGS", "").split()]
             )
-            extension.extra_link_args = [] if msvc else os.environ.get("FASTSOFTMAX_CFLAGS", "").split()
+            extension.extra_link_args = [] if msvc else ["-pthread", *os.environ.get("FASTSOFTMAX_CFLAGS", "").split()]
         if not msvc and shutil.which(self.compiler.compiler_so[0]) is None:
             raise SystemExit(NO_COMPILER.format(missing=f"{self.compiler.compiler_so[0]!r} was not found"))
         try:
@@ -51,6 +53,18 @@ class BuildExt(build_ext):
             raise SystemExit(NO_COMPILER.format(missing=error)) from error
         if not self.inplace:
             self.copy_extensions_to_source()
+
+
+class BuildPy(build_py):
+    """The C header and the sources of the kernels go along, as fastsoftmax/include: get_include() names it."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            include = os.path.join(self.build_lib, "fastsoftmax", "include")
+            self.mkpath(include)
+            for source in glob("csrc/*.[ch]"):
+                self.copy_file(source, include)
 
 
 macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
@@ -69,6 +83,6 @@ core = Extension(
 setup(
     # Always anew: the C text depends on the NumPy it is built against.
     ext_modules=cythonize([core], language_level=3, force=True),
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if ABI3 else {},
 )

@@ -95,6 +95,8 @@ DRAFT_SPREAD = 1.0
 # Questions that one thread answers: a single row, or a single call.
 ONE_THREAD = (
     "overhead",
+    "door-softmax",
+    "door-draw",
     "accuracy",
     "filter",
     "penalize",
@@ -109,6 +111,7 @@ class Case:
     """One line of `--list`: an operation on an input of a shape, and those it is compared with.
 
     `operation` is softmax, sample, sampler (one draw through a Sampler), overhead (a call less its kernel),
+    door-softmax and door-draw (a call from compiled code beside its kernel),
     accuracy (no timing), filter (one draw from what the filters leave), batch (the same, every row with its own
     parameters), penalize, top-logprobs, without-replacement or verify-draft. `data` says whether the input holds
     logits or probabilities, `row` what shape they have, `options` are parameters of ours by name, `seed` is that of
@@ -184,6 +187,7 @@ def all_cases() -> list[Case]:
     for data in ("logits", "probs"):
         cases += [_case("sampler", (n,), SAMPLER_RIVALS, dtype="float64", data=data) for n in ONE_CALL]
     cases += [_case("overhead", (n,), ()) for n in ONE_CALL]
+    cases += [_case(f"door-{what}", (n,), ("fastsoftmax-kernel",)) for what in ("softmax", "draw") for n in ONE_CALL]
     cases += [
         Case(f"accuracy-{short(dtype)}", "accuracy", (), ACCURACY_RIVALS, dtype=dtype)
         for dtype in ("float32", "float64")

@@ -117,6 +117,8 @@ def all_goals() -> list[Goal]:
     sampler_cases = _named("sampler", ONE_CALL, "f64") + _named("sampler-probs", ONE_CALL, "f64")
     goals += _ratios("Sampler, one call, n = 10 to 256", sampler_cases, {"classic": 18.0})
     goals.append(Goal("call less C kernel, n = 10 to 256", "ns", 150.0, _named("overhead", ONE_CALL)))
+    door = _named("door-softmax", ONE_CALL) + _named("door-draw", ONE_CALL)
+    goals.append(Goal("call from compiled code beside its C kernel", "times", 1.05, door, "fastsoftmax-kernel"))
     goals.append(Goal("largest error, float32", "ulp", 3.0, ("accuracy-f32",)))
     goals.append(Goal("largest error, float64", "ulp", 4.0, ("accuracy-f64",)))
     return goals + filter_goals()

@@ -29,6 +29,10 @@ PACKAGES = (
 # Ours on a peaked row, beside another shape.
 FRIENDLY = "fastsoftmax-friendly"
 
+# What has a table of its own.
+OF_OVERHEAD = ("overhead", "door-softmax", "door-draw")
+NOT_OF_SPEED = ("accuracy", "filter", *OF_OVERHEAD)
+
 Row = Mapping[str, Any]
 
 
@@ -138,7 +142,7 @@ def speed_table(rows: Sequence[Row]) -> str:
     """Time, ratio with quartiles, and error of every contender, case by case."""
     lines = [("case", "threads", "contender", "a call", "ratio", "quartiles", "error", "statement")]
     for row in rows:
-        if row["status"] != "ok" or row["operation"] in ("accuracy", "overhead", "filter"):
+        if row["status"] != "ok" or row["operation"] in NOT_OF_SPEED:
             continue
         ratio = "ratio" in row
         lines.append(
@@ -219,7 +223,7 @@ def overhead_table(rows: Sequence[Row]) -> str:
     """A whole call, its kernel, and what lies between."""
     lines = [("case", "a call", "kernel", "overhead")]
     for row in rows:
-        if row["status"] == "ok" and row["operation"] == "overhead":
+        if row["status"] == "ok" and row["operation"] in OF_OVERHEAD:
             times = (row["ns"], row["kernel_ns"], row["difference_ns"])
             lines.append((row["case"], *map(readable_time, times)))
     return table(lines, right=(1, 2, 3)) if len(lines) > 1 else ""

@@ -104,6 +104,8 @@ def measure_case(case: Case, settings: Settings) -> Iterator[dict[str, Any]]:
         yield from measure_accuracy(case, settings)
     elif case.operation == "overhead":
         yield measure_overhead(case, settings)
+    elif case.operation.startswith("door-"):
+        yield measure_door(case, settings)
     else:
         yield from measure_speed(case, settings)
 
@@ -189,6 +191,30 @@ def measure_overhead(case: Case, settings: Settings) -> dict[str, Any]:
         "ns": timing.ours_ns,
         "kernel_ns": timing.theirs_ns,
         "difference_ns": timing.difference_ns,
+        "pairs": timing.pairs,
+        "bundle": size,
+    }
+
+
+def measure_door(case: Case, settings: Settings) -> dict[str, Any]:
+    """What a call from compiled code costs beyond its C kernel."""
+    source = case.input(settings.seed)
+    draws = case.operation == "door-draw"
+    size = 10_000
+
+    def timer(through: bool) -> Callable[[], float]:
+        row = source.copy()
+        return lambda: float(fastsoftmax._core._time_door(row, case.temperature, size, draws, through))
+
+    timing = summarise(alternate(timer(True), timer(False), settings.seconds), size)
+    return {
+        "contender": "fastsoftmax-kernel",
+        "code": "fs_draw_f32" if draws else "fs_softmax_f32",
+        "status": "ok",
+        "ns": timing.ours_ns,
+        "kernel_ns": timing.theirs_ns,
+        "difference_ns": timing.difference_ns,
+        "ratio": timing.ratio,
         "pairs": timing.pairs,
         "bundle": size,
     }

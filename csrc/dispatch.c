@@ -1,38 +1,21 @@
 /* Which instruction sets this CPU has, which one is in use, and the entry points that go there.
  *
- * Every entry point runs in the default floating-point environment (round to nearest, subnormals kept) and puts
- * the caller's back: another library in the process may have asked for flush-to-zero.
+ * Every entry point runs in the floating-point environment of environment.h and puts the caller's back.
  */
 #include <string.h>
 
+#include "arguments.h"
+#include "environment.h"
 #include "fastsoftmax.h"
 #include "kernel_table.h"
 #include "room.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#define FS_X86
-#include <xmmintrin.h>
+#ifdef FS_X86
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 #else
 #include <cpuid.h>
 #endif
-#endif
-
-#ifdef FS_X86
-typedef unsigned fs_environment;
-static inline fs_environment fs_enter(void)
-{
-    fs_environment saved = _mm_getcsr();
-    if ((saved & 0xffc0) != 0x1f80) /* rounding, flush-to-zero, denormals-are-zero, exception masks */
-        _mm_setcsr(0x1f80);
-    return saved;
-}
-static inline void fs_leave(fs_environment saved)
-{
-    if ((saved & 0xffc0) != 0x1f80)
-        _mm_setcsr(saved);
-}
 
 static void fs_cpuid(unsigned leaf, unsigned r[4])
 {
@@ -73,25 +56,6 @@ static int fs_level(void)
     const unsigned third = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
     return (r[1] & third) == third && (fs_enabled_state() & 0xe6) == 0xe6 ? 2 : 1;
 }
-#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
-typedef unsigned long fs_environment;
-static inline fs_environment fs_enter(void)
-{
-    fs_environment saved;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
-    if (saved & 0x7c80000)
-        __asm__ volatile("msr fpcr, %0" : : "r"(saved & ~0x7c80000ul));
-    return saved;
-}
-static inline void fs_leave(fs_environment saved)
-{
-    if (saved & 0x7c80000)
-        __asm__ volatile("msr fpcr, %0" : : "r"(saved));
-}
-#else
-typedef int fs_environment;
-static inline fs_environment fs_enter(void) { return 0; }
-static inline void fs_leave(fs_environment saved) { (void)saved; }
 #endif
 
 /* Usable sets, best first. */
@@ -280,4 +244,18 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
     fs_environment saved = fs_enter();
     fs_penalize_row(row, context, length, penalties, breakers, scratch);
     fs_leave(saved);
+}
+
+fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out)
+{
+    if (!fs_is_usable(n, temperature))
+        return FS_ARGUMENT;
+    FS_CALL(fs_status, softmax_f32(x, n, temperature, out));
+}
+
+fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out)
+{
+    if (!fs_is_usable(n, temperature))
+        return FS_ARGUMENT;
+    FS_CALL(fs_status, softmax_f64(x, n, temperature, out));
 }

@@ -1,7 +1,15 @@
 /* fastsoftmax: softmax with temperature and drawing from it, one row at a time or many.
  *
- * The only header callers see.  C11, no dependency but the C library.  Nothing here allocates unless said,
- * nothing raises, nothing prints.  Every function gives the same bits on every instruction set.
+ * The only header callers see; C11 or C++.  The sources lie beside it and need nothing but the C library:
+ *
+ *     cc -std=c11 -O3 -ffp-contract=off program.c FOLDER/NAME.c ... -IFOLDER -lm -pthread
+ *
+ * with every .c file of FOLDER (fastsoftmax.get_include() in Python).  Without -ffp-contract=off the last bits of the
+ * results differ from those of Python.  Begin with fs_choose(NULL): until then the portable kernels are in use.
+ *
+ * Every function gives the same bits on every instruction set, may be called from any number of threads at once, takes
+ * no lock and holds no state (but fs_choose, to be called once), and restores the floating-point environment of its
+ * caller.  Nothing raises, nothing prints; only a row of more than 2^18 entries allocates, and frees it again.
  */
 #ifndef FASTSOFTMAX_H
 #define FASTSOFTMAX_H
@@ -20,8 +28,10 @@ typedef enum {
     FS_NAN,       /* the row holds NaN */
     FS_NO_MASS,   /* every entry is -inf, masked, or of weight 0 */
     FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
-    FS_LIMIT,     /* internal: the row needs the limit of the formula, not the formula */
-    FS_CHANGED    /* the entries of a shard are not those that were summarised */
+    FS_ARGUMENT,  /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
+    FS_INTERRUPTED, /* the watch of this thread (team.h) asked to stop; results are written in part */
+    FS_CHANGED,   /* the entries of a shard are not those that were summarised */
+    FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
 
 typedef enum { FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS } fs_mask_kind;
@@ -48,8 +58,9 @@ typedef struct {
     fs_dtype dtype;
 } fs_output;
 
-/* Which entries of a row may be drawn, beside mask and bias; in the order of application.  All are checked by the
- * caller.  Each value named is the one that switches the filter off. */
+/* Which entries of a row may be drawn, beside mask and bias; in the order of application.  Each value named is the one
+ * that switches the filter off.  In range are counts >= 0, probabilities and xtc_threshold in [0, 1], the rest finite and
+ * >= 0 but as said.  fs_draw_filtered checks it; for the other functions it is the caller's to check. */
 typedef struct {
     int64_t top_k; /* 0 */
     double top_p; /* 1 */
@@ -60,9 +71,9 @@ typedef struct {
     double eta_cutoff; /* 0 */
     double xtc_threshold; /* above 1/2 */
     double xtc_probability; /* 0 */
-    double surprise; /* +inf; the largest -log2 p, in bits: mirostat's mu */
+    double surprise; /* +inf; any number; the largest -log2 p, in bits: mirostat's mu */
     double dynatemp_range; /* 0 */
-    double dynatemp_exponent;
+    double dynatemp_exponent; /* > 0 */
     int64_t min_tokens_to_keep; /* >= 1 */
     int64_t temperature_last; /* the filters look at temperature 1, and the temperature applies to what is left */
 } fs_filters;
@@ -196,6 +207,52 @@ size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t 
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
 size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
+
+/* One row whose entries lie one after another, by plain pointers and numbers: what Cython and Numba call too
+ * (fastsoftmax/_core.pxd).  These check their arguments: FS_ARGUMENT, and nothing is written.  What else fs_status may
+ * be is said at fs_softmax; out is x, or apart from it.  logsumexp sets *result to NaN or -inf where the row is bad. */
+fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out);
+fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out);
+fs_status fs_log_softmax_f32(const float *x, size_t n, double temperature, float *out);
+fs_status fs_log_softmax_f64(const double *x, size_t n, double temperature, double *out);
+fs_status fs_logsumexp_f32(const float *x, size_t n, double temperature, double *result);
+fs_status fs_logsumexp_f64(const double *x, size_t n, double temperature, double *result);
+
+/* The index drawn with u; below 0: minus the fs_status that says why there is none.  x are logits, p probabilities or
+ * any weights >= 0, which count as p^(1/temperature). */
+int64_t fs_draw_f32(const float *x, size_t n, double temperature, double u);
+int64_t fs_draw_f64(const double *x, size_t n, double temperature, double u);
+int64_t fs_draw_probs_f32(const float *p, size_t n, double temperature, double u);
+int64_t fs_draw_probs_f64(const double *p, size_t n, double temperature, double u);
+
+/* k draws with u[0 .. k) from one row, into index[0 .. k) for FS_OK only. */
+fs_status fs_draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u, int64_t *index);
+fs_status fs_draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u, int64_t *index);
+fs_status fs_draw_many_probs_f32(const float *p, size_t n, double temperature, size_t k, const double *u,
+                                 int64_t *index);
+fs_status fs_draw_many_probs_f64(const double *p, size_t n, double temperature, size_t k, const double *u,
+                                 int64_t *index);
+
+/* One draw from each of `rows` rows of n entries, all one after another; index[i] as fs_draw gives it.  FS_OK whatever
+ * the rows hold, FS_ARGUMENT, or FS_NO_MEMORY, which every row that was not reached has as its index too. */
+fs_status fs_draw_rows_f32(const float *x, size_t rows, size_t n, double temperature, const double *u,
+                           int64_t *index);
+fs_status fs_draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
+                           int64_t *index);
+
+/* fs_draw from what the filters leave.  scratch: fs_scratch_size(n) bytes, one for each thread.  coin, in [0, 1], is
+ * XTC's (1: XTC stays out). */
+int64_t fs_draw_filtered_f32(const float *x, size_t n, double temperature, const fs_filters *filters, double coin,
+                             double u, void *scratch);
+int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, const fs_filters *filters, double coin,
+                             double u, void *scratch);
+
+/* All filters off: what a caller begins with. */
+void fs_no_filters(fs_filters *filters);
+
+/* Counts the changes of a type or of a function: of this header, and of the kernels as they were compiled. */
+#define FS_ABI_VERSION 1
+int fs_abi_version(void);
 
 /* Instruction sets by name: "scalar", "avx2", "avx512", "neon".
  * fs_choose(NULL) takes the best one; returns 0, or -1 where this CPU or build has no such set. */

@@ -27,6 +27,8 @@ typedef struct {
                                      int64_t *);
     fs_status (*accept)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, int *);
     fs_status (*correct)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, void *, int64_t *);
+    fs_status (*softmax_f32)(const float *, size_t, double, float *);
+    fs_status (*softmax_f64)(const double *, size_t, double, double *);
     fs_status (*summarise)(const fs_row *, size_t, double, int, double *, double *, double *);
     fs_status (*normalise)(fs_dtype, double, const fs_summary *, fs_normaliser *);
     fs_status (*logsumexp_of_summary)(fs_dtype, double, const fs_summary *, const fs_normaliser *, double *);

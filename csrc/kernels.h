@@ -97,6 +97,8 @@ const fs_kernels FS_KERNELS = {
     fs_without_replacement_row,
     fs_accept_row,
     fs_correct_row,
+    softmax_alone_f32,
+    softmax_alone_f64,
     fs_summarise_row,
     fs_normalise_row,
     fs_logsumexp_of_summary_row,

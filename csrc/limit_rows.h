@@ -5,6 +5,70 @@
 
 #include "source.h"
 
+/* The largest entry of a row. */
+typedef struct {
+    double max;  /* -inf: no entry is above that */
+    size_t at;   /* the first place of it */
+    int nan;     /* there is a NaN */
+    int extreme; /* a finite entry is beyond 2^800 */
+} fs_peak;
+
+/* The pieces of a long row, in the order of the row. */
+enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * 512 };
+typedef struct {
+    const fs_source *source;
+    size_t n, length;
+    fs_peak peak[FS_PEAKS];
+} fs_peaks;
+
+static void fs_peak_piece(void *context, size_t piece)
+{
+    fs_peaks *of = context;
+    fs_peak peak = {-INFINITY, 0, 0, 0};
+    double copy[512];
+    size_t past = of->n - piece * of->length > of->length ? (piece + 1) * of->length : of->n;
+    for (size_t start = piece * of->length; start < past; start += 512) {
+        size_t len = past - start < 512 ? past - start : 512;
+        const double *x = fs_load_f64(of->source, start, len, copy);
+        double max = -INFINITY;
+        for (size_t i = 0; i < len; i++) {
+            max = x[i] > max ? x[i] : max;
+            peak.nan |= x[i] != x[i];
+            peak.extreme |= (fabs(x[i]) > 0x1p800) & (fabs(x[i]) < INFINITY);
+        }
+        if (max > peak.max) {
+            size_t i = 0;
+            while (i + 1 < len && x[i] != max)
+                i++;
+            peak.max = max;
+            peak.at = start + i;
+        }
+    }
+    of->peak[piece] = peak;
+}
+
+/* FS_INTERRUPTED, or FS_OK whatever the row holds. */
+static fs_status fs_peak_of(const fs_source *source, size_t n, fs_peak *peak)
+{
+    fs_peaks of; /* without the peaks: a short row has one */
+    of.source = source;
+    of.n = n;
+    of.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / 512 + 1) * 512;
+    size_t count = (n + of.length - 1) / of.length;
+    *peak = (fs_peak){-INFINITY, 0, 0, 0};
+    if (fs_each(count, fs_peak_piece, &of))
+        return FS_INTERRUPTED;
+    for (size_t i = 0; i < count; i++) {
+        if (of.peak[i].max > peak->max) {
+            peak->max = of.peak[i].max;
+            peak->at = of.peak[i].at;
+        }
+        peak->nan |= of.peak[i].nan;
+        peak->extreme |= of.peak[i].extreme;
+    }
+    return FS_OK;
+}
+
 /* A row at infinite temperature whose entries keep their order: at FS_ALIKE, the temperature that goes with it, all
  * weights are 1, as the entries are below 2^824. */
 #define FS_ALIKE 0x1p900
@@ -12,15 +76,9 @@
 static fs_source fs_ordered_source(const fs_row *row, size_t n)
 {
     fs_source s = fs_plain_source(row);
-    double copy[512];
-    s.multiplier = 1.0;
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&s, start, len, copy);
-        for (size_t i = 0; i < len; i++)
-            if (fabs(x[i]) > 0x1p800 && fabs(x[i]) < INFINITY)
-                s.multiplier = 0x1p-200;
-    }
+    fs_peak peak;
+    fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
+    s.multiplier = peak.extreme ? 0x1p-200 : 1.0;
     s.transform = FS_ORDERED;
     return s;
 }
@@ -28,13 +86,10 @@ static fs_source fs_ordered_source(const fs_row *row, size_t n)
 static fs_source fs_limit_source(const fs_row *row, size_t n, double *temperature)
 {
     fs_source s = fs_plain_source(row);
-    double t = *temperature, copy[512], max = -INFINITY;
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&s, start, len, copy);
-        for (size_t i = 0; i < len; i++)
-            max = x[i] > max ? x[i] : max;
-    }
+    double t = *temperature;
+    fs_peak peak;
+    fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
+    const double max = peak.max;
     s.max = max;
     s.limit = 1;
     *temperature = 1.0;

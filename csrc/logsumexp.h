@@ -60,26 +60,40 @@ static void NAME(log_block)(const REAL *x, size_t len, REAL max, REAL quarter, R
         V(store_first)(out + i, V(fma)(V(fma)(V(load_first)(x + i, len - i, max), q, m), c, l), len - i);
 }
 
-static void NAME(log_blocks)(const fs_source *source, size_t n, double temperature, double max, double log_sum,
-                             const fs_output *out)
+typedef struct {
+    const fs_source *source;
+    size_t n;
+    double max, log_sum, temperature;
+    const fs_output *out;
+} NAME(logs);
+
+static void NAME(log_piece)(void *context, size_t piece)
 {
-    int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
-    double quarter = max >= EXTREME || max <= -EXTREME ? 0.25 : 1.0;
-    for (size_t start = 0; start < n; start += BLOCK) {
+    const NAME(logs) *of = context;
+    const fs_output *out = of->out;
+    const int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+    const double quarter = of->max >= EXTREME || of->max <= -EXTREME ? 0.25 : 1.0;
+    size_t start = piece * FS_BLOCKS * BLOCK, past = start + FS_BLOCKS * BLOCK;
+    for (; start < of->n && start < past; start += BLOCK) {
         REAL copy[BLOCK], result[BLOCK];
-        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        size_t len = of->n - start < BLOCK ? of->n - start : BLOCK;
         REAL *to = direct ? (REAL *)out->data + start : result;
-        NAME(log_block)(NAME(fs_load)(source, start, len, copy), len, (REAL)max, (REAL)quarter,
-                        (REAL)(1.0 / quarter / temperature), (REAL)log_sum, to);
+        NAME(log_block)(NAME(fs_load)(of->source, start, len, copy), len, (REAL)of->max, (REAL)quarter,
+                        (REAL)(1.0 / quarter / of->temperature), (REAL)of->log_sum, to);
         NAME(fs_store)(out, start, len, to);
     }
+}
+
+static fs_status NAME(log_blocks)(const fs_source *source, size_t n, double temperature, double max, double log_sum,
+                                  const fs_output *out)
+{
+    NAME(logs) of = {source, n, max, log_sum, temperature, out};
+    return fs_each((n - 1) / (FS_BLOCKS * BLOCK) + 1, NAME(log_piece), &of) ? FS_INTERRUPTED : FS_OK;
 }
 
 static fs_status NAME(log_softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
 {
     double max, log_sum;
     fs_status status = NAME(log_normaliser)(source, n, temperature, &max, &log_sum);
-    if (status == FS_OK)
-        NAME(log_blocks)(source, n, temperature, max, log_sum, out);
-    return status;
+    return status == FS_OK ? NAME(log_blocks)(source, n, temperature, max, log_sum, out) : status;
 }

@@ -90,11 +90,28 @@ static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, s
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
             fs_output output = {to, sizeof(REAL), DTYPE};
-            if (fs_softmax_row(&row, n, t, &output) == FS_NO_MEMORY)
+            if (fs_has_ended(fs_softmax_row(&row, n, t, &output)))
                 return i;
         }
     }
     return rows;
+}
+
+/* One row, and why it is NaN where it is. */
+static fs_status NAME(softmax_alone)(const REAL *x, size_t n, double temperature, REAL *out)
+{
+    NAME(prepared) p;
+    fs_status status = FS_LIMIT;
+    NAME(prepare)(&p, temperature, n);
+    if (p.ordinary)
+        status = n <= NAME(TINY) ? FS_BY_COUNT(NAME(tiny_softmax), x, n, &p.scale, out)
+                                 : NAME(softmax_short)(x, n, &p.scale, out);
+    if (FS_UNLIKELY(status != FS_OK)) {
+        fs_row row = {x, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+        fs_output output = {out, sizeof(REAL), DTYPE};
+        status = fs_softmax_row(&row, n, temperature, &output);
+    }
+    return status;
 }
 
 static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
@@ -127,7 +144,7 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
             status = fs_sample_row(&row, n, t, 1, u + i, index + i, NULL);
-            if (status == FS_NO_MEMORY)
+            if (fs_has_ended(status))
                 return i;
             if (status != FS_OK)
                 index[i] = -1;

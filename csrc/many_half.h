@@ -22,7 +22,7 @@ static size_t fs_softmax_many_half(fs_dtype dtype, const uint16_t *x, size_t row
         } else {
             fs_row row = {x + i * n, sizeof(uint16_t), dtype, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
             fs_output to = {out + i * n, sizeof(uint16_t), dtype};
-            if (fs_softmax_row(&row, n, *t, &to) == FS_NO_MEMORY)
+            if (fs_has_ended(fs_softmax_row(&row, n, *t, &to)))
                 return i;
         }
     }

@@ -100,23 +100,14 @@ static fs_status fs_logsumexp_row(const fs_row *row, size_t n, double temperatur
 static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
 {
     fs_source source = fs_plain_source(row);
-    double copy[512], max = -INFINITY;
+    fs_peak peak;
     source.weights = row->probs && !row->bias; /* the order of the probabilities is that of their logarithms */
-    fs_status status = FS_NO_MASS;
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&source, start, len, copy);
-        for (size_t i = 0; i < len; i++) {
-            if (x[i] != x[i])
-                return FS_NAN;
-            if (x[i] > max && (x[i] > 0.0 || !source.weights)) {
-                max = x[i];
-                *index = (int64_t)(start + i);
-                status = FS_OK;
-            }
-        }
-    }
-    return status;
+    if (fs_peak_of(&source, n, &peak) != FS_OK)
+        return FS_INTERRUPTED;
+    *index = (int64_t)peak.at;
+    if (peak.nan)
+        return FS_NAN;
+    return peak.max > (source.weights ? 0.0 : -INFINITY) ? FS_OK : FS_NO_MASS;
 }
 
 static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u,

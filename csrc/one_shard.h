@@ -166,11 +166,8 @@ static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double te
     int in_double =
         row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_needs_double(row->dtype, temperature);
     fs_source source = fs_shard_source(row, &temperature, &max);
-    if (in_double)
-        log_blocks_f64(&source, n, temperature, max, norm->log_sum, out);
-    else
-        log_blocks_f32(&source, n, temperature, max, norm->log_sum, out);
-    return FS_OK;
+    return in_double ? log_blocks_f64(&source, n, temperature, max, norm->log_sum, out)
+                     : log_blocks_f32(&source, n, temperature, max, norm->log_sum, out);
 }
 
 /* Number at->high of the entries that count, among those from `start`. */

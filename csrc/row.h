@@ -54,47 +54,66 @@ static fs_status NAME(row_begin)(NAME(row) *r, size_t n, double temperature)
     return r->block ? FS_OK : FS_NO_MEMORY;
 }
 
-/* Read the row once.  `weights` (or NULL) receives each block's weights against that block's own origin.
+/* Summarise blocks [first, past).  `weights` (or NULL) receives each block's weights against that block's own origin.
  * The range of a block is taken before the weights of the one before it are, so that neither waits for the other.
- * FS_LIMIT: there is a +inf; then what was written so far holds finite weights and the NaN of the row, if any,
- * so that the row in place still has the same limit. */
-static fs_status NAME(row_summarise)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights)
+ * A block with NaN leaves max = NaN, one with +inf max = +inf, and no weights, so that the row in place still has them. */
+static void NAME(summarise_blocks)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights, size_t first,
+                                   size_t past)
 {
     REAL copy[2][BLOCK];
-    const REAL *next = NAME(fs_load)(source, 0, NAME(block_length)(n, 0), copy[0]);
-    NAME(range) next_range = NAME(range_of)(next, NAME(block_length)(n, 0), &r->scale);
-    fs_status status = FS_OK;
-    for (size_t b = 0; b < r->count; b++) {
+    const REAL *next = NAME(fs_load)(source, first * BLOCK, NAME(block_length)(n, first), copy[first % 2]);
+    NAME(range) next_range = NAME(range_of)(next, NAME(block_length)(n, first), &r->scale);
+    for (size_t b = first; b < past; b++) {
         size_t len = NAME(block_length)(n, b);
         const REAL *x = next;
         NAME(range) range = next_range;
-        if (b + 1 < r->count) {
+        if (b + 1 < past) {
             size_t next_len = NAME(block_length)(n, b + 1);
             next = NAME(fs_load)(source, (b + 1) * BLOCK, next_len, copy[(b + 1) % 2]);
             next_range = NAME(range_of)(next, next_len, &r->scale);
         }
-        if (FS_UNLIKELY(range.nan)) {
-            status = FS_NAN;
-            continue;
-        }
-        r->block[b].max = range.max;
+        r->block[b].max = range.nan ? (REAL)NAN : range.max;
         r->block[b].tame = range.tame;
-        if (FS_UNLIKELY(!(range.max - range.max == 0))) { /* infinite */
-            if (range.max > 0)
-                return status == FS_NAN ? FS_NAN : FS_LIMIT;
-            r->block[b].sum = 0.0;
-            if (weights)
+        r->block[b].sum = 0.0;
+        if (FS_UNLIKELY(range.nan || !(range.max - range.max == 0))) {
+            if (!range.nan && range.max < 0 && weights)
                 for (size_t i = 0; i < len; i++)
                     weights[b * BLOCK + i] = 0;
             continue;
         }
-        r->max = range.max > r->max ? range.max : r->max;
         r->block[b].sum = weights ? NAME(block_weights)(x, len, range, &r->scale, weights + b * BLOCK)
                                   : NAME(block_sum)(x, len, range, &r->scale);
     }
-    if (status == FS_NAN)
-        return status;
-    return r->max > -(REAL)INFINITY ? FS_OK : FS_NO_MASS;
+}
+
+/* What the pieces of a row work on. */
+typedef struct {
+    NAME(row) *row;
+    const fs_source *source;
+    size_t n;
+    REAL *weights;
+} NAME(reading);
+
+static void NAME(summarise_piece)(void *context, size_t piece)
+{
+    const NAME(reading) *of = context;
+    size_t first = piece * FS_BLOCKS, past = first + FS_BLOCKS;
+    NAME(summarise_blocks)(of->row, of->source, of->n, of->weights, first,
+                           past < of->row->count ? past : of->row->count);
+}
+
+/* Read the row once, and take the maximum of its blocks.  FS_LIMIT: there is a +inf. */
+static fs_status NAME(row_summarise)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights)
+{
+    NAME(reading) of = {r, source, n, weights};
+    int nan = 0;
+    if (fs_each((r->count + FS_BLOCKS - 1) / FS_BLOCKS, NAME(summarise_piece), &of))
+        return FS_INTERRUPTED;
+    for (size_t b = 0; b < r->count; b++) {
+        r->max = r->block[b].max > r->max ? r->block[b].max : r->max;
+        nan |= r->block[b].max != r->block[b].max;
+    }
+    return nan ? FS_NAN : r->max == (REAL)INFINITY ? FS_LIMIT : r->max > -(REAL)INFINITY ? FS_OK : FS_NO_MASS;
 }
 
 /* The row's origin and total. */

@@ -34,6 +34,10 @@ static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double
         return status;
     *rest = 0.0;
     status = NAME(row_summarise)(&r, source, n, NULL);
+    if (status == FS_INTERRUPTED) {
+        NAME(row_free)(&r);
+        return status;
+    }
     if (status == FS_OK || status == FS_NO_MASS) {
         for (size_t b = 0; b < r.count; b++)
             max[b] = (double)r.block[b].max, sum[b] = r.block[b].sum;

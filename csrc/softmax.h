@@ -21,11 +21,48 @@ FS_INLINE fs_status NAME(softmax_short)(const REAL *x, size_t n, const NAME(scal
     return FS_OK;
 }
 
+/* The second pass over a row: the factor of a block by its weights, which wait in the result or are computed again. */
+typedef struct {
+    const NAME(row) *row;
+    const fs_source *source;
+    size_t n;
+    fs_reciprocal total;
+    const fs_output *out;
+    int stored;
+} NAME(writing);
+
+static void NAME(softmax_piece)(void *context, size_t piece)
+{
+    const NAME(writing) *of = context;
+    const NAME(row) *r = of->row;
+    const int direct = of->out->dtype == DTYPE && of->out->stride == (ptrdiff_t)sizeof(REAL);
+    REAL copy[BLOCK], result[BLOCK];
+    /* the last blocks are still in the nearest cache: piece 0 ends with the last block */
+    size_t past = r->count - piece * FS_BLOCKS, first = past > FS_BLOCKS ? past - FS_BLOCKS : 0;
+    for (size_t b = past; b-- > first;) {
+        size_t start = b * BLOCK, len = NAME(block_length)(of->n, b);
+        REAL *to = direct ? (REAL *)of->out->data + start : result;
+        NAME(factor) factor = {0, 0};
+        if (r->block[b].sum != 0.0)
+            factor = NAME(factor_of)(NAME(block_factor)(r, r->block[b].max), of->total);
+        if (factor.high == 0) {
+            for (size_t i = 0; i < len; i++)
+                to[i] = 0;
+        } else if (of->stored) {
+            NAME(block_multiply)(to, len, factor);
+        } else {
+            NAME(range) range = {r->block[b].max, 0, r->block[b].tame};
+            NAME(block_softmax)(NAME(fs_load)(of->source, start, len, copy), len, range, &r->scale, factor, to);
+        }
+        NAME(fs_store)(of->out, start, len, to);
+    }
+}
+
 static fs_status NAME(softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
 {
     int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
-    REAL copy[BLOCK], result[BLOCK];
     if (n <= BLOCK) {
+        REAL copy[BLOCK], result[BLOCK];
         fs_scale c = fs_scale_of(temperature);
         NAME(scale) scale = NAME(scale_of)(&c);
         REAL *to = direct ? out->data : result;
@@ -34,30 +71,14 @@ static fs_status NAME(softmax)(const fs_source *source, size_t n, double tempera
             NAME(fs_store)(out, 0, n, to);
         return status;
     }
-    int stored = direct && n * sizeof(REAL) <= FS_STORE_LIMIT;
     NAME(row) r;
-    fs_status status = NAME(row_read)(&r, source, n, temperature, stored ? out->data : NULL);
+    NAME(writing) of = {&r, source, n, {0.0, 0.0}, out, direct && n * sizeof(REAL) <= FS_STORE_LIMIT};
+    fs_status status = NAME(row_read)(&r, source, n, temperature, of.stored ? out->data : NULL);
     if (status != FS_OK)
         return status;
-    fs_reciprocal total = fs_reciprocal_of(r.total);
-    for (size_t b = r.count; b-- > 0;) { /* the last blocks are still in the nearest cache */
-        size_t start = b * BLOCK, len = NAME(block_length)(n, b);
-        REAL *to = direct ? (REAL *)out->data + start : result;
-        NAME(factor) factor = {0, 0};
-        if (r.block[b].sum != 0.0)
-            factor = NAME(factor_of)(NAME(block_factor)(&r, r.block[b].max), total);
-        if (factor.high == 0) {
-            for (size_t i = 0; i < len; i++)
-                to[i] = 0;
-        } else if (stored) {
-            NAME(block_multiply)(to, len, factor);
-        } else {
-            NAME(range) range = {r.block[b].max, 0, r.block[b].tame};
-            NAME(block_softmax)(NAME(fs_load)(source, start, len, copy), len, range, &r.scale, factor, to);
-        }
-        NAME(fs_store)(out, start, len, to);
-    }
+    of.total = fs_reciprocal_of(r.total);
+    int interrupted = fs_each((r.count + FS_BLOCKS - 1) / FS_BLOCKS, NAME(softmax_piece), &of);
     NAME(row_free)(&r);
-    return FS_OK;
+    return interrupted ? FS_INTERRUPTED : FS_OK;
 }
 #undef FS_STORE_LIMIT

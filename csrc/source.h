@@ -5,8 +5,12 @@
 
 #include "fastsoftmax.h"
 #include "scale.h"
+#include "team.h"
 
 enum { FS_MAX_BLOCK = 1024 };
+
+/* So many blocks of a long row are a piece of work for one thread: some 10 microseconds. */
+enum { FS_BLOCKS = 64 };
 
 /* What a row is replaced by where the formula does not serve (limit_rows.h). */
 typedef enum {
@@ -27,6 +31,9 @@ typedef struct {
     int limit;   /* the row stands in for one of limit_rows.h */
     int weights; /* the probabilities themselves, not their logarithms, are wanted */
 } fs_source;
+
+/* The call ends with this row: what it needs is not to be had. */
+static inline int fs_has_ended(fs_status status) { return status == FS_NO_MEMORY || status == FS_INTERRUPTED; }
 
 static inline fs_source fs_plain_source(const fs_row *row)
 {

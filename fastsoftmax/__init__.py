@@ -11,8 +11,9 @@ except ImportError as error:
     ) from error
 
 from . import reference, schedules
-from ._config import __version__, show_config
+from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
+from ._include import get_include
 from ._keyed import keyed_uniforms
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
@@ -37,6 +38,8 @@ __all__ = [
     "TopLogprobs",
     "__version__",
     "combine",
+    "get_include",
+    "get_num_threads",
     "keyed_uniforms",
     "locate_draws",
     "log_softmax",
@@ -50,6 +53,7 @@ __all__ = [
     "sample_probs",
     "sample_without_replacement",
     "schedules",
+    "set_num_threads",
     "show_config",
     "softmax",
     "softmax_from_summary",

@@ -1,101 +1,93 @@
-# The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.
+# What Cython code of others cimports (docs/compiled.md): the functions of fastsoftmax.h for contiguous rows, by plain
+# pointers and numbers.  They need neither the GIL nor a header, take no lock and hold no state; a Numba function calls
+# them by address.  fastsoftmax.h says what each does; here is what an argument is:
+#
+#   x, p          one row of n >= 1 entries, or `rows` rows one after another: logits, or weights >= 0
+#   temperature   >= 0 or +inf
+#   out           as large as x: x itself, or apart from it
+#   u             uniforms in [0, 1): one, k for draw_many, one a row for draw_rows
+#   scratch       scratch_size(n) bytes of any alignment, for one thread at a time; 0: n is above 2^32 - 1024
+#   coin          XTC's uniform; 1: XTC stays out
+#
+# A function that returns int returns one of the codes below; an index below 0 is minus a code.  FS_ARGUMENT: nothing is
+# written.  FS_NO_MEMORY, for rows of more than 2^18 entries alone: *_rows has done the rows before.  A row of NaN or
+# without mass gives a row of NaN, or an index below 0, and does not stop *_rows, which returns FS_OK.
 
-from libc.stddef cimport ptrdiff_t, size_t
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint64_t
 
+cdef enum:
+    FS_ABI_VERSION = 1  # abi_version() must return the same
 
-cdef extern from "fastsoftmax.h" nogil:
-    ctypedef enum fs_dtype:
-        FS_F32, FS_F64, FS_F16, FS_BF16
-    ctypedef enum fs_status:
-        FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY, FS_LIMIT, FS_CHANGED
-    ctypedef enum fs_mask_kind:
-        FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS
-    ctypedef struct fs_row:
-        const void *data
-        ptrdiff_t stride
-        fs_dtype dtype
-        int probs
-        fs_mask_kind mask_kind
-        const void *mask
-        ptrdiff_t mask_stride
-        const double *bias
-        ptrdiff_t bias_stride
-        const int64_t *bias_at
-        size_t bias_count
-    ctypedef struct fs_output:
-        void *data
-        ptrdiff_t stride
-        fs_dtype dtype
-    fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
-    fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
-    fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
-    fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
-                        int64_t *index, double *logprob)
-    ctypedef struct fs_filters:
-        int64_t top_k
-    ctypedef struct fs_penalties:
-        double repetition
-    ctypedef struct fs_breakers:
-        const int64_t *token
-        const size_t *of
-        size_t count
-    size_t fs_scratch_size(size_t n)
-    fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
-                                 double coin, size_t k, const double *u, void *scratch, int64_t *index,
-                                 double *logprob)
-    fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
-                          void *scratch, const fs_output *out)
-    fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
-                     double *logprob, size_t chosen, int64_t *rank)
-    fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
-                                     ptrdiff_t u_stride, void *scratch, int64_t *index)
-    fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
-                        size_t token, double u, int *accepted)
-    fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
-                         size_t token, double u, void *scratch, int64_t *index)
-    void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u)
-    size_t fs_penalize_scratch(size_t length)
-    void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
-                     const fs_breakers *breakers, void *scratch)
-    ctypedef struct fs_blocks:
-        size_t blocks
-        const double *max
-        const double *sum
-        double rest
-    ctypedef struct fs_summary:
-        fs_blocks of
-        fs_blocks wide
-    ctypedef struct fs_normaliser:
-        int64_t status
-    ctypedef struct fs_location:
-        int64_t start
-    size_t fs_shard_block(fs_dtype dtype)
-    int fs_needs_double(fs_dtype dtype, double temperature)
-    fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
-                           double *rest)
-    fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser)
-    fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
-                                      const fs_normaliser *normaliser, double *result)
-    fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary,
-                        const fs_normaliser *normaliser, size_t k, const double *u, fs_location *at)
-    fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
-                               const double *block_max, const fs_output *out)
-    fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
-                                   const fs_output *out)
-    fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature,
-                         const fs_normaliser *normaliser, size_t k, const fs_location *at, int64_t *index,
-                         double *logprob)
-    size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                               ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
-    size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                               ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride)
-    size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
-                                ptrdiff_t temperature_stride, uint16_t *out)
-    size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
-    size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
-    int fs_choose(const char *name)
-    const char *fs_chosen()
-    const char *fs_available(size_t i)
+cdef enum:
+    FS_OK = 0
+    FS_NAN = 1        # the row holds NaN
+    FS_NO_MASS = 2    # every entry is -inf, or of weight 0
+    FS_NO_MEMORY = 3
+    FS_ARGUMENT = 4   # an argument is out of its range
+    FS_INTERRUPTED = 5  # only for calls of fastsoftmax itself, which Ctrl-C ends
+    FS_CHANGED = 6  # likewise: the entries of a shard are not those that were summarised
+
+# Which entries of a row may be drawn: begin with no_filters, which switches every filter off.
+ctypedef struct filters_t:
+    int64_t top_k
+    double top_p
+    double min_p
+    double typical_p
+    double top_n_sigma
+    double epsilon_cutoff
+    double eta_cutoff
+    double xtc_threshold
+    double xtc_probability
+    double surprise
+    double dynatemp_range
+    double dynatemp_exponent
+    int64_t min_tokens_to_keep
+    int64_t temperature_last
+
+cdef int abi_version() noexcept nogil
+cdef void no_filters(filters_t *filters) noexcept nogil
+cdef size_t scratch_size(size_t n) noexcept nogil
+
+# Uniforms by seed, key and step (fastsoftmax.keyed_uniforms; its stream is 0).
+cdef double keyed_uniform(uint64_t seed, uint64_t key, uint64_t step, uint64_t stream) noexcept nogil
+cdef void keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream,
+                         double *u) noexcept nogil
+
+cdef int softmax_f32(const float *x, size_t n, double temperature, float *out) noexcept nogil
+cdef int log_softmax_f32(const float *x, size_t n, double temperature, float *out) noexcept nogil
+cdef int logsumexp_f32(const float *x, size_t n, double temperature, double *result) noexcept nogil
+cdef int64_t draw_f32(const float *x, size_t n, double temperature, double u) noexcept nogil
+cdef int64_t draw_probs_f32(const float *p, size_t n, double temperature, double u) noexcept nogil
+cdef int draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u,
+                       int64_t *index) noexcept nogil
+cdef int draw_many_probs_f32(const float *p, size_t n, double temperature, size_t k, const double *u,
+                             int64_t *index) noexcept nogil
+cdef int64_t draw_filtered_f32(const float *x, size_t n, double temperature, const filters_t *filters,
+                               double coin, double u, void *scratch) noexcept nogil
+cdef int softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature, float *out) noexcept nogil
+cdef int log_softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature,
+                              float *out) noexcept nogil
+cdef int logsumexp_rows_f32(const float *x, size_t rows, size_t n, double temperature,
+                            double *result) noexcept nogil
+cdef int draw_rows_f32(const float *x, size_t rows, size_t n, double temperature, const double *u,
+                       int64_t *index) noexcept nogil
+
+cdef int softmax_f64(const double *x, size_t n, double temperature, double *out) noexcept nogil
+cdef int log_softmax_f64(const double *x, size_t n, double temperature, double *out) noexcept nogil
+cdef int logsumexp_f64(const double *x, size_t n, double temperature, double *result) noexcept nogil
+cdef int64_t draw_f64(const double *x, size_t n, double temperature, double u) noexcept nogil
+cdef int64_t draw_probs_f64(const double *p, size_t n, double temperature, double u) noexcept nogil
+cdef int draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u,
+                       int64_t *index) noexcept nogil
+cdef int draw_many_probs_f64(const double *p, size_t n, double temperature, size_t k, const double *u,
+                             int64_t *index) noexcept nogil
+cdef int64_t draw_filtered_f64(const double *x, size_t n, double temperature, const filters_t *filters,
+                               double coin, double u, void *scratch) noexcept nogil
+cdef int softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature, double *out) noexcept nogil
+cdef int log_softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature,
+                              double *out) noexcept nogil
+cdef int logsumexp_rows_f64(const double *x, size_t rows, size_t n, double temperature,
+                            double *result) noexcept nogil
+cdef int draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
+                       int64_t *index) noexcept nogil

@@ -4,12 +4,11 @@
 Two doors.  _core_plain.pxi takes what a loop passes (a contiguous float array, the last axis, one temperature) and
 answers None for anything else.  _core_rows.pxi and _core_tokens.pxi take any layout, prepared by _arrays.py: the
 entries along the last axis, everything else broadcast to the rows.  Nothing is validated below this line but what a
-kernel could not survive.
+kernel could not survive.  Compiled code of others comes in by _core_door.pxi.
 """
 
-from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdlib cimport free, malloc
+cimport cython
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t, uint16_t, uint64_t
@@ -17,6 +16,11 @@ from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
 from numpy.random cimport bitgen_t
+
+from fastsoftmax._kernels cimport *
+from fastsoftmax._team cimport (
+    fs_each, fs_note_least, fs_noted, fs_set_threads, fs_set_watch, fs_stopped, fs_thread_scratch, fs_threads, fs_watch,
+)
 
 cnp.import_array()
 
@@ -87,66 +91,34 @@ def are_scalars(tuple values):
     return True
 
 
+include "_core_share.pxi"
+
+
 # --- keyed uniforms ----------------------------------------------------------------------------------------------
+
+cdef struct Keyed:
+    uint64_t seed
+    const uint64_t *key
+    uint64_t step
+    uint64_t stream
+    double *to
+    Outcome outcome
+
+
+cdef void keyed_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Keyed *f = <Keyed *>job
+    fs_keyed_uniforms(f.seed, f.key + first, past - first, f.step, f.stream, f.to + first)
+
 
 def keyed_into(uint64_t seed, cnp.ndarray keys, uint64_t step, uint64_t stream, cnp.ndarray u):
     """Fill u (float64) with the uniforms of keys (uint64); both C-contiguous and of one size."""
-    cdef const uint64_t *key = <const uint64_t *>cnp.PyArray_DATA(keys)
-    cdef double *to = <double *>cnp.PyArray_DATA(u)
-    cdef size_t count = cnp.PyArray_SIZE(keys)
-    if count >= RELEASE_AT:
-        with nogil:
-            fs_keyed_uniforms(seed, key, count, step, stream, to)
-    else:
-        fs_keyed_uniforms(seed, key, count, step, stream, to)
-
-
-# --- scratch memory ---------------------------------------------------------------------------------------------
-
-cdef extern from "Python.h":
-    PyObject *PyThreadState_GetDict()
-
-
-cdef class Scratch:
-    """Memory of one thread, as large as its largest row has asked for; it goes with the thread."""
-
-    cdef void *memory
-    cdef size_t size
-
-    def __cinit__(self):
-        self.memory = NULL
-        self.size = 0
-
-    def __dealloc__(self):
-        free(self.memory)
-
-
-cdef void *scratch_of(size_t size) except NULL:
-    """So many bytes, this thread's until the next call."""
-    cdef PyObject *of_thread = PyThreadState_GetDict()
-    if of_thread == NULL:
-        raise MemoryError("no memory for the state of this thread")
-    cdef object kept = (<dict><object>of_thread).get(Scratch)
-    if kept is None:
-        kept = Scratch()
-        (<dict><object>of_thread)[Scratch] = kept
-    cdef Scratch scratch = <Scratch>kept
-    if scratch.size < size:
-        free(scratch.memory)
-        scratch.size = 0
-        scratch.memory = malloc(size)
-        if scratch.memory == NULL:
-            raise MemoryError(f"no memory for {size} bytes of scratch")
-        scratch.size = size
-    return scratch.memory
-
-
-cdef void *row_scratch(size_t n) except NULL:
-    """What the filters of a row of n entries work in."""
-    cdef size_t size = fs_scratch_size(n)
-    if size == 0:
-        raise ValueError(f"rows of {n} entries are too long for this: 2**32 - 1024 at most")
-    return scratch_of(size)
+    cdef Keyed f
+    f.seed = seed
+    f.key = <const uint64_t *>cnp.PyArray_DATA(keys)
+    f.step = step
+    f.stream = stream
+    f.to = <double *>cnp.PyArray_DATA(u)
+    run_rows(keyed_task, &f, &f.outcome, cnp.PyArray_SIZE(keys), 16, False)
 
 
 # --- plain arrays ----------------------------------------------------------------------------------------------
@@ -184,6 +156,17 @@ cdef inline fs_dtype dtype_of(int kind) noexcept nogil:
     return FS_F32 if kind == cnp.NPY_FLOAT else FS_F64 if kind == cnp.NPY_DOUBLE else FS_F16
 
 
+cdef inline size_t size_of(fs_dtype dtype) noexcept nogil:
+    return 4 if dtype == FS_F32 else 8 if dtype == FS_F64 else 2
+
+
+cdef int check_row_length(size_t n) except -1:
+    """What the filters can number: there is scratch for a row of n entries."""
+    if fs_scratch_size(n) == 0:
+        raise ValueError(f"rows of {n} entries are too long for this: 2**32 - 1024 at most")
+    return 0
+
+
 cdef inline double plain_temperature(object temperature) noexcept:
     """The temperature if it is a float or int that is positive and finite, else -1."""
     cdef double t
@@ -206,6 +189,7 @@ cdef inline bint is_last_axis(object axis) noexcept:
 include "_core_plain.pxi"
 include "_core_rows.pxi"
 include "_core_tokens.pxi"
+include "_core_door.pxi"
 include "_core_shards.pxi"
 
 

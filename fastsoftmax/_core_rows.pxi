@@ -49,6 +49,17 @@ cdef inline void next_row(Walk *w) noexcept nogil:
         d -= 1
 
 
+cdef void go_to_row(Walk *w, size_t row) noexcept nogil:
+    """From row 0 to the row of this number."""
+    cdef int d = w.dims - 1, k
+    while d >= 0:
+        w.at[d] = row % w.shape[d]
+        row //= w.shape[d]
+        for k in range(w.operands):
+            w.data[k] += w.stride[k][d] * w.at[d]
+        d -= 1
+
+
 cdef fs_row row_of(cnp.ndarray x, int dtype, bint probs) noexcept:
     return bare_row(NULL, cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - 1), <fs_dtype>dtype, probs)
 
@@ -94,63 +105,161 @@ cdef inline bint is_constant(cnp.ndarray a) noexcept nogil:
     return True
 
 
+# What all operations on rows begin with: the walk at row 0, with the operands ROW and TEMPERATURE first.
+cdef struct Rows:
+    Walk walk
+    size_t count
+    size_t n
+    fs_row row
+    Beside beside
+    Outcome outcome
+
+cdef enum:
+    ROW = 0
+    TEMPERATURE = 1
+
+
+cdef int begin_rows(Rows *rows, cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature) except -1:
+    cdef int nd = cnp.PyArray_NDIM(x)
+    rows.count = walk_over(&rows.walk, x, nd - 1)
+    rows.n = cnp.PyArray_DIM(x, nd - 1)
+    rows.row = row_of(x, dtype, probs)
+    take_along(&rows.walk, x)
+    take_along(&rows.walk, temperature)
+    rows.beside.of_mask = -1
+    rows.beside.of_bias = -1
+    return 0
+
+
+cdef inline void set_row(const Rows *rows, const Walk *w, fs_row *row) noexcept nogil:
+    row.data = w.data[ROW]
+    set_beside(&rows.beside, w, row)
+
+
+cdef inline double temperature_at(const Walk *w) noexcept nogil:
+    return (<double *>w.data[TEMPERATURE])[0]
+
+
+# --- softmax, log_softmax ---
+
+cdef struct Transform:
+    Rows rows
+    int of_out
+    fs_output to
+    bint log
+
+
+cdef void transform_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Transform *f = <Transform *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef fs_output to = f.to
+    cdef fs_status status
+    cdef size_t i
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        to.data = w.data[f.of_out]
+        if f.log:
+            status = fs_log_softmax(&row, f.rows.n, temperature_at(&w), &to)
+        else:
+            status = fs_softmax(&row, f.rows.n, temperature_at(&w), &to)
+        if note(&f.rows.outcome, i, status):
+            return
+        next_row(&w)
+
+
 def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, bint log):
     """softmax (or log_softmax) of every row of x into out, of the same dtype; temperature: float64, the rows' shape."""
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), done, _i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_output to
-    cdef fs_status status = FS_OK
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_along(&w, out)
-    to.stride = cnp.PyArray_STRIDE(out, nd - 1)
-    to.dtype = <fs_dtype>dtype
+    cdef Transform f
+    begin_rows(&f.rows, x, dtype, False, temperature)
     if (not log and cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(out)
             and (cnp.PyArray_IS_C_CONTIGUOUS(temperature) or is_constant(temperature))):
-        with nogil:
-            done = plain_rows(to.dtype, w.data[0], rows, n, <double *>w.data[1],
-                              0 if is_constant(temperature) else sizeof(double), w.data[2])
-        if done < rows:
-            raise MemoryError("no memory for the block summaries of a row")
+        run_plain_softmax(<fs_dtype>dtype, cnp.PyArray_DATA(x), f.rows.count, f.rows.n,
+                          <double *>cnp.PyArray_DATA(temperature), 0 if is_constant(temperature) else sizeof(double),
+                          cnp.PyArray_DATA(out))
         return
-    with nogil:
-        for _i in range(rows):
-            row.data = w.data[0]
-            to.data = w.data[2]
-            if log:
-                status = fs_log_softmax(&row, n, (<double *>w.data[1])[0], &to)
-            else:
-                status = fs_softmax(&row, n, (<double *>w.data[1])[0], &to)
-            if status == FS_NO_MEMORY:
-                break
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    f.of_out = take_along(&f.rows.walk, out)
+    f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
+    f.to.dtype = <fs_dtype>dtype
+    f.log = log
+    run_rows(transform_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
+
+
+# --- logsumexp ---
+
+cdef struct LogSumExp:
+    Rows rows
+    double *to
+
+
+cdef void logsumexp_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef LogSumExp *f = <LogSumExp *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef size_t i
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        if note(&f.rows.outcome, i, fs_logsumexp(&row, f.rows.n, temperature_at(&w), f.to + i)):
+            return
+        next_row(&w)
 
 
 def logsumexp_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray result):
     """logsumexp of every row of x into result: float64, C-contiguous, one element a row."""
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_status status = FS_OK
-    cdef double *to = <double *>cnp.PyArray_DATA(result)
-    take_along(&w, x)
-    take_along(&w, temperature)
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            status = fs_logsumexp(&row, n, (<double *>w.data[1])[0], &to[i])
-            if status == FS_NO_MEMORY:
-                break
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    cdef LogSumExp f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    f.to = <double *>cnp.PyArray_DATA(result)
+    run_rows(logsumexp_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
+
+
+# --- draws ---
+
+cdef struct Draws:
+    Rows rows
+    size_t k
+    const double *u
+    int of_filters  # -1: none
+    const double *coin
+    int64_t *index
+    double *logprob
+    bint stop
+
+
+cdef void draw_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Draws *f = <Draws *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef fs_status status
+    cdef size_t i, j, k = f.k, n = f.rows.n
+    cdef void *scratch = NULL
+    cdef double *logprob
+    if f.of_filters >= 0:
+        scratch = fs_thread_scratch(fs_scratch_size(n))
+        if scratch == NULL:
+            note(&f.rows.outcome, first, FS_NO_MEMORY)
+            return
+    go_to_row(&w, first)
+    for i in range(first, past):
+        if f.stop and fs_noted(&f.rows.outcome.refused) < i << STATUS_BITS:
+            return  # the call ends with a row before this one
+        set_row(&f.rows, &w, &row)
+        logprob = NULL if f.logprob == NULL else f.logprob + i * k
+        if scratch != NULL:
+            status = fs_sample_filtered(&row, n, temperature_at(&w), <const fs_filters *>w.data[f.of_filters],
+                                        f.coin[i] if f.coin != NULL else 1.0, k, f.u + i * k, scratch,
+                                        f.index + i * k, logprob)
+        else:
+            status = fs_sample(&row, n, temperature_at(&w), k, f.u + i * k, f.index + i * k, logprob)
+        if note(&f.rows.outcome, i, status):
+            return
+        if status != FS_OK:
+            for j in range(k):
+                f.index[i * k + j] = -1
+                if logprob != NULL:
+                    logprob[j] = NAN
+        next_row(&w)
 
 
 def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, cnp.ndarray u, size_t k,
@@ -164,89 +273,64 @@ def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, c
     row.  A row that cannot be drawn from gives -1 and NaN, or ends the call where `stop`.
     Returns (row, why) of the first such row, or None; why is "nan" or "mass".
     """
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x), of_filters = -1
-    cdef size_t rows = walk_over(&w, x, nd - 1), i, j, bad = 0
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, probs)
-    cdef fs_status status = FS_OK, why = FS_OK
-    cdef const double *given = <const double *>cnp.PyArray_DATA(u)
-    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
-    cdef double *log_to = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
-    cdef double *coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
-    cdef void *scratch = NULL
-    cdef Beside beside
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
+    cdef Draws f
+    begin_rows(&f.rows, x, dtype, probs, temperature)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    f.k = k
+    f.u = <const double *>cnp.PyArray_DATA(u)
+    f.index = <int64_t *>cnp.PyArray_DATA(index)
+    f.logprob = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
+    f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
+    f.stop = stop
+    f.of_filters = -1
     if filters is not None:
-        of_filters = take_along(&w, filters)
-        scratch = row_scratch(n)
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            set_beside(&beside, &w, &row)
-            if of_filters >= 0:
-                status = fs_sample_filtered(&row, n, (<double *>w.data[1])[0], <const fs_filters *>w.data[of_filters],
-                                            coin[i] if coin != NULL else 1.0, k, given + i * k, scratch, to + i * k,
-                                            NULL if log_to == NULL else log_to + i * k)
-            else:
-                status = fs_sample(&row, n, (<double *>w.data[1])[0], k, given + i * k, to + i * k,
-                                   NULL if log_to == NULL else log_to + i * k)
-            if status == FS_NO_MEMORY:
-                break
-            if status != FS_OK:
-                if why == FS_OK:
-                    why = status
-                    bad = i
-                if stop:
-                    break
-                for j in range(i * k, i * k + k):
-                    to[j] = -1
-                    if log_to != NULL:
-                        log_to[j] = NAN
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
-    return refusal(why, bad)
+        check_row_length(f.rows.n)
+        f.of_filters = take_along(&f.rows.walk, filters)
+    run_rows(draw_task, &f, &f.rows.outcome, f.rows.count, f.rows.n + 8 * k, filters is None)
+    return refusal(&f.rows.outcome)
 
 
-cdef object refusal(fs_status why, size_t row):
-    """(row, why) of a row that cannot be drawn from, or None."""
-    if why == FS_OK:
-        return None
-    return row, "nan" if why == FS_NAN else "mass"
+# --- truncation ---
+
+cdef struct Truncation:
+    Rows rows
+    int of_out, of_filters
+    const double *coin
+    fs_output to
+
+
+cdef void truncate_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Truncation *f = <Truncation *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef fs_output to = f.to
+    cdef fs_status status
+    cdef size_t i
+    cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
+    if scratch == NULL:
+        note(&f.rows.outcome, first, FS_NO_MEMORY)
+        return
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        to.data = w.data[f.of_out]
+        status = fs_truncate(&row, f.rows.n, temperature_at(&w), <const fs_filters *>w.data[f.of_filters],
+                             f.coin[i] if f.coin != NULL else 1.0, scratch, &to)
+        if note(&f.rows.outcome, i, status):
+            return
+        next_row(&w)
 
 
 def truncate_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
                   cnp.ndarray bias_at, cnp.ndarray filters, cnp.ndarray coins, cnp.ndarray out):
     """x / temperature where the filters leave an entry, -inf elsewhere; the arguments as for `sample_rows`."""
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x), of_filters
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_output to
-    cdef fs_status status = FS_OK
-    cdef double *coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
-    cdef void *scratch = row_scratch(n)
-    cdef Beside beside
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_along(&w, out)
-    of_filters = take_along(&w, filters)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
-    to.stride = cnp.PyArray_STRIDE(out, nd - 1)
-    to.dtype = <fs_dtype>dtype
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            to.data = w.data[2]
-            set_beside(&beside, &w, &row)
-            status = fs_truncate(&row, n, (<double *>w.data[1])[0], <const fs_filters *>w.data[of_filters],
-                                 coin[i] if coin != NULL else 1.0, scratch, &to)
-            if status == FS_NO_MEMORY:
-                break
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    cdef Truncation f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    check_row_length(f.rows.n)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    f.of_out = take_along(&f.rows.walk, out)
+    f.of_filters = take_along(&f.rows.walk, filters)
+    f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
+    f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
+    f.to.dtype = <fs_dtype>dtype
+    run_rows(truncate_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, False)

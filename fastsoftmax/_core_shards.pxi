@@ -1,40 +1,49 @@
 # Rows in shards (csrc/fastsoftmax.h).  Where a row has several numbers (blocks, draws) they lie one after another, the
 # rows in row-major order; _shards.py makes these arrays, C-contiguous and of the sizes that belong to each other.
 
+cdef struct Summarising:
+    Rows rows
+    bint in_double
+    size_t blocks
+    const unsigned char *wanted
+    double *max
+    double *sum
+    double *rest
+
+
+cdef void summarise_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Summarising *f = <Summarising *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef size_t i
+    go_to_row(&w, first)
+    for i in range(first, past):
+        if f.wanted[i]:
+            set_row(&f.rows, &w, &row)
+            if note(&f.rows.outcome, i, fs_summarise(&row, f.rows.n, temperature_at(&w), f.in_double,
+                                                     f.max + i * f.blocks, f.sum + i * f.blocks, f.rest + i)):
+                return
+        next_row(&w)
+
+
 def summarise_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
                    cnp.ndarray bias_at, bint in_double, cnp.ndarray wanted, cnp.ndarray maxima, cnp.ndarray sums,
                    cnp.ndarray rest):
     """Summarise the rows of x that are `wanted` (uint8, one a row) into maxima and sums (rows x blocks) and rest."""
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
+    cdef Summarising f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     cdef size_t block = 512 if in_double else fs_shard_block(<fs_dtype>dtype)
-    cdef size_t blocks = (n + block - 1) // block
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_status status = FS_OK
-    cdef Beside beside
-    cdef const unsigned char *want = <const unsigned char *>cnp.PyArray_DATA(wanted)
-    cdef double *to_max = <double *>cnp.PyArray_DATA(maxima)
-    cdef double *to_sum = <double *>cnp.PyArray_DATA(sums)
-    cdef double *to_rest = <double *>cnp.PyArray_DATA(rest)
-    if <size_t>cnp.PyArray_SIZE(maxima) != rows * blocks or <size_t>cnp.PyArray_SIZE(sums) != rows * blocks:
+    f.in_double = in_double
+    f.blocks = (f.rows.n + block - 1) // block
+    f.wanted = <const unsigned char *>cnp.PyArray_DATA(wanted)
+    f.max = <double *>cnp.PyArray_DATA(maxima)
+    f.sum = <double *>cnp.PyArray_DATA(sums)
+    f.rest = <double *>cnp.PyArray_DATA(rest)
+    cdef size_t size = f.rows.count * f.blocks
+    if <size_t>cnp.PyArray_SIZE(maxima) != size or <size_t>cnp.PyArray_SIZE(sums) != size:
         raise ValueError("not the arrays of this shard")
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
-    with nogil:
-        for i in range(rows):
-            if want[i]:
-                row.data = w.data[0]
-                set_beside(&beside, &w, &row)
-                status = fs_summarise(&row, n, (<double *>w.data[1])[0], in_double, to_max + i * blocks,
-                                      to_sum + i * blocks, to_rest + i)
-                if status == FS_NO_MEMORY:
-                    break
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    run_rows(summarise_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
 
 
 # The summaries of several rows, and the one of a row.
@@ -150,46 +159,88 @@ cdef fs_location *locations_in(cnp.ndarray location, size_t count) except? NULL:
     return <fs_location *>cnp.PyArray_DATA(location)
 
 
+cdef struct Finishing:
+    Rows rows
+    int of_out
+    fs_output to
+    const fs_normaliser *normaliser
+    const double *block_max  # NULL: none
+    size_t blocks
+    bint log
+
+
+cdef void finish_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Finishing *f = <Finishing *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef fs_output to = f.to
+    cdef fs_status status
+    cdef size_t i
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        to.data = w.data[f.of_out]
+        if f.log:
+            status = fs_log_softmax_shard(&row, f.rows.n, temperature_at(&w), f.normaliser + i, &to)
+        else:
+            status = fs_softmax_shard(&row, f.rows.n, temperature_at(&w), f.normaliser + i,
+                                      f.block_max + i * f.blocks if f.block_max != NULL else NULL, &to)
+        if note(&f.rows.outcome, i, status):
+            return
+        next_row(&w)
+
+
 def finish_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
                 cnp.ndarray bias_at, cnp.ndarray normaliser, cnp.ndarray block_max, cnp.ndarray out, bint log):
     """The shard's part of softmax (or log_softmax) into out; block_max (or None): rows x blocks, to be met.
 
     Returns the first row whose entries are not those summarised, or -1.
     """
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), i, blocks = 0
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_output to
-    cdef fs_status status = FS_OK
-    cdef Beside beside
-    cdef Py_ssize_t changed = -1
-    cdef const fs_normaliser *norm = normalisers_in(normaliser, rows)
-    cdef const double *met = NULL
+    cdef Finishing f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    f.of_out = take_along(&f.rows.walk, out)
+    f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
+    f.to.dtype = <fs_dtype>dtype
+    f.normaliser = normalisers_in(normaliser, f.rows.count)
+    f.block_max = NULL
+    f.blocks = 0
     if block_max is not None:
-        blocks = cnp.PyArray_DIM(block_max, cnp.PyArray_NDIM(block_max) - 1)
-        met = <const double *>cnp.PyArray_DATA(block_max)
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_along(&w, out)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
-    to.stride = cnp.PyArray_STRIDE(out, nd - 1)
-    to.dtype = <fs_dtype>dtype
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            to.data = w.data[2]
-            set_beside(&beside, &w, &row)
-            if log:
-                status = fs_log_softmax_shard(&row, n, (<double *>w.data[1])[0], norm + i, &to)
-            else:
-                status = fs_softmax_shard(&row, n, (<double *>w.data[1])[0], norm + i,
-                                          met + i * blocks if met != NULL else NULL, &to)
-            if status == FS_CHANGED and changed < 0:
-                changed = i
-            next_row(&w)
-    return changed
+        f.blocks = cnp.PyArray_DIM(block_max, cnp.PyArray_NDIM(block_max) - 1)
+        f.block_max = <const double *>cnp.PyArray_DATA(block_max)
+    f.log = log
+    run_rows(finish_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, log)
+    return changed_row(&f.rows.outcome)
+
+
+cdef object changed_row(const Outcome *outcome):
+    """The first row that is FS_CHANGED, the only refusal there is here, or -1."""
+    return -1 if outcome.refused == NOTHING else outcome.refused >> STATUS_BITS
+
+
+cdef struct Resolving:
+    Rows rows
+    size_t offset
+    size_t k
+    const fs_normaliser *normaliser
+    const fs_location *at
+    int64_t *index
+    double *logprob
+
+
+cdef void resolve_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Resolving *f = <Resolving *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef size_t i, k = f.k
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        if note(&f.rows.outcome, i, fs_resolve(&row, f.rows.n, f.offset, temperature_at(&w), f.normaliser + i, k,
+                                               f.at + i * k, f.index + i * k,
+                                               NULL if f.logprob == NULL else f.logprob + i * k)):
+            return
+        next_row(&w)
 
 
 def resolve_rows(cnp.ndarray x, int dtype, size_t offset, cnp.ndarray temperature, cnp.ndarray mask, bint words,
@@ -199,28 +250,14 @@ def resolve_rows(cnp.ndarray x, int dtype, size_t offset, cnp.ndarray temperatur
 
     Returns the first row whose entries are not those summarised, or -1.
     """
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_status status = FS_OK
-    cdef Beside beside
-    cdef Py_ssize_t changed = -1
-    cdef const fs_normaliser *norm = normalisers_in(normaliser, rows)
-    cdef const fs_location *at = locations_in(location, rows * k)
-    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
-    cdef double *log_to = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            set_beside(&beside, &w, &row)
-            status = fs_resolve(&row, n, offset, (<double *>w.data[1])[0], norm + i, k, at + i * k, to + i * k,
-                                NULL if log_to == NULL else log_to + i * k)
-            if status == FS_CHANGED and changed < 0:
-                changed = i
-            next_row(&w)
-    return changed
+    cdef Resolving f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    f.offset = offset
+    f.k = k
+    f.normaliser = normalisers_in(normaliser, f.rows.count)
+    f.at = locations_in(location, f.rows.count * k)
+    f.index = <int64_t *>cnp.PyArray_DATA(index)
+    f.logprob = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
+    run_rows(resolve_task, &f, &f.rows.outcome, f.rows.count, 1024 * k, False)
+    return changed_row(&f.rows.outcome)

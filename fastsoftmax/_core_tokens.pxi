@@ -1,6 +1,37 @@
 # What a decoding loop asks for besides a draw: the most likely tokens, tokens without replacement, penalties for what
 # repeats, the verification of a draft.
 
+cdef struct Ranking:
+    Rows rows
+    size_t k
+    int of_chosen  # -1: none
+    int64_t *index
+    double *logprob
+    int64_t *rank
+
+
+cdef void top_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Ranking *f = <Ranking *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef fs_status status
+    cdef size_t i, k = f.k
+    cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
+    if scratch == NULL:
+        note(&f.rows.outcome, first, FS_NO_MEMORY)
+        return
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        status = fs_top(&row, f.rows.n, temperature_at(&w), k, scratch, f.index + i * k, f.logprob + i * k,
+                        <size_t>(<int64_t *>w.data[f.of_chosen])[0] if f.of_chosen >= 0 else 0,
+                        f.rank + i if f.rank != NULL else NULL)
+        note(&f.rows.outcome, i, status)
+        if status != FS_OK:
+            return
+        next_row(&w)
+
+
 def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray mask, bint words,
              cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray chosen, cnp.ndarray index, cnp.ndarray logprob,
              cnp.ndarray rank):
@@ -9,66 +40,88 @@ def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.nd
     index, logprob: C-contiguous, rows * k elements.  chosen and rank (or None): int64, the rows' shape; rank
     C-contiguous.  Returns (row, why) of the first row without an order, or None.
     """
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x), of_chosen = -1
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_status status = FS_OK
-    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
-    cdef double *log_to = <double *>cnp.PyArray_DATA(logprob)
-    cdef int64_t *rank_to = NULL if rank is None else <int64_t *>cnp.PyArray_DATA(rank)
-    cdef void *scratch = row_scratch(n)
-    cdef Beside beside
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
-    if chosen is not None:
-        of_chosen = take_along(&w, chosen)
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            set_beside(&beside, &w, &row)
-            status = fs_top(&row, n, (<double *>w.data[1])[0], k, scratch, to + i * k, log_to + i * k,
-                            <size_t>(<int64_t *>w.data[of_chosen])[0] if of_chosen >= 0 else 0,
-                            rank_to + i if rank_to != NULL else NULL)
-            if status != FS_OK:
-                break
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
-    return refusal(status, i)
+    cdef Ranking f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    check_row_length(f.rows.n)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    f.k = k
+    f.of_chosen = -1 if chosen is None else take_along(&f.rows.walk, chosen)
+    f.index = <int64_t *>cnp.PyArray_DATA(index)
+    f.logprob = <double *>cnp.PyArray_DATA(logprob)
+    f.rank = NULL if rank is None else <int64_t *>cnp.PyArray_DATA(rank)
+    run_rows(top_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, False)
+    return refusal(&f.rows.outcome)
+
+
+cdef struct Distinct:
+    Rows rows
+    size_t k
+    int of_u
+    ptrdiff_t u_stride
+    int64_t *index
+
+
+cdef void without_replacement_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Distinct *f = <Distinct *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row = f.rows.row
+    cdef fs_status status
+    cdef size_t i
+    cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
+    if scratch == NULL:
+        note(&f.rows.outcome, first, FS_NO_MEMORY)
+        return
+    go_to_row(&w, first)
+    for i in range(first, past):
+        set_row(&f.rows, &w, &row)
+        status = fs_without_replacement(&row, f.rows.n, temperature_at(&w), f.k, <const double *>w.data[f.of_u],
+                                        f.u_stride, scratch, f.index + i * f.k)
+        note(&f.rows.outcome, i, status)
+        if status != FS_OK:
+            return
+        next_row(&w)
 
 
 def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray u,
                              cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index):
     """k distinct indices of every row in drawn order; u has the shape of x.  Returns (row, why) or None."""
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(x)
-    cdef size_t rows = walk_over(&w, x, nd - 1), i
-    cdef size_t n = cnp.PyArray_DIM(x, nd - 1)
-    cdef fs_row row = row_of(x, dtype, False)
-    cdef fs_status status = FS_OK
-    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(index)
-    cdef ptrdiff_t u_stride = cnp.PyArray_STRIDE(u, nd - 1)
-    cdef void *scratch = row_scratch(n)
-    cdef Beside beside
-    take_along(&w, x)
-    take_along(&w, temperature)
-    take_along(&w, u)
-    take_beside(&beside, &w, &row, mask, words, bias, bias_at)
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            set_beside(&beside, &w, &row)
-            status = fs_without_replacement(&row, n, (<double *>w.data[1])[0], k, <const double *>w.data[2], u_stride,
-                                            scratch, to + i * k)
-            if status != FS_OK:
-                break
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
-    return refusal(status, i)
+    cdef Distinct f
+    begin_rows(&f.rows, x, dtype, False, temperature)
+    check_row_length(f.rows.n)
+    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    f.k = k
+    f.of_u = take_along(&f.rows.walk, u)
+    f.u_stride = cnp.PyArray_STRIDE(u, cnp.PyArray_NDIM(u) - 1)
+    f.index = <int64_t *>cnp.PyArray_DATA(index)
+    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, False)
+    return refusal(&f.rows.outcome)
+
+
+cdef struct Penalizing:
+    Walk walk
+    Outcome outcome
+    fs_output row
+    const int64_t *tokens
+    const int64_t *start
+    size_t longest
+    fs_breakers breakers
+
+
+cdef void penalize_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Penalizing *f = <Penalizing *>job
+    cdef Walk w = f.walk
+    cdef fs_output row = f.row
+    cdef size_t i
+    cdef void *scratch = fs_thread_scratch(fs_penalize_scratch(f.longest))
+    if scratch == NULL:
+        note(&f.outcome, first, FS_NO_MEMORY)
+        return
+    go_to_row(&w, first)
+    for i in range(first, past):
+        row.data = w.data[0]
+        fs_penalize(&row, f.tokens + f.start[i], f.start[i + 1] - f.start[i], <const fs_penalties *>w.data[1],
+                    &f.breakers, scratch)
+        next_row(&w)
 
 
 def penalize_rows(cnp.ndarray out, int dtype, cnp.ndarray context, cnp.ndarray starts, cnp.ndarray penalties,
@@ -78,30 +131,84 @@ def penalize_rows(cnp.ndarray out, int dtype, cnp.ndarray context, cnp.ndarray s
     context: int64, the tokens of all rows one after another; starts: int64, where each row's begin, and their end.
     penalties: records of _penalties.py, the rows' shape.  Breakers likewise; tokens are within the row.
     """
-    cdef Walk w
+    cdef Penalizing f
     cdef int nd = cnp.PyArray_NDIM(out)
-    cdef size_t rows = walk_over(&w, out, nd - 1), i, longest = 0
-    cdef const int64_t *tokens = <const int64_t *>cnp.PyArray_DATA(context)
-    cdef const int64_t *start = <const int64_t *>cnp.PyArray_DATA(starts)
-    cdef fs_breakers breakers
-    cdef fs_output row
-    cdef void *scratch
-    breakers.token = <const int64_t *>cnp.PyArray_DATA(breaker_tokens)
-    breakers.of = <const size_t *>cnp.PyArray_DATA(breaker_starts)
-    breakers.count = cnp.PyArray_SIZE(breaker_starts) - 1
+    cdef size_t rows = walk_over(&f.walk, out, nd - 1), i
+    f.tokens = <const int64_t *>cnp.PyArray_DATA(context)
+    f.start = <const int64_t *>cnp.PyArray_DATA(starts)
+    f.breakers.token = <const int64_t *>cnp.PyArray_DATA(breaker_tokens)
+    f.breakers.of = <const size_t *>cnp.PyArray_DATA(breaker_starts)
+    f.breakers.count = cnp.PyArray_SIZE(breaker_starts) - 1
+    f.longest = 0
     for i in range(rows):
-        longest = max(longest, <size_t>(start[i + 1] - start[i]))
-    scratch = scratch_of(fs_penalize_scratch(longest))
-    take_along(&w, out)
-    take_along(&w, penalties)
-    row.stride = cnp.PyArray_STRIDE(out, nd - 1)
-    row.dtype = <fs_dtype>dtype
-    with nogil:
-        for i in range(rows):
-            row.data = w.data[0]
-            fs_penalize(&row, tokens + start[i], start[i + 1] - start[i], <const fs_penalties *>w.data[1],
-                        &breakers, scratch)
-            next_row(&w)
+        f.longest = max(f.longest, <size_t>(f.start[i + 1] - f.start[i]))
+    take_along(&f.walk, out)
+    take_along(&f.walk, penalties)
+    f.row.stride = cnp.PyArray_STRIDE(out, nd - 1)
+    f.row.dtype = <fs_dtype>dtype
+    run_rows(penalize_task, &f, &f.outcome, rows, 16 * f.longest, False)
+
+
+cdef struct Verification:
+    Rows rows  # of the target; the operand TEMPERATURE is not a row's
+    fs_row of_draft
+    int drafted  # its operand; -1: none
+    ptrdiff_t target_stride, draft_stride
+    size_t positions
+    const int64_t *tokens
+    const double *u
+    const double *temperature
+    int64_t *accepted
+    int64_t *token
+
+
+cdef fs_status verify(const Verification *f, const Walk *w, size_t i, size_t *position, fs_row *target) noexcept nogil:
+    """The sequence at which the walk is; `position` and the row `target` are where it ended."""
+    cdef fs_row draft = f.of_draft
+    cdef fs_row *of_draft = NULL
+    cdef const int64_t *given = f.tokens + i * f.positions
+    cdef const double *u = f.u + i * (f.positions + 1)
+    cdef const double *t = f.temperature + 2 * i
+    cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
+    cdef fs_status status = FS_OK
+    cdef size_t j = 0
+    cdef int yes = 1
+    if scratch == NULL:
+        return FS_NO_MEMORY
+    target[0] = f.rows.row
+    target.data = w.data[ROW]
+    if f.drafted >= 0:
+        draft.data = w.data[f.drafted]
+        of_draft = &draft
+    while j < f.positions:
+        status = fs_accept(target, of_draft, f.rows.n, t, given[j], u[j], &yes)
+        if status != FS_OK or not yes:
+            break
+        target.data = <const char *>target.data + f.target_stride
+        draft.data = <const char *>draft.data + f.draft_stride
+        j += 1
+    position[0] = j
+    if status != FS_OK:
+        return status
+    f.accepted[i] = j
+    if j < f.positions:
+        return fs_correct(target, of_draft, f.rows.n, t, given[j], u[f.positions], scratch, f.token + i)
+    return fs_sample(target, f.rows.n, t[0], 1, u + f.positions, f.token + i, NULL)
+
+
+cdef void verify_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Verification *f = <Verification *>job
+    cdef Walk w = f.rows.walk
+    cdef fs_row row
+    cdef size_t i, position
+    cdef fs_status status
+    go_to_row(&w, first)
+    for i in range(first, past):
+        status = verify(f, &w, i, &position, &row)
+        note(&f.rows.outcome, i, status)
+        if status != FS_OK:
+            return
+        next_row(&w)
 
 
 def verify_rows(cnp.ndarray target, int target_dtype, cnp.ndarray draft, int draft_dtype, cnp.ndarray tokens,
@@ -112,58 +219,34 @@ def verify_rows(cnp.ndarray target, int target_dtype, cnp.ndarray draft, int dra
     C-contiguous, the sequences' shape and positions (u: one more) last.  temperature: C-contiguous, of target and
     draft last.  Returns (which, sequence, position, why) of the first row that cannot be drawn from, or None.
     """
-    cdef Walk w
-    cdef int nd = cnp.PyArray_NDIM(target), yes = 0
-    cdef size_t sequences = walk_over(&w, target, nd - 2), i, j
-    cdef size_t positions = cnp.PyArray_DIM(target, nd - 2) - 1, n = cnp.PyArray_DIM(target, nd - 1)
-    cdef fs_row of_target = row_of(target, target_dtype, False), of_draft
-    cdef fs_row *drafted = NULL
-    cdef ptrdiff_t target_stride = cnp.PyArray_STRIDE(target, nd - 2), draft_stride = 0
-    cdef fs_status status = FS_OK
-    cdef const int64_t *given = <const int64_t *>cnp.PyArray_DATA(tokens)
-    cdef const double *uniform = <const double *>cnp.PyArray_DATA(u)
-    cdef const double *t = <const double *>cnp.PyArray_DATA(temperature)
-    cdef int64_t *count_to = <int64_t *>cnp.PyArray_DATA(accepted)
-    cdef int64_t *token_to = <int64_t *>cnp.PyArray_DATA(token)
-    cdef void *scratch = row_scratch(n)
-    take_along(&w, target)
+    cdef Verification f
+    cdef int nd = cnp.PyArray_NDIM(target)
+    cdef size_t sequences = walk_over(&f.rows.walk, target, nd - 2), position = 0
+    cdef fs_row row
+    f.rows.n = cnp.PyArray_DIM(target, nd - 1)
+    check_row_length(f.rows.n)
+    f.rows.row = row_of(target, target_dtype, False)
+    f.positions = cnp.PyArray_DIM(target, nd - 2) - 1
+    f.target_stride = cnp.PyArray_STRIDE(target, nd - 2)
+    f.draft_stride = 0
+    f.drafted = -1
+    take_along(&f.rows.walk, target)
     if draft is not None:
-        take_along(&w, draft)
-        of_draft = row_of(draft, draft_dtype, False)
-        drafted = &of_draft
-        draft_stride = cnp.PyArray_STRIDE(draft, nd - 2)
-    with nogil:
-        for i in range(sequences):
-            of_target.data = w.data[0]
-            if drafted != NULL:
-                of_draft.data = w.data[1]
-            for j in range(positions):
-                status = fs_accept(&of_target, drafted, n, t, given[j], uniform[j], &yes)
-                if status != FS_OK or not yes:
-                    break
-                of_target.data = <const char *>of_target.data + target_stride
-                if drafted != NULL:
-                    of_draft.data = <const char *>of_draft.data + draft_stride
-            else:
-                j = positions
-            if status == FS_OK:
-                count_to[i] = j
-                if j < positions:
-                    status = fs_correct(&of_target, drafted, n, t, given[j], uniform[positions], scratch,
-                                        token_to + i)
-                else:
-                    status = fs_sample(&of_target, n, t[0], 1, uniform + positions, token_to + i, NULL)
-            if status != FS_OK:
-                break
-            given += positions
-            uniform += positions + 1
-            t += 2
-            next_row(&w)
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
-    if status == FS_OK:
+        f.drafted = take_along(&f.rows.walk, draft)
+        f.of_draft = row_of(draft, draft_dtype, False)
+        f.draft_stride = cnp.PyArray_STRIDE(draft, nd - 2)
+    f.tokens = <const int64_t *>cnp.PyArray_DATA(tokens)
+    f.u = <const double *>cnp.PyArray_DATA(u)
+    f.temperature = <const double *>cnp.PyArray_DATA(temperature)
+    f.accepted = <int64_t *>cnp.PyArray_DATA(accepted)
+    f.token = <int64_t *>cnp.PyArray_DATA(token)
+    run_rows(verify_task, &f, &f.rows.outcome, sequences, 2 * (f.positions + 1) * f.rows.n, False)
+    refused = refusal(&f.rows.outcome)
+    if refused is None:
         return None
+    go_to_row(&f.rows.walk, refused[0])
+    verify(&f, &f.rows.walk, refused[0], &position, &row)
     # fs_accept and fs_correct look at the target first
     cdef double max_of_target = 0.0
-    of_draft_is_bad = fs_logsumexp(&of_target, n, 1.0, &max_of_target) == FS_OK
-    return ("draft_logits" if of_draft_is_bad else "target_logits"), i, j, "nan" if status == FS_NAN else "mass"
+    of_draft_is_bad = fs_logsumexp(&row, f.rows.n, 1.0, &max_of_target) == FS_OK
+    return ("draft_logits" if of_draft_is_bad else "target_logits"), refused[0], position, refused[1]

@@ -172,7 +172,7 @@ def _check_shape(name: str, shape: tuple[int, ...], rows: Rows) -> None:
 
 
 def _counts(name: str, value: Any, rows: Rows | None) -> Array:
-    column = any_array(value, name)
+    column = any_array(value, name).copy()  # nobody can change it once it has been checked
     if column.dtype.kind == "O" and column.ndim == 0 and isinstance(value, int):
         column = np.array(min(max(value, -1), 2**62))  # an int of any size: more than a row has is all of it
     if column.dtype.kind not in "iu":

@@ -159,7 +159,7 @@ def _parameter(name: str, value: Any, rows: Rows) -> Array:
     if given.dtype.kind not in wanted and not ("f" in wanted and given.dtype.name == "bfloat16"):
         kind = "an int" if wanted == "iu" else "a number"
         raise TypeError(f"{name} must be {kind}, or an array of them, got {value!r}")
-    column = given if wanted == "iu" else as_float64(given)
+    column = given.copy() if wanted == "iu" else as_float64(given)  # nobody can change it once it has been checked
     least, most, meaning = _RANGES[name]
     good = (column >= least) & (column <= most)
     try:

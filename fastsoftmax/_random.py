@@ -37,6 +37,7 @@ def _renew() -> None:
     _lock = threading.Lock()  # another thread of the parent may have held the old one
     _generator = None
     _core.new_stream_epoch()
+    _core.this_is_the_main_thread()
 
 
 if hasattr(os, "register_at_fork"):

@@ -199,7 +199,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         if tau is not None:
             self._correct_mirostat(tau, drawn[1])
             drawn = drawn if self._return_logprob else drawn[0]
-        self.step += 1
+        self.count()
         if self._seed is None and self._rng is None:
             self._bind()  # a forked child has a new generator
         return drawn

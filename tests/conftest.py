@@ -1,7 +1,13 @@
-"""What all tests share: the dtypes that stay what they are, and a generator with a fixed seed."""
+"""What all tests share: the dtypes that stay what they are, a generator with a fixed seed, the C kernels."""
+
+import copy
+import functools
+import inspect
+import types
 
 import numpy as np
 import pytest
+from c_kernels import Builder
 from oracles import DTYPES
 
 
@@ -13,3 +19,26 @@ def dtype(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240611)
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory):
+    return Builder(tmp_path_factory.mktemp("c"))
+
+
+def pytest_itemcollected(item):
+    """Under pytest-run-parallel, whose threads share the fixtures: an `rng` for each, in the same state."""
+    if not item.config.pluginmanager.hasplugin("run-parallel") or not hasattr(item, "obj"):
+        return
+    test = item.obj
+    if "rng" not in inspect.signature(test).parameters:
+        return
+
+    def alone(*args, rng, **others):
+        return test(*args, rng=clone(rng), **others)
+
+    # With the globals of the test, in which the plugin looks for what is not to be run in parallel.
+    clone = copy.deepcopy
+    code = types.FunctionType(alone.__code__, test.__globals__, alone.__name__, None, alone.__closure__)
+    code.__kwdefaults__ = alone.__kwdefaults__
+    item.obj = functools.wraps(test)(code)

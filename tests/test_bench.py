@@ -477,6 +477,14 @@ def test_draws_and_overhead_are_measured() -> None:
     assert found["overhead-f32-10", "fastsoftmax"]["status"] == "ok"
 
 
+def test_the_door_is_measured_beside_its_kernel() -> None:
+    rows = collected(settings("door-softmax-f32-10", "door-draw-f32-10"))
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    goal = next(goal for goal in goals.all_goals() if "door-draw-f32-10" in goal.cases)
+    measured = goal.measure([{**row, "threads": 1} for row in rows])
+    assert measured["verdict"] in ("met", "missed") and 0.5 < measured["measured"] < 2.0
+
+
 def test_choosing_the_next_token_is_measured_and_right() -> None:
     names = (
         "filter-top_k-f32-128256",

@@ -8,29 +8,29 @@ optimisation of a release, another compiler and the sanitizers.  CC names the co
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-CSRC = ROOT / "csrc"
-PROGRAMS = ROOT / "tests" / "c"
-CC = os.environ.get("CC", "cc").split()
+from c_kernels import (
+    AARCH64,
+    CC,
+    CLANG,
+    CSRC,
+    NATIVE,
+    RELEASE,
+    SANITIZED,
+    THREADED,
+    Builder,
+    Toolchain,
+    execute,
+    passes,
+)
 
 pytestmark = [
     pytest.mark.skipif(shutil.which(CC[0]) is None, reason=f"no C compiler ({CC[0]})"),
     pytest.mark.skipif(os.name != "posix", reason="the C tests need POSIX"),
 ]
-
-WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unknown-pragmas", "-Wno-psabi"]
-LANGUAGE = ["-std=c11", "-D_GNU_SOURCE", "-ffp-contract=off", *WARNINGS]
-SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
-# GCC's copies of stack frames do not keep the alignment of vectors.
-SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
 
 # What a program that includes an isa_*.c is compiled with.
 SET_FLAGS = {
@@ -41,89 +41,8 @@ SET_FLAGS = {
 }
 
 
-@dataclass(frozen=True)
-class Toolchain:
-    """A compiler with its flags, and what runs its programs."""
-
-    name: str
-    compiler: tuple[str, ...]
-    flags: tuple[str, ...]
-    link: tuple[str, ...] = ()
-    runner: tuple[str, ...] = ()
-
-    def skip_unless_installed(self) -> None:
-        for tool in (self.compiler[0], *self.runner[:1]):
-            if shutil.which(tool) is None:
-                pytest.skip(f"no {tool}")
-
-    def compile(self, source: Path, to: Path, *flags: str, csrc: Path = CSRC) -> None:
-        command = [*self.compiler, *LANGUAGE, *self.flags, *flags, f"-I{csrc}"]
-        subprocess.run([*command, "-c", str(source), "-o", str(to)], check=True)
-
-
-NATIVE = Toolchain("native", tuple(CC), ("-O2",))
-RELEASE = Toolchain("release", tuple(CC), ("-O3", "-fvisibility=hidden"))
-CLANG = Toolchain("clang", ("clang",), ("-O2",))
-SANITIZED = Toolchain("sanitized", tuple(CC), ("-Og", *SANITIZERS), tuple(SANITIZERS))
-AARCH64 = Toolchain("aarch64", ("aarch64-linux-gnu-gcc",), ("-Og",), ("-static",), ("qemu-aarch64",))
-
-
-class Builder:
-    """Objects of csrc/ and programs of tests/c, each built once a session."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.objects: dict[str, list[Path]] = {}
-        self.programs: dict[tuple[str, ...], Path] = {}
-
-    def library(self, toolchain: Toolchain) -> list[Path]:
-        toolchain.skip_unless_installed()
-        if toolchain.name not in self.objects:
-            folder = self.folder / toolchain.name
-            folder.mkdir()
-            sources = sorted(CSRC.glob("*.c"), reverse=True)  # the scalar kernels first: they take longest
-            objects = [folder / f"{source.stem}.o" for source in sources]
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(toolchain.compile, sources, objects))
-            self.objects[toolchain.name] = objects
-        return self.objects[toolchain.name]
-
-    def program(
-        self, name: str, toolchain: Toolchain, *flags: str, objects: Sequence[Path] = (), csrc: Path = CSRC
-    ) -> Path:
-        toolchain.skip_unless_installed()
-        key = (name, toolchain.name, str(csrc), *flags, *map(str, objects))
-        if key not in self.programs:
-            program = self.folder / f"{name}-{len(self.programs)}"
-            object_file = program.with_suffix(".o")
-            toolchain.compile(PROGRAMS / f"{name}.c", object_file, *flags, csrc=csrc)
-            command = [*toolchain.compiler, str(object_file), *map(str, objects), "-o", str(program)]
-            subprocess.run([*command, *toolchain.link, "-lm", "-pthread"], check=True)
-            self.programs[key] = program
-        return self.programs[key]
-
-    def with_library(self, name: str, toolchain: Toolchain) -> Path:
-        return self.program(name, toolchain, objects=self.library(toolchain))
-
-
-def execute(toolchain: Toolchain, program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*toolchain.runner, str(program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **SANITIZER_OPTIONS})
-
-
-def passes(toolchain: Toolchain, program: Path, *arguments: object) -> str:
-    done = execute(toolchain, program, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def digests(output: str) -> dict[str, str]:
     return dict(re.findall(r"^digest (\w+) (\w+)$", output, re.MULTILINE))
-
-
-@pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    return Builder(tmp_path_factory.mktemp("c"))
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +117,14 @@ def test_a_row_that_changes_meanwhile_does_no_harm(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("race", NATIVE), "--calls", 100)
 
 
+def test_threads_share_a_job_and_change_no_bit(builder: Builder) -> None:
+    passes(NATIVE, builder.with_its_own_team("threads", NATIVE), "--every", 499)
+
+
+def test_plain_functions_are_those_of_described_rows(builder: Builder) -> None:
+    passes(NATIVE, builder.with_library("plain", NATIVE), "--every", 3)
+
+
 def test_floating_point_environment_is_neither_used_nor_changed(builder: Builder) -> None:
     passes(NATIVE, builder.with_library("environment", NATIVE), "--every", 3)
 
@@ -236,6 +163,7 @@ def test_neon_vector_operations_under_qemu(builder: Builder) -> None:
         ("filters", 199),
         ("ranking", 199),
         ("penalties", 199),
+        ("plain", 199),
     ],
 )
 def test_neon_under_qemu(builder: Builder, program: str, every: int) -> None:
@@ -264,10 +192,16 @@ def test_same_bits_from_every_compiler(builder: Builder, toolchain: Toolchain, p
         ("draw", 7),
         ("filters", 1),
         ("ranking", 1),
+        ("plain", 1),
     ],
 )
 def test_all_cases_of_the_release_build(builder: Builder, program: str, every: int) -> None:
     passes(RELEASE, builder.with_library(program, RELEASE), "--every", every)
+
+
+@pytest.mark.slow
+def test_every_row_is_the_same_for_every_number_of_threads(builder: Builder) -> None:
+    passes(RELEASE, builder.with_its_own_team("threads", RELEASE), "--every", 11)
 
 
 @pytest.mark.slow
@@ -310,6 +244,7 @@ def test_all_roundings_to_float16_and_bfloat16(builder: Builder, available: list
         ("filters", 29),
         ("ranking", 29),
         ("penalties", 7),
+        ("plain", 29),
     ],
 )
 def test_sanitized_programs(builder: Builder, program: str, every: int) -> None:
@@ -319,6 +254,16 @@ def test_sanitized_programs(builder: Builder, program: str, every: int) -> None:
 @pytest.mark.slow
 def test_sanitized_race(builder: Builder) -> None:
     passes(SANITIZED, builder.with_library("race", SANITIZED), "--calls", 150)
+
+
+@pytest.mark.slow
+def test_sanitized_threads(builder: Builder) -> None:
+    passes(SANITIZED, builder.with_its_own_team("threads", SANITIZED), "--every", 997)
+
+
+@pytest.mark.slow
+def test_sanitized_for_races_of_threads(builder: Builder) -> None:
+    passes(THREADED, builder.with_its_own_team("threads", THREADED), "--every", 997, "--fork", 0)
 
 
 @pytest.mark.slow
@@ -364,6 +309,7 @@ MUTANTS = [
     Mutant("float32 uniform", "bits.h", UNIFORM, r"\1 u = (float)u;", "draw"),
     Mutant("another splitting of the sum", "sum.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
     Mutant("a tie too many", "select.h", r"\(target \+ one - 1\) / one", "target / one + 1", "filters"),
+    Mutant("a bad row among others has no reason", "plain.h", "signs < 0 &&", "0 &&", "plain"),
     Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
 ]
 
@@ -431,6 +377,14 @@ MORE_MUTANTS = [
         "!(a.lane[i] < low.lane[i])",
         "vectors",
     ),
+    Mutant(
+        "doubles are compared by value",
+        "arguments.h",
+        r"fs_bits_f64\(x\) < fs_bits_f64\(past\)",
+        "(x >= 0 && x < past)",
+        "environment",
+    ),
+    Mutant("any uniform of many", "arguments.h", r"outside >> 63 == 0", "1", "plain"),
     Mutant("a carry is lost", "bits.h", r"\(mid >> 32\) \+ \(mid2 >> 32\)", "(mid >> 32)", "wide"),
 ]
 
@@ -448,7 +402,7 @@ def notices(builder: Builder, mutant: Mutant, csrc: Path) -> None:
         objects = []
         for right in builder.library(NATIVE):
             objects.append(right)
-            if right.stem in ("isa_scalar", "dispatch", "penalize"):
+            if right.stem in ("isa_scalar", "dispatch", "penalize", "plain"):
                 objects[-1] = csrc / right.name
                 NATIVE.compile(csrc / f"{right.stem}.c", objects[-1], "-O0", csrc=csrc)
         program = builder.program(mutant.program, NATIVE, objects=objects)

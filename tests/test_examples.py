@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT /
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a block or a script may need; skipped where missing.
-OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "dask", "ray"]
+OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba", "dask", "ray"]
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -94,6 +94,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
             "decoding_loop",
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
         ),
+        ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
         ("text_temperature", "Entropy rises with the temperature."),
     ],
@@ -116,6 +117,7 @@ def test_every_example_script_is_tested() -> None:
         "char_rnn_helper",
         "dask_vocabulary",
         "decoding_loop",
+        "numba_gibbs",
         "particle_filter",
         "text_temperature",
     }
@@ -136,6 +138,7 @@ def test_every_example_script_is_tested() -> None:
         "top_logprobs",
         "sample_without_replacement",
         "verify_draft",
+        "get_include",
         "summarize",
         "combine",
         "softmax_from_summary",

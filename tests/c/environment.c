@@ -30,14 +30,14 @@ static void set_environment(unsigned long bits) { (void)bits; }
 static unsigned long environment(void) { return 0; }
 #endif
 
-enum { ENVIRONMENTS = sizeof environments / sizeof environments[0], LONGEST = 2500, DRAWS = 5, FUNCTIONS = 12 };
+enum { ENVIRONMENTS = sizeof environments / sizeof environments[0], LONGEST = 2500, DRAWS = 5, FUNCTIONS = 13 };
 
 static unsigned long long checks;
 
 typedef struct {
     char out[5][8 * LONGEST];
     double logsumexp, logprob[3][DRAWS];
-    int64_t index[4][DRAWS + 1], rank;
+    int64_t index[4][DRAWS + 1], rank, plain[2];
     int accepted;
 } results;
 
@@ -54,7 +54,7 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     static const fs_breakers breakers = {NULL, &of_breakers, 0};
     static const fs_penalties penalties = {1.1, 0.01, 0x1p-140, 0.1, 1.75, 2, -1};
     const double both[2] = {temperature, temperature};
-    static const int to[FUNCTIONS] = {0, 1, 0, 0, 4, 0, 0, 2, 0, 0, 0, 3}; /* which of out */
+    static const int to[FUNCTIONS] = {0, 1, 0, 0, 4, 0, 0, 2, 0, 0, 0, 3, 0}; /* which of out */
     fs_output out = {r->out[to[function]], (ptrdiff_t)size, row->dtype};
     ptrdiff_t stride = (ptrdiff_t)(n * size);
     unsigned long usual = environment();
@@ -81,6 +81,15 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     case 10:
         fs_accept(row, NULL, n, both, n / 2, u[2], &r->accepted);
         fs_correct(row, NULL, n, both, n / 2, u[2], scratch, r->index[3] + DRAWS);
+        break;
+    case 12:
+        if (row->dtype == FS_F32) {
+            r->plain[0] = fs_draw_f32(row->data, n, temperature, u[1]);
+            r->plain[1] = fs_draw_filtered_f32(row->data, n, temperature, &filters, 0.0, u[1], scratch);
+        } else if (row->dtype == FS_F64) {
+            r->plain[0] = fs_draw_f64(row->data, n, temperature, u[1]);
+            r->plain[1] = fs_draw_filtered_f64(row->data, n, temperature, &filters, 0.0, u[1], scratch);
+        }
         break;
     default: fs_penalize(&out, context, 4, &penalties, &breakers, scratch);
     }

@@ -87,6 +87,31 @@ static void test_row(const region *in, const region *out, const fs_row *model, s
     check_around(in, x, bytes);
 }
 
+/* The functions of one row by plain pointers. */
+static void test_plain(const region *in, const region *out, const fs_row *model, size_t n, const results *expected)
+{
+    size_t bytes = n * size_of(model->dtype);
+    char *x = place(in, bytes, now.offset, now.where), *to = place(out, bytes, now.offset, now.where);
+    int64_t index[2];
+    memcpy(x, model->data, bytes);
+    now.operation = "plain softmax or draw";
+    if (model->dtype == FS_F32) {
+        fs_softmax_f32((float *)(void *)x, n, temperature, (float *)(void *)to);
+        for (int i = 0; i < 2; i++)
+            index[i] = fs_draw_f32((float *)(void *)x, n, temperature, u[i]);
+    } else if (model->dtype == FS_F64) {
+        fs_softmax_f64((double *)(void *)x, n, temperature, (double *)(void *)to);
+        for (int i = 0; i < 2; i++)
+            index[i] = fs_draw_f64((double *)(void *)x, n, temperature, u[i]);
+    } else {
+        return;
+    }
+    expect(to, expected->softmax, bytes);
+    expect(index, expected->index, sizeof index);
+    expect(x, model->data, bytes);
+    check_around(out, to, bytes);
+}
+
 /* Many contiguous rows, one directly after another: each may spoil or read its neighbours. */
 static void test_rows(const region *in, const region *out, const fs_row *model, size_t n, const results *expected,
                       int in_place)
@@ -187,6 +212,7 @@ int main(int argc, char **argv)
                         now.where = (edge)where;
                         if (n) {
                             test_row(&in, &out, &model, n, &expected, 1);
+                            test_plain(&in, &out, &model, n, &expected);
                             if (now.offset <= size)
                                 test_row(&in, &out, &model, n, &expected, 3);
                             if (now.offset == 0)

@@ -1,0 +1,127 @@
+# The C kernels (csrc/fastsoftmax.h), for this package's own Cython code.  The values of fs_status are in _core.pxd.
+
+from libc.stddef cimport ptrdiff_t, size_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
+
+ctypedef int fs_status
+
+
+cdef extern from "fastsoftmax.h" nogil:
+    ctypedef enum fs_dtype:
+        FS_F32, FS_F64, FS_F16, FS_BF16
+    ctypedef enum fs_mask_kind:
+        FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS
+    ctypedef struct fs_row:
+        const void *data
+        ptrdiff_t stride
+        fs_dtype dtype
+        int probs
+        fs_mask_kind mask_kind
+        const void *mask
+        ptrdiff_t mask_stride
+        const double *bias
+        ptrdiff_t bias_stride
+        const int64_t *bias_at
+        size_t bias_count
+    ctypedef struct fs_output:
+        void *data
+        ptrdiff_t stride
+        fs_dtype dtype
+    fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
+    fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
+    fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
+    fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                        int64_t *index, double *logprob)
+    ctypedef struct fs_filters:
+        int64_t top_k
+    ctypedef struct fs_penalties:
+        double repetition
+    ctypedef struct fs_breakers:
+        const int64_t *token
+        const size_t *of
+        size_t count
+    size_t fs_scratch_size(size_t n)
+    fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                                 double coin, size_t k, const double *u, void *scratch, int64_t *index,
+                                 double *logprob)
+    fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
+                          void *scratch, const fs_output *out)
+    fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
+                     double *logprob, size_t chosen, int64_t *rank)
+    fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+                                     ptrdiff_t u_stride, void *scratch, int64_t *index)
+    fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
+                        size_t token, double u, int *accepted)
+    fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
+                         size_t token, double u, void *scratch, int64_t *index)
+    void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u)
+    size_t fs_penalize_scratch(size_t length)
+    void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
+                     const fs_breakers *breakers, void *scratch)
+    ctypedef struct fs_blocks:
+        size_t blocks
+        const double *max
+        const double *sum
+        double rest
+    ctypedef struct fs_summary:
+        fs_blocks of
+        fs_blocks wide
+    ctypedef struct fs_normaliser:
+        int64_t status
+    ctypedef struct fs_location:
+        int64_t start
+    size_t fs_shard_block(fs_dtype dtype)
+    int fs_needs_double(fs_dtype dtype, double temperature)
+    fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
+                           double *rest)
+    fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser)
+    fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
+                                      const fs_normaliser *normaliser, double *result)
+    fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary,
+                        const fs_normaliser *normaliser, size_t k, const double *u, fs_location *at)
+    fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                               const double *block_max, const fs_output *out)
+    fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
+                                   const fs_output *out)
+    fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature,
+                         const fs_normaliser *normaliser, size_t k, const fs_location *at, int64_t *index,
+                         double *logprob)
+    size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                               ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
+    size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                               ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride)
+    size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
+                                ptrdiff_t temperature_stride, uint16_t *out)
+    size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
+    size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
+                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
+    int fs_choose(const char *name)
+    const char *fs_chosen()
+    const char *fs_available(size_t i)
+    fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out)
+    fs_status fs_log_softmax_f32(const float *x, size_t n, double temperature, float *out)
+    fs_status fs_logsumexp_f32(const float *x, size_t n, double temperature, double *result)
+    int64_t fs_draw_f32(const float *x, size_t n, double temperature, double u)
+    int64_t fs_draw_probs_f32(const float *p, size_t n, double temperature, double u)
+    fs_status fs_draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u, int64_t *index)
+    fs_status fs_draw_many_probs_f32(const float *p, size_t n, double temperature, size_t k, const double *u,
+                                     int64_t *index)
+    fs_status fs_draw_rows_f32(const float *x, size_t rows, size_t n, double temperature, const double *u,
+                               int64_t *index)
+    int64_t fs_draw_filtered_f32(const float *x, size_t n, double temperature, const fs_filters *filters, double coin,
+                                 double u, void *scratch)
+    fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out)
+    fs_status fs_log_softmax_f64(const double *x, size_t n, double temperature, double *out)
+    fs_status fs_logsumexp_f64(const double *x, size_t n, double temperature, double *result)
+    int64_t fs_draw_f64(const double *x, size_t n, double temperature, double u)
+    int64_t fs_draw_probs_f64(const double *p, size_t n, double temperature, double u)
+    fs_status fs_draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u, int64_t *index)
+    fs_status fs_draw_many_probs_f64(const double *p, size_t n, double temperature, size_t k, const double *u,
+                                     int64_t *index)
+    fs_status fs_draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
+                               int64_t *index)
+    int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, const fs_filters *filters, double coin,
+                                 double u, void *scratch)
+    void fs_no_filters(fs_filters *filters)
+    int fs_abi_version()

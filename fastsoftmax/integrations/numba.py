@@ -1,0 +1,125 @@
+"""The compiled functions as ctypes has them, which Numba calls without Python in between.
+
+Each name of ``fastsoftmax/_core.pxd`` is here a ctypes function.  A pointer is an address, ``x.ctypes.data`` in Python
+and in a function compiled by Numba alike: of a C-contiguous array of the type in the name, which nothing checks.  The
+other arguments are numbers.  ctypes can do without Numba, and importing this module does not need it.
+
+Examples
+--------
+>>> import numpy as np
+>>> from fastsoftmax.integrations.numba import draw_f64
+>>> logits = np.array([2.0, 1.0, 0.0])
+>>> draw_f64(logits.ctypes.data, logits.size, 0.7, 0.9)  # temperature 0.7, u = 0.9
+1
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._arrays import Rows
+from .._filters import NAMES, OFF, RECORD, as_filters, no_filters
+
+_TYPES = {
+    "double": ctypes.c_double,
+    "int": ctypes.c_int,
+    "int64_t": ctypes.c_int64,
+    "size_t": ctypes.c_size_t,
+    "uint64_t": ctypes.c_uint64,
+    "void": None,
+}
+
+
+def _type_of(name: str) -> Any:
+    return ctypes.c_void_p if name.endswith("*") else _TYPES[name]
+
+
+def _function(name: str) -> Any:
+    """The function that _core exports under this name; the capsule is named for its type, as C writes it."""
+    capsule = ctypes.py_object(_core.__pyx_capi__[name])
+    get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    signature = get_name(capsule)
+    returned, arguments = re.fullmatch(r"(\w+) \((.*)\)", signature.decode()).groups()  # type: ignore[union-attr]
+    taken = [] if arguments == "void" else [_type_of(argument) for argument in arguments.split(", ")]
+    return ctypes.CFUNCTYPE(_type_of(returned), *taken)(get_pointer(capsule, signature))
+
+
+softmax_f32 = _function("softmax_f32")
+softmax_f64 = _function("softmax_f64")
+log_softmax_f32 = _function("log_softmax_f32")
+log_softmax_f64 = _function("log_softmax_f64")
+logsumexp_f32 = _function("logsumexp_f32")
+logsumexp_f64 = _function("logsumexp_f64")
+draw_f32 = _function("draw_f32")
+draw_f64 = _function("draw_f64")
+draw_probs_f32 = _function("draw_probs_f32")
+draw_probs_f64 = _function("draw_probs_f64")
+draw_many_f32 = _function("draw_many_f32")
+draw_many_f64 = _function("draw_many_f64")
+draw_many_probs_f32 = _function("draw_many_probs_f32")
+draw_many_probs_f64 = _function("draw_many_probs_f64")
+draw_filtered_f32 = _function("draw_filtered_f32")
+draw_filtered_f64 = _function("draw_filtered_f64")
+softmax_rows_f32 = _function("softmax_rows_f32")
+softmax_rows_f64 = _function("softmax_rows_f64")
+log_softmax_rows_f32 = _function("log_softmax_rows_f32")
+log_softmax_rows_f64 = _function("log_softmax_rows_f64")
+logsumexp_rows_f32 = _function("logsumexp_rows_f32")
+logsumexp_rows_f64 = _function("logsumexp_rows_f64")
+draw_rows_f32 = _function("draw_rows_f32")
+draw_rows_f64 = _function("draw_rows_f64")
+scratch_size = _function("scratch_size")
+keyed_uniform = _function("keyed_uniform")
+keyed_uniforms = _function("keyed_uniforms")
+abi_version = _function("abi_version")
+
+
+def filters(**parameters: Any) -> NDArray[np.void]:
+    """The parameters of truncation filters, checked, as ``draw_filtered_f32`` and ``draw_filtered_f64`` read them.
+
+    Parameters
+    ----------
+    **parameters
+        Filters by the names and in the ranges that `fastsoftmax.sample` has for them (``top_k=50, top_p=0.95``), each
+        one value; what is not named is off.
+
+    Returns
+    -------
+    ndarray of one record
+        Pass ``filters(...).ctypes.data``.  Its fields may be changed: ``record["top_p"] = 0.9``.
+
+    Raises
+    ------
+    TypeError
+        For a name that is not a filter, or a value that is not one number.
+    ValueError
+        For a value out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax.integrations.numba import draw_filtered_f64, filters, scratch_size
+    >>> logits = np.array([2.0, 1.0, 0.0])
+    >>> of_two, scratch = filters(top_k=2), np.empty(scratch_size(logits.size), np.uint8)
+    >>> addresses = logits.ctypes.data, of_two.ctypes.data, scratch.ctypes.data
+    >>> draw_filtered_f64(addresses[0], logits.size, 1.0, addresses[1], 1.0, 0.999, addresses[2])  # coin 1, u = 0.999
+    1
+    """
+    unknown = parameters.keys() - set(NAMES)
+    if unknown:
+        raise TypeError(f"{min(unknown)} is not a filter; there are: {', '.join(NAMES)}")
+    for name, value in parameters.items():
+        if np.ndim(value):
+            raise TypeError(f"{name} must be one value here, not an array; make a record for each row")
+    given = as_filters(tuple(parameters.get(name, off) for name, off in zip(NAMES, OFF, strict=True)))
+    record = np.empty(1, RECORD)
+    record[:] = no_filters(Rows((1,), -1, "filters")) if given is None else given.record
+    return record

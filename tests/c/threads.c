@@ -1,0 +1,353 @@
+/* Threads that share a job: every piece is done once, by whomever; results are those of one thread; a watch ends a job and
+ * may fork in it; callers of their own threads do not meet; a forked child has a team of its own.
+ *
+ *     threads [--every K] [--fork 0]
+ *
+ * The program has a team.c of its own that opens every job after its first piece, so that small rows are shared too. */
+#define FS_HEAD 1
+#define FS_WORTH 0
+#define FS_LINGER 2000
+#include "team.c"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rows.h"
+
+static unsigned long long checks;
+
+/* --- pieces --- */
+
+enum { PIECES = 1000 };
+
+typedef struct {
+    int done[PIECES], inner[PIECES];
+    pthread_t by[PIECES];
+} tally;
+
+static void spend(unsigned microseconds)
+{
+    for (uint64_t end = now() + 1000u * microseconds; now() < end;)
+        pause_a_moment();
+}
+
+static void count_inner(void *context, size_t piece)
+{
+    int *of_piece = context;
+    *of_piece += (int)piece;
+}
+
+static void count_piece(void *context, size_t piece)
+{
+    tally *t = context;
+    t->done[piece]++;
+    t->by[piece] = pthread_self();
+    check(fs_each(10, count_inner, &t->inner[piece]) == 0, "a job within a piece was stopped");
+    spend(piece % 7 == 0 ? 20 : 1);
+}
+
+static int distinct(const pthread_t *by, size_t count)
+{
+    int found = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t j = 0;
+        while (j < i && !pthread_equal(by[i], by[j]))
+            j++;
+        found += j == i;
+    }
+    return found;
+}
+
+static void pieces_are_done_once(void)
+{
+    static const size_t counts[] = {0, 1, 2, 3, 17, PIECES};
+    int most = 0;
+    for (int n = 1; n <= 8; n++) {
+        fs_set_threads(n);
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            tally t = {{0}, {0}, {0}};
+            check(fs_each(counts[c], count_piece, &t) == 0, "%zu pieces, %d threads: stopped", counts[c], n);
+            for (size_t i = 0; i < PIECES; i++, checks++)
+                check(t.done[i] == (i < counts[c]) && t.inner[i] == (i < counts[c] ? 45 : 0),
+                      "%zu pieces, %d threads: piece %zu was done %d times", counts[c], n, i, t.done[i]);
+            int found = distinct(t.by, counts[c]);
+            most = found > most ? found : most;
+            check(found <= n, "%d threads where %d may be", found, n);
+        }
+    }
+    check(most > 1, "no job was shared");
+    check(fs_set_threads(0) == 8 && fs_threads() == 1, "0 threads");
+    check(fs_set_threads(1 << 20) == 1 && fs_threads() == FS_MOST_THREADS, "a million threads");
+}
+
+/* --- kernels --- */
+
+enum { DRAWS = 5, LONGEST = 300001 };
+
+typedef struct {
+    fs_status status[5];
+    double logsumexp, logprob[DRAWS];
+    int64_t index[DRAWS], best;
+} numbers;
+
+/* Everything that a long row is shared in; its two results are 8 LONGEST bytes apart. */
+static void run(const fs_row *row, size_t n, double temperature, numbers *r, char *results)
+{
+    static const double u[DRAWS] = {0.0, 0x1p-40, 0.3, 0.7, 1.0 - 0x1p-53};
+    fs_output out = {results, (ptrdiff_t)size_of(row->dtype), row->dtype};
+    memset(r, 0, sizeof *r);
+    memset(results, 0, 16 * LONGEST);
+    r->status[0] = fs_softmax(row, n, temperature, &out);
+    out.data = results + 8 * LONGEST;
+    r->status[1] = fs_log_softmax(row, n, temperature, &out);
+    r->status[2] = fs_logsumexp(row, n, temperature, &r->logsumexp);
+    r->status[3] = fs_sample(row, n, temperature, DRAWS, u, r->index, r->logprob);
+    if (r->status[3] != FS_OK)
+        memset(r->index, 0, sizeof r->index);
+    r->status[4] = fs_sample(row, n, 0.0, 1, u, &r->best, NULL);
+    if (r->status[4] != FS_OK)
+        r->best = 0;
+}
+
+static void threads_change_no_bit(long every)
+{
+    static const size_t lengths[] = {65536, 65537, 131072, LONGEST};
+    static const double temperatures[] = {0.0, 0.7, 1.0, 1e-300, INFINITY};
+    char *alone = room(16 * LONGEST), *shared = room(16 * LONGEST);
+    random_stream r = {5};
+    long at = 0;
+    for (size_t l = 0; l < 4; l++)
+        for (fs_dtype dtype = FS_F32; dtype <= FS_BF16; dtype++)
+            for (data_kind data = NORMAL; data < KINDS; data++)
+                for (size_t t = 0; t < 5; t++)
+                    for (row_kind kind = PLAIN; kind < ROW_KINDS; kind++) {
+                        if (at++ % every)
+                            continue;
+                        made_row m = make_row(lengths[l], dtype, data, kind, &r);
+                        numbers expected, got;
+                        fs_set_threads(1);
+                        run(&m.row, lengths[l], temperatures[t], &expected, alone);
+                        for (int threads_ = 2; threads_ <= 8; threads_ += 3, checks++) {
+                            fs_set_threads(threads_);
+                            run(&m.row, lengths[l], temperatures[t], &got, shared);
+                            (void)(same("numbers", &expected, &got, sizeof got, "threads", row_name[kind],
+                                        kind_name[data]) &&
+                                   same("results", alone, shared, 16 * LONGEST, "threads", row_name[kind],
+                                        kind_name[data]));
+                        }
+                        free_row(&m);
+                    }
+    free(alone);
+    free(shared);
+}
+
+/* --- several callers --- */
+
+typedef struct {
+    const made_row *row;
+    const numbers *expected;
+    const char *results;
+    int different;
+} caller;
+
+static void *call(void *context)
+{
+    caller *c = context;
+    char *results = room(16 * LONGEST);
+    for (int i = 0; i < 10; i++) {
+        numbers got;
+        run(&c->row->row, LONGEST, 0.7, &got, results);
+        c->different += memcmp(&got, c->expected, sizeof got) || memcmp(results, c->results, 16 * LONGEST);
+    }
+    free(results);
+    return NULL;
+}
+
+static void callers_do_not_meet(void)
+{
+    enum { CALLERS = 6 };
+    random_stream r = {6};
+    made_row m = make_row(LONGEST, FS_F32, NORMAL, PLAIN, &r);
+    numbers expected;
+    char *results = room(16 * LONGEST);
+    caller callers[CALLERS];
+    pthread_t threads_[CALLERS];
+    fs_set_threads(1);
+    run(&m.row, LONGEST, 0.7, &expected, results);
+    fs_set_threads(3);
+    for (int i = 0; i < CALLERS; i++) {
+        callers[i] = (caller){&m, &expected, results, 0};
+        check(!pthread_create(&threads_[i], NULL, call, &callers[i]), "no thread for the test itself");
+    }
+    for (int i = 0; i < CALLERS; i++, checks++) {
+        pthread_join(threads_[i], NULL);
+        check(!callers[i].different, "a caller among others had %d other results", callers[i].different);
+    }
+    free_row(&m);
+    free(results);
+}
+
+/* --- watches --- */
+
+static uint64_t stop_at;
+static int asked;
+
+static int stop_in_time(void)
+{
+    asked++;
+    return now() >= stop_at;
+}
+
+static void spend_a_millisecond(void *context, size_t piece)
+{
+    (void)context, (void)piece;
+    spend(1000);
+}
+
+static void in_a_piece(void *context, size_t piece)
+{
+    fs_each(1000, spend_a_millisecond, context);
+    (void)piece;
+}
+
+static void watches_end_jobs(void)
+{
+    random_stream r = {7};
+    made_row m = make_row(LONGEST, FS_F64, NORMAL, PLAIN, &r);
+    double value;
+    for (int n = 1; n <= 3; n += 2)
+        for (int nested = 0; nested < 2; nested++, checks++) {
+            fs_set_threads(n);
+            uint64_t start = now();
+            stop_at = start + 60000000;
+            asked = 0;
+            check(fs_set_watch(stop_in_time) == NULL, "there was a watch already");
+            int ended = nested ? fs_each(100, in_a_piece, NULL) : fs_each(100000, spend_a_millisecond, NULL);
+            check(ended == 1 && fs_stopped(), "%d threads: the watch was not heeded", n);
+            check(now() - start < 1000000000, "%d threads: it took %g s", n, (double)(now() - start) * 1e-9);
+            check(asked >= 2 && asked < 20, "%d threads: the watch was asked %d times", n, asked);
+            check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_INTERRUPTED, "a stopped thread goes on");
+            check(fs_set_watch(NULL) == stop_in_time && !fs_stopped(), "the watch did not end");
+            check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_OK, "no call after the stop");
+        }
+    free_row(&m);
+}
+
+/* --- forks --- */
+
+static int exit_status(pid_t child)
+{
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+static pid_t forked;
+
+static int fork_once(void)
+{
+    if (forked < 0)
+        forked = fork();
+    return 0;
+}
+
+static void a_child_has_a_team_of_its_own(void)
+{
+    fs_set_threads(3);
+    tally t = {{0}, {0}, {0}};
+    fs_each(PIECES, count_piece, &t);
+    pid_t child = fork();
+    if (!child) { /* the members are not there, and the team works nevertheless */
+        tally of_child = {{0}, {0}, {0}};
+        int wrong = fs_each(PIECES, count_piece, &of_child);
+        for (size_t i = 0; i < PIECES; i++)
+            wrong |= of_child.done[i] != 1;
+        _exit(wrong || distinct(of_child.by, PIECES) < 2);
+    }
+    check(exit_status(child) == 0, "the child could not work");
+    /* forked by the watch, in the middle of a job: parent and child both finish it */
+    tally both = {{0}, {0}, {0}};
+    forked = -1;
+    fs_set_watch(fork_once);
+    self.watched = now() - FS_WATCH_EVERY;
+    int wrong = fs_each(PIECES, count_piece, &both);
+    for (size_t i = 0; i < PIECES; i++)
+        wrong |= both.done[i] != 1;
+    if (!forked)
+        _exit(wrong);
+    fs_set_watch(NULL);
+    check(!wrong && forked > 0, "the parent's job after a fork");
+    check(exit_status(forked) == 0, "the child's job after a fork");
+    checks += 3;
+}
+
+static volatile int forking;
+
+static void *fork_again_and_again(void *unused)
+{
+    while (forking) {
+        pid_t child = fork();
+        if (!child) {
+            tally t = {{0}, {0}, {0}};
+            _exit(fs_each(20, count_piece, &t));
+        }
+        check(exit_status(child) == 0, "a child of another thread");
+        checks++;
+    }
+    return unused;
+}
+
+static void forks_beside_jobs(void)
+{
+    pthread_t other;
+    forking = 1;
+    check(!pthread_create(&other, NULL, fork_again_and_again, NULL), "no thread for the test itself");
+    for (int i = 0; i < 100; i++) {
+        tally t = {{0}, {0}, {0}};
+        fs_each(100, count_piece, &t);
+        for (size_t j = 0; j < 100; j++)
+            check(t.done[j] == 1, "beside forks: piece %zu was done %d times", j, t.done[j]);
+    }
+    forking = 0;
+    pthread_join(other, NULL);
+}
+
+/* --- what threads say --- */
+
+static uint64_t least = UINT64_MAX;
+
+static void note(void *context, size_t piece)
+{
+    (void)context;
+    fs_note_least(&least, 1000 + (piece * 7919) % PIECES);
+}
+
+static void *ask_for_scratch(void *unused)
+{
+    char *small = fs_thread_scratch(100);
+    memset(small, 1, 100);
+    char *large = fs_thread_scratch(100000);
+    memset(large, 2, 100000);
+    check(fs_thread_scratch(50) == large, "scratch that is large enough was not kept");
+    return unused;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    pieces_are_done_once();
+    threads_change_no_bit(option(argc, argv, "--every", 1));
+    callers_do_not_meet();
+    watches_end_jobs();
+    fs_set_threads(4);
+    fs_each(PIECES, note, NULL);
+    check(fs_noted(&least) == 1000, "the least is %llu", (unsigned long long)fs_noted(&least));
+    check(!pthread_create(&thread, NULL, ask_for_scratch, NULL), "no thread for the test itself");
+    pthread_join(thread, NULL);
+    ask_for_scratch(NULL);
+    if (option(argc, argv, "--fork", 1)) {
+        a_child_has_a_team_of_its_own();
+        forks_beside_jobs();
+    }
+    return finish("threads", checks);
+}
