@@ -69,6 +69,17 @@ def token_results(
     )
 
 
+def shard_results(x: np.ndarray, u: np.ndarray) -> Iterator[np.ndarray]:
+    """Of rows cut into shards, the last of which is summarised first; the same as in one piece."""
+    n = x.shape[-1]
+    bounds = [0, *range(1024, n, 3072), n]
+    shards = [slice(first, past) for first, past in zip(bounds[:-1], bounds[1:], strict=True)]
+    whole = fastsoftmax.combine([fastsoftmax.summarize(x[:, s], 0.7, s.start) for s in shards[::-1]], entries=n)
+    parts = [fastsoftmax.softmax_from_summary(x[:, s], whole, offset=s.start) for s in shards]
+    drawn = [fastsoftmax.sample_from_summary(x[:, s], whole, offset=s.start, u=u) for s in shards]
+    yield from (np.concatenate(parts, -1), np.max(drawn, axis=0), np.asarray(fastsoftmax.logsumexp_from_summary(whole)))
+
+
 def digest(arrange: Arrangement, order: int) -> str:
     """A hash of what the functions give for rows of many lengths and dtypes, laid out and ordered as asked."""
     state = hashlib.sha256()
@@ -83,6 +94,7 @@ def digest(arrange: Arrangement, order: int) -> str:
             rows = arrange(x.astype(dtype)[::order])
             results = [
                 *plain_results(rows, u[::order]),
+                *shard_results(rows, u[::order]),
                 *(filtered_results(rows, u[::order], temperature[::order]) if n < 100_000 else ()),
                 *token_results(rows, u[::order], uniforms[::order], tokens[::order]),
             ]

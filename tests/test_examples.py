@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "csrc" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba", "dask", "ray"]  # that a block may need
+# What a block or a script may need; skipped where missing.
+OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba", "dask", "ray"]
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -88,6 +89,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
     [
         ("boltzmann_exploration", "The greedy path takes 8 steps; the shortest possible takes 8."),
         ("char_rnn_helper", "The new helper drew the most likely character every time."),
+        ("dask_vocabulary", "The pieces drew what the whole rows draw."),
         (
             "decoding_loop",
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
@@ -100,8 +102,9 @@ def test_map_of_the_kernels_names_every_file() -> None:
 def test_example_script_gets_where_it_wants(
     name: str, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if name.startswith("numba"):
-        pytest.importorskip("numba")
+    for needed in OTHERS:
+        if name.startswith(needed):
+            pytest.importorskip(needed)
     monkeypatch.setattr(sys, "argv", [f"{name}.py"])
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-1] == end
@@ -112,6 +115,7 @@ def test_every_example_script_is_tested() -> None:
     assert scripts == {
         "boltzmann_exploration",
         "char_rnn_helper",
+        "dask_vocabulary",
         "decoding_loop",
         "numba_gibbs",
         "particle_filter",

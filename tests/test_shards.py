@@ -384,11 +384,38 @@ def test_the_reference_gives_the_same(kind, temperature, rng):
             np.testing.assert_allclose(
                 getattr(fs, name)(x[:, a:b], fast, offset=a), getattr(reference, name)(part, slow, offset=a), rtol=2e-14
             )
-        got = fs.sample_from_summary(x[:, a:b], fast, offset=a, u=u, on_invalid="flag")
-        assert got.tolist() == reference.sample_from_summary(part, slow, offset=a, u=u, on_invalid="flag")
+        how = {"offset": a, "u": u, "on_invalid": "flag", "return_logprob": True}
+        got, expected = fs.sample_from_summary(x[:, a:b], fast, **how), reference.sample_from_summary(part, slow, **how)
+        assert got[0].tolist() == expected[0]
+        np.testing.assert_allclose(got[1], expected[1], rtol=1e-14)
     # The blocks of the reference are of 1,024 entries, those of float64 of 512.
     blocks = np.array(reference.locate_draws(slow, u=u, on_invalid="flag"))
     np.testing.assert_array_equal(fs.locate_draws(fast, u=u, on_invalid="flag") // 1024, blocks // 1024)
+
+
+def test_the_reference_takes_a_mask_and_a_bias(rng):
+    x, bias = rng.normal(size=2500), rng.normal(size=2500)
+    mask = rng.random(2500) < 0.5
+    shards = every_cut(2500)
+    beside = [{"mask": mask[a:b].tolist(), "bias": bias[a:b].tolist()} for a, b in shards]
+    parts = [
+        reference.summarize(x[a:b].tolist(), 0.7, a, logsumexp=False, **also)
+        for (a, b), also in zip(shards, beside, strict=True)
+    ]
+    whole = reference.combine(parts)
+    drawn = [
+        reference.sample_from_summary(x[a:b].tolist(), whole, offset=a, u=0.4, return_logprob=True, **also)
+        for (a, b), also in zip(shards, beside, strict=True)
+    ]
+    expected = fs.sample(x, 0.7, u=0.4, mask=mask, bias=bias, return_logprob=True)
+    assert max(drawn) == (expected[0], pytest.approx(expected[1], rel=1e-14))
+    probs = [
+        reference.softmax_from_summary(x[a:b].tolist(), whole, offset=a, **also)
+        for (a, b), also in zip(shards, beside, strict=True)
+    ]
+    np.testing.assert_allclose(sum(probs, []), fs.softmax(np.where(mask, x + bias, -INF), 0.7), rtol=1e-14)
+    with pytest.raises(ValueError, match="logsumexp=False"):
+        reference.logsumexp_from_summary(whole)
 
 
 DIGEST = """

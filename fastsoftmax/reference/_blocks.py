@@ -9,6 +9,8 @@ from fractions import Fraction
 from ._rows import Row
 from ._softmax import split, weight
 
+ALIGNMENT = 1024
+
 
 @dataclass(frozen=True)
 class Block:
@@ -84,3 +86,23 @@ def logsumexp_of(blocks: dict[int, Block], temperature: float) -> float:
     if temperature in (0, math.inf):
         return log_total if temperature or largest == 0 else math.copysign(math.inf, largest)
     return math.fsum((*split(Fraction(largest) / Fraction(temperature)), log_total))
+
+
+def draw_from(x: Row, offset: int, blocks: dict[int, Block], t: float, u: float, start: int) -> tuple[int, float]:
+    """The entry and its log-probability, of the block that begins at `start`; -1 and -inf if it is in another shard."""
+    if whats_wrong_with(blocks):
+        return -1, math.nan
+    if not offset <= start < offset + len(x):
+        return -1, -math.inf
+    largest, (starts, cumulative) = largest_of(blocks), cumulative_of(blocks, t)
+    at = starts.index(start)
+    mass = cumulative[at - 1] if at else Fraction(0)
+    target = Fraction(u if t else 0.0) * cumulative[-1]
+    for j in range(start - offset, min(start - offset + ALIGNMENT, len(x))):
+        exponent = exponent_of(x[j], largest, t)
+        if exponent is not None:
+            mass += Fraction(weight(exponent))
+            if mass > target:
+                log_p = math.fsum((*split(exponent), -log_total_of(blocks, t))) if t else 0.0
+                return offset + j, log_p
+    raise ValueError("the shard does not hold what was summarised")

@@ -6,17 +6,20 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from ._blocks import (
+    ALIGNMENT,
     Block,
     block_of,
     cumulative_of,
+    draw_from,
     exponent_of,
     largest_of,
     log_total_of,
     logsumexp_of,
-    weight_of,
     whats_wrong_with,
 )
 from ._candidates import inverse_cdf
@@ -38,8 +41,6 @@ from ._rows import (
 )
 from ._softmax import split, weight
 
-ALIGNMENT = 1024
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -49,6 +50,7 @@ class Summary:
     temperature: tuple[float, ...]
     is_one_row: bool
     blocks: tuple[dict[int, Block], ...]
+    logsumexp: bool
 
     @property
     def offset(self) -> int:
@@ -66,6 +68,7 @@ def summarize(
     *,
     mask: Mask | None = None,
     bias: Bias | None = None,
+    logsumexp: bool = True,
 ) -> Summary:
     """The largest entry of each block and ``sum exp((x_i - largest) / temperature)`` over the others.
 
@@ -78,6 +81,8 @@ def summarize(
         The number of the first of them, a multiple of 1,024.
     mask, bias
         As for `sample`, of the shard.
+    logsumexp : bool
+        Whether `logsumexp_from_summary` may be asked.
 
     Returns
     -------
@@ -96,15 +101,16 @@ def summarize(
     """
     if offset % ALIGNMENT:
         raise ValueError(f"offset must be a multiple of {ALIGNMENT}, not {offset}")
-    rows, is_one_row = as_rows(logits_shard)
+    _, is_one_row = as_rows(logits_shard)
+    rows = _allowed(logits_shard, mask, bias)
     row_temperatures = temperatures(temperature, len(rows))
-    blocks = []
-    for i, (row, t) in enumerate(zip(rows, row_temperatures, strict=True)):
-        x = allowed_logits(row, mask_row(mask, i, len(row)), bias_row(bias, i, len(row)))
-        starts = range(0, len(x), ALIGNMENT)
-        blocks.append({offset + start: block_of(x[start : start + ALIGNMENT], t) for start in starts})
+    starts = range(0, len(rows[0]), ALIGNMENT)
+    blocks = [
+        {offset + start: block_of(x[start : start + ALIGNMENT], t) for start in starts}
+        for x, t in zip(rows, row_temperatures, strict=True)
+    ]
     span = (offset, offset + len(rows[0]))
-    return Summary((span,), tuple(row_temperatures), is_one_row, tuple(blocks))
+    return Summary((span,), tuple(row_temperatures), is_one_row, tuple(blocks), logsumexp)
 
 
 def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summary:
@@ -146,10 +152,13 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
         raise ValueError(f"the summaries do not cover {entries} entries")
     rows = range(len(parts[0].blocks))
     blocks = tuple({start: b for part in parts for start, b in part.blocks[i].items()} for i in rows)
-    return Summary(tuple(spans), parts[0].temperature, parts[0].is_one_row, blocks)
+    logsumexp = all(part.logsumexp for part in parts)
+    return Summary(tuple(spans), parts[0].temperature, parts[0].is_one_row, blocks, logsumexp)
 
 
-def softmax_from_summary(logits_shard: Row | Rows, summary: Summary, *, offset: int) -> Any:
+def softmax_from_summary(
+    logits_shard: Row | Rows, summary: Summary, *, offset: int, mask: Mask | None = None, bias: Bias | None = None
+) -> Any:
     """The shard's part of `softmax` of the whole rows.
 
     Parameters
@@ -159,6 +168,8 @@ def softmax_from_summary(logits_shard: Row | Rows, summary: Summary, *, offset: 
         Of the whole rows.
     offset : int
         The number of the shard's first entry.
+    mask, bias
+        As for `summarize`.
 
     Returns
     -------
@@ -174,15 +185,21 @@ def softmax_from_summary(logits_shard: Row | Rows, summary: Summary, *, offset: 
     >>> softmax_from_summary([0.0, 0.0], summarize([0.0, 0.0]), offset=0)
     [0.5, 0.5]
     """
-    return _each(logits_shard, summary, offset, lambda e, total, _: 0.0 if e is None else weight(e) / total)
+
+    def prob_of(e: Fraction | None, total: float, _: float) -> float:
+        return 0.0 if e is None else weight(e) / total
+
+    return _each(_allowed(logits_shard, mask, bias), summary, offset, prob_of)
 
 
-def log_softmax_from_summary(logits_shard: Row | Rows, summary: Summary, *, offset: int) -> Any:
+def log_softmax_from_summary(
+    logits_shard: Row | Rows, summary: Summary, *, offset: int, mask: Mask | None = None, bias: Bias | None = None
+) -> Any:
     """The shard's part of `log_softmax` of the whole rows.
 
     Parameters
     ----------
-    logits_shard, summary, offset
+    logits_shard, summary, offset, mask, bias
         As for `softmax_from_summary`.
 
     Returns
@@ -203,7 +220,7 @@ def log_softmax_from_summary(logits_shard: Row | Rows, summary: Summary, *, offs
     def log_of(e: Fraction | None, _: float, log_total: float) -> float:
         return -math.inf if e is None else math.fsum((*split(e), -log_total))
 
-    return _each(logits_shard, summary, offset, log_of)
+    return _each(_allowed(logits_shard, mask, bias), summary, offset, log_of)
 
 
 def logsumexp_from_summary(summary: Summary) -> Any:
@@ -228,6 +245,8 @@ def logsumexp_from_summary(summary: Summary) -> Any:
     4.248354255291589e-18
     """
     _check_whole(summary)
+    if not summary.logsumexp:
+        raise ValueError("a shard was summarised with logsumexp=False")
     results = [logsumexp_of(blocks, t) for blocks, t in zip(summary.blocks, summary.temperature, strict=True)]
     return results[0] if summary.is_one_row else results
 
@@ -289,6 +308,9 @@ def sample_from_summary(
     offset: int,
     u: Any,
     size: int | tuple[int, ...] | None = None,
+    mask: Mask | None = None,
+    bias: Bias | None = None,
+    return_logprob: bool = False,
     on_invalid: str = "raise",
 ) -> Any:
     """The draws from the whole rows that fall in this shard, and -1 for the others.
@@ -299,10 +321,15 @@ def sample_from_summary(
         As for `softmax_from_summary`.
     u, size, on_invalid
         As for `locate_draws`.
+    mask, bias
+        As for `summarize`.
+    return_logprob : bool
+        Return the log-probabilities too, -inf for the others.
 
     Returns
     -------
     int, or lists of int
+        With `return_logprob`, a pair.
 
     Raises
     ------
@@ -315,43 +342,18 @@ def sample_from_summary(
     >>> [sample_from_summary(x[i : i + 1024], summarize(x), offset=i, u=0.75) for i in (0, 1024)]
     [-1, 1536]
     """
-    rows, _ = as_rows(logits_shard)
+    rows = _allowed(logits_shard, mask, bias)
     located = locate_draws(summary, u=u, size=size, on_invalid=on_invalid)
     shape = () if summary.is_one_row else (len(rows),)
     drawn_by = uniforms(u, None, (*shape, *as_shape(size)))
     results = []
-    for i, (x, t) in enumerate(zip(rows, summary.temperature, strict=True)):
-        blocks = summary.blocks[i]
-        if whats_wrong_with(blocks):
-            results.append(located if summary.is_one_row else located[i])
-            continue
-        largest = largest_of(blocks)
-        starts, before = cumulative_of(blocks, t)
-
-        def entry_of(
-            v: float,
-            start: int,
-            x: Row = x,
-            t: float = t,
-            largest: float = largest,
-            starts: list[int] = starts,
-            before: list[Fraction] = before,
-        ) -> int:
-            if not offset <= start < offset + len(x):
-                return -1
-            at = starts.index(start)
-            mass = before[at - 1] if at else Fraction(0)
-            target = Fraction(v if t else 0.0) * before[-1]
-            for j in range(start - offset, min(start - offset + ALIGNMENT, len(x))):
-                mass += Fraction(weight_of(x[j], largest, t))
-                if mass > target:
-                    return offset + j
-            raise ValueError("the shard does not hold what was summarised")
-
-        row_u = drawn_by if summary.is_one_row else drawn_by[i]
-        row_located = located if summary.is_one_row else located[i]
-        results.append(_map_two(entry_of, row_u, row_located))
-    return results[0] if summary.is_one_row else results
+    for i, x in enumerate(rows):
+        blocks, t = summary.blocks[i], summary.temperature[i]
+        row_u, row_located = (drawn_by, located) if summary.is_one_row else (drawn_by[i], located[i])
+        results.append(_map_two(partial(draw_from, x, offset, blocks, t), row_u, row_located))
+    drawn = results[0] if summary.is_one_row else results
+    index = map_nested(itemgetter(0), drawn)
+    return (index, map_nested(itemgetter(1), drawn)) if return_logprob else index
 
 
 def _map_two(function: Any, a: Any, b: Any) -> Any:
@@ -360,8 +362,16 @@ def _map_two(function: Any, a: Any, b: Any) -> Any:
     return function(a, b)
 
 
+def _allowed(logits_shard: Row | Rows, mask: Mask | None, bias: Bias | None) -> list[Row]:
+    """The rows of the shard after mask and bias."""
+    rows, _ = as_rows(logits_shard)
+    return [
+        allowed_logits(row, mask_row(mask, i, len(row)), bias_row(bias, i, len(row))) for i, row in enumerate(rows)
+    ]
+
+
 def _each(
-    logits_shard: Row | Rows,
+    rows: list[Row],
     summary: Summary,
     offset: int,
     of: Callable[[Fraction | None, float, float], float],
@@ -370,7 +380,6 @@ def _each(
     _check_whole(summary)
     if offset % ALIGNMENT:
         raise ValueError(f"offset must be a multiple of {ALIGNMENT}, not {offset}")
-    rows, _ = as_rows(logits_shard)
     results = []
     for x, blocks, t in zip(rows, summary.blocks, summary.temperature, strict=True):
         if whats_wrong_with(blocks):
