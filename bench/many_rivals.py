@@ -36,13 +36,16 @@ def many(case: Case, threads: int) -> Contender:
 
 
 def _probabilities(x: np.ndarray, temperature: float) -> np.ndarray:
-    """Those of the row, in float64; of probabilities at temperature 1 they are the row itself."""
-    return np.asarray(x, np.float64) if temperature == 1 else softmax_formula(x.astype(np.float64), temperature)
+    """Those of a row of logits, in float64."""
+    return softmax_formula(x.astype(np.float64), temperature)
 
 
 def many_choice(case: Case, threads: int) -> Contender:
     names = _names(case, probs=_probabilities)
-    return Contender("numpy-choice", "rng.choice(x.size, size=k, p=probs(x, t))", names)
+    code = "rng.choice(x.size, size=k, p=probs(x, t))"
+    if case.data == "probs":
+        code = "rng.choice(x.size, size=k, p=x / x.sum())"
+    return Contender("numpy-choice", code, names)
 
 
 def many_cdf(case: Case, threads: int) -> Contender:
