@@ -205,7 +205,9 @@ def test_reference_has_the_public_names_and_their_parameters(name):
 
 
 def test_reference_exports_the_public_names_only():
-    of_arrays = {"__version__", "get_include", "reference", "schedules", "show_config"}
+    of_arrays = {
+        "__version__", "get_include", "get_num_threads", "reference", "schedules", "set_num_threads", "show_config",
+    }  # fmt: skip
     assert set(reference.__all__) == set(fs.__all__) - of_arrays
     assert {name for name in vars(reference) if not name.startswith("_")} == set(reference.__all__)
     for name in ("DraftVerdict", "TopLogprobs"):
