@@ -1,10 +1,12 @@
-"""Prints one digest of results through Python, the same for every instruction set, layout and order of the rows."""
+"""Prints one digest of results through Python: the same for every instruction set, layout, order and number of threads,
+for rows one by one, for vocabularies in shards and for Dask's chunks."""
 
 import hashlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,11 +32,30 @@ def strided(x: np.ndarray) -> np.ndarray:
     return wide[..., 1]
 
 
-ARRANGEMENTS: dict[str, Arrangement] = {
-    "contiguous": np.ascontiguousarray,
-    "strided": strided,
-    "columns": np.asfortranarray,
-    "backwards": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1],
+# How the functions that have other ways than a call are asked: in one call, in shards of so many entries, in Dask
+# chunks of so many rows and entries.
+How = int | tuple[int, int] | None
+
+
+class Way(NamedTuple):
+    """One of the ways that must not matter."""
+
+    arrange: Arrangement = np.ascontiguousarray
+    threads: int = 1
+    how: How = None
+    order: str = "as it is"
+    row_by_row: bool = False
+
+
+WAYS = {
+    "contiguous": Way(),
+    "strided": Way(strided, threads=2, how=1024, order="backwards"),
+    "columns": Way(np.asfortranarray, threads=3, how=3072),
+    "entries backwards": Way(lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1], threads=4, how=65_536),
+    "rows shuffled": Way(threads=5, how=(7, 2000), order="shuffled"),
+    "row by row": Way(threads=6, row_by_row=True),
+    "whole rows in chunks": Way(threads=7, how=(3, -1)),
+    "vocabulary in chunks": Way(threads=8, how=(100, 4096)),
 }
 
 
@@ -49,7 +70,7 @@ def plain_results(x: np.ndarray, u: np.ndarray) -> Iterator[np.ndarray]:
 
 def filtered_results(x: np.ndarray, u: np.ndarray, temperature: np.ndarray) -> Iterator[np.ndarray]:
     for filters in FILTERS:
-        coins = {"xtc_u": u[::-1]} if "xtc_threshold" in filters else {}
+        coins = {"xtc_u": u * 7 % 1} if "xtc_threshold" in filters else {}
         yield fastsoftmax.truncate(x, temperature, **filters, **coins)
         yield from fastsoftmax.sample(x, temperature, u=u, return_logprob=True, **filters, **coins)
         yield fastsoftmax.sample_probs(abs(x), u=u, **filters, **coins)
@@ -69,46 +90,87 @@ def token_results(
     )
 
 
-def shard_results(x: np.ndarray, u: np.ndarray) -> Iterator[np.ndarray]:
-    """Of rows cut into shards, the last of which is summarised first; the same as in one piece."""
+def in_shards(x: np.ndarray, u: np.ndarray, entries: int) -> Iterator[np.ndarray]:
+    """Of rows cut into shards, the last of which is summarised first."""
     n = x.shape[-1]
-    bounds = [0, *range(1024, n, 3072), n]
+    bounds = [*range(0, n, entries), n]
     shards = [slice(first, past) for first, past in zip(bounds[:-1], bounds[1:], strict=True)]
     whole = fastsoftmax.combine([fastsoftmax.summarize(x[:, s], 0.7, s.start) for s in shards[::-1]], entries=n)
-    parts = [fastsoftmax.softmax_from_summary(x[:, s], whole, offset=s.start) for s in shards]
-    drawn = [fastsoftmax.sample_from_summary(x[:, s], whole, offset=s.start, u=u) for s in shards]
-    yield from (np.concatenate(parts, -1), np.max(drawn, axis=0), np.asarray(fastsoftmax.logsumexp_from_summary(whole)))
+    for function in (fastsoftmax.softmax_from_summary, fastsoftmax.log_softmax_from_summary):
+        yield np.concatenate([function(x[:, s], whole, offset=s.start) for s in shards], -1)
+    yield np.asarray(fastsoftmax.logsumexp_from_summary(whole))
+    yield np.max([fastsoftmax.sample_from_summary(x[:, s], whole, offset=s.start, u=u) for s in shards], axis=0)
 
 
-def digest(arrange: Arrangement, order: int) -> str:
-    """A hash of what the functions give for rows of many lengths and dtypes, laid out and ordered as asked."""
+def in_chunks(x: np.ndarray, u: np.ndarray, chunks: tuple[int, int]) -> Iterator[np.ndarray]:
+    import dask.array
+
+    from fastsoftmax.integrations import dask as on_dask
+
+    lazy = dask.array.from_array(x, chunks=chunks)
+    wanted = (
+        on_dask.softmax(lazy, 0.7),
+        on_dask.log_softmax(lazy, 0.7),
+        on_dask.logsumexp(lazy, 0.7),
+        on_dask.sample(lazy, 0.7, u=u),
+    )
+    yield from dask.compute(*wanted, scheduler="threads")
+
+
+def basic_results(x: np.ndarray, u: np.ndarray, how: How) -> Iterator[np.ndarray]:
+    """softmax, log_softmax, logsumexp and a draw of each row, in one of the ways to ask for them."""
+    if isinstance(how, tuple):
+        yield from in_chunks(x, u, how)
+    elif how:
+        yield from in_shards(x, u, how)
+    else:
+        yield from (fastsoftmax.softmax(x, 0.7), fastsoftmax.log_softmax(x, 0.7))
+        yield from (np.asarray(fastsoftmax.logsumexp(x, 0.7)), fastsoftmax.sample(x, 0.7, u=u))
+
+
+def all_results(
+    x: np.ndarray, u: np.ndarray, uniforms: np.ndarray, temperature: np.ndarray, tokens: np.ndarray, how: How
+) -> list[np.ndarray]:
+    filtered = filtered_results(x, u, temperature) if x.shape[-1] < 100_000 else ()
+    return [*basic_results(x, u, how), *plain_results(x, u), *filtered, *token_results(x, u, uniforms, tokens)]
+
+
+def digest(way: Way) -> str:
+    """A hash of what the functions give for rows of many lengths and dtypes."""
     state = hashlib.sha256()
     rng = np.random.default_rng(1)
+    fastsoftmax.set_num_threads(way.threads)
     for n in LENGTHS:
         x = rng.normal(0, 8, (3 if n > 1025 else 20, n))
-        u = rng.random(len(x))
-        uniforms = rng.random(x.shape)
-        temperature = rng.uniform(0.5, 1.5, len(x))
-        tokens = rng.integers(0, min(n, 9), (len(x), 50))
+        rows = len(x)
+        inputs = (
+            rng.random(rows), rng.random(x.shape), rng.uniform(0.5, 1.5, rows), rng.integers(0, min(n, 9), (rows, 50)),
+        )  # fmt: skip
+        order = np.arange(rows)
+        if way.order != "as it is":
+            order = order[::-1] if way.order == "backwards" else np.random.default_rng(n).permutation(rows)
+        back = np.argsort(order)
         for dtype in (np.float16, np.float32, np.float64):
-            rows = arrange(x.astype(dtype)[::order])
-            results = [
-                *plain_results(rows, u[::order]),
-                *shard_results(rows, u[::order]),
-                *(filtered_results(rows, u[::order], temperature[::order]) if n < 100_000 else ()),
-                *token_results(rows, u[::order], uniforms[::order], tokens[::order]),
-            ]
+            arranged = way.arrange(x.astype(dtype)[order])
+            ordered = [values[order] for values in inputs]
+            if way.row_by_row:
+                each = [
+                    all_results(arranged[i : i + 1], *(values[i : i + 1] for values in ordered), way.how)
+                    for i in range(rows)
+                ]
+                results = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+            else:
+                results = all_results(arranged, *ordered, way.how)
             for result in results:
-                state.update(result[::order].tobytes())
+                state.update(result[back].tobytes())
     return state.hexdigest()
 
 
 def main() -> int:
     """Each instruction set in a process of its own; 1 if they differ."""
     if "FASTSOFTMAX_ISA" in os.environ:
-        for name, arrange in ARRANGEMENTS.items():
-            last_row_first = name == "strided"
-            print(digest(arrange, order=-1 if last_row_first else 1))
+        for way in WAYS.values():
+            print(digest(way), flush=True)
         return 0
     found = set()
     for name in fastsoftmax.show_config("dicts")["isa"]["available"]:
@@ -116,8 +178,8 @@ def main() -> int:
         lines = subprocess.run(
             [sys.executable, __file__], env=environment, capture_output=True, text=True, check=True
         ).stdout.split()
-        for arrangement, line in zip(ARRANGEMENTS, lines, strict=True):
-            print(f"{name:8} {arrangement:12} {line}")
+        for way, line in zip(WAYS, lines, strict=True):
+            print(f"{name:8} {way:22} {line}")
         found.update(lines)
     return int(len(found) != 1)
 

@@ -113,6 +113,13 @@ ONE_THREAD = (
 )
 
 
+# And one that a single thread has nothing to say to.
+SHARED = ("threads-softmax", "threads-sample")
+SHARED_SHAPES = ((64, 256), (4_096, 16), (VOCABULARY,), (32, 4_096), (8, 32_000), (32, VOCABULARY), (4_096, 4_096))
+# Of these, those that take more than two milliseconds on one thread.
+LONG_CALLS = ("32x128256", "4096x4096")
+
+
 @dataclass(frozen=True)
 class Case:
     """One line of `--list`: an operation on an input of a shape, and those it is compared with.
@@ -120,10 +127,10 @@ class Case:
     `operation` is softmax, sample, sampler (one draw through a Sampler), many (a million draws from one row),
     categorical (the same from a row prepared beforehand), overhead (a call less its kernel), door-softmax and
     door-draw (a call from compiled code beside its kernel), accuracy (no timing), filter (one draw from what the
-    filters leave), batch (the same, every row with its own parameters), penalize, top-logprobs, without-replacement
-    or verify-draft. `data` says whether the input holds logits or probabilities, `row` what shape they have,
-    `options` are parameters of ours by name, `seed` is that of the run, for a builder that needs more of the input
-    than `x`.
+    filters leave), batch (the same, every row with its own parameters), penalize, top-logprobs, without-replacement,
+    verify-draft, threads-softmax or threads-sample (on all threads, beside one). `data` says whether the input holds
+    logits or probabilities, `row` what shape they have, `options` are parameters of ours by name, `seed` is that of
+    the run, for a builder that needs more of the input than `x`.
     """
 
     name: str
@@ -200,6 +207,7 @@ def all_cases() -> list[Case]:
         Case(f"accuracy-{short(dtype)}", "accuracy", (), ACCURACY_RIVALS, dtype=dtype)
         for dtype in ("float32", "float64")
     ]
+    cases += [_case(operation, shape, ("fastsoftmax-alone",)) for operation in SHARED for shape in SHARED_SHAPES]
     return cases + many_cases() + filter_cases() + token_cases()
 
 

@@ -9,12 +9,14 @@ from statistics import median
 from typing import Any
 
 from cases import (
+    LONG_CALLS,
     MANY,
     MANY_DRAWS,
     ONE_CALL,
     PENALTY_VOCABULARIES,
     PREPARED,
     SHAPES,
+    SHARED,
     VOCABULARIES,
     VOCABULARY,
     filter_cases,
@@ -37,6 +39,7 @@ class Goal:
     kind ratio: theirs / ours against `rival` is at least `bound`. times: ours / theirs is at most `bound`. ns: the
     overhead in nanoseconds is at most `bound`. each: one of many draws takes at most `bound` nanoseconds. ulp: our
     largest error is at most `bound`. wrong: so many of our answers may be wrong, entries kept, dropped and drawn.
+    `shared`: judged on all threads, not on one.
     """
 
     what: str
@@ -44,6 +47,7 @@ class Goal:
     bound: float
     cases: tuple[str, ...]
     rival: str = ""
+    shared: bool = False
 
     def measure(self, rows: Iterable[Row]) -> dict[str, Any]:
         """The worst measured value, where it was met, and met, missed or not measured."""
@@ -68,7 +72,7 @@ class Goal:
     def _concerns(self, row: Row) -> bool:
         # A wrong answer of ours is a missed goal, not a case that was not measured.
         refused = self.kind == "wrong" and "error" in row
-        if row["threads"] != 1 or not (row["status"] == "ok" or refused):
+        if (row["threads"] > 1) != self.shared or not (row["status"] == "ok" or refused):
             return False
         if not any(fnmatchcase(str(row["case"]), pattern) for pattern in self.cases):
             return False
@@ -157,6 +161,11 @@ def filter_goals() -> list[Goal]:
         longest = _named(operation, PENALTY_VOCABULARIES[1:])
         what = f"{name}, longest vocabulary beside the shortest"
         goals.append(Goal(what, "times", 1.3, longest, "fastsoftmax-least"))
+    for operation in SHARED:
+        what = f"{operation}: all threads beside one"
+        long_calls, alone = _named(operation, LONG_CALLS), "fastsoftmax-alone"
+        goals.append(Goal(f"{what}, calls of 2 ms and more", "ratio", 1.8, long_calls, alone, shared=True))
+        goals.append(Goal(f"{what}, any call", "ratio", 0.95, (f"{operation}-*",), alone, shared=True))
     batch = _named("batch", [f"8x{VOCABULARY}"])
     goals += _ratios("8 rows of different parameters", batch, {"fastsoftmax-singles": 0.9})
     judged = tuple(one.name for one in (*filter_cases(), *token_cases()) if one.operation != "penalize")

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from cases import ONE_THREAD, Case, accuracy_grid, all_cases, select
+from cases import ONE_THREAD, SHARED, Case, accuracy_grid, all_cases, select
 from draw_rivals import DRAW
 from errors import exact_softmax
 from filter_judge import FILTER_JUDGES
@@ -24,6 +24,7 @@ from judge import AccuracyOf, Judge, digest, judge_draw, judge_softmax
 from many_rivals import CATEGORICAL, MANY_DRAWS
 from measure import Bundle, Contender, alone, alternate, bundle_size, compare, rough_call_ns, summarise
 from rivals import SOFTMAX, Builder, ours, refusal
+from thread_rivals import THREADS
 from token_rivals import BATCHES, PENALIZE, TOP_LOGPROBS, VERIFY_DRAFT, WITHOUT_REPLACEMENT
 
 import fastsoftmax
@@ -36,6 +37,8 @@ BUILDERS: dict[str, dict[str, Builder]] = {
     "sampler": DRAW,
     "many": MANY_DRAWS,
     "categorical": CATEGORICAL,
+    "threads-softmax": THREADS,
+    "threads-sample": THREADS,
     "filter": FILTER,
     "batch": BATCHES,
     "penalize": PENALIZE,
@@ -79,8 +82,8 @@ def pin_to_one_cpu() -> None:
 def measure_cases(settings: Settings, emit: Emit) -> None:
     """Measure every selected case, passing each row to `emit` as soon as it is known."""
     selected = [case for case in select(all_cases(), settings.filters) if case.longest <= settings.largest_n]
-    if settings.threads > 1:
-        selected = [case for case in selected if case.operation not in ONE_THREAD]
+    elsewhere = ONE_THREAD if settings.threads > 1 else SHARED
+    selected = [case for case in selected if case.operation not in elsewhere]
     for case in with_progress(selected, settings.threads):
         for row in measure_case(replace(case, seed=settings.seed), settings):
             emit({**describe(case, settings), **row})
@@ -163,7 +166,7 @@ def measure_speed(case: Case, settings: Settings) -> Iterator[dict[str, Any]]:
 
 def judge_of(case: Case, source: np.ndarray) -> Judge:
     """What says whether a contender's answers to this input are right; the exact ones are worked out once."""
-    if case.operation == "softmax":
+    if case.operation in ("softmax", "threads-softmax"):
         exact = exact_softmax(source, case.temperature)
         return lambda contender, seconds: judge_softmax(contender, source, exact)
     if case.operation in FILTER_JUDGES:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "dtype.h"
 #include "environment.h"
 #include "fastsoftmax.h"
 #include "kernel_table.h"
@@ -190,13 +191,9 @@ fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const 
     FS_CALL(fs_status, correct(target, draft, n, temperature, token, u, scratch, index));
 }
 
-size_t fs_shard_block(fs_dtype dtype) { return dtype == FS_F64 ? 512 : 1024; }
+size_t fs_shard_block(fs_dtype dtype) { return fs_block_of(dtype); }
 
-int fs_needs_double(fs_dtype dtype, double temperature)
-{
-    int has_limit = temperature == 0.0 || temperature > 0x1p900; /* infinite */
-    return dtype != FS_F64 && !has_limit && (temperature > 0x1p90 || temperature < 0x1p-90);
-}
+int fs_needs_double(fs_dtype dtype, double temperature) { return fs_is_beyond(dtype, temperature); }
 
 fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
                        double *rest)

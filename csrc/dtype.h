@@ -18,4 +18,14 @@ static inline double fs_most(fs_dtype dtype)
 /* x, or the largest finite number of its sign. */
 static inline double fs_clamped(double x, double most) { return x > most ? most : x < -most ? -most : x; }
 
+/* Entries of a block. */
+static inline size_t fs_block_of(fs_dtype dtype) { return dtype == FS_F64 ? 512 : 1024; }
+
+/* Whether a row of this dtype is computed in double at this temperature (one_row.h). */
+static inline int fs_is_beyond(fs_dtype dtype, double temperature)
+{
+    int has_limit = temperature == 0.0 || temperature > 0x1p900; /* infinite */
+    return dtype != FS_F64 && !has_limit && (temperature > 0x1p90 || temperature < 0x1p-90);
+}
+
 #endif

@@ -7,6 +7,8 @@
 #ifndef FS_ONE_SHARD_H
 #define FS_ONE_SHARD_H
 
+#include "dtype.h"
+
 static int fs_is_counted(double temperature, double max)
 {
     return temperature == 0.0 || temperature == INFINITY || max == INFINITY;
@@ -24,7 +26,7 @@ static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperatur
     fs_source source = fs_plain_source(row);
     int wide = row->dtype == FS_F64 || in_double;
     *rest = 0.0;
-    if (temperature == 0.0 || temperature == INFINITY || (!in_double && fs_needs_double(row->dtype, temperature))) {
+    if (temperature == 0.0 || temperature == INFINITY || (!in_double && fs_is_beyond(row->dtype, temperature))) {
         if (wide)
             shard_count_f64(&source, n, temperature, max, sum);
         else
@@ -59,7 +61,7 @@ static fs_status fs_normalise_row(fs_dtype dtype, double temperature, const fs_s
             norm.log_sum = fs_log1p(norm.total - 1.0);
     } else if (dtype == FS_F64) {
         status = shard_normalise_f64(s->blocks, s->max, s->sum, s->rest, temperature, &norm.total, &norm.log_sum);
-    } else if (fs_needs_double(dtype, temperature)) {
+    } else if (fs_is_beyond(dtype, temperature)) {
         status = shard_normalise_f64(wide->blocks, wide->max, wide->sum, wide->rest, temperature, &norm.total,
                                      &norm.log_sum);
     } else {
@@ -78,7 +80,7 @@ static fs_status fs_logsumexp_of_summary_row(fs_dtype dtype, double temperature,
         return FS_OK;
     }
     *result = fs_logsumexp_of(norm->max, temperature, norm->log_sum);
-    if (dtype == FS_F64 || fs_is_counted(temperature, norm->max) || fs_needs_double(dtype, temperature) ||
+    if (dtype == FS_F64 || fs_is_counted(temperature, norm->max) || fs_is_beyond(dtype, temperature) ||
         !fs_nearly_cancels(*result, norm->max, temperature))
         return FS_OK;
     double total, log_sum;
@@ -102,7 +104,7 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
     if (!fs_is_counted(temperature, norm->max)) {
         if (dtype == FS_F64)
             return shard_locate_f64(s->blocks, s->max, s->sum, temperature, k, u, at);
-        if (fs_needs_double(dtype, temperature))
+        if (fs_is_beyond(dtype, temperature))
             return shard_locate_f64(wide->blocks, wide->max, wide->sum, temperature, k, u, at);
         return shard_locate_f32(s->blocks, s->max, s->sum, temperature, k, u, at);
     }
@@ -115,7 +117,7 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
             uint64_t count = (uint64_t)(int64_t)s->sum[b];
             if (number < before + count) {
                 const fs_location there = {
-                    (int64_t)(b * fs_shard_block(dtype)), s->max[b], u[j], number - before, 0, count};
+                    (int64_t)(b * fs_block_of(dtype)), s->max[b], u[j], number - before, 0, count};
                 at[j] = there;
                 break;
             }
@@ -146,8 +148,7 @@ static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temper
         return FS_OK;
     }
     double max = norm->max;
-    int in_double =
-        row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_needs_double(row->dtype, temperature);
+    int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
     fs_source source = fs_shard_source(row, &temperature, &max);
     if (source.transform != FS_AS_IT_IS)
         block_max = NULL;
@@ -163,8 +164,7 @@ static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double te
         return FS_OK;
     }
     double max = norm->max;
-    int in_double =
-        row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_needs_double(row->dtype, temperature);
+    int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
     fs_source source = fs_shard_source(row, &temperature, &max);
     return in_double ? log_blocks_f64(&source, n, temperature, max, norm->log_sum, out)
                      : log_blocks_f32(&source, n, temperature, max, norm->log_sum, out);
@@ -192,7 +192,7 @@ static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, doub
                                 size_t k, const fs_location *at, int64_t *index, double *logprob)
 {
     double temperature = given, max = norm->max;
-    int in_double = row->dtype == FS_F64 || (fs_needs_double(row->dtype, given) && !fs_is_counted(given, max));
+    int in_double = row->dtype == FS_F64 || (fs_is_beyond(row->dtype, given) && !fs_is_counted(given, max));
     size_t block = in_double ? 512 : 1024;
     fs_source source = fs_shard_source(row, &temperature, &max);
     for (size_t j = 0; j < k; j++) {

@@ -87,6 +87,14 @@ class Builder:
     def with_library(self, name: str, toolchain: Toolchain) -> Path:
         return self.program(name, toolchain, objects=self.library(toolchain))
 
+    def with_kernels(self, name: str, toolchain: Toolchain, *flags: str, csrc: Path = CSRC) -> Path:
+        """A program that includes the kernels of one set, with what these call."""
+        objects = [self.folder / f"{toolchain.name}-{stem}.o" for stem in ("team", "memory")]
+        for path in objects:
+            if not path.exists():
+                toolchain.compile(CSRC / f"{path.stem.removeprefix(f'{toolchain.name}-')}.c", path)
+        return self.program(name, toolchain, *flags, objects=objects, csrc=csrc)
+
     def with_its_own_team(self, name: str, toolchain: Toolchain) -> Path:
         """A program that includes team.c, with the rest of the library."""
         objects = [path for path in self.library(toolchain) if path.stem != "team"]

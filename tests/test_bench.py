@@ -6,6 +6,7 @@ import json
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -283,9 +284,10 @@ def test_a_filter_is_a_name_a_part_or_a_glob() -> None:
 def test_every_goal_is_about_cases_and_rivals_that_are_measured() -> None:
     by_name = {case.name: case for case in cases.all_cases()}
     for goal in goals.all_goals():
-        for name in goal.cases:
-            assert name in by_name, goal
-            assert not goal.rival or goal.rival in by_name[name].rivals, goal
+        for pattern in goal.cases:
+            found = [case for name, case in by_name.items() if fnmatchcase(name, pattern)]
+            assert found, goal
+            assert not goal.rival or all(goal.rival in case.rivals for case in found), goal
 
 
 def test_a_goal_is_judged_by_its_worst_case() -> None:

@@ -63,7 +63,7 @@ def of_set(
 ) -> Path:
     if name not in available:
         pytest.skip(f"this machine has no {name}")
-    return builder.program(program, toolchain, *flags_of(name))
+    return builder.with_kernels(program, toolchain, *flags_of(name))
 
 
 both_bits = pytest.mark.parametrize("program", ["bits", "bits_filters"])
@@ -410,7 +410,7 @@ def notices(builder: Builder, mutant: Mutant, csrc: Path) -> None:
     file.write_text(text)
     if mutant.program in ("half", "exp_all", "vectors", "wide"):
         flags = [*flags_of("scalar"), "-U__SIZEOF_INT128__"]
-        program = builder.program(mutant.program, NATIVE, *flags, csrc=csrc)
+        program = builder.with_kernels(mutant.program, NATIVE, *flags, csrc=csrc)
     else:
         objects = []
         for right in builder.library(NATIVE):
