@@ -187,6 +187,7 @@ cdef inline bint is_last_axis(object axis) noexcept:
 
 
 include "_core_plain.pxi"
+include "_core_drawer.pxi"
 include "_core_rows.pxi"
 include "_core_tokens.pxi"
 include "_core_door.pxi"

@@ -286,7 +286,8 @@ def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, c
     if filters is not None:
         check_row_length(f.rows.n)
         f.of_filters = take_along(&f.rows.walk, filters)
-    run_rows(draw_task, &f, &f.rows.outcome, f.rows.count, f.rows.n + 8 * k, filters is None)
+    cdef size_t work = f.rows.n if filters is None else FILTERED * f.rows.n
+    run_rows(draw_task, &f, &f.rows.outcome, f.rows.count, work + 8 * k, filters is None)
     return refusal(&f.rows.outcome)
 
 
@@ -333,4 +334,4 @@ def truncate_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray
     f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
     f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
     f.to.dtype = <fs_dtype>dtype
-    run_rows(truncate_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, False)
+    run_rows(truncate_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)

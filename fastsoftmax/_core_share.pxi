@@ -7,6 +7,8 @@ cdef extern from "Python.h":
 cdef enum:
     # Entries that make a piece: 5 to 30 microseconds of the kernels that a row of them goes through once.
     PIECE = 1 << 15
+    # The work of an entry that goes through filters, or is ranked, in entries of one that does not.
+    FILTERED = 4
     # Rows of so many entries are shared by their blocks where there are few of them.
     LONG_ROW = 1 << 18
     # Of more rows than this a thread takes whole ones.

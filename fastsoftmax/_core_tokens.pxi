@@ -49,7 +49,7 @@ def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.nd
     f.index = <int64_t *>cnp.PyArray_DATA(index)
     f.logprob = <double *>cnp.PyArray_DATA(logprob)
     f.rank = NULL if rank is None else <int64_t *>cnp.PyArray_DATA(rank)
-    run_rows(top_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, False)
+    run_rows(top_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
     return refusal(&f.rows.outcome)
 
 
@@ -93,7 +93,7 @@ def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, 
     f.of_u = take_along(&f.rows.walk, u)
     f.u_stride = cnp.PyArray_STRIDE(u, cnp.PyArray_NDIM(u) - 1)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
-    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, False)
+    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
     return refusal(&f.rows.outcome)
 
 
