@@ -10,12 +10,12 @@ static fs_status fs_prepare_weights(const fs_source *source, size_t n, fs_catego
     if (status != FS_OK)
         return status;
     fs_prepared_begin(c, n, 512, 1);
-    fs_weights_guide(&c->guide, &w, 0, w.count, c->weight);
+    status = fs_weights_guide(&c->guide, &w, 0, w.count, c->weight);
     for (size_t b = 0; b < w.count; b++)
         c->cumulative[b] = w.block[b].cumulative;
     fs_weights_free(&w);
     fs_guide_end(&c->guide);
-    return FS_OK;
+    return status;
 }
 
 static fs_status fs_categorical_build_row(const fs_row *row, size_t n, double temperature, fs_categorical *c)

@@ -124,8 +124,8 @@ static void NAME(ladder_again)(NAME(ladder) *ladder, const NAME(row) *r, const f
 static inline uint64_t NAME(before_block)(const NAME(row) *r, size_t b) { return b ? r->block[b - 1].cumulative : 0; }
 
 /* The bounds of the blocks [first, past) of a row of several, and the weights (or NULL) for categorical.h. */
-static void NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, const fs_source *source, size_t n,
-                               size_t first, size_t past, REAL *weights)
+static fs_status NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, const fs_source *source, size_t n,
+                                    size_t first, size_t past, REAL *weights)
 {
     NAME(ladder) ladder;
     uint64_t total = r->block[r->count - 1].cumulative;
@@ -142,7 +142,10 @@ static void NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, const 
             if (weights)
                 memset(weights + b * BLOCK, 0, len * sizeof(REAL));
         }
+        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
     }
+    return FS_OK;
 }
 
 /* The draws from a row of one block (fs_make_draws). */
@@ -226,11 +229,12 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
         NAME(integer_blocks)(&row.row);
         uint32_t *memory = fs_guide_room(&guide, n, k, BLOCK);
         if (memory) {
-            NAME(guide_blocks)(&guide, &row.row, source, n, 0, row.row.count, NULL);
+            status = NAME(guide_blocks)(&guide, &row.row, source, n, 0, row.row.count, NULL);
             fs_guide_end(&guide);
         }
         fs_drawing drawing = {memory ? &guide : NULL, NAME(draw_long), &row, u, k, index};
-        status = fs_draw_all(&drawing);
+        if (status == FS_OK)
+            status = fs_draw_all(&drawing);
         free(memory);
         NAME(row_free)(&row.row);
         if (status != FS_OK)

@@ -27,11 +27,8 @@ static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperatur
     int wide = row->dtype == FS_F64 || in_double;
     *rest = 0.0;
     if (temperature == 0.0 || temperature == INFINITY || (!in_double && fs_is_beyond(row->dtype, temperature))) {
-        if (wide)
-            shard_count_f64(&source, n, temperature, max, sum);
-        else
-            shard_count_f32(&source, n, temperature, max, sum);
-        return FS_OK;
+        return wide ? shard_count_f64(&source, n, temperature, max, sum)
+                    : shard_count_f32(&source, n, temperature, max, sum);
     }
     return wide ? shard_summarise_f64(&source, n, temperature, max, sum, rest)
                 : shard_summarise_f32(&source, n, temperature, max, sum, rest);
@@ -110,6 +107,8 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
     }
     for (size_t j = 0; j < k; j++) {
         uint64_t total = (uint64_t)(int64_t)norm->total, before = 0;
+        if (j % 64 == 63 && fs_heed_watch())
+            return FS_INTERRUPTED;
         uint64_t number = temperature == 0.0 ? 0 : fs_scale_uniform(u[j], total).high;
         for (size_t b = 0; b < s->blocks; b++) {
             if (!fs_block_counts(temperature, s->max[b], norm->max))
@@ -197,6 +196,8 @@ static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, doub
     fs_source source = fs_shard_source(row, &temperature, &max);
     for (size_t j = 0; j < k; j++) {
         size_t start = (size_t)at[j].start - offset;
+        if (j % 64 == 63 && fs_heed_watch())
+            return FS_INTERRUPTED;
         index[j] = -1;
         if (logprob)
             logprob[j] = norm->status == FS_OK ? -INFINITY : fs_f64_of(UINT64_C(0x7ff8000000000000));

@@ -64,13 +64,15 @@ static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double
 
 /* The same at a temperature that only has a limit: sum is the number of entries that are the block's maximum, or of all
  * above -inf where that is infinite. */
-static void NAME(shard_count)(const fs_source *source, size_t n, double temperature, double *max, double *sum)
+static fs_status NAME(shard_count)(const fs_source *source, size_t n, double temperature, double *max, double *sum)
 {
     const fs_scale c = fs_scale_of(1.0);
     const NAME(scale) scale = NAME(scale_of)(&c);
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
         REAL copy[BLOCK];
         size_t len = n - start < BLOCK ? n - start : BLOCK;
+        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
         const REAL *x = NAME(fs_load)(source, start, len, copy);
         NAME(range) range = NAME(range_of)(x, len, &scale);
         max[b] = range.nan ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : (double)range.max;
@@ -80,6 +82,7 @@ static void NAME(shard_count)(const fs_source *source, size_t n, double temperat
         for (size_t i = 0; i < len; i++)
             sum[b] += temperature == INFINITY ? x[i] > -(REAL)INFINITY : x[i] == range.max;
     }
+    return FS_OK;
 }
 
 /* The row whose blocks left these, of which at least one has mass. */
@@ -127,7 +130,7 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
         return status;
     NAME(integer_blocks)(&r);
     uint64_t total = r.block[r.count - 1].cumulative;
-    for (size_t j = 0; j < k; j++) {
+    for (size_t j = 0; j < k && status == FS_OK; j++) {
         fs_u128 t = fs_scale_uniform(u[j], total);
         size_t b = NAME(block_at)(&r, t.high);
         uint64_t before = b ? r.block[b - 1].cumulative : 0;
@@ -137,9 +140,11 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
         at[j].low = t.low;
         at[j].of = blocks == 1 ? 0 : r.block[b].cumulative - before;
         at[j].u = u[j];
+        if (j % 1024 == 1023 && fs_heed_watch())
+            status = FS_INTERRUPTED;
     }
     NAME(row_free)(&r);
-    return FS_OK;
+    return status;
 }
 
 /* p of a part: each block's factor follows from its maximum and the row's.  `block_max`: what was summarised. */
@@ -169,6 +174,8 @@ static fs_status NAME(shard_softmax)(const fs_source *source, size_t n, double t
         else
             NAME(block_softmax)(x, len, range, &r.scale, factor, to);
         NAME(fs_store)(out, start, len, to);
+        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
     }
     return FS_OK;
 }

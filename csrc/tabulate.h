@@ -21,10 +21,12 @@ static fs_status NAME(tabulate)(const fs_source *source, size_t n, double temper
         if (status != FS_OK)
             return status;
         NAME(integer_blocks)(&r);
-        NAME(guide_blocks)(&c->guide, &r, source, n, 0, r.count, weight);
+        status = NAME(guide_blocks)(&c->guide, &r, source, n, 0, r.count, weight);
         for (size_t b = 0; b < r.count; b++)
             c->cumulative[b] = r.block[b].cumulative;
         NAME(row_free)(&r);
+        if (status != FS_OK)
+            return status;
     }
     fs_guide_end(&c->guide);
     return FS_OK;

@@ -9,6 +9,9 @@
  * There is one team.  A caller that finds it with somebody else's job does its own alone: threads of the caller's own
  * are as many as they should be.  A forked child begins without members.
  */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* clocks and signals beside ISO C */
+#endif
 #include "team.h"
 
 #include <stdlib.h>
@@ -20,7 +23,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+#if defined(__GLIBC__) /* room that a thread has from the start: glibc ends the process where it has to allocate and cannot */
+#define FS_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+#else
 #define FS_THREAD_LOCAL _Thread_local
+#endif
 #endif
 
 #ifdef FS_ALONE
@@ -99,12 +106,19 @@ static struct {
 
 static int threads = 1;
 
+typedef struct {
+    size_t size;
+    void *memory;
+} scratch;
+
 static FS_THREAD_LOCAL struct {
     job *job; /* whose piece this thread is at */
-    job *asking; /* that of which the watch is asked at the moment */
+    job *asking; /* that of which the watch is asked at the moment: the open one, if there is one */
     fs_watch watch;
     uint64_t watched; /* when it was last asked */
     int stopped;
+    int depth; /* of watches within watches */
+    scratch *scratch;
 } self;
 
 #define GET(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
@@ -254,21 +268,39 @@ static void after_fork_in_child(void)
         self.asking->open = 0;
 }
 
-/* Ask this thread's watch, in the middle of this job or of none; it may run anything: another job too, which this thread then does alone. */
+/* Whether it is time to ask.  A watch may make a call that asks again; at some depth the stack has had enough of it. */
+static inline int is_due(uint64_t t) { return self.watch && t - self.watched >= FS_WATCH_EVERY && self.depth < 16; }
+
+/* Ask this thread's watch, in the middle of this job or of none.  It may run anything, with a job of its own too: so what
+ * this thread has in hand, its scratch and its watch, is put aside meanwhile. */
 static void ask_watch(job *j)
 {
     job *asking = self.asking;
+    const fs_watch watch = self.watch;
+    const int stopped = self.stopped;
+    scratch in_hand = {0, NULL}, none = {0, NULL};
+    if (self.scratch) {
+        in_hand = *self.scratch;
+        *self.scratch = none;
+    }
     self.job = NULL;
-    self.asking = j;
-    int stop = self.watch();
+    self.watch = NULL;
+    if (!asking || !asking->open)
+        self.asking = j;
+    self.depth++;
+    int stop = watch();
+    self.depth--;
     self.asking = asking;
+    self.watch = watch;
     self.job = j;
     self.watched = now();
-    if (stop) {
-        self.stopped = 1;
-        if (j)
-            SET(&j->stopped, 1);
+    self.stopped = stopped || stop;
+    if (in_hand.memory) {
+        free(self.scratch->memory);
+        *self.scratch = in_hand;
     }
+    if (stop && j)
+        SET(&j->stopped, 1);
 }
 
 /* In a piece: this thread does it all, and stops with the job the piece belongs to. */
@@ -278,7 +310,7 @@ static int each_within(job *outer, size_t count, fs_piece run, void *context)
         if (GET(&outer->stopped))
             return 1;
         run(context, i);
-        if (self.watch && now() - self.watched >= FS_WATCH_EVERY)
+        if (self.watch && is_due(now()))
             ask_watch(outer);
     }
     return GET(&outer->stopped);
@@ -309,7 +341,7 @@ int fs_each(size_t count, fs_piece run, void *context)
                 j.open = 1;
             }
         }
-        if (self.watch && t - self.watched >= FS_WATCH_EVERY)
+        if (is_due(t))
             ask_watch(&j);
     }
     if (j.open) {
@@ -338,15 +370,10 @@ fs_watch fs_set_watch(fs_watch watch)
 int fs_stopped(void) { return self.stopped; }
 int fs_heed_watch(void)
 {
-    if (self.watch && now() - self.watched >= FS_WATCH_EVERY)
+    if (self.watch && is_due(now()))
         ask_watch(self.job);
     return self.stopped || (self.job && GET(&self.job->stopped));
 }
-
-typedef struct {
-    size_t size;
-    void *memory;
-} scratch;
 
 static pthread_key_t scratch_key;
 static int has_scratch_key;
@@ -360,16 +387,16 @@ static void make_scratch_key(void) { has_scratch_key = !pthread_key_create(&scra
 void *fs_thread_scratch(size_t size)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static FS_THREAD_LOCAL scratch *mine;
     pthread_once(&once, make_scratch_key);
-    if (!mine) {
+    if (!self.scratch) {
         scratch *fresh = has_scratch_key ? calloc(1, sizeof *fresh) : NULL;
         if (!fresh || pthread_setspecific(scratch_key, fresh)) {
             free(fresh);
             return NULL;
         }
-        mine = fresh;
+        self.scratch = fresh;
     }
+    scratch *mine = self.scratch;
     if (mine->size < size) {
         free(mine->memory);
         mine->memory = malloc(size);

@@ -38,6 +38,8 @@ static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double 
         double copy[512];
         size_t len = n - start < 512 ? n - start : 512;
         const double *x = fs_load_f64(&source, start, len, copy);
+        if (start % (FS_BLOCKS * 512) == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
         for (size_t i = 0; i < len; i++) {
             if (x[i] != x[i])
                 return FS_NAN;
@@ -54,6 +56,8 @@ static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double 
     double divisor = temperature < INFINITY ? temperature : 1.0, of_limit = temperature < INFINITY ? 1.0 : 0.0;
     for (size_t start = 0; start < n && temperature > 0.0; start += 512) {
         double gumbel[512];
+        if (start % (FS_BLOCKS * 512) == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
         size_t len = n - start < 512 ? n - start : 512;
         for (size_t i = 0; i < len; i++)
             gumbel[i] = *(const double *)(const void *)((const char *)u + (ptrdiff_t)(start + i) * u_stride);

@@ -121,7 +121,8 @@ static fs_status fs_weights_read(fs_weights *w, const fs_source *source, size_t 
 }
 
 /* The bounds of the blocks [first, past), and the weights (or NULL) for categorical.h. */
-static void fs_weights_guide(const fs_guide *guide, const fs_weights *w, size_t first, size_t past, double *weights)
+static fs_status fs_weights_guide(const fs_guide *guide, const fs_weights *w, size_t first, size_t past,
+                                  double *weights)
 {
     ladder_f64 ladder;
     uint64_t total = w->block[w->count - 1].cumulative;
@@ -138,7 +139,10 @@ static void fs_weights_guide(const fs_guide *guide, const fs_weights *w, size_t 
             if (weights)
                 memset(weights + b * 512, 0, len * sizeof(double));
         }
+        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
     }
+    return FS_OK;
 }
 
 /* The draws (fs_make_draws). */
@@ -183,11 +187,12 @@ static fs_status fs_sample_weights(const fs_source *source, size_t n, size_t k, 
         return status;
     uint32_t *memory = fs_guide_room(&guide, n, k, 512);
     if (memory) {
-        fs_weights_guide(&guide, &w, 0, w.count, NULL);
+        status = fs_weights_guide(&guide, &w, 0, w.count, NULL);
         fs_guide_end(&guide);
     }
     fs_drawing drawing = {memory ? &guide : NULL, fs_weights_draw, &w, u, k, index};
-    status = fs_draw_all(&drawing);
+    if (status == FS_OK)
+        status = fs_draw_all(&drawing);
     free(memory);
     fs_weights_free(&w);
     return status;

@@ -192,6 +192,7 @@ class Categorical(_core.Prepared):
         >>> fastsoftmax.Categorical([0.0, 0.0, -float("inf")]).log_prob([0, 2])
         array([-0.69314718,        -inf])
         """
+        self._check()
         given = any_array(index, "index")
         if given.dtype.kind not in "iu" and given.size:
             raise TypeError(f"index must be integers, not {given.dtype}")

@@ -27,6 +27,26 @@ cdef void many_task(void *job, size_t first, size_t past) noexcept nogil:
     note(&f.outcome, 0, status)
 
 
+# A row prepared, or asked for log-probabilities.
+cdef struct Asking:
+    fs_row row
+    size_t n
+    double temperature
+    fs_categorical *table  # NULL: log-probabilities
+    size_t count
+    const int64_t *entry
+    double *logprob
+    Outcome outcome
+
+
+cdef void asking_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Asking *f = <Asking *>job
+    if f.table != NULL:
+        note(&f.outcome, 0, fs_categorical_build(&f.row, f.n, f.temperature, f.table))
+    else:
+        note(&f.outcome, 0, fs_logprob(&f.row, f.n, f.temperature, f.count, f.entry, f.logprob))
+
+
 cdef bitgen_t *bitgen_of(bit_generator) except NULL:
     return <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
 
@@ -57,7 +77,7 @@ cdef class Prepared:
         """Take this row, of one-dimensional arrays that nobody else writes to; why it cannot be drawn from, or None."""
         cdef Walk w
         cdef Beside beside
-        cdef fs_status status
+        cdef Asking f
         cdef size_t n = cnp.PyArray_DIM(values, 0)
         cdef size_t size = fs_categorical_size(n)
         if self.table != NULL:
@@ -78,12 +98,14 @@ cdef class Prepared:
         # NumPy's memory: what is large is in large pages
         memory = cnp.PyArray_EMPTY(1, &bytes_of_table, cnp.NPY_UINT8, 0)
         cdef fs_categorical *table = <fs_categorical *>cnp.PyArray_DATA(<cnp.ndarray>memory)
-        with nogil:
-            status = fs_categorical_build(&self.row, n, temperature, table)
-        if status == FS_NO_MEMORY:
-            raise MemoryError("no memory for the block summaries of a row")
-        if status != FS_OK:
-            return "nan" if status == FS_NAN else "mass"
+        f.row = self.row
+        f.n = n
+        f.temperature = temperature
+        f.table = table
+        run_rows(asking_task, &f, &f.outcome, 1, 4 * n, True)
+        refused = refusal(&f.outcome)
+        if refused is not None:
+            return refused[1]
         self.memory = memory
         self.table = table
         self.entries = n
@@ -96,7 +118,8 @@ cdef class Prepared:
         f.table = self.table
         f.u = <const double *>cnp.PyArray_DATA(u)
         f.index = <int64_t *>cnp.PyArray_DATA(index)
-        if self.table == NULL or not are_uniforms(u, f.count):
+        self._check()
+        if not are_uniforms(u, f.count):
             raise ValueError("the uniforms were changed while they were read")
         run_rows(many_task, &f, &f.outcome, 1, f.count, True)
 
@@ -108,8 +131,7 @@ cdef class Prepared:
         f.u = NULL
         f.bitgen = bitgen_of(bit_generator)
         f.index = <int64_t *>cnp.PyArray_DATA(index)
-        if self.table == NULL:
-            raise ValueError("no row has been prepared")
+        self._check()
         with bit_generator.lock:
             run_rows(many_task, &f, &f.outcome, 1, f.count, True)
 
@@ -117,24 +139,28 @@ cdef class Prepared:
         """One draw from a NumPy bit generator, as an int."""
         cdef bitgen_t *bitgen = bitgen_of(bit_generator)
         cdef int64_t index = -1
-        if self.table == NULL:
-            raise ValueError("no row has been prepared")
+        self._check()
         with bit_generator.lock:
             fs_categorical_draw_from(self.table, 1, <fs_uniform_of *>bitgen.next_double, bitgen.state, &index)
         return index
 
     def _logprob_into(self, cnp.ndarray index, cnp.ndarray logprob):
         """log p of these entries (int64, checked) into logprob (float64); both C-contiguous, of one size."""
-        cdef fs_status status
-        cdef size_t count = cnp.PyArray_SIZE(index)
-        cdef const int64_t *entry = <const int64_t *>cnp.PyArray_DATA(index)
-        cdef double *to = <double *>cnp.PyArray_DATA(logprob)
+        cdef Asking f
+        self._check()
+        f.row = self.row
+        f.n = self.entries
+        f.temperature = self.temperature
+        f.table = NULL
+        f.count = cnp.PyArray_SIZE(index)
+        f.entry = <const int64_t *>cnp.PyArray_DATA(index)
+        f.logprob = <double *>cnp.PyArray_DATA(logprob)
+        run_rows(asking_task, &f, &f.outcome, 1, f.n + 8 * f.count, True)
+
+    def _check(self):
+        """Refuse what has not been prepared: `__init__` has not been called."""
         if self.table == NULL:
-            raise ValueError("no row has been prepared")
-        with nogil:
-            status = fs_logprob(&self.row, self.entries, self.temperature, count, entry, to)
-        if status == FS_NO_MEMORY:
-            raise MemoryError("no memory for the block summaries of a row")
+            raise ValueError("no row has been prepared: call Categorical.__init__ first")
 
 
 def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words,

@@ -76,6 +76,8 @@ cdef int log_softmax_rows_f32(const float *x, size_t rows, size_t n, double temp
                               float *out) noexcept nogil:
     cdef size_t i
     cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
     for i in range(rows):
         status = fs_log_softmax_f32(x + i * n, n, temperature, out + i * n)
         if status >= FS_NO_MEMORY:
@@ -87,6 +89,8 @@ cdef int logsumexp_rows_f32(const float *x, size_t rows, size_t n, double temper
                             double *result) noexcept nogil:
     cdef size_t i
     cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
     for i in range(rows):
         status = fs_logsumexp_f32(x + i * n, n, temperature, result + i)
         if status >= FS_NO_MEMORY:
@@ -145,6 +149,8 @@ cdef int log_softmax_rows_f64(const double *x, size_t rows, size_t n, double tem
                               double *out) noexcept nogil:
     cdef size_t i
     cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
     for i in range(rows):
         status = fs_log_softmax_f64(x + i * n, n, temperature, out + i * n)
         if status >= FS_NO_MEMORY:
@@ -156,6 +162,8 @@ cdef int logsumexp_rows_f64(const double *x, size_t rows, size_t n, double tempe
                             double *result) noexcept nogil:
     cdef size_t i
     cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
     for i in range(rows):
         status = fs_logsumexp_f64(x + i * n, n, temperature, result + i)
         if status >= FS_NO_MEMORY:

@@ -10,6 +10,13 @@ def new_stream_epoch():
     stream_epoch += 1
 
 
+from numpy import integer as _NumPyInteger
+
+
+cdef inline bint is_numpy_integer(object value) noexcept:
+    return isinstance(value, _NumPyInteger)
+
+
 cdef class Drawer:
     """A temperature and a stream of uniforms, held ready for drawing one index at a time.
 
@@ -47,6 +54,8 @@ cdef class Drawer:
 
     @step.setter
     def step(self, step):
+        if is_numpy_integer(step):
+            step = int(step)  # which has no end
         with cython.critical_section(self):
             self.steps = step
 
@@ -92,12 +101,12 @@ cdef class Drawer:
         cdef uint64_t key = 0, step
         with cython.critical_section(self):
             steps = self.steps
-        if keys is not None and type(keys) is not int or type(steps) is not int:
+        if keys is not None and type(keys) is not int and not is_numpy_integer(keys) or type(steps) is not int:
             return False
         try:
             step = <uint64_t>steps
             if keys is not None:
-                key = <uint64_t>keys
+                key = <uint64_t>(keys if type(keys) is int else int(keys))
         except OverflowError:
             return False
         fs_keyed_uniforms(self.seed, &key, 1, step, 0, uniform)

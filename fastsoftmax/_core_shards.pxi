@@ -89,68 +89,98 @@ cdef fs_normaliser *normalisers_in(cnp.ndarray normaliser, size_t rows) except? 
     return <fs_normaliser *>cnp.PyArray_DATA(normaliser)
 
 
+# What a row has when its shards are known: its normaliser, and what follows from that and the summaries.
+cdef struct Combining:
+    fs_dtype dtype
+    const double *temperature
+    Blocks main
+    Blocks fine
+    fs_normaliser *normaliser
+    double *result     # of logsumexp
+    size_t k
+    const double *u    # of draws
+    fs_location *at
+    Outcome outcome
+
+
+cdef size_t begin_combining(Combining *f, int dtype, cnp.ndarray temperature, tuple of, tuple wide,
+                            cnp.ndarray normaliser) except? 0:
+    """The number of rows."""
+    cdef size_t rows = cnp.PyArray_SIZE(temperature)
+    f.dtype = <fs_dtype>dtype
+    f.temperature = <const double *>cnp.PyArray_DATA(temperature)
+    f.main = blocks_of(of)
+    f.fine = blocks_of(wide)
+    f.normaliser = normalisers_in(normaliser, rows)
+    return rows
+
+
+cdef inline fs_summary summary_at(const Combining *f, size_t i) noexcept nogil:
+    cdef fs_summary summary
+    summary.of = blocks_at(&f.main, i)
+    summary.wide = blocks_at(&f.fine, i)
+    return summary
+
+
+cdef void normalise_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Combining *f = <Combining *>job
+    cdef fs_summary summary
+    cdef size_t i
+    for i in range(first, past):
+        summary = summary_at(f, i)
+        if note(&f.outcome, i, fs_normalise(f.dtype, f.temperature[i], &summary, f.normaliser + i)):
+            return
+
+
 def normalise_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.ndarray normaliser):
     """The normaliser of every row from the summaries of all its blocks; temperature: float64, one a row."""
-    cdef Blocks main = blocks_of(of), fine = blocks_of(wide)
-    cdef size_t rows = cnp.PyArray_SIZE(temperature), i
-    cdef fs_normaliser *to = normalisers_in(normaliser, rows)
-    cdef const double *t = <const double *>cnp.PyArray_DATA(temperature)
+    cdef Combining f
+    cdef size_t rows = begin_combining(&f, dtype, temperature, of, wide, normaliser)
+    run_rows(normalise_task, &f, &f.outcome, rows, 64 * (1 + f.main.blocks), False)
+
+
+cdef void logsumexp_summary_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Combining *f = <Combining *>job
     cdef fs_summary summary
-    cdef fs_status status = FS_OK
-    with nogil:
-        for i in range(rows):
-            summary.of = blocks_at(&main, i)
-            summary.wide = blocks_at(&fine, i)
-            status = fs_normalise(<fs_dtype>dtype, t[i], &summary, to + i)
-            if status == FS_NO_MEMORY:
-                break
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    cdef size_t i
+    for i in range(first, past):
+        summary = summary_at(f, i)
+        if note(&f.outcome, i, fs_logsumexp_of_summary(f.dtype, f.temperature[i], &summary, f.normaliser + i,
+                                                       f.result + i)):
+            return
 
 
 def logsumexp_summary_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.ndarray normaliser,
                            cnp.ndarray result):
     """logsumexp of every row, in float64, from its summary and normaliser."""
-    cdef Blocks main = blocks_of(of), fine = blocks_of(wide)
-    cdef size_t rows = cnp.PyArray_SIZE(temperature), i
-    cdef const fs_normaliser *norm = normalisers_in(normaliser, rows)
-    cdef const double *t = <const double *>cnp.PyArray_DATA(temperature)
-    cdef double *to = <double *>cnp.PyArray_DATA(result)
+    cdef Combining f
+    cdef size_t rows = begin_combining(&f, dtype, temperature, of, wide, normaliser)
+    f.result = <double *>cnp.PyArray_DATA(result)
+    run_rows(logsumexp_summary_task, &f, &f.outcome, rows, 64 * (1 + f.main.blocks), False)
+
+
+cdef void locate_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Combining *f = <Combining *>job
     cdef fs_summary summary
-    cdef fs_status status = FS_OK
-    with nogil:
-        for i in range(rows):
-            summary.of = blocks_at(&main, i)
-            summary.wide = blocks_at(&fine, i)
-            status = fs_logsumexp_of_summary(<fs_dtype>dtype, t[i], &summary, norm + i, to + i)
-            if status == FS_NO_MEMORY:
-                break
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    cdef size_t i
+    for i in range(first, past):
+        summary = summary_at(f, i)
+        if note(&f.outcome, i, fs_locate(f.dtype, f.temperature[i], &summary, f.normaliser + i, f.k, f.u + i * f.k,
+                                         f.at + i * f.k)):
+            return
 
 
 def locate_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.ndarray normaliser, size_t k,
                 cnp.ndarray u, cnp.ndarray location):
     """Where k draws from every row fall; u: float64, location: records, rows * k of each."""
-    cdef Blocks main = blocks_of(of), fine = blocks_of(wide)
-    cdef size_t rows = cnp.PyArray_SIZE(temperature), i
-    cdef const fs_normaliser *norm = normalisers_in(normaliser, rows)
-    cdef const double *t = <const double *>cnp.PyArray_DATA(temperature)
-    cdef const double *given = <const double *>cnp.PyArray_DATA(u)
-    cdef fs_location *to = locations_in(location, rows * k)
-    cdef fs_summary summary
-    cdef fs_status status = FS_OK
+    cdef Combining f
+    cdef size_t rows = begin_combining(&f, dtype, temperature, of, wide, normaliser)
+    f.k = k
+    f.u = <const double *>cnp.PyArray_DATA(u)
+    f.at = locations_in(location, rows * k)
     if <size_t>cnp.PyArray_SIZE(u) != rows * k:
         raise ValueError("not one uniform a draw")
-    with nogil:
-        for i in range(rows):
-            summary.of = blocks_at(&main, i)
-            summary.wide = blocks_at(&fine, i)
-            status = fs_locate(<fs_dtype>dtype, t[i], &summary, norm + i, k, given + i * k, to + i * k)
-            if status == FS_NO_MEMORY:
-                break
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    run_rows(locate_task, &f, &f.outcome, rows, 64 * (1 + f.main.blocks) + 64 * k, False)
 
 
 cdef fs_location *locations_in(cnp.ndarray location, size_t count) except? NULL:

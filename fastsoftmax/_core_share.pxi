@@ -14,7 +14,9 @@ cdef enum:
     # Of more rows than this a thread takes whole ones.
     FEW_ROWS = 16
 
-cdef unsigned long main_thread = PyThread_get_thread_ident()
+from threading import main_thread as _main_thread
+
+cdef unsigned long main_thread = _main_thread().ident
 
 # What the threads of a call have to say: numbers of rows, with a status; NOTHING is nothing.
 cdef enum:
@@ -137,6 +139,6 @@ def threads():
 
 
 def this_is_the_main_thread():
-    """To be called where it is: at import, and in a forked child."""
+    """To be called in a forked child, by its only thread."""
     global main_thread
     main_thread = PyThread_get_thread_ident()

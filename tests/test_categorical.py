@@ -268,3 +268,11 @@ def test_the_reference_refuses_what_is_no_row():
             reference.Categorical(**arguments)
     with pytest.raises(ValueError, match="index"):
         reference.Categorical([1.0]).log_prob(1)
+
+
+def test_what_was_not_prepared_says_so():
+    empty = fs.Categorical.__new__(fs.Categorical)
+    calls = (lambda: empty.draw(u=0.5), lambda: empty.draw(rng=1), lambda: empty.draw(3), lambda: empty.log_prob(0))
+    for call in calls:
+        with pytest.raises(ValueError, match="no row has been prepared"):
+            call()

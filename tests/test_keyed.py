@@ -166,3 +166,16 @@ def test_the_reference_gives_the_same():
 def test_published_known_answers(counter, key, block):
     """Of Random123's kat_vectors, which the fast generator meets through NumPy's and the reference's."""
     assert fs.reference._keyed.philox(counter, key) == [int(word, 16) for word in block.split()]
+
+
+def test_numpy_integers_are_keys_and_steps_as_ints_are():
+    x = np.linspace(0, 1, 9)
+    sampler = fs.Sampler(seed=3)
+    expected = [sampler(x, keys=5) for _ in range(4)]
+    for kind in (np.int64, np.uint8, np.int32):
+        sampler.step = kind(0)
+        assert type(sampler.step) is int
+        assert [sampler(x, keys=kind(5)) for _ in range(4)] == expected
+    sampler.step = np.uint8(255)
+    sampler(x)
+    assert sampler.step == 256

@@ -1,5 +1,6 @@
 """Threads within a call: the same bits for every number of them; forks, exits, signals and callers upset nothing."""
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -168,6 +169,8 @@ def test_a_generator_shared_by_threads_gives_each_double_once():
 ROW = np.random.default_rng(7).normal(size=50_000).astype(np.float32)
 MANY = np.broadcast_to(ROW, (100_000, ROW.size))  # seconds of work in no memory
 LONG = np.broadcast_to(np.float32(0.5), (1 << 32) - 2048)
+SUMMARY = fs.summarize(ROW)
+MANY_U = np.random.default_rng(8).random(20_000_000)
 
 CALLS = {
     "logsumexp of many rows": lambda: fs.logsumexp(MANY),
@@ -175,6 +178,11 @@ CALLS = {
     "filtered draws": lambda: fs.sample(MANY, rng=1, top_p=0.9),
     "a long row": lambda: fs.logsumexp(LONG),
     "a draw from a long row": lambda: fs.sample(LONG, rng=1),
+    "a row prepared": lambda: fs.Categorical(np.zeros(1 << 26, np.float32)),
+    "a table of a long row": lambda: fs.sample(LONG[: 1 << 26], size=1 << 21, u=0.5),
+    "draws from shards": lambda: fs.sample_from_summary(ROW, SUMMARY, offset=0, u=MANY_U, size=MANY_U.size),
+    "where draws fall": lambda: fs.locate_draws(SUMMARY, u=MANY_U, size=MANY_U.size),
+    "a shard at temperature 0": lambda: fs.summarize(LONG[: 1 << 31], 0.0),
     "a long row at temperature 0": lambda: fs.sample(LONG, 0.0, rng=1),
     "a long row of probabilities": lambda: fs.sample_probs(LONG, rng=1),
 }
@@ -206,8 +214,8 @@ def test_ctrl_c_ends_a_call_of_seconds_within_a_tenth(call, threads):
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         pytest.skip("the interrupt signal is not Python's here")
     fs.set_num_threads(threads)
-    # the machine may be busy with something else for a moment: the best of three
-    assert min(latency_of_ctrl_c(call) for _ in range(3)) < 0.1
+    # the machine may be busy with something else for a moment: the first of some that is quick
+    assert any(latency_of_ctrl_c(call) < 0.1 for _ in range(6))
     assert fs.sample([0.0, 1.0], u=0.9) == 1
 
 
@@ -238,6 +246,138 @@ def test_a_handler_may_call_and_fork_in_the_middle_of_a_call():
     assert right and all(right)
     for child in children:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@contextlib.contextmanager
+def handled(number, handler):
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(number, before)
+
+
+@posix
+def test_a_filtered_call_in_a_handler_leaves_the_scratch_of_the_call_it_interrupts():
+    row = np.random.default_rng(0).normal(size=1 << 22).astype(np.float32) * np.float32(0.1)
+    larger = np.zeros(5_000_000)
+    expected, called = fs.sample(row, top_p=0.99, size=3, u=[0.1, 0.5, 0.9]), []
+    with handled(signal.SIGALRM, lambda *_: called.append(fs.sample(larger, top_k=3, u=0.5))):
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.03)
+        for _ in range(8):
+            assert np.array_equal(fs.sample(row, top_p=0.99, size=3, u=[0.1, 0.5, 0.9]), expected)
+    assert called and set(called) == {1}
+
+
+class Enough(Exception):
+    pass
+
+
+@posix
+def test_a_handler_that_raises_in_a_handlers_call_ends_that_call_alone():
+    prepared = fs.Categorical(np.random.default_rng(0).normal(size=1 << 20))
+    right, seen = prepared.log_prob([0, 1]), []
+
+    def raises(*_):
+        raise Enough
+
+    def calls(*_):
+        try:
+            signal.setitimer(signal.ITIMER_PROF, 0.015, 0.017)
+            for _ in range(60):
+                try:
+                    seen.append(bool((prepared.log_prob([0, 1]) == right).all()))
+                except Enough:
+                    pass
+        except Enough:
+            pass
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    fs.set_num_threads(2)
+    expected = fs.logsumexp(MANY[:3000])
+    with handled(signal.SIGPROF, raises), handled(signal.SIGALRM, calls):
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        # the last Enough may come when the handler has ended
+        with contextlib.suppress(Enough):
+            assert np.array_equal(fs.logsumexp(MANY[:3000]), expected)
+    assert seen and all(seen)
+
+
+@posix
+def test_a_fork_in_a_handler_of_a_handlers_call():
+    done = in_a_process(
+        """
+import os, signal, warnings
+import numpy as np, fastsoftmax as fs
+warnings.simplefilter("ignore")
+row = np.random.default_rng(7).normal(size=50_000).astype(np.float32)
+many, u = np.broadcast_to(row, (20_000, row.size)), np.random.default_rng(1).random(20_000)
+expected = fs.sample(many, u=u)
+fs.set_num_threads(3)
+children = []
+def outer(*_):
+    signal.setitimer(signal.ITIMER_PROF, 0.03)
+    fs.logsumexp(many[:6000])
+def inner(*_):
+    children.append(os.fork())
+signal.signal(signal.SIGALRM, outer), signal.signal(signal.SIGPROF, inner)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+right = np.array_equal(fs.sample(many, u=u), expected)
+if 0 in children:
+    os._exit(0 if right else 1)
+print(right, [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+"""
+    )
+    assert done.stdout == "True [0]\n", done.stderr
+
+
+@posix
+def test_handlers_within_handlers_end_somewhere():
+    done = in_a_process(
+        """
+import signal, time
+import numpy as np, fastsoftmax as fs
+many = np.broadcast_to(np.float32(0.5), (4000, 50_000))
+end, depth, deepest = time.monotonic() + 3, 0, 0
+def handler(*_):
+    global depth, deepest
+    depth += 1
+    deepest = max(deepest, depth)
+    if time.monotonic() < end:
+        fs.logsumexp(many)
+    depth -= 1
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+while time.monotonic() < end:
+    fs.logsumexp(many)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(2 <= deepest < 100)
+"""
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+@posix
+def test_ctrl_c_reaches_the_main_thread_whoever_imports_first():
+    done = in_a_process(
+        """
+import os, signal, threading, time
+thread = threading.Thread(target=lambda: __import__("fastsoftmax"))
+thread.start(), thread.join()
+import numpy as np, fastsoftmax as fs
+many = np.broadcast_to(np.float32(0.5), (400_000, 50_000))
+threading.Timer(0.15, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+started = time.monotonic()
+try:
+    fs.logsumexp(many)
+except KeyboardInterrupt:
+    print(time.monotonic() - started < 1)
+"""
+    )
+    assert done.stdout == "True\n", done.stderr
 
 
 # --- forks and the end ---
@@ -313,6 +453,32 @@ time.sleep(0.2)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert time.perf_counter() - started < 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux has it")
+def test_a_team_without_memory_raises_and_goes_on():
+    done = in_a_process(
+        """
+import resource
+import numpy as np, fastsoftmax as fs
+fs.set_num_threads(4)
+x = np.random.default_rng(0).normal(size=(50, 200_000)).astype("f4")
+u = np.random.default_rng(1).random(50)
+expected = fs.sample(x, u=u)
+fs.summarize(x, 0.7)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used, -1))
+for _ in range(10):
+    for call in (lambda: fs.summarize(x, 2.0**95), lambda: fs.sample(x, u=u, top_p=0.9), lambda: fs.softmax(x)):
+        try:
+            call()
+        except MemoryError:
+            pass
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+print((fs.sample(x, u=u) == expected).all())
+"""
+    )
+    assert done.stdout == "True\n", done.stderr
 
 
 @posix
