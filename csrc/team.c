@@ -91,7 +91,10 @@ typedef struct job {
     int stopped; /* atomic */
     int helpers; /* atomic, changed under the lock: members at work on it */
     int closed; /* atomic: members go after the piece they are at */
-    int open; /* of the caller alone: the team has it */
+    /* of the caller alone: */
+    int open; /* the team has it */
+    int undecided; /* whether to open it */
+    uint64_t start;
 } job;
 
 static struct {
@@ -113,6 +116,7 @@ typedef struct {
 
 static FS_THREAD_LOCAL struct {
     job *job; /* whose piece this thread is at */
+    int own; /* it is a job of this thread\'s own */
     job *asking; /* that of which the watch is asked at the moment: the open one, if there is one */
     fs_watch watch;
     uint64_t watched; /* when it was last asked */
@@ -277,13 +281,14 @@ static void ask_watch(job *j)
 {
     job *asking = self.asking;
     const fs_watch watch = self.watch;
-    const int stopped = self.stopped;
+    const int stopped = self.stopped, own = self.own;
     scratch in_hand = {0, NULL}, none = {0, NULL};
     if (self.scratch) {
         in_hand = *self.scratch;
         *self.scratch = none;
     }
     self.job = NULL;
+    self.own = 0;
     self.watch = NULL;
     if (!asking || !asking->open)
         self.asking = j;
@@ -293,6 +298,7 @@ static void ask_watch(job *j)
     self.asking = asking;
     self.watch = watch;
     self.job = j;
+    self.own = own;
     self.watched = now();
     self.stopped = stopped || stop;
     if (in_hand.memory) {
@@ -303,6 +309,20 @@ static void ask_watch(job *j)
         SET(&j->stopped, 1);
 }
 
+/* Once it has taken some time: open the job if what is left is worth it, going by the pieces that have been taken. */
+static void consider(job *j, uint64_t t)
+{
+    const uint64_t spent = t - j->start;
+    const double taken = (double)GET(&j->next), left = (double)j->count - taken;
+    if (spent < FS_HEAD)
+        return;
+    j->undecided = 0;
+    if ((double)spent * left < (double)FS_WORTH * taken || __atomic_exchange_n(&team.taken, 1, __ATOMIC_ACQ_REL))
+        return;
+    open_job(j);
+    j->open = 1;
+}
+
 /* In a piece: this thread does it all, and stops with the job the piece belongs to. */
 static int each_within(job *outer, size_t count, fs_piece run, void *context)
 {
@@ -310,7 +330,13 @@ static int each_within(job *outer, size_t count, fs_piece run, void *context)
         if (GET(&outer->stopped))
             return 1;
         run(context, i);
-        if (self.watch && is_due(now()))
+        const int undecided = self.own && outer->undecided;
+        if (!self.watch && !undecided)
+            continue;
+        uint64_t t = now();
+        if (undecided)
+            consider(outer, t);
+        if (is_due(t))
             ask_watch(outer);
     }
     return GET(&outer->stopped);
@@ -326,21 +352,14 @@ int fs_each(size_t count, fs_piece run, void *context)
             run(context, i);
         return 0;
     }
-    job j = {run, context, count, 0, self.stopped, 0, 0, 0};
-    const uint64_t start = now();
+    job j = {run, context, count, 0, self.stopped, 0, 0, 0, may_share, now()};
     self.job = &j;
-    int undecided = may_share;
+    self.own = 1;
     for (size_t i; (i = take(&j)) < count;) {
         run(context, i);
-        uint64_t t = now(), spent = t - start;
-        if (undecided && spent >= FS_HEAD) {
-            undecided = 0;
-            if ((double)spent * (double)(count - i - 1) >= (double)FS_WORTH * (double)(i + 1) &&
-                !__atomic_exchange_n(&team.taken, 1, __ATOMIC_ACQ_REL)) {
-                open_job(&j);
-                j.open = 1;
-            }
-        }
+        uint64_t t = now();
+        if (j.undecided)
+            consider(&j, t);
         if (is_due(t))
             ask_watch(&j);
     }
@@ -349,6 +368,7 @@ int fs_each(size_t count, fs_piece run, void *context)
         SET(&team.taken, 0);
     }
     self.job = NULL;
+    self.own = 0;
     return j.stopped;
 }
 
