@@ -11,7 +11,7 @@ import numpy as np
 from . import _core
 from ._arrays import Axis, Rows, any_array, as_float64, temperature_rows
 from ._filters import NAMES, OFF, UNIT, as_filters, with_surprise
-from ._keyed import COINS, DRAWS, keyed, word
+from ._keyed import COINS, DRAWS, integer_keys, keyed, word
 from ._random import as_generator
 from ._sampling import check_on_invalid, draw_rows
 
@@ -208,7 +208,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         """The uniforms of this step, and the coins, for the rows or their keys."""
         if keys is None:
             keys = np.arange(math.prod(rows.shape)).reshape(rows.shape)
-        given = any_array(keys, "keys")
+        given = integer_keys(keys)
         if given.shape != rows.shape:
             raise ValueError(f"keys must have the shape of the rows, {rows.shape}, not {given.shape}")
         assert self._seed is not None
