@@ -87,11 +87,18 @@ def summarize(
     >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2048:]).all())
     True
     """
+    return summarize_called("logits_shard", logits_shard, temperature, offset, mask, bias, logsumexp)
+
+
+def summarize_called(
+    called: str, logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool
+) -> Summary:
+    """The same, of logits that errors call so."""
     offset = checked_offset(offset)
-    a = float_array(logits_shard, "logits_shard")
-    rows = Rows(a.shape, -1, "logits_shard")
+    a = float_array(logits_shard, called)
+    rows = Rows(a.shape, -1, called)
     if not rows.entries:
-        raise ValueError("logits_shard has no entries along its last axis")
+        raise ValueError(f"{called} has no entries along its last axis")
     t = temperature_rows(temperature, rows)
     check_has_summary(t, rows)
     allowed, words = mask_rows(mask, rows)
