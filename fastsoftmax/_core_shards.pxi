@@ -89,6 +89,14 @@ cdef fs_normaliser *normalisers_in(cnp.ndarray normaliser, size_t rows) except? 
     return <fs_normaliser *>cnp.PyArray_DATA(normaliser)
 
 
+cdef int refuse_summary(fs_status status) except -1:
+    if status == FS_NO_MEMORY:
+        raise MemoryError("no memory for the block summaries of a row")
+    if status == FS_CHANGED:
+        raise ValueError("summary: it is damaged: no row leaves these blocks")
+    return 0
+
+
 def normalise_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.ndarray normaliser):
     """The normaliser of every row from the summaries of all its blocks; temperature: float64, one a row."""
     cdef Blocks main = blocks_of(of), fine = blocks_of(wide)
@@ -102,10 +110,9 @@ def normalise_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp
             summary.of = blocks_at(&main, i)
             summary.wide = blocks_at(&fine, i)
             status = fs_normalise(<fs_dtype>dtype, t[i], &summary, to + i)
-            if status == FS_NO_MEMORY:
+            if status == FS_NO_MEMORY or status == FS_CHANGED:
                 break
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    refuse_summary(status)
 
 
 def logsumexp_summary_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.ndarray normaliser,
@@ -123,10 +130,9 @@ def logsumexp_summary_rows(int dtype, cnp.ndarray temperature, tuple of, tuple w
             summary.of = blocks_at(&main, i)
             summary.wide = blocks_at(&fine, i)
             status = fs_logsumexp_of_summary(<fs_dtype>dtype, t[i], &summary, norm + i, to + i)
-            if status == FS_NO_MEMORY:
+            if status == FS_NO_MEMORY or status == FS_CHANGED:
                 break
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    refuse_summary(status)
 
 
 def locate_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.ndarray normaliser, size_t k,
@@ -147,10 +153,9 @@ def locate_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.nd
             summary.of = blocks_at(&main, i)
             summary.wide = blocks_at(&fine, i)
             status = fs_locate(<fs_dtype>dtype, t[i], &summary, norm + i, k, given + i * k, to + i * k)
-            if status == FS_NO_MEMORY:
+            if status == FS_NO_MEMORY or status == FS_CHANGED:
                 break
-    if status == FS_NO_MEMORY:
-        raise MemoryError("no memory for the block summaries of a row")
+    refuse_summary(status)
 
 
 cdef fs_location *locations_in(cnp.ndarray location, size_t count) except? NULL:

@@ -89,9 +89,12 @@ def block_of(dtype: np.dtype[Any]) -> int:
 def checked_offset(offset: Any) -> int:
     if isinstance(offset, bool | np.bool_) or not isinstance(offset, int | np.integer):
         raise TypeError(f"offset must be an int, got {offset!r}")
+    offset = int(offset)
     if offset < 0 or offset % ALIGNMENT:
         raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {offset}: shards are cut between blocks")
-    return int(offset)
+    if offset >= 2**62:
+        raise ValueError(f"offset must be below 2**62, got {offset}")
+    return offset
 
 
 def check_summary(summary: Any) -> None:

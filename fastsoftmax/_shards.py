@@ -16,7 +16,6 @@ from ._summary import (
     Summary,
     block_count,
     make_summary,
-    needs_double,
     no_blocks,
     normaliser_of,
     wants_double,
@@ -116,7 +115,7 @@ def summarize_called(
     of = blocks(False, np.ones(rows.shape, np.bool_))
     wanted = wants_double(a.dtype, t, bool(logsumexp), of[0].max(-1))
     wide = blocks(True, wanted) if wanted.any() else None
-    return make_summary((span,), rows.shape, a.dtype, t.copy(), bool(logsumexp), of, wide)
+    return make_summary((span,), rows.shape, a.dtype, np.asarray(t + 0.0), bool(logsumexp), of, wide)
 
 
 def softmax_from_summary(
@@ -146,7 +145,7 @@ def softmax_from_summary(
     ------
     ValueError
         For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, or entries that are
-        not those summarised (then `out` is partly written).
+        not those summarised, as far as the maxima of their blocks tell (then `out` is partly written).
     TypeError
         For a shard of another dtype than the summary's.
 
@@ -304,7 +303,8 @@ def sample_from_summary(
     ------
     ValueError
         For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, `u` outside [0, 1), a
-        row that cannot be drawn from, or entries that are not those summarised.
+        row that cannot be drawn from, or entries that are not those summarised: only the blocks that the draws fall in
+        are looked at, and their maxima compared.
     TypeError
         For a shard of another dtype than the summary's.
 
@@ -336,11 +336,9 @@ def sample_from_summary(
 def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: Any, out: Any, log: bool) -> Any:
     a, rows, offset = checked_shard(logits_shard, summary, offset)
     beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
-    block_max = None
-    if not needs_double(summary.dtype, summary.temperature).any():
-        block = block_of(a.dtype)
-        first = offset // block
-        block_max = np.ascontiguousarray(summary._of[0][..., first : first + block_count((0, rows.entries), block)])
+    block = block_of(a.dtype)
+    first = offset // block
+    block_max = np.ascontiguousarray(summary._of[0][..., first : first + block_count((0, rows.entries), block)])
     return finish(a, rows, offset, summary.temperature, beside, normaliser_of(summary), block_max, out, log)
 
 
