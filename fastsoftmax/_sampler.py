@@ -134,9 +134,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             plain_rng and axis == -1 and mask is None and bias is None and not return_logprob
             and mirostat_tau is None and (self._filters is None or self._filters.record.ndim == 0)
         )  # fmt: skip
-        if self._filters is not None and self._filters.record.ndim == 0:
-            self.set_filters(self._filters.record, self._filters.tosses)
+        one = self._filters is not None and self._filters.record.ndim == 0
+        self.set_filters(self._filters.record if one else None, one and self._filters.tosses)
         self.temperature = temperature
+        self.step = 0
         self._bind()
 
     def _bind(self) -> None:
@@ -170,7 +171,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     def __repr__(self) -> str:
         given = zip(self._given.items(), OFF, strict=True)
-        on = [f"{name}={value!r}" for (name, value), off in given if value is not off]
+        on = [f"{name}={value!r}" for (name, value), off in given if not _is_off(value, off)]
         stream = f"rng={self._rng!r}" if self._seed is None else f"seed={self._seed}"
         shown = [f"temperature={self._temperature!r}", *on, stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -227,6 +228,11 @@ def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int) -> Sampl
     Sampler.__init__(sampler, **arguments)
     sampler.step = step
     return sampler
+
+
+def _is_off(value: Any, off: Any) -> bool:
+    """Whether a filter is as if not given; a pickle has equal values, not the same objects."""
+    return value is off or (type(value) is type(off) and bool(value == off))
 
 
 def _check_temperature(temperature: Any) -> None:
