@@ -89,12 +89,12 @@ def block_of(dtype: np.dtype[Any]) -> int:
 def checked_offset(offset: Any) -> int:
     if isinstance(offset, bool | np.bool_) or not isinstance(offset, int | np.integer):
         raise TypeError(f"offset must be an int, got {offset!r}")
-    offset = int(offset)
-    if offset < 0 or offset % ALIGNMENT:
-        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {offset}: shards are cut between blocks")
-    if offset >= 2**62:
-        raise ValueError(f"offset must be below 2**62, got {offset}")
-    return offset
+    first = int(offset)
+    if first < 0 or first % ALIGNMENT:
+        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {first}: shards are cut between blocks")
+    if first >= 2**62:
+        raise ValueError(f"offset must be below 2**62, got {first}")
+    return first
 
 
 def check_summary(summary: Any) -> None:

@@ -78,7 +78,7 @@ def integer_keys(keys: Any) -> NDArray[Any]:
     given = any_array(keys, "keys")
     if given.dtype.kind in "iu" or not given.size:
         return given
-    # Of integers on both sides of 2**63 in a list NumPy makes float64, and of larger ones objects: each for itself, then.
+    # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: each for itself.
     if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(keys, list | tuple)):
         raise TypeError(f"keys must be integers, not {given.dtype}")
     each = given if given.dtype.kind == "O" else np.array(keys, object)

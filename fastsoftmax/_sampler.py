@@ -134,8 +134,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             plain_rng and axis == -1 and mask is None and bias is None and not return_logprob
             and mirostat_tau is None and (self._filters is None or self._filters.record.ndim == 0)
         )  # fmt: skip
-        one = self._filters is not None and self._filters.record.ndim == 0
-        self.set_filters(self._filters.record if one else None, one and self._filters.tosses)
+        if self._filters is not None and self._filters.record.ndim == 0:
+            self.set_filters(self._filters.record, self._filters.tosses)
+        else:
+            self.set_filters(None, False)  # there may be those of an earlier __init__
         self.temperature = temperature
         self.step = 0
         self._bind()
