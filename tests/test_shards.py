@@ -353,6 +353,19 @@ def test_an_offset_is_an_int_of_any_type_below_2_to_the_62():
         fs.summarize(x, offset=2**70)
 
 
+@pytest.mark.parametrize("size", [10**18, 10**20, (10**10, 10**10), (0, 10**20)])
+def test_a_size_that_no_memory_holds_is_called_by_its_name(size):
+    x = np.zeros(2048)
+    whole = fs.summarize(x)
+    for draw in (
+        lambda: fs.sample_from_summary(x, whole, offset=0, u=0.5, size=size),
+        lambda: fs.locate_draws(whole, u=0.5, size=size),
+        lambda: fs.sample(x, u=0.5, size=size),
+    ):
+        with pytest.raises(ValueError, match="^size must be of less than 2"):
+            draw()
+
+
 @pytest.mark.parametrize("entries", [NAN, "3000", np.array([3000]), 3000.0, True])
 def test_the_number_of_entries_is_an_int(entries):
     with pytest.raises(TypeError, match="entries must be an int"):
