@@ -198,14 +198,15 @@ size_t fs_shard_block(fs_dtype dtype);
 int fs_needs_double(fs_dtype dtype, double temperature);
 fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
                        double *rest);
-/* FS_OK, or FS_NO_MEMORY: what is wrong with the row is in normaliser->status. */
+/* FS_OK, FS_NO_MEMORY, or FS_CHANGED for blocks that no row leaves (likewise below): what is wrong with the row is in
+ * normaliser->status. */
 fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser);
 fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
                                   const fs_normaliser *normaliser, double *result);
 fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser,
                     size_t k, const double *u, fs_location *at);
-/* The shard's part of softmax or log_softmax.  block_max (or NULL): what fs_summarise wrote for it, in double where
- * fs_needs_double says so.  FS_CHANGED: it is not so; part of the result has been written. */
+/* The shard's part of softmax or log_softmax.  block_max (or NULL): what fs_summarise wrote for it with
+ * in_double = 0.  FS_CHANGED: it is not so; part of the result has been written. */
 fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
                            const double *block_max, const fs_output *out);
 fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,

@@ -109,6 +109,7 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
         uint64_t total = (uint64_t)(int64_t)norm->total, before = 0;
         if (j % 64 == 63 && fs_heed_watch())
             return FS_INTERRUPTED;
+        int found = 0;
         uint64_t number = temperature == 0.0 ? 0 : fs_scale_uniform(u[j], total).high;
         for (size_t b = 0; b < s->blocks; b++) {
             if (!fs_block_counts(temperature, s->max[b], norm->max))
@@ -118,10 +119,13 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
                 const fs_location there = {
                     (int64_t)(b * fs_block_of(dtype)), s->max[b], u[j], number - before, 0, count};
                 at[j] = there;
+                found = 1;
                 break;
             }
             before += count;
         }
+        if (!found)
+            return FS_CHANGED;
     }
     return FS_OK;
 }
@@ -139,6 +143,15 @@ static fs_source fs_shard_source(const fs_row *row, double *temperature, double 
     return source;
 }
 
+/* Whether the blocks of a row that is counted, or computed in another type than it was summarised in, have the maxima
+ * that were summarised: they are looked at as they are, before the row that stands for it. */
+static int fs_shard_has(const fs_row *row, size_t first, size_t n, const double *block_max)
+{
+    fs_source source = fs_plain_source(row);
+    return row->dtype == FS_F64 ? shard_has_f64(&source, first, n, block_max)
+                                : shard_has_f32(&source, first, n, block_max);
+}
+
 static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
                                       const double *block_max, const fs_output *out)
 {
@@ -149,8 +162,11 @@ static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temper
     double max = norm->max;
     int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
     fs_source source = fs_shard_source(row, &temperature, &max);
-    if (source.transform != FS_AS_IT_IS)
+    if (block_max && (source.transform != FS_AS_IT_IS || in_double != (row->dtype == FS_F64))) {
+        if (!fs_shard_has(row, 0, n, block_max))
+            return FS_CHANGED;
         block_max = NULL;
+    }
     return in_double ? shard_softmax_f64(&source, n, temperature, max, norm->total, block_max, out)
                      : shard_softmax_f32(&source, n, temperature, max, norm->total, block_max, out);
 }
@@ -169,22 +185,20 @@ static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double te
                      : log_blocks_f32(&source, n, temperature, max, norm->log_sum, out);
 }
 
-/* Number at->high of the entries that count, among those from `start`. */
+/* Number at->high of the entries that count, among those from `start`: as many as there were. */
 static fs_status fs_resolve_counted(const fs_source *source, size_t start, size_t len, const fs_location *at,
                                     int64_t *index)
 {
-    uint64_t number = at->high;
+    uint64_t number = 0;
     for (size_t from = start, past = start + len; from < past; from += 512) {
         double copy[512];
         size_t part = past - from < 512 ? past - from : 512;
         const double *x = fs_load_f64(source, from, part, copy);
         for (size_t i = 0; i < part; i++)
-            if (x[i] == 0.0 && number-- == 0) {
+            if (x[i] == 0.0 && number++ == at->high)
                 *index = (int64_t)(from + i);
-                return FS_OK;
-            }
     }
-    return FS_CHANGED;
+    return *index >= 0 && (number == at->of) ? FS_OK : FS_CHANGED;
 }
 
 static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, double given, const fs_normaliser *norm,
@@ -205,7 +219,9 @@ static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, doub
             continue;
         size_t len = n - start < block ? n - start : block;
         fs_status status = source.transform != FS_AS_IT_IS
-                               ? fs_resolve_counted(&source, start, len, at + j, index + j)
+                               ? fs_shard_has(row, start, len, &at[j].max)
+                                     ? fs_resolve_counted(&source, start, len, at + j, index + j)
+                                     : FS_CHANGED
                            : in_double ? shard_resolve_f64(&source, start, len, temperature, at + j, index + j)
                                        : shard_resolve_f32(&source, start, len, temperature, at + j, index + j);
         if (status != FS_OK)

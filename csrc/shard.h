@@ -89,6 +89,8 @@ static fs_status NAME(shard_count)(const fs_source *source, size_t n, double tem
 static fs_status NAME(row_of_blocks)(NAME(row) *r, size_t blocks, const double *max, const double *sum,
                                      double temperature)
 {
+    if (blocks == 0)
+        return FS_CHANGED;
     fs_status status = NAME(row_begin)(r, blocks * BLOCK, temperature);
     if (status != FS_OK)
         return status;
@@ -130,6 +132,10 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
         return status;
     NAME(integer_blocks)(&r);
     uint64_t total = r.block[r.count - 1].cumulative;
+    if (total == 0) {
+        NAME(row_free)(&r);
+        return FS_CHANGED;
+    }
     for (size_t j = 0; j < k && status == FS_OK; j++) {
         fs_u128 t = fs_scale_uniform(u[j], total);
         size_t b = NAME(block_at)(&r, t.high);
@@ -145,6 +151,21 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
     }
     NAME(row_free)(&r);
     return status;
+}
+
+/* Whether the blocks of the n entries from `first` have these maxima, as shard_count and shard_summarise left them. */
+static int NAME(shard_has)(const fs_source *source, size_t first, size_t n, const double *block_max)
+{
+    const fs_scale c = fs_scale_of(1.0);
+    const NAME(scale) scale = NAME(scale_of)(&c);
+    for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
+        REAL copy[BLOCK];
+        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        NAME(range) range = NAME(range_of)(NAME(fs_load)(source, first + start, len, copy), len, &scale);
+        if (range.nan || (double)range.max != block_max[b])
+            return 0;
+    }
+    return 1;
 }
 
 /* p of a part: each block's factor follows from its maximum and the row's.  `block_max`: what was summarised. */

@@ -289,6 +289,8 @@ def size_shape(size: Any) -> tuple[int, ...]:
             raise TypeError(f"size must be an int or a tuple of ints, got {size!r}")
         if part < 0:
             raise ValueError(f"size must not be negative, got {size!r}")
+    if math.prod(max(int(part), 1) for part in parts) >= 2**48:  # more bytes than a process can address
+        raise ValueError(f"size must be of less than 2**48 draws from a row, got {size!r}")
     return tuple(int(part) for part in parts)
 
 

@@ -75,6 +75,7 @@ cdef class Drawer:
             self.bit_generator, bit_generator = bit_generator, self.bit_generator
             self.lock, lock = lock, self.lock
             self.bitgen = bitgen
+            self.keyed = False
             self.epoch = stream_epoch if follows_process else -1
 
     def set_temperature(self, temperature):

@@ -122,6 +122,14 @@ cdef inline fs_summary summary_at(const Combining *f, size_t i) noexcept nogil:
     return summary
 
 
+cdef int finish_combining(Combining *f, rows_task task, size_t rows, size_t work) except -1:
+    """All rows; a Summary that cannot have been made by summarize is refused."""
+    run_rows(task, f, &f.outcome, rows, work, False)
+    if f.outcome.refused != NOTHING:
+        raise ValueError("summary: it is damaged: no row leaves these blocks")
+    return 0
+
+
 cdef void normalise_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Combining *f = <Combining *>job
     cdef fs_summary summary
@@ -136,7 +144,7 @@ def normalise_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp
     """The normaliser of every row from the summaries of all its blocks; temperature: float64, one a row."""
     cdef Combining f
     cdef size_t rows = begin_combining(&f, dtype, temperature, of, wide, normaliser)
-    run_rows(normalise_task, &f, &f.outcome, rows, 64 * (1 + f.main.blocks), False)
+    finish_combining(&f, normalise_task, rows, 64 * (1 + f.main.blocks))
 
 
 cdef void logsumexp_summary_task(void *job, size_t first, size_t past) noexcept nogil:
@@ -156,7 +164,7 @@ def logsumexp_summary_rows(int dtype, cnp.ndarray temperature, tuple of, tuple w
     cdef Combining f
     cdef size_t rows = begin_combining(&f, dtype, temperature, of, wide, normaliser)
     f.result = <double *>cnp.PyArray_DATA(result)
-    run_rows(logsumexp_summary_task, &f, &f.outcome, rows, 64 * (1 + f.main.blocks), False)
+    finish_combining(&f, logsumexp_summary_task, rows, 64 * (1 + f.main.blocks))
 
 
 cdef void locate_task(void *job, size_t first, size_t past) noexcept nogil:
@@ -180,7 +188,7 @@ def locate_rows(int dtype, cnp.ndarray temperature, tuple of, tuple wide, cnp.nd
     f.at = locations_in(location, rows * k)
     if <size_t>cnp.PyArray_SIZE(u) != rows * k:
         raise ValueError("not one uniform a draw")
-    run_rows(locate_task, &f, &f.outcome, rows, 64 * (1 + f.main.blocks) + 64 * k, False)
+    finish_combining(&f, locate_task, rows, 64 * (1 + f.main.blocks + k))
 
 
 cdef fs_location *locations_in(cnp.ndarray location, size_t count) except? NULL:

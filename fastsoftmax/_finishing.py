@@ -14,8 +14,8 @@ from ._sampling import check_on_invalid
 from ._summary import ALIGNMENT, DOUBLE_BLOCK, HAS_NAN, LOCATION, OK, Summary, check_whole, normaliser_of
 
 
-def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str) -> Array:
-    """A LOCATION for each draw."""
+def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str, called: str = "summary") -> Array:
+    """A LOCATION for each draw; `called`: what an error names as that which holds the rows."""
     check_summary(summary)
     check_on_invalid(on_invalid)
     trailing = size_shape(size)
@@ -26,7 +26,7 @@ def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str) -> Array:
         row = int(np.argmax(bad))
         what = "holds NaN" if normaliser["status"].flat[row] == HAS_NAN else "has no entry above -inf that is allowed"
         name = Rows((*summary.shape, 1), -1, "summary").name_row(row)
-        raise ValueError(f'summary: {name} {what}; mend it, or pass on_invalid="flag" to get -1 for it')
+        raise ValueError(f'{called}: {name} {what}; mend it, or pass on_invalid="flag" to get -1 for it')
     located = np.empty(given.shape, LOCATION)
     _core.locate_rows(
         dtype_code(summary.dtype), summary.temperature, summary._of, summary._wide, normaliser, math.prod(trailing),
@@ -44,6 +44,7 @@ def resolve(
     normaliser: Array,
     located: Array,
     return_logprob: bool,
+    called: str = "logits_shard",
 ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
     """The draws of the shard from where they fall; `beside`: its mask and bias as rows."""
     index = np.empty(located.shape, np.int64)
@@ -54,7 +55,7 @@ def resolve(
             rows.split(a), dtype_code(a.dtype), offset, temperature, *beside, normaliser, located.size // count,
             located, index, logprob,
         )  # fmt: skip
-        _check_unchanged(changed, rows, offset)
+        _check_unchanged(changed, rows, offset, called)
     return index, logprob
 
 
@@ -68,6 +69,7 @@ def finish(
     block_max: Array | None,
     out: Any,
     log: bool,
+    called: str = "logits_shard",
 ) -> Any:
     """The shard's part of softmax or log_softmax, from the normaliser of each row."""
     result = Result(a, out, rows)
@@ -76,7 +78,7 @@ def finish(
             rows.split(result.source), dtype_code(a.dtype), temperature, *beside, normaliser, block_max, result.parts,
             log,
         )  # fmt: skip
-        _check_unchanged(changed, rows, offset)
+        _check_unchanged(changed, rows, offset, called)
     return result.finish()
 
 
@@ -87,9 +89,12 @@ def block_of(dtype: np.dtype[Any]) -> int:
 def checked_offset(offset: Any) -> int:
     if isinstance(offset, bool | np.bool_) or not isinstance(offset, int | np.integer):
         raise TypeError(f"offset must be an int, got {offset!r}")
-    if offset < 0 or offset % ALIGNMENT:
-        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {offset}: shards are cut between blocks")
-    return int(offset)
+    first = int(offset)
+    if first < 0 or first % ALIGNMENT:
+        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {first}: shards are cut between blocks")
+    if first >= 2**62:
+        raise ValueError(f"offset must be below 2**62, got {first}")
+    return first
 
 
 def check_summary(summary: Any) -> None:
@@ -119,9 +124,9 @@ def checked_shard(logits_shard: Any, summary: Any, offset: Any) -> tuple[Array, 
     return a, rows, offset
 
 
-def _check_unchanged(changed: int, rows: Rows, offset: int) -> None:
+def _check_unchanged(changed: int, rows: Rows, offset: int, called: str) -> None:
     if changed >= 0:
         raise ValueError(
-            f"logits_shard: {rows.name_row(changed)} does not hold what was summarised at offset {offset}; "
+            f"{called}: {rows.name_row(changed)} does not hold what was summarised at offset {offset}; "
             "pass the same logits, mask and bias"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
         0 <= seed < 2**64: the stream of an experiment.
     keys : array_like of int
         What the uniforms are for: requests, particles, rows.  Integers of any type; negative ones count as
-        2**64 more.
+        2**64 more.  From -2**63 to 2**64 - 1, also where a list holds both ends, for which NumPy has no type.
     step : int, default 0
         0 <= step < 2**64: which uniform of each key.
 
@@ -35,14 +36,15 @@ def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        For a seed or step out of range.
+        For a seed, a step or keys out of range.
     TypeError
         For keys, a seed or a step that are not integers.
 
     Notes
     -----
     This is Philox4x64-10 [1]_ with the key (seed, key) and the counter (step, 0, 0, 0): what NumPy gives as
-    ``np.random.Generator(np.random.Philox(key=[seed, key], counter=[step, 0, 0, 0])).random()``, to the bit.
+    ``np.random.Generator(np.random.Philox(key=k, counter=[step, 0, 0, 0])).random()`` with
+    ``k = np.array([seed, key], np.uint64)``, to the bit.
 
     References
     ----------
@@ -63,14 +65,36 @@ def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
 
 def keyed(seed: int, keys: Any, step: int, stream: int) -> NDArray[np.float64]:
     """The same, of a checked seed and step, for one of the uses above."""
-    given = any_array(keys, "keys")
-    if given.dtype.kind not in "iu" and given.size:
-        raise TypeError(f"keys must be integers, not {given.dtype}")
+    given = integer_keys(keys)
     wide = np.uint64 if given.dtype.kind == "u" else np.int64  # what is negative is taken modulo 2**64
     words = np.require(given, wide, ["C", "A"]).view(np.uint64)
     u = np.empty(given.shape, np.float64)
     _core.keyed_into(seed, words, step, stream, u)
     return u
+
+
+def integer_keys(keys: Any) -> NDArray[Any]:
+    """Keys as an array of integers that 64 bits hold."""
+    given = any_array(keys, "keys")
+    if given.dtype.kind in "iu" or not given.size:
+        return given
+    # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: each for itself.
+    if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(keys, list | tuple)):
+        raise TypeError(f"keys must be integers, not {given.dtype}")
+    each = given if given.dtype.kind == "O" else np.array(keys, object)
+    return np.array([_key_word(key) for key in each.flat], np.uint64).reshape(each.shape)
+
+
+def _key_word(key: Any) -> int:
+    try:
+        number = operator.index(key)
+    except TypeError:
+        number = None
+    if number is None or isinstance(key, bool | np.bool_):
+        raise TypeError(f"keys must be integers, not {key!r}")
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(f"keys must be from -2**63 to 2**64 - 1, got {number}")
+    return number % 2**64
 
 
 def word(name: str, value: Any) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from . import _core
 from ._arrays import Axis, Rows, any_array, as_float64, temperature_rows
 from ._filters import NAMES, OFF, UNIT, as_filters, with_surprise
-from ._keyed import COINS, DRAWS, keyed, word
+from ._keyed import COINS, DRAWS, integer_keys, keyed, word
 from ._random import as_generator
 from ._sampling import check_on_invalid, draw_rows
 
@@ -136,7 +136,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         )  # fmt: skip
         if self._filters is not None and self._filters.record.ndim == 0:
             self.set_filters(self._filters.record, self._filters.tosses)
+        else:
+            self.set_filters(None, False)  # there may be those of an earlier __init__
         self.temperature = temperature
+        self.step = 0
         self._bind()
 
     def _bind(self) -> None:
@@ -170,7 +173,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     def __repr__(self) -> str:
         given = zip(self._given.items(), OFF, strict=True)
-        on = [f"{name}={value!r}" for (name, value), off in given if value is not off]
+        on = [f"{name}={value!r}" for (name, value), off in given if not _is_off(value, off)]
         stream = f"rng={self._rng!r}" if self._seed is None else f"seed={self._seed}"
         shown = [f"temperature={self._temperature!r}", *on, stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -208,7 +211,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         """The uniforms of this step, and the coins, for the rows or their keys."""
         if keys is None:
             keys = np.arange(math.prod(rows.shape)).reshape(rows.shape)
-        given = any_array(keys, "keys")
+        given = integer_keys(keys)
         if given.shape != rows.shape:
             raise ValueError(f"keys must have the shape of the rows, {rows.shape}, not {given.shape}")
         assert self._seed is not None
@@ -227,6 +230,11 @@ def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int) -> Sampl
     Sampler.__init__(sampler, **arguments)
     sampler.step = step
     return sampler
+
+
+def _is_off(value: Any, off: Any) -> bool:
+    """Whether a filter is as if not given; a pickle has equal values, not the same objects."""
+    return value is off or (type(value) is type(off) and bool(value == off))
 
 
 def _check_temperature(temperature: Any) -> None:

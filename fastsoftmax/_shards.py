@@ -16,7 +16,6 @@ from ._summary import (
     Summary,
     block_count,
     make_summary,
-    needs_double,
     no_blocks,
     normaliser_of,
     wants_double,
@@ -87,11 +86,18 @@ def summarize(
     >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2048:]).all())
     True
     """
+    return summarize_called("logits_shard", logits_shard, temperature, offset, mask, bias, logsumexp)
+
+
+def summarize_called(
+    called: str, logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool
+) -> Summary:
+    """The same, of logits that errors call so."""
     offset = checked_offset(offset)
-    a = float_array(logits_shard, "logits_shard")
-    rows = Rows(a.shape, -1, "logits_shard")
+    a = float_array(logits_shard, called)
+    rows = Rows(a.shape, -1, called)
     if not rows.entries:
-        raise ValueError("logits_shard has no entries along its last axis")
+        raise ValueError(f"{called} has no entries along its last axis")
     t = temperature_rows(temperature, rows)
     check_has_summary(t, rows)
     allowed, words = mask_rows(mask, rows)
@@ -109,7 +115,7 @@ def summarize(
     of = blocks(False, np.ones(rows.shape, np.bool_))
     wanted = wants_double(a.dtype, t, bool(logsumexp), of[0].max(-1))
     wide = blocks(True, wanted) if wanted.any() else None
-    return make_summary((span,), rows.shape, a.dtype, t.copy(), bool(logsumexp), of, wide)
+    return make_summary((span,), rows.shape, a.dtype, np.asarray(t + 0.0), bool(logsumexp), of, wide)
 
 
 def softmax_from_summary(
@@ -139,7 +145,7 @@ def softmax_from_summary(
     ------
     ValueError
         For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, or entries that are
-        not those summarised (then `out` is partly written).
+        not those summarised, as far as the maxima of their blocks tell (then `out` is partly written).
     TypeError
         For a shard of another dtype than the summary's.
 
@@ -297,7 +303,8 @@ def sample_from_summary(
     ------
     ValueError
         For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, `u` outside [0, 1), a
-        row that cannot be drawn from, or entries that are not those summarised.
+        row that cannot be drawn from, or entries that are not those summarised: only the blocks that the draws fall in
+        are looked at, and their maxima compared.
     TypeError
         For a shard of another dtype than the summary's.
 
@@ -329,11 +336,9 @@ def sample_from_summary(
 def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: Any, out: Any, log: bool) -> Any:
     a, rows, offset = checked_shard(logits_shard, summary, offset)
     beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
-    block_max = None
-    if not needs_double(summary.dtype, summary.temperature).any():
-        block = block_of(a.dtype)
-        first = offset // block
-        block_max = np.ascontiguousarray(summary._of[0][..., first : first + block_count((0, rows.entries), block)])
+    block = block_of(a.dtype)
+    first = offset // block
+    block_max = np.ascontiguousarray(summary._of[0][..., first : first + block_count((0, rows.entries), block)])
     return finish(a, rows, offset, summary.temperature, beside, normaliser_of(summary), block_max, out, log)
 
 

@@ -18,12 +18,12 @@ DOUBLE_BLOCK: Final = 512
 # Beyond this temperature a row of less than float64 is computed in double; beyond the other not by blocks alone.
 NARROW_EXTREME: Final = 2.0**90
 EXTREME: Final = 2.0**900
+# Above the sum of any block: a number of entries, or of weights near 1.
+MOST: Final = 2.0**40
 
 # fs_normaliser and fs_location of csrc/fastsoftmax.h.
 NORMALISER: Final = np.dtype([("max", "f8"), ("total", "f8"), ("log_sum", "f8"), ("status", "i8")])
-LOCATION: Final = np.dtype(
-    [("start", "i8"), ("max", "f8"), ("u", "f8"), ("high", "u8"), ("low", "u8"), ("of", "u8")]
-)
+LOCATION: Final = np.dtype([("start", "i8"), ("max", "f8"), ("u", "f8"), ("high", "u8"), ("low", "u8"), ("of", "u8")])
 OK, HAS_NAN, NO_MASS = 0, 1, 2
 
 Span = tuple[int, int]
@@ -122,20 +122,57 @@ def make_summary(
     of: Blocks,
     wide: Blocks | None,
 ) -> Summary:
-    """A Summary of arrays that nobody else writes to."""
+    """A Summary of copies of these arrays, checked: they may come out of a pickle."""
     made = object.__new__(Summary)
     temperature, *of_arrays = (_frozen(a) for a in (temperature, *of))
     wide = wide if wide is None else tuple(_frozen(a) for a in wide)  # type: ignore[assignment]
+    _check_parts(spans, shape, dtype, temperature, logsumexp, tuple(of_arrays), wide)
     values = (spans, shape, dtype, temperature, logsumexp, tuple(of_arrays), wide, None)
     for name, value in zip(Summary.__slots__, values, strict=True):
         object.__setattr__(made, name, value)
     return made
 
 
-def _frozen(a: NDArray[np.float64]) -> NDArray[np.float64]:
-    a = np.ascontiguousarray(a).reshape(a.shape)
-    a.flags.writeable = False
-    return a
+def _frozen(a: Array) -> Array:
+    """A copy in bytes, which no flag makes writeable: C trusts what was checked."""
+    return np.ndarray(a.shape, a.dtype, a.tobytes())
+
+
+def _check_parts(
+    spans: tuple[Span, ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    temperature: Array,
+    logsumexp: bool,
+    of: tuple[Array, ...],
+    wide: tuple[Array, ...] | None,
+) -> None:
+    """That the parts belong together, and are such as rows leave."""
+    good = bool(spans) and all(
+        first % ALIGNMENT == 0 and first < past and (past % ALIGNMENT == 0 or i == len(spans) - 1)
+        for i, (first, past) in enumerate(spans)
+    )
+    good = good and all(before[1] < after[0] for before, after in zip(spans[:-1], spans[1:], strict=True))
+    good = good and all(a.dtype == np.float64 for a in (temperature, *of, *(wide or ())))
+    good = good and temperature.shape == shape and dtype.name in ("float16", "bfloat16", "float32", "float64")
+    for blocks, length in ((of, ALIGNMENT if dtype != np.float64 else DOUBLE_BLOCK), (wide, DOUBLE_BLOCK)):
+        if good and blocks is not None:
+            of_blocks = (*shape, sum(block_count(span, length) for span in spans))
+            good = tuple(a.shape for a in blocks) == (of_blocks, of_blocks, shape)
+    if good:
+        t, maximum = temperature, of[0].max(-1)
+        good = bool(((t == 0) | (t == np.inf) | ((t >= 1 / EXTREME) & (t <= EXTREME))).all())
+        wanted = wants_double(dtype, t, logsumexp, maximum)
+        good = good and (wide is not None or not wanted.any())
+        good = good and all(_are_sums(blocks) for blocks in (of, wide) if blocks is not None)
+    if not good:
+        raise ValueError("summary: it is damaged: its parts do not belong together")
+
+
+def _are_sums(blocks: tuple[Array, ...]) -> bool:
+    """Whether the blocks above -inf, and no others, have a sum."""
+    maxima, sums, _ = blocks
+    return bool((((sums > 0) == (maxima > -np.inf)) & (sums >= 0) & (sums < MOST)).all())
 
 
 def needs_double(dtype: np.dtype[Any], temperature: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -174,7 +211,7 @@ def normaliser_of(summary: Summary) -> Array:
     if summary._normaliser is None:
         made = np.empty(summary.shape, NORMALISER)
         _core.normalise_rows(dtype_code(summary.dtype), summary.temperature, summary._of, summary._wide, made)
-        made.flags.writeable = False
+        made = _frozen(made)
         object.__setattr__(summary, "_normaliser", made)
         return made
     return summary._normaliser
@@ -202,7 +239,7 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
         For no summary; rows that differ in shape, dtype or temperature; entries in two summaries; a shard that ends
         within a block but is not the last; with `entries`, for what is missing or beyond.
     TypeError
-        For anything but summaries.
+        For anything but summaries; for entries that are no int.
 
     Examples
     --------
@@ -216,6 +253,10 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
     <Summary of entries 0 to 1024, 2048 to 3000: one row, float64, temperature 1, 80 bytes>
     """
     parts = list(summaries)
+    if entries is not None:
+        if isinstance(entries, bool | np.bool_) or not isinstance(entries, int | np.integer):
+            raise TypeError(f"entries must be an int, got {entries!r}")
+        entries = int(entries)
     for part in parts:
         if not isinstance(part, Summary):
             raise TypeError(f"summaries must be of type Summary, not {type(part).__name__}")

@@ -290,6 +290,88 @@ def test_rows_that_cannot_be_drawn_from_are_named_or_flagged(chunks):
     assert np.isnan(logprob).tolist() == [False, False, False, True, False, False]
 
 
+def test_a_chunk_without_rows_is_no_trouble(rng):
+    x = rng.normal(size=(20, 3000))
+    lazy = da.from_array(x, chunks=(10, 1024))
+    lazy = lazy[da.arange(20, chunks=10) >= 10].compute_chunk_sizes()
+    assert lazy.chunks[0] == (0, 10)
+    u = fs.keyed_uniforms(1, np.arange(10))
+    index, logprob = fd.sample(lazy, seed=1, return_logprob=True)
+    expected = fs.sample(x[10:], u=u, return_logprob=True)
+    assert_same(index, expected[0])
+    assert_same(logprob, expected[1])
+    assert_same(fd.softmax(lazy), fs.softmax(x[10:]))
+    assert_same(fd.logsumexp(lazy), fs.logsumexp(x[10:]))
+
+
+def every_call(lazy, **parameters):
+    name = "logits"
+    yield name, fd.sample(lazy, seed=1, **parameters)
+    for function in (fd.softmax, fd.log_softmax, fd.logsumexp):
+        yield "x", function(lazy, **parameters)
+
+
+@pytest.mark.parametrize("chunks", [(2, -1), (2, 1024)], ids=str)
+def test_an_error_counts_rows_from_the_chunk_and_names_the_argument(chunks, rng):
+    x = rng.normal(size=(6, 3000))
+    lazy = da.from_array(x, chunks=chunks)
+    hot = np.ones(6)
+    hot[3] = -1.0
+    for _, result in every_call(lazy, temperature=da.from_array(hot, chunks=2)):
+        with pytest.raises(
+            ValueError, match=r"temperature .*row 1.*\(rows counted from row 2, where this chunk begins"
+        ):
+            result.compute()
+    masked = lazy.map_blocks(np.ma.masked_array, dtype=x.dtype, meta=np.empty((0, 0)))
+    for name, result in every_call(masked):
+        with pytest.raises(TypeError, match=f"^{name} is a masked array"):
+            result.compute()
+    x[3, 2000] = np.nan
+    with pytest.raises(ValueError, match=r"^logits: row 1 .*\(rows counted from row 2"):
+        fd.sample(da.from_array(x, chunks=chunks), seed=1).compute()
+
+
+def test_logits_that_change_between_two_looks_are_named_with_their_chunk():
+    looks = []
+
+    def scores(block_info=None):
+        (row, past_row), (first, past) = block_info[None]["array-location"]
+        looks.append((row, first))
+        return np.full((past_row - row, past - first), float(len(looks)))
+
+    lazy = da.map_blocks(scores, chunks=((2, 2), (1024, 1024)), dtype=np.float64)
+    rows = fd._Chunked(lazy, -1, "x", 1.0)
+    normaliser = rows.map(fd.chunks.normaliser_block, rows.summary(), dtype=fd.NORMALISER, entries=1).compute()
+    again = da.from_array(np.full((4, 2048), 100.0), chunks=(2, 1024))
+    with pytest.raises(ValueError, match=r"^x: row 0 does not hold what was summarised"):
+        fd.chunks.finish_block(
+            again[2:, :1024].compute(),
+            1.0,
+            normaliser[2:],
+            False,
+            block_info={0: {"array-location": [(2, 4), (0, 1024)]}},
+        )
+
+
+def test_parameters_with_chunks_of_unknown_size_say_what_to_call(rng):
+    lazy = da.from_array(rng.normal(size=(6, 3000)), chunks=(2, 1024))
+    ones = da.ones(6, chunks=2)
+    unknown = ones[ones > 0]
+    entries = da.ones((6, 3000), chunks=(2, 1024))
+    entries = entries[ones > 0]
+    for name, given in {
+        "temperature": {"temperature": unknown},
+        "u": {"u": unknown / 2},
+        "top_p": {"top_p": unknown / 2},
+        "mask": {"mask": entries > 0},
+        "bias": {"bias": entries},
+    }.items():
+        with pytest.raises(ValueError, match=rf"^{name} has chunks of unknown size; call {name}\.compute_chunk_sizes"):
+            fd.sample(lazy, **given)
+    with pytest.raises(ValueError, match="^temperature has chunks of unknown size"):
+        fd.softmax(lazy, unknown)
+
+
 def test_without_dask_one_sentence_says_what_to_install():
     program = (
         "import sys; sys.modules['dask'] = None\n"

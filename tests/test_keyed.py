@@ -142,6 +142,36 @@ def test_what_does_not_go_together_is_refused():
     assert fs.Sampler(seed=1)(logits[0], u=0.9) == fs.sample(logits[0], u=0.9)
 
 
+@pytest.mark.parametrize(
+    "given", [list, tuple, lambda keys: np.array(keys, object), lambda keys: [[key] for key in keys]]
+)
+@pytest.mark.parametrize("keys", [[2**63 + 5, 7], [2**63, -1], [-(2**63), 2**64 - 1], [np.uint64(2**63), 1, -5]])
+def test_keys_of_a_list_may_lie_on_both_sides_of_two_to_the_63(given, keys):
+    words = np.array([int(key) % 2**64 for key in keys], np.uint64)
+    expected = fs.keyed_uniforms(1, words)
+    np.testing.assert_array_equal(fs.keyed_uniforms(1, given(keys)).ravel(), expected)
+    np.testing.assert_array_equal(np.ravel(fs.reference.keyed_uniforms(1, [int(key) for key in keys])), expected)
+    x = np.random.default_rng(0).normal(size=(len(keys), 50))
+    drawn = fs.Sampler(seed=1)(x, keys=list(keys))
+    np.testing.assert_array_equal(drawn, fs.sample(x, u=expected))
+
+
+@pytest.mark.parametrize("keys", [[2**64, 1], [-(2**63) - 1], 2**70, np.array([2**64], object)])
+def test_a_key_beyond_64_bits_is_refused_with_the_range(keys):
+    with pytest.raises(ValueError, match=r"keys must be from -2\*\*63 to 2\*\*64 - 1"):
+        fs.keyed_uniforms(1, keys)
+    with pytest.raises(ValueError, match=r"keys must be from -2\*\*63 to 2\*\*64 - 1"):
+        fs.reference.keyed_uniforms(1, keys if isinstance(keys, int) else list(keys))
+
+
+@pytest.mark.parametrize(
+    "keys", [[2**63, 1.0], [2**63, True, 2.0], 1.5, [1.0, 2.0], np.array([True, 2**63], object), "key", [None]]
+)
+def test_keys_that_are_no_integers_are_refused(keys):
+    with pytest.raises(TypeError, match="keys must be integers"):
+        fs.keyed_uniforms(1, keys)
+
+
 def test_the_reference_gives_the_same():
     for seed, step in ((0, 0), (7, 5), (2**64 - 1, 2**64 - 1)):
         keys = [[0, 1], [-1, 2**63]]

@@ -171,6 +171,23 @@ def test_pickled_sampler_without_rng_draws_anew():
     assert same(x).tolist() != sampler(x).tolist()
 
 
+def test_a_sampler_made_again_is_a_new_one():
+    sampler = fs.Sampler(seed=1, top_k=1)
+    sampler(X[0])
+    sampler.__init__(rng=3)
+    other = fs.Sampler(rng=3)
+    assert sampler.step == 0
+    assert [sampler(X[0]) for _ in range(20)] == [other(X[0]) for _ in range(20)]
+    sampler.__init__(seed=1)
+    assert sampler(X[0]) == fs.Sampler(seed=1)(X[0])
+
+
+def test_a_pickle_does_not_change_what_is_shown():
+    for sampler in (fs.Sampler(seed=1), fs.Sampler(seed=1, top_k=np.array([1, 2]), dynatemp_exponent=2.0)):
+        assert repr(pickle.loads(pickle.dumps(sampler))) == repr(sampler)
+    assert "dynatemp_exponent" not in repr(pickle.loads(pickle.dumps(fs.Sampler(seed=1))))
+
+
 # Bad arguments
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oracles import DTYPES, LAST_U
 
 import fastsoftmax as fs
-from fastsoftmax import reference
+from fastsoftmax import _core, reference
+from fastsoftmax._summary import LOCATION, NORMALISER
 
 INF, NAN = np.inf, np.nan
 TEMPERATURES = [0.0, 2.0**-900, 2.0**-100, 1e-3, 0.7, 1.0, 30.0, 2.0**100, 2.0**900, INF]
@@ -258,6 +259,123 @@ def test_other_entries_than_those_summarised_are_noticed(dtype, rng):
     other[:] = NAN
     with pytest.raises(ValueError, match="row 0 does not hold"):
         fs.sample_from_summary(other, whole, offset=0, u=0.5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, INF, 2.0**100, 2.0**-100, 0.7])
+@pytest.mark.parametrize("infinite", [False, True])
+def test_other_entries_are_noticed_in_rows_of_every_kind(temperature, infinite, dtype, rng):
+    x = rng.normal(size=(3, 3000)).astype(dtype)
+    x[1, 2500] = INF if infinite else 20.0
+    whole = fs.summarize(x, [0.7, temperature, 0.7])
+    assert_same(fs.softmax_from_summary(x, whole, offset=0), fs.softmax(x, [0.7, temperature, 0.7]))
+    other = x.copy()
+    other[1, 2048:] = -1.0
+    with pytest.raises(ValueError, match="row 1 does not hold what was summarised at offset 1024"):
+        fs.softmax_from_summary(other[:, 1024:], whole, offset=1024)
+    with pytest.raises(ValueError, match="row 1 does not hold"):
+        fs.sample_from_summary(other, whole, offset=0, u=np.nextafter(1, 0))
+    # A row that is computed in another way does not hide its neighbour.
+    other = x.copy()
+    other[0] = 0.0
+    with pytest.raises(ValueError, match="row 0 does not hold"):
+        fs.softmax_from_summary(other, whole, offset=0)
+
+
+@pytest.mark.parametrize("temperature", [0.0, INF])
+def test_a_forgotten_mask_is_noticed_where_entries_are_counted(temperature, dtype, rng):
+    x = np.zeros(2048, dtype)
+    mask = rng.random(2048) < 0.5
+    whole = fs.summarize(x, temperature, mask=mask)
+    u = 0.75
+    assert fs.sample_from_summary(x, whole, offset=0, u=u, mask=mask) == fs.sample(x, temperature, u=u, mask=mask)
+    with pytest.raises(ValueError, match="does not hold what was summarised"):
+        fs.sample_from_summary(x, whole, offset=0, u=u)
+
+
+def test_no_flag_makes_a_summary_writeable():
+    whole = fs.combine([fs.summarize(np.zeros(2048, np.float32), 0.7)])
+    fs.locate_draws(whole, u=0.5)
+    for made in (whole, pickle.loads(pickle.dumps(whole)), pickle.loads(pickle.dumps(whole, 5))):
+        for a in (made.temperature, *made._of):
+            while isinstance(a, np.ndarray):
+                with pytest.raises(ValueError, match="WRITEABLE"):
+                    a.flags.writeable = True
+                a = a.base
+
+
+def damaged(made):
+    """The arguments of a pickle of the summary, one of them altered."""
+    spans, shape, dtype, temperature, logsumexp, of, wide = made.__reduce__()[1]
+    none = np.zeros(0)
+    yield spans, shape, dtype, temperature, logsumexp, of, None
+    yield ((0, 4096),), shape, dtype, temperature, logsumexp, of, wide
+    yield ((512, 2560),), shape, dtype, temperature, logsumexp, of, wide
+    yield (), shape, dtype, temperature, logsumexp, of, wide
+    yield spans, (5,), dtype, temperature, logsumexp, of, wide
+    yield spans, shape, np.dtype(np.float64), temperature, logsumexp, of, wide
+    yield spans, shape, np.dtype(np.int32), temperature, logsumexp, of, wide
+    for t in (-1.0, NAN, 2.0**1000):
+        yield spans, shape, dtype, np.full(shape, t), logsumexp, of, wide
+    yield spans, shape, dtype, temperature, logsumexp, (none, none, np.zeros(())), wide
+    yield spans, shape, dtype, temperature, logsumexp, tuple(a.astype(np.float32) for a in of), wide
+    yield spans, shape, dtype, temperature, logsumexp, of, tuple(a[..., :1] if a.ndim else a for a in of)
+    for s in (0.0, -1.0, NAN, INF, 1e300):
+        yield spans, shape, dtype, temperature, logsumexp, (of[0], np.full_like(of[1], s), of[2]), wide
+
+
+@pytest.mark.parametrize("temperature", [0.0, 2.0**100, INF])
+def test_a_damaged_pickle_of_a_summary_is_refused(temperature):
+    made = fs.summarize(np.zeros(2048, np.float32), temperature)
+    make, whole = made.__reduce__()
+    assert make(*whole) == made
+    for i, arguments in enumerate(damaged(made)):
+        if i or made._wide is not None:
+            with pytest.raises(ValueError, match="summary: it is damaged"):
+                make(*arguments)
+
+
+def test_blocks_that_no_row_leaves_are_an_error_below_as_well():
+    u, located = np.array([0.5]), np.empty(1, LOCATION)
+    for temperature, of in (
+        (2.0**100, (np.zeros(2), np.ones(2), np.zeros(()))),
+        (0.0, (np.zeros(2), np.zeros(2), np.zeros(()))),
+    ):
+        norm = np.zeros(1, NORMALISER)
+        with pytest.raises(ValueError, match="damaged"):
+            _core.locate_rows(0, np.array(temperature), of, None, norm, 1, u, located)
+
+
+def test_an_offset_is_an_int_of_any_type_below_2_to_the_62():
+    x = np.zeros(1024)
+    for offset in (np.uint8(0), np.int8(0), np.uint64(0)):
+        assert fs.summarize(x, offset=offset) == fs.summarize(x)
+    with pytest.raises(ValueError, match=r"below 2\*\*62"):
+        fs.summarize(x, offset=2**70)
+
+
+@pytest.mark.parametrize("size", [10**18, 10**20, (10**10, 10**10), (0, 10**20)])
+def test_a_size_that_no_memory_holds_is_called_by_its_name(size):
+    x = np.zeros(2048)
+    whole = fs.summarize(x)
+    for draw in (
+        lambda: fs.sample_from_summary(x, whole, offset=0, u=0.5, size=size),
+        lambda: fs.locate_draws(whole, u=0.5, size=size),
+        lambda: fs.sample(x, u=0.5, size=size),
+    ):
+        with pytest.raises(ValueError, match="^size must be of less than 2"):
+            draw()
+
+
+@pytest.mark.parametrize("entries", [NAN, "3000", np.array([3000]), 3000.0, True])
+def test_the_number_of_entries_is_an_int(entries):
+    with pytest.raises(TypeError, match="entries must be an int"):
+        fs.combine([fs.summarize(np.zeros(3000))], entries=entries)
+    assert fs.combine([fs.summarize(np.zeros(3000))], entries=np.uint16(3000)).entries == 3000
+
+
+def test_the_sign_of_a_temperature_0_does_not_show():
+    a, b = fs.summarize(np.zeros(1024), -0.0), fs.summarize(np.zeros(1024), 0.0, 1024)
+    assert fs.combine([a, b]) == fs.combine([b, a])
 
 
 def test_results_go_where_they_are_wanted(dtype, rng):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from .. import _sampling, _softmax
 from .._arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows
 from .._finishing import finish, locations_of, resolve
 from .._keyed import COINS, DRAWS, keyed
-from .._shards import logsumexp_from_summary, summarize
+from .._shards import logsumexp_from_summary, summarize_called
 from .._summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
 
 # What a chunk needs to resolve its draws, and what it answers.
@@ -49,12 +50,23 @@ def _where(first: tuple[int, ...]) -> str:
     return f" (rows counted from row {first[0] if len(first) == 1 else first}, where this chunk begins)"
 
 
-def transform_rows(x: Array, temperature: Any, log: bool) -> Any:
-    return (_softmax.log_softmax if log else _softmax.softmax)(x, _rows_of(temperature))
+@contextmanager
+def _rows_from(first: tuple[int, ...]) -> Iterator[None]:
+    """What raises ValueError within says where its rows begin."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{error}{_where(first)}") from None
 
 
-def logsumexp_rows(x: Array, temperature: Any) -> Any:
-    return _softmax.logsumexp(x, _rows_of(temperature), keepdims=True)
+def transform_rows(x: Array, temperature: Any, log: bool, block_info: Any = None) -> Any:
+    with _rows_from(_first_row(block_info)):
+        return (_softmax.log_softmax if log else _softmax.softmax)(x, _rows_of(temperature))
+
+
+def logsumexp_rows(x: Array, temperature: Any, block_info: Any = None) -> Any:
+    with _rows_from(_first_row(block_info)):
+        return _softmax.logsumexp(x, _rows_of(temperature), keepdims=True)
 
 
 def sample_rows(
@@ -78,21 +90,26 @@ def sample_rows(
         if "xtc_threshold" in given and "xtc_u" not in given:
             given["xtc_u"] = keyed(seed, numbers, step, COINS)
     drawn = np.empty(shape, DRAWN)
-    try:
+    with _rows_from(first):
         result = _sampling.sample(
             x, mask=mask, bias=bias, on_invalid=on_invalid, return_logprob=return_logprob, **given
         )
-    except ValueError as error:
-        raise ValueError(f"{error}{_where(first)}") from None
     drawn["index"], drawn["logprob"] = result if return_logprob else (result, np.nan)
     return drawn[..., None]
 
 
 def summarize_block(
-    x: Array, temperature: Any, mask: Array | None, bias: Array | None, logsumexp: bool, block_info: Any = None
+    x: Array,
+    temperature: Any,
+    mask: Array | None,
+    bias: Array | None,
+    logsumexp: bool,
+    called: str,
+    block_info: Any = None,
 ) -> Summary:
     offset = int(block_info[0]["array-location"][-1][0])
-    return summarize(x, _rows_of(temperature), offset, mask=mask, bias=bias, logsumexp=logsumexp)
+    with _rows_from(_first_row(block_info)):
+        return summarize_called(called, x, _rows_of(temperature), offset, mask, bias, logsumexp)
 
 
 def as_it_is(part: Any, axis: Any, keepdims: bool) -> Any:
@@ -120,9 +137,10 @@ def logsumexp_block(whole: Summary) -> Array:
 
 
 def finish_block(x: Array, temperature: Any, normaliser: Array, log: bool, block_info: Any = None) -> Any:
-    a, rows, t, offset = _shard(x, temperature, block_info)
     norm = np.ascontiguousarray(normaliser[..., 0])
-    return finish(a, rows, offset, t, (None, False, None, None), norm, None, None, log)
+    with _rows_from(_first_row(block_info)):
+        a, rows, t, offset = _shard(x, "x", temperature, block_info)
+        return finish(a, rows, offset, t, (None, False, None, None), norm, None, None, log, "x")
 
 
 def locate_block(
@@ -141,10 +159,8 @@ def locate_block(
     else:
         u = _rows_of(u)
     draws = np.empty(whole.shape, DRAW)
-    try:
-        draws["location"] = locations_of(whole, u, None, on_invalid)
-    except ValueError as error:
-        raise ValueError(f"{error}{_where(first)}") from None
+    with _rows_from(first):
+        draws["location"] = locations_of(whole, u, None, on_invalid, "logits")
     draws["normaliser"] = normaliser_of(whole)
     return draws[..., None]
 
@@ -158,17 +174,18 @@ def resolve_block(
     return_logprob: bool,
     block_info: Any = None,
 ) -> Array:
-    a, rows, t, offset = _shard(x, temperature, block_info)
-    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
     norm = np.ascontiguousarray(draws["normaliser"][..., 0])
-    location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
+    with _rows_from(_first_row(block_info)):
+        a, rows, t, offset = _shard(x, "logits", temperature, block_info)
+        beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+        location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
+        index, logprob = resolve(a, rows, offset, t, beside, norm, location, return_logprob, "logits")
     drawn = np.empty(rows.shape, DRAWN)
-    index, logprob = resolve(a, rows, offset, t, beside, norm, location, return_logprob)
     drawn["index"], drawn["logprob"] = index, np.nan if logprob is None else logprob
     return drawn[..., None]
 
 
-def _shard(x: Array, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
-    a = float_array(x, "x")
-    rows = Rows(a.shape, -1, "x")
+def _shard(x: Array, called: str, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
+    a = float_array(x, called)
+    rows = Rows(a.shape, -1, called)
     return a, rows, temperature_rows(_rows_of(temperature), rows), int(block_info[0]["array-location"][-1][0])

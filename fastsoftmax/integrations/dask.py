@@ -7,6 +7,7 @@ summaries combined in a tree, and what a chunk needs of its rows sent back: no c
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -241,7 +242,7 @@ def sample(
             chunks.resolve_block, rows.entries, rows.temperature, draws, *beside, dtype=chunks.DRAWN, entries=1,
             return_logprob=static["return_logprob"],
         )  # fmt: skip
-        index, logprob = drawn["index"].max(-1), drawn["logprob"].max(-1)
+        index, logprob = _largest(drawn["index"], -1), _largest(drawn["logprob"], -np.inf)
     else:
         drawn = rows.map(
             chunks.sample_rows, rows.entries, *beside, *arrays.values(), dtype=chunks.DRAWN, entries=1,
@@ -249,6 +250,13 @@ def sample(
         )[..., 0]  # fmt: skip
         index, logprob = drawn["index"], drawn["logprob"]
     return (index, logprob) if return_logprob else index
+
+
+def _largest(answers: Any, least: Any) -> Any:
+    """The maximum of what the chunks of a row answer; there may be chunks without rows."""
+    largest = partial(np.max, initial=least)
+    meta = np.empty((0,) * (answers.ndim - 1), answers.dtype)
+    return da.reduction(answers, largest, largest, axis=-1, dtype=answers.dtype, meta=meta)
 
 
 def _transform(x: Any, temperature: Any, axis: int, log: bool) -> Any:
@@ -272,8 +280,8 @@ class _Chunked:
             )
         if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
             raise TypeError(f"axis must be one int for a Dask array, got {axis!r}; reshape several axes into one")
-        if any(math.isnan(size) for sizes in x.chunks for size in sizes):
-            raise ValueError(f"{name} has chunks of unknown size; call {name}.compute_chunk_sizes() first")
+        _check_known(x, name)
+        self.name = name
         self.dtype = float_array(np.empty(0, x.dtype), name).dtype
         self.of_rows = Rows(x.shape, int(axis), name)
         self.axis: int | None = self.of_rows.axes[0] if x.ndim else None
@@ -293,6 +301,7 @@ class _Chunked:
 
     def per_row(self, value: Any, name: str) -> Any:
         """A parameter of the rows: a number, or a Dask array in their chunks with an axis for the entries behind."""
+        _check_known(value, name)
         if not isinstance(value, da.Array):
             if name in ("u", "xtc_u"):
                 uniform_rows(value, self.shape, name)
@@ -304,6 +313,7 @@ class _Chunked:
 
     def per_entry(self, value: Any, name: str) -> Any:
         """A parameter of the entries: a Dask array that broadcasts to them."""
+        _check_known(value, name)
         if not isinstance(value, da.Array):
             if isinstance(value, dict):
                 raise TypeError(f"{name} must be an array for a Dask array, not a dict")
@@ -345,7 +355,7 @@ class _Chunked:
         """The Summary of the whole rows, one for each chunk of rows: chunk by chunk, combined in a tree."""
         parts = self.map(
             chunks.summarize_block, self.entries, self.temperature, mask, bias, dtype=object, entries=1,
-            logsumexp=logsumexp,
+            logsumexp=logsumexp, called=self.name,
         )  # fmt: skip
         return da.reduction(
             parts, chunks.as_it_is, chunks.combine_blocks, combine=chunks.combine_blocks, axis=-1, keepdims=True,
@@ -357,6 +367,11 @@ class _Chunked:
         if self.axis is None:
             return result.reshape(())
         return result if self.axis == result.ndim - 1 else da.moveaxis(result, -1, self.axis)
+
+
+def _check_known(value: Any, name: str) -> None:
+    if isinstance(value, da.Array) and any(math.isnan(size) for sizes in value.chunks for size in sizes):
+        raise ValueError(f"{name} has chunks of unknown size; call {name}.compute_chunk_sizes() first")
 
 
 def _between_blocks(sizes: tuple[int, ...]) -> tuple[int, ...]:

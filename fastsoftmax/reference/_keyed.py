@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,9 @@ def keyed_uniforms(seed: int, keys: int | Sequence[Any], step: int = 0) -> Any:
     Raises
     ------
     ValueError
-        If the seed or the step is out of range.
+        If the seed, the step or a key is out of range: keys from -2**63 to 2**64 - 1.
+    TypeError
+        If a key is no integer.
 
     Examples
     --------
@@ -47,9 +50,13 @@ def keyed(seed: int, keys: int | Sequence[Any], step: int, stream: int) -> Any:
     """The same with the counter (step, stream, 0, 0): a stream for each use of a key."""
     if isinstance(keys, Sequence):
         return [keyed(seed, key, step, stream) for key in keys]
+    if isinstance(keys, bool):
+        raise TypeError(f"keys must be integers, not {keys!r}")
+    if not -(2**63) <= operator.index(keys) <= _WORD:
+        raise ValueError(f"keys must be from -2**63 to 2**64 - 1, not {keys}")
     # NumPy's generator counts up, with a carry, before it gives a block.
     count = (stream << 64) + step + 1
-    first = philox([count & _WORD, count >> 64, 0, 0], (seed, keys & _WORD))[0]
+    first = philox([count & _WORD, count >> 64, 0, 0], (seed, operator.index(keys) & _WORD))[0]
     return (first >> 11) * 2.0**-53
 
 

@@ -109,9 +109,8 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         fs_normaliser normaliser;
         fs_status status = fs_normalise(dtype, temperature, &summary, &normaliser);
         check(status == FS_OK, "fs_normalise gives %d", (int)status);
-        int needs_double = fs_needs_double(dtype, temperature);
-        const double *block_max = needs_double ? wide.max : of.max;
-        size_t block = needs_double ? 512 : fs_shard_block(dtype);
+        const double *block_max = of.max;
+        size_t block = fs_shard_block(dtype);
 
         for (int log = 0; log < 2; log++) {
             fs_output whole = {expected, (ptrdiff_t)size, dtype};
