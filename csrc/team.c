@@ -116,7 +116,7 @@ typedef struct {
 
 static FS_THREAD_LOCAL struct {
     job *job; /* whose piece this thread is at */
-    int own; /* it is a job of this thread\'s own */
+    int own; /* it is a job of this thread's own */
     job *asking; /* that of which the watch is asked at the moment: the open one, if there is one */
     fs_watch watch;
     uint64_t watched; /* when it was last asked */
