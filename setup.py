@@ -5,6 +5,7 @@ import shutil
 import sys
 import sysconfig
 from glob import glob
+from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
@@ -62,9 +63,10 @@ class BuildPy(build_py):
         super().run()
         if not self.editable_mode:
             include = os.path.join(self.build_lib, "fastsoftmax", "include")
-            self.mkpath(include)
-            for source in glob("csrc/*.[ch]"):
-                self.copy_file(source, include)
+            for source in sorted(Path("csrc").rglob("*.[ch]")):
+                target = Path(include, source.relative_to("csrc"))
+                self.mkpath(str(target.parent))
+                self.copy_file(str(source), str(target))
 
 
 macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
@@ -74,7 +76,7 @@ if ABI3:
 core = Extension(
     "fastsoftmax._core",
     sources=["fastsoftmax/_core.pyx", *sorted(glob("csrc/*.c"))],
-    depends=sorted(glob("csrc/*.h")),
+    depends=sorted(glob("csrc/**/*.h", recursive=True) + glob("fastsoftmax/_cython/*")),
     include_dirs=["csrc", numpy.get_include()],
     define_macros=macros,
     py_limited_api=ABI3,

@@ -1,16 +1,16 @@
 /* Which instruction sets this CPU has, which one is in use, and the entry points that go there.
  *
- * Every entry point runs in the floating-point environment of environment.h and puts the caller's back.
+ * Every entry point runs in the floating-point environment of base/fp_environment.h and puts the caller's back.
  */
 #include <string.h>
 
-#include "arguments.h"
-#include "dtype.h"
-#include "environment.h"
+#include "base/arguments.h"
+#include "base/dtype.h"
+#include "base/fp_environment.h"
 #include "fastsoftmax.h"
 #include "kernel_table.h"
-#include "prepared.h"
-#include "room.h"
+#include "draw/prepared.h"
+#include "filter/workspace.h"
 
 #ifdef FS_X86
 #if defined(_MSC_VER) && !defined(__clang__)

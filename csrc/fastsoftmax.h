@@ -29,7 +29,7 @@ typedef enum {
     FS_NO_MASS,   /* every entry is -inf, masked, or of weight 0 */
     FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
     FS_ARGUMENT,  /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
-    FS_INTERRUPTED, /* the watch of this thread (team.h) asked to stop; results are written in part */
+    FS_INTERRUPTED, /* the watch of this thread (base/thread_pool.h) asked to stop; results are written in part */
     FS_CHANGED,   /* the entries of a shard are not those that were summarised */
     FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
@@ -159,7 +159,7 @@ size_t fs_penalize_scratch(size_t length);
 void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
                  const fs_breakers *breakers, void *scratch);
 
-/* u[i] in [0, 1), a function of seed, key[i], step and stream (keyed.c). */
+/* u[i] in [0, 1), a function of seed, key[i], step and stream (philox.c). */
 void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u);
 
 /* A row in shards: ranges of entries that begin at a multiple of 1,024 and end at one, or at the end of the row.

@@ -14,7 +14,7 @@
 
 #define FS_KERNELS fs_kernels_avx2
 #define FS_KERNELS_NAME "avx2"
-#include "vec_avx2.h"
+#include "simd/avx2.h"
 
 #include "kernels.h"
 

@@ -16,7 +16,7 @@
 
 #define FS_KERNELS fs_kernels_avx512
 #define FS_KERNELS_NAME "avx512"
-#include "vec_avx512.h"
+#include "simd/avx512.h"
 
 #include "kernels.h"
 

@@ -2,7 +2,7 @@
 #if defined(__aarch64__) || defined(_M_ARM64)
 #define FS_KERNELS fs_kernels_neon
 #define FS_KERNELS_NAME "neon"
-#include "vec_neon.h"
+#include "simd/neon.h"
 
 #include "kernels.h"
 #else

@@ -2,6 +2,6 @@
 #define FS_KERNELS fs_kernels_scalar
 #define FS_KERNELS_NAME "scalar"
 #define FS_INLINE static inline
-#include "vec_scalar.h"
+#include "simd/scalar.h"
 
 #include "kernels.h"

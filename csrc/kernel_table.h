@@ -49,7 +49,7 @@ typedef struct {
 /* fs_penalize in the floating-point environment that is expected (penalize.c; the same for every set). */
 void fs_penalize_row(const fs_output *, const int64_t *, size_t, const fs_penalties *, const fs_breakers *, void *);
 
-/* Memory for a table that is read at random, for free() (memory.c). */
+/* Memory for a table that is read at random, for free() (alloc.c). */
 void *fs_table_memory(size_t size);
 
 extern const fs_kernels fs_kernels_scalar, fs_kernels_avx2, fs_kernels_avx512, fs_kernels_neon;

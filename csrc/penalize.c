@@ -10,8 +10,8 @@
  */
 #include <string.h>
 
-#include "bits.h"
-#include "dtype.h"
+#include "base/bits.h"
+#include "base/dtype.h"
 #include "fastsoftmax.h"
 #include "kernel_table.h"
 

@@ -1,14 +1,14 @@
 /* Rows by plain pointers and numbers, for callers in C, Cython and Numba; compiled once, with no vectors. */
-#include "arguments.h"
+#include "base/arguments.h"
 #include "fastsoftmax.h"
 
-#include "real_f32.h"
-#include "plain.h"
-#include "real_end.h"
+#include "base/real_f32.h"
+#include "ops/plain-inl.h"
+#include "base/real_end.h"
 
-#include "real_f64.h"
-#include "plain.h"
-#include "real_end.h"
+#include "base/real_f64.h"
+#include "ops/plain-inl.h"
+#include "base/real_end.h"
 
 void fs_no_filters(fs_filters *filters)
 {

@@ -15,12 +15,12 @@ from ._categorical import Categorical
 from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._include import get_include
-from ._keyed import keyed_uniforms
+from ._args.keyed import keyed_uniforms
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
 from ._sampling import sample, sample_probs
-from ._shards import (
+from ._sharding.api import (
     locate_draws,
     log_softmax_from_summary,
     logsumexp_from_summary,
@@ -29,7 +29,7 @@ from ._shards import (
     summarize,
 )
 from ._softmax import log_softmax, logsumexp, softmax
-from ._summary import Summary, combine
+from ._sharding.summary import Summary, combine
 from ._truncation import truncate
 
 __all__ = [

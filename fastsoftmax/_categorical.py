@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import (
+from ._args.arrays import (
     Rows,
     any_array,
     bias_rows,
@@ -20,7 +20,7 @@ from ._arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._random import as_generator, uniforms
+from ._args.random import as_generator, uniforms
 from ._sampling import refuse
 
 

@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """The typed layer: arrays to rows to the C kernels.
 
-Two doors.  _core_plain.pxi takes what a loop passes (a contiguous float array, the last axis, one temperature) and
-answers None for anything else.  _core_rows.pxi and _core_tokens.pxi take any layout, prepared by _arrays.py: the
+Two doors.  _cython/plain.pxi takes what a loop passes (a contiguous float array, the last axis, one temperature) and
+answers None for anything else.  _cython/rows.pxi and _cython/decoding.pxi take any layout, prepared by _args/arrays.py: the
 entries along the last axis, everything else broadcast to the rows.  Nothing is validated below this line but what a
-kernel could not survive.  Compiled code of others comes in by _core_door.pxi.
+kernel could not survive.  Compiled code of others comes in by _cython/c_api.pxi.
 """
 
 cimport cython
@@ -17,8 +17,8 @@ from libc.stddef cimport ptrdiff_t, size_t
 cimport numpy as cnp
 from numpy.random cimport bitgen_t
 
-from fastsoftmax._kernels cimport *
-from fastsoftmax._team cimport (
+from fastsoftmax._cython.kernels cimport *
+from fastsoftmax._cython.thread_pool cimport (
     fs_each, fs_note_least, fs_noted, fs_set_threads, fs_set_watch, fs_stopped, fs_thread_scratch, fs_threads, fs_watch,
 )
 
@@ -91,7 +91,7 @@ def are_scalars(tuple values):
     return True
 
 
-include "_core_share.pxi"
+include "_cython/parallel.pxi"
 
 
 # --- keyed uniforms ----------------------------------------------------------------------------------------------
@@ -186,13 +186,13 @@ cdef inline bint is_last_axis(object axis) noexcept:
     return type(axis) is int and axis == -1
 
 
-include "_core_plain.pxi"
-include "_core_drawer.pxi"
-include "_core_rows.pxi"
-include "_core_tokens.pxi"
-include "_core_door.pxi"
-include "_core_shards.pxi"
-include "_core_categorical.pxi"
+include "_cython/plain.pxi"
+include "_cython/sampler.pxi"
+include "_cython/rows.pxi"
+include "_cython/decoding.pxi"
+include "_cython/c_api.pxi"
+include "_cython/shards.pxi"
+include "_cython/categorical.pxi"
 
 
 def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):

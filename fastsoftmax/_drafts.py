@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import Rows, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
-from ._random import as_generator, uniforms
+from ._args.arrays import Rows, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
+from ._args.random import as_generator, uniforms
 
 
 class DraftVerdict(NamedTuple):

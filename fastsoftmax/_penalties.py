@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import Array, Axis, Result, Rows, any_array, as_float64, dtype_code, float_array
+from ._args.arrays import Array, Axis, Result, Rows, any_array, as_float64, dtype_code, float_array
 
 # fs_penalties of csrc/fastsoftmax.h
 _RECORD = np.dtype(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import (
+from ._args.arrays import (
     Array,
     Axis,
     Rows,
@@ -23,7 +23,7 @@ from ._arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._random import as_generator, uniforms
+from ._args.random import as_generator, uniforms
 from ._sampling import refuse
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._arrays import Axis, Rows, any_array, as_float64, temperature_rows
-from ._filters import NAMES, OFF, UNIT, as_filters, with_surprise
-from ._keyed import COINS, DRAWS, integer_keys, keyed, word
-from ._random import as_generator
+from ._args.arrays import Axis, Rows, any_array, as_float64, temperature_rows
+from ._args.filters import NAMES, OFF, UNIT, as_filters, with_surprise
+from ._args.keyed import COINS, DRAWS, integer_keys, keyed, word
+from ._args.random import as_generator
 from ._sampling import check_on_invalid, draw_rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import (
+from ._args.arrays import (
     Array,
     Axis,
     Rows,
@@ -23,8 +23,8 @@ from ._arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._filters import OFF, UNIT, Filters, as_filters
-from ._random import as_generator, uniforms
+from ._args.filters import OFF, UNIT, Filters, as_filters
+from ._args.random import as_generator, uniforms
 
 # From so many draws of one row on, their uniforms are not written down.
 _MANY = 256

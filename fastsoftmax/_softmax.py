@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._arrays import Axis, Result, Rows, dtype_code, float_array, temperature_rows
+from ._args.arrays import Axis, Result, Rows, dtype_code, float_array, temperature_rows
 
 
 def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._arrays import (
+from ._args.arrays import (
     Array,
     Axis,
     Result,
@@ -19,8 +19,8 @@ from ._arrays import (
     mask_rows,
     temperature_rows,
 )
-from ._filters import UNIT, as_filters, no_filters
-from ._random import as_generator
+from ._args.filters import UNIT, as_filters, no_filters
+from ._args.random import as_generator
 from ._sampling import coin_rows
 
 

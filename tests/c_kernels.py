@@ -89,15 +89,15 @@ class Builder:
 
     def with_kernels(self, name: str, toolchain: Toolchain, *flags: str, csrc: Path = CSRC) -> Path:
         """A program that includes the kernels of one set, with what these call."""
-        objects = [self.folder / f"{toolchain.name}-{stem}.o" for stem in ("team", "memory")]
+        objects = [self.folder / f"{toolchain.name}-{stem}.o" for stem in ("thread_pool", "alloc")]
         for path in objects:
             if not path.exists():
                 toolchain.compile(CSRC / f"{path.stem.removeprefix(f'{toolchain.name}-')}.c", path)
         return self.program(name, toolchain, *flags, objects=objects, csrc=csrc)
 
-    def with_its_own_team(self, name: str, toolchain: Toolchain) -> Path:
-        """A program that includes team.c, with the rest of the library."""
-        objects = [path for path in self.library(toolchain) if path.stem != "team"]
+    def with_its_own_pool(self, name: str, toolchain: Toolchain) -> Path:
+        """A program that includes thread_pool.c, with the rest of the library."""
+        objects = [path for path in self.library(toolchain) if path.stem != "thread_pool"]
         return self.program(name, toolchain, objects=objects)
 
 

@@ -1,4 +1,4 @@
-"""Coefficients and table of csrc/exp2.h: 2^f near 0, for both element types.
+"""Coefficients and table of csrc/softmax/exp2.h: 2^f near 0, for both element types.
 
     float   8 values 2^(j/8) and a polynomial on [-1/16, 1/16]
     double  no table, a polynomial on [-1/2, 1/2]

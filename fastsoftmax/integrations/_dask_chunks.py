@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sampling, _softmax
-from .._arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows
-from .._finishing import finish, locations_of, resolve
-from .._keyed import COINS, DRAWS, keyed
-from .._shards import logsumexp_from_summary, summarize_called
-from .._summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
+from .._args.arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows
+from .._sharding.finishing import finish, locations_of, resolve
+from .._args.keyed import COINS, DRAWS, keyed
+from .._sharding.api import logsumexp_from_summary, summarize_called
+from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
 
 # What a chunk needs to resolve its draws, and what it answers.
 DRAW: Final = np.dtype([("normaliser", NORMALISER), ("location", LOCATION)])

@@ -17,12 +17,12 @@ try:
 except ImportError as error:
     raise ImportError('fastsoftmax.integrations.dask needs Dask: pip install "dask[array]"') from error
 
-from .._arrays import Rows, float_array, temperature_rows, uniform_rows
-from .._filters import NAMES, OFF, as_filters
-from .._keyed import word
+from .._args.arrays import Rows, float_array, temperature_rows, uniform_rows
+from .._args.filters import NAMES, OFF, as_filters
+from .._args.keyed import word
 from .._sampling import check_on_invalid
-from .._shards import check_has_summary
-from .._summary import ALIGNMENT, NORMALISER
+from .._sharding.api import check_has_summary
+from .._sharding.summary import ALIGNMENT, NORMALISER
 from . import _dask_chunks as chunks
 
 da: Any = dask.array

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import Rows
-from .._filters import NAMES, OFF, RECORD, as_filters, no_filters
+from .._args.arrays import Rows
+from .._args.filters import NAMES, OFF, RECORD, as_filters, no_filters
 
 _TYPES = {
     "double": ctypes.c_double,

@@ -1,4 +1,4 @@
-/* The float32 exponential of csrc/block.h over all 2^32 inputs: its error, and one result for every instruction set.
+/* The float32 exponential of csrc/softmax/block-inl.h over all 2^32 inputs: its error, and one result for every instruction set.
  *
  *     exp_all [--stride K]
  *
@@ -7,10 +7,10 @@
  * them, so that weights fall to 0.  Prints a digest of all weights. */
 #include SET
 
-#include "real_f32.h"
+#include "base/real_f32.h"
 #include "testing.h"
 
-/* csrc/block.h: "|e| < 1.1 ulp"; the margin is this test's. */
+/* csrc/softmax/block-inl.h: "|e| < 1.1 ulp"; the margin is this test's. */
 static const double bound = 1.2;
 
 enum { TERMS = 14 };
@@ -73,7 +73,7 @@ static void test_vector(const float *x, float max, double temperature)
                 check(error[i] <= bound, "exp(%a / %g) with maximum %a is off by %.3f ulp", x[i], temperature, max,
                       error[i]);
             }
-    for (int i = 0; i < LANES; i++) /* csrc/block.h takes the tame way for these */
+    for (int i = 0; i < LANES; i++) /* csrc/softmax/block-inl.h takes the tame way for these */
         if (max - x[i] < scale.tame && fs_bits_f32(w[i]) != fs_bits_f32(tame[i]))
             check(0, "exp(%a / %g) with maximum %a: %a if the block is wild, %a if it is tame", x[i], temperature,
                   max, w[i], tame[i]);

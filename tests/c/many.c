@@ -2,7 +2,7 @@
  *
  *     many [--every K]
  *
- * A table of bounds (guide.h) must give the index that a draw without one gives, for every u: near every bound of every
+ * A table of bounds (draw/guide_table.h) must give the index that a draw without one gives, for every u: near every bound of every
  * row, where it has to leave the draw open, at the ends, and anywhere.  A few draws never have one.
  * --every K takes one in K of the lengths. */
 #include "testing.h"

@@ -3,11 +3,11 @@
  *
  *     threads [--every K] [--fork 0]
  *
- * The program has a team.c of its own that opens every job after its first piece, so that small rows are shared too. */
+ * The program has a thread_pool.c of its own that opens every job after its first piece, so that small rows are shared too. */
 #define FS_HEAD 1
 #define FS_WORTH 0
 #define FS_LINGER 2000
-#include "team.c"
+#include "thread_pool.c"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -2,8 +2,8 @@
  *
  *     vectors
  *
- * Compiled once for each instruction set, with its flags and -DVECTOR='"vec_<set>.h"'.  What is expected is written out here, from what
- * csrc/vec_scalar.h says of each operation.  Nothing is written before the place that is given, nor more than a whole
+ * Compiled once for each instruction set, with its flags and -DVECTOR='"simd/<set>.h"'.  What is expected is written out here, from what
+ * csrc/simd/scalar.h says of each operation.  Nothing is written before the place that is given, nor more than a whole
  * vector. */
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -39,7 +39,7 @@ static void expect_packed(const char *what, unsigned chosen, const void *got, co
     checks += 2;
 }
 
-/* One definition for each vector: VEC, REAL and the others are those of csrc/real_f32.h and csrc/real_f64.h. */
+/* One definition for each vector: VEC, REAL and the others are those of csrc/base/real_f32.h and csrc/base/real_f64.h. */
 #define TEST_OPERATIONS(VEC, REAL, LANES, BITS, OF_BITS, WIDE)                                                       \
     static void test_##VEC(unsigned chosen)                                                                          \
     {                                                                                                                \

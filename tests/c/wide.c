@@ -1,4 +1,4 @@
-/* The 128-bit products and quotients of csrc/bits.h against the compiler's own.
+/* The 128-bit products and quotients of csrc/base/bits.h against the compiler's own.
  * Compiled with -U__SIZEOF_INT128__ it tests the branches for compilers that have none. */
 #include "testing.h"
 

@@ -1,0 +1,27 @@
+/* float as the type of the algorithms: 16 lanes, blocks of 1,024. */
+#define REAL float
+#define VEC f32x16
+#define LANES 16
+#define BLOCK 1024
+#define NAME(name) name##_f32
+#define V(operation) f32x16_##operation
+#define BITS uint32_t
+#define BITS_OF fs_bits_f32
+#define OF_BITS fs_f32_of
+#define DTYPE FS_F32
+#define FUSED fmaf
+
+/* 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the sum. */
+#define MAGIC 0x1.8p23f
+/* The same for the steps of softmax/exp2.h: eighths. */
+#define STEP 0x1.8p20f
+/* At |max * c| >= SHIFT_AT the maximum is subtracted before the product: exact for all that does not underflow. */
+#define SHIFT_AT 512.0f
+/* 2^(1/2 - REACH) rounds to 0; weights of more than 2^-TAME are normal; LIFT takes 2^-REACH among the normal. */
+#define REACH 152.0f
+#define TAME 120.0f
+#define LIFT 64
+/* The formula serves for temperatures between 1/EXTREME and EXTREME; beyond, csrc/row/limits.h. */
+#define EXTREME 0x1p90
+/* Relative error of a mass that is estimated (filter/mass-inl.h), with room to spare. */
+#define ESTIMATE 0x1p-21

@@ -1,0 +1,22 @@
+/* double as the type of the algorithms: 8 lanes, blocks of 512.  See base/real_f32.h for the meanings. */
+#define REAL double
+#define VEC f64x8
+#define LANES 8
+#define BLOCK 512
+#define NAME(name) name##_f64
+#define V(operation) f64x8_##operation
+#define BITS uint64_t
+#define BITS_OF fs_bits_f64
+#define OF_BITS fs_f64_of
+#define DTYPE FS_F64
+#define FUSED fma
+
+#define MAGIC 0x1.8p52
+#define STEP 0x1.8p52
+#define SHIFT_AT 4096.0
+#define REACH 1080.0
+#define TAME 1000.0
+#define LIFT 200
+#define EXTREME 0x1p900
+/* Relative error of a mass that is estimated (filter/mass-inl.h), with room to spare. */
+#define ESTIMATE 0x1p-50

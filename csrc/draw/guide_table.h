@@ -1,0 +1,240 @@
+/* Many draws from one row: a table from which all but a few of them are read.
+ *
+ * The draw is a step function of u: index(u) is the number of entries i whose bound b_i is at most u, where
+ *     b_i = (before + C_i W / V) / total,
+ * C_i the running sum of the integer weights within the block up to entry i, V the sum of the whole block, and W, before
+ * and total what the blocks count: this one, those before it, and all (draw/draw-inl.h, draw/weights.h; a row of one block has W = V =
+ * total).  The table holds 32 bits of each bound,
+ *     bound[i] <= 2^32 b_i < bound[i] + 2,                                                            (1)
+ * in ascending order, and where among them each of 2^g equal parts of [0, 1), a cell, begins (indexed search: Chen and
+ * Asau 1974).  With x = floor(2^32 u):
+ *     bound[i] >     x   then   u < b_i,   since 2^32 u < x + 1 <= bound[i];
+ *     bound[i] + 2 <= x  then   b_i <= u,  since 2^32 b_i < bound[i] + 2 <= x.
+ * So where the largest bound that is at most x is below x - 1, the number of bounds that are at most x is the index, to
+ * the bit.  Elsewhere, for 2 n of the 2^32 values of x, the draw is left open, and is made as if there were no table.
+ *
+ * (1) holds because the bounds are computed in double.  fs_bound_scale and NAME(guide_block) round twelve times, each by
+ * 2^-53 of at most 2^32: the result is within 2^-17 of 2^32 b_i.  SLACK = 2^-16 is subtracted, so what is cut to an integer
+ * is below 2^32 b_i by more than 0 and less than 2^-15.  It is monotone in C_i, as every step is, and where one block
+ * ends is computed as where the next begins.  LAST is the most a bound may be: 2^32 b_i <= 2^32 = LAST + 2, and no x
+ * is above that, so that a bound of 1 is never taken for one that is at most u.
+ *
+ * The mean number of bounds in the cell of a draw is n / 2^g whatever the weights are, as each cell is as likely. */
+#ifndef FS_GUIDE_H
+#define FS_GUIDE_H
+
+#include <stdlib.h>
+
+#include "base/bits.h"
+#include "kernel_table.h"
+
+#define FS_GUIDE_SLACK 0x1p-16
+#define FS_GUIDE_LAST UINT32_C(0xfffffffe)
+/* Beyond so many entries more than one draw in 32 would be left open. */
+#define FS_GUIDE_MOST ((size_t)1 << 26)
+/* Up to so many entries a table takes 100 kB at most. */
+#define FS_GUIDE_NEAR 4096
+
+/* So many bounds are compared at once, so many follow the last, and one stands before the first. */
+enum { FS_GUIDE_STEP = 4 };
+
+typedef struct {
+    uint32_t *bound; /* n, ascending; before them 0, behind them LAST */
+    uint32_t *start; /* of each cell: how many bounds are below its lower end */
+    size_t n;
+    int shift; /* 32 - g: the cell of x is x >> shift */
+} fs_guide;
+
+/* g: a short row has room for cells that are nearly all without a bound. */
+static inline int fs_guide_bits(size_t n)
+{
+    int bits = 4;
+    while (((size_t)1 << bits) < n)
+        bits++;
+    return bits + (n <= 4096 ? 2 : n <= 65536 ? 1 : 0);
+}
+
+/* Words of 32 bits. */
+static inline size_t fs_guide_words(size_t n) { return 1 + n + FS_GUIDE_STEP + ((size_t)1 << fs_guide_bits(n)) + 1; }
+
+/* An empty table in `words`, as many as above. */
+static fs_guide fs_guide_begin(uint32_t *words, size_t n)
+{
+    fs_guide g = {words + 1, words + 1 + n + FS_GUIDE_STEP, n, 32 - fs_guide_bits(n)};
+    words[0] = 0;
+    for (size_t i = 0; i < FS_GUIDE_STEP; i++)
+        g.bound[n + i] = FS_GUIDE_LAST;
+    memset(g.start, 0, (((size_t)1 << (32 - g.shift)) + 1) * sizeof *g.start);
+    return g;
+}
+
+/* The bounds of a block as a line: 2^32 b_i = first + C_i slope, not above `last`. */
+typedef struct {
+    double first, slope, last;
+} fs_bound_scale;
+
+static inline fs_bound_scale fs_bounds_of_block(uint64_t before, uint64_t weight, uint64_t sum, uint64_t total)
+{
+    double unit = 0x1p32 / (double)(int64_t)total;
+    double last = (double)(int64_t)(before + weight) * unit - FS_GUIDE_SLACK;
+    fs_bound_scale s = {(double)(int64_t)before * unit - FS_GUIDE_SLACK, 0.0,
+                        last < FS_GUIDE_LAST ? last : FS_GUIDE_LAST};
+    if (weight)
+        s.slope = (double)(int64_t)weight / (double)(int64_t)sum * unit;
+    return s;
+}
+
+static inline void fs_guide_put(const fs_guide *g, size_t i, double at, double last)
+{
+    at = at < last ? at : last;
+    at = at > 0.0 ? at : 0.0;
+    uint32_t bound = (uint32_t)(int64_t)at;
+    g->bound[i] = bound;
+    g->start[(bound >> g->shift) + 1] = (uint32_t)i + 1;
+}
+
+/* Entries [first, past) that have no weight: their bound is where the block begins. */
+static void fs_guide_skip(const fs_guide *g, size_t first, size_t past, uint64_t before, uint64_t total)
+{
+    fs_bound_scale s = fs_bounds_of_block(before, 0, 0, total);
+    for (size_t i = first; i < past; i++)
+        fs_guide_put(g, i, s.first, s.last);
+}
+
+/* All bounds are there.  The last is 1, also in a row that another thread changes meanwhile: no index is out of range. */
+static void fs_guide_end(const fs_guide *g)
+{
+    size_t cells = (size_t)1 << (32 - g->shift);
+    g->bound[g->n - 1] = FS_GUIDE_LAST;
+    uint32_t most = 0;
+    for (size_t c = 0; c < cells; c++) {
+        most = g->start[c] > most ? g->start[c] : most;
+        g->start[c] = most;
+    }
+    g->start[cells] = (uint32_t)g->n;
+}
+
+/* The number of bounds that are at most x, of which it is known to be in [low, high]. */
+FS_NOINLINE size_t fs_guide_search(const fs_guide *g, size_t low, size_t high, uint32_t x)
+{
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (g->bound[middle] <= x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* One draw: its index, or -1 where it is left open.  i: where the cell of x begins. */
+FS_INLINE int64_t fs_guide_draw(const fs_guide *g, uint32_t x, size_t i)
+{
+    const uint32_t *bound = g->bound + i;
+    size_t below = (size_t)(bound[0] <= x) + (bound[1] <= x) + (bound[2] <= x) + (bound[3] <= x);
+    i += below;
+    if (FS_UNLIKELY(below == FS_GUIDE_STEP))
+        i = fs_guide_search(g, i, g->start[(x >> g->shift) + 1], x);
+    return g->bound[(ptrdiff_t)i - 1] + 1 < x ? (int64_t)i : -1;
+}
+
+static inline uint32_t fs_guide_place(double u) { return (uint32_t)(int64_t)(u * 0x1p32); }
+
+/* A table that the nearest caches hold: the draws one after another, and the generator's next uniform, if it is asked,
+ * beside the draw before. */
+FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_uniform_of *next, void *state,
+                               double *taken, size_t first, size_t past, int64_t *index)
+{
+    const fs_guide g = *guide;
+    size_t open = 0;
+    for (size_t j = first; j < past; j++) {
+        double one = next ? next(state) : u[j];
+        if (next)
+            taken[j] = one;
+        uint32_t x = fs_guide_place(one);
+        index[j] = fs_guide_draw(&g, x, g.start[x >> g.shift]);
+        open += index[j] < 0;
+    }
+    return open;
+}
+
+/* A table that they do not hold: what some draws need is on its way together. */
+static size_t fs_guide_far(const fs_guide *guide, const double *u, size_t first, size_t past, int64_t *index)
+{
+    enum { TOGETHER = 32 };
+    const fs_guide g = *guide;
+    size_t open = 0, start[TOGETHER];
+    uint32_t x[TOGETHER];
+    for (size_t from = first; from < past; from += TOGETHER) {
+        size_t count = past - from < TOGETHER ? past - from : TOGETHER;
+        for (size_t j = 0; j < count; j++) {
+            x[j] = fs_guide_place(u[from + j]);
+            FS_PREFETCH(g.start + (x[j] >> g.shift));
+        }
+        for (size_t j = 0; j < count; j++) {
+            start[j] = g.start[x[j] >> g.shift];
+            FS_PREFETCH(g.bound + start[j]);
+        }
+        for (size_t j = 0; j < count; j++) {
+            index[from + j] = fs_guide_draw(&g, x[j], start[j]);
+            open += index[from + j] < 0;
+        }
+    }
+    return open;
+}
+
+/* index[j] for the draws j in [first, past), -1 for those that are left open; their number. */
+static size_t fs_guide_draws(const fs_guide *g, const double *u, size_t first, size_t past, int64_t *index)
+{
+    return g->n <= FS_GUIDE_NEAR ? fs_guide_near(g, u, NULL, NULL, NULL, first, past, index)
+                                 : fs_guide_far(g, u, first, past, index);
+}
+
+/* Where the uniforms of draws come from: they are given, or a generator has them. */
+typedef struct {
+    const double *given; /* or NULL */
+    fs_uniform_of *next;
+    void *state;
+} fs_uniforms;
+
+/* Draws made at a time: what a generator gave them is kept for those left open. */
+enum { FS_DRAWS_AT_ONCE = 512 };
+
+/* `count` uniforms of a generator. */
+static const double *fs_take_uniforms(const fs_uniforms *u, size_t count, double *taken)
+{
+    for (size_t j = 0; j < count; j++)
+        taken[j] = u->next(u->state);
+    return taken;
+}
+
+/* Draws [from, from + count) of a generator by the table (NULL: there is none, and all are left open); *uniform is where
+ * their uniforms are.  How many are left open, with index -1 where there is a table. */
+static size_t fs_guide_try(const fs_guide *g, const fs_uniforms *u, size_t from, size_t count, double *taken,
+                           const double **uniform, int64_t *index)
+{
+    if (g && g->n <= FS_GUIDE_NEAR) {
+        *uniform = taken;
+        return fs_guide_near(g, NULL, u->next, u->state, taken, 0, count, index + from);
+    }
+    *uniform = fs_take_uniforms(u, count, taken);
+    return g ? fs_guide_draws(g, *uniform, 0, count, index + from) : count;
+}
+
+/* Whether k draws are worth a table.  Nothing but the time depends on it.  A draw without one takes as long as some ten
+ * entries of a table in a row of one block, and as some hundred in a longer one. */
+static inline int fs_guide_pays(size_t n, size_t k, size_t block)
+{
+    return k >= 64 && n <= FS_GUIDE_MOST && k >= (n <= block ? n / 8 : n / 64);
+}
+
+/* Begin a table for k draws in memory of its own, for free().  NULL: do without, it does not pay or there is no memory. */
+static uint32_t *fs_guide_room(fs_guide *guide, size_t n, size_t k, size_t block)
+{
+    uint32_t *words = fs_guide_pays(n, k, block) ? fs_table_memory(fs_guide_words(n) * sizeof *words) : NULL;
+    if (words)
+        *guide = fs_guide_begin(words, n);
+    return words;
+}
+
+#endif

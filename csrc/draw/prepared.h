@@ -1,0 +1,51 @@
+/* A row prepared for many draws, in memory that the caller gives: its table, and its weights for the draws that the table
+ * leaves open. */
+#ifndef FS_PREPARED_H
+#define FS_PREPARED_H
+
+#include "draw/guide_table.h"
+
+struct fs_categorical {
+    size_t n, blocks;
+    int64_t sole; /* at temperature 0: the index of every draw; else -1 */
+    int wide; /* the weights are doubles, 512 a block; else floats, 1,024 a block */
+    fs_guide guide;
+    uint64_t *cumulative; /* integer weight of the blocks up to each */
+    void *weight; /* against the origin of each block, as in a ladder (draw/draw-inl.h) */
+};
+
+/* As for doubles, of which there are more blocks: a row of floats may need its limit, which is of doubles. */
+static inline size_t fs_prepared_size(size_t n)
+{
+    size_t words = (fs_guide_words(n) + 1) / 2 * 2;
+    return sizeof(struct fs_categorical) + ((n + 511) / 512 + n) * sizeof(double) + words * sizeof(uint32_t);
+}
+
+/* Where everything lies, and an empty table. */
+static void fs_prepared_begin(struct fs_categorical *c, size_t n, size_t block, int wide)
+{
+    c->n = n;
+    c->blocks = (n + block - 1) / block;
+    c->sole = -1;
+    c->wide = wide;
+    c->cumulative = (uint64_t *)(void *)(c + 1);
+    uint32_t *words = (uint32_t *)(void *)(c->cumulative + c->blocks);
+    c->guide = fs_guide_begin(words, n);
+    c->weight = words + (fs_guide_words(n) + 1) / 2 * 2;
+}
+
+/* The block in which t is. */
+static inline size_t fs_prepared_block(const struct fs_categorical *c, uint64_t t)
+{
+    size_t low = 0, high = c->blocks - 1;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->cumulative[middle] <= t)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+#endif

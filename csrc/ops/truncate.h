@@ -1,0 +1,188 @@
+/* One row of any kind through the filters: drawn from, or with what they drop at -inf. */
+#ifndef FS_TRUNCATE_H
+#define FS_TRUNCATE_H
+
+#include "base/dtype.h"
+
+static inline int fs_has_filter(const fs_filters *f, size_t n, double coin)
+{
+    return (f->top_k > 0 && (uint64_t)f->top_k < n) || f->top_p < 1.0 || f->min_p > 0.0 || f->typical_p < 1.0 ||
+           f->top_n_sigma > 0.0 || f->epsilon_cutoff > 0.0 || f->eta_cutoff > 0.0 ||
+           (f->xtc_threshold <= 0.5 && coin < f->xtc_probability) || f->surprise < INFINITY;
+}
+
+/* Of a temperature of 0: the lowest index of the maximum alone. */
+static fs_status fs_keep_first(const fs_row *row, size_t n, void *scratch, fs_kept *kept)
+{
+    int64_t best = 0;
+    fs_status status = fs_argmax(row, n, &best);
+    room_f64 room = room_of_f64(scratch, n);
+    room.value[0] = 0.0;
+    room.index[0] = (uint32_t)best;
+    *kept = fs_part(room.value, FS_F64, 0, 1, room.index);
+    kept->limit = 1;
+    return status;
+}
+
+/* The filters in the type of the row's dtype, at the temperature `work`, or on the row that row/limits.h puts in its
+ * place.  *temperature becomes the dynamic one where that is asked for. */
+static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const fs_filters *f, double coin,
+                               void *scratch, int dynamic, double *temperature, fs_kept *kept)
+{
+    fs_source source = fs_plain_source(row);
+    int wide = fs_is_wide(row), last = f->temperature_last != 0;
+    fs_status status = FS_LIMIT;
+    /* weights as they are, where nothing needs their logarithm */
+    source.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_n_sigma == 0.0 &&
+                     (f->surprise == INFINITY || !last || *temperature == 1.0);
+    if (fs_is_ordinary(work, wide))
+        status = wide ? filtered_f64(&source, n, work, f, coin, scratch, dynamic, temperature, kept)
+                      : filtered_f32(&source, n, work, f, coin, scratch, dynamic, temperature, kept);
+    if (status != FS_LIMIT) {
+        kept->temperature = *temperature;
+        return status;
+    }
+    double of_limit = work;
+    if (work == INFINITY) {
+        source = fs_ordered_source(row, n);
+        of_limit = FS_ALIKE;
+    } else {
+        source = fs_limit_source(row, n, &of_limit);
+    }
+    status = filtered_f64(&source, n, of_limit, f, coin, scratch, dynamic, temperature, kept);
+    kept->limit = 1;
+    kept->temperature = kept->index && !last ? of_limit : *temperature;
+    return status;
+}
+
+static fs_status fs_keep(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
+                         void *scratch, fs_kept *kept)
+{
+    int last = f->temperature_last != 0, dynamic = f->dynatemp_range > 0.0;
+    *kept = fs_whole(row, n, temperature);
+    if (dynamic && !last) { /* of the whole row, at temperature 1 */
+        fs_filters none = {0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, INFINITY, 0.0, 1.0, 1, 1};
+        none.dynatemp_range = f->dynatemp_range;
+        none.dynatemp_exponent = f->dynatemp_exponent;
+        fs_status status = fs_filter_row(row, n, 1.0, &none, 1.0, scratch, 1, &temperature, kept);
+        if (status != FS_OK)
+            return status;
+        dynamic = 0;
+        *kept = fs_whole(row, n, temperature);
+    }
+    if (!dynamic && !fs_has_filter(f, n, coin))
+        return FS_OK;
+    double work = last ? 1.0 : temperature;
+    if (work == 0.0)
+        return fs_keep_first(row, n, scratch, kept);
+    fs_status status = fs_filter_row(row, n, work, f, coin, scratch, dynamic, &temperature, kept);
+    kept->divisor = temperature;
+    return status;
+}
+
+static fs_status fs_sample_filtered_row(const fs_row *row, size_t n, double temperature, const fs_filters *f,
+                                        double coin, size_t k, const double *u, void *scratch, int64_t *index,
+                                        double *logprob)
+{
+    fs_kept kept;
+    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &kept);
+    if (status != FS_OK)
+        return status;
+    status = fs_sample_row(&kept.row, kept.count, kept.temperature, k, u, index, logprob);
+    if (status == FS_OK && kept.index)
+        for (size_t j = 0; j < k; j++)
+            index[j] = kept.index[index[j]];
+    return status;
+}
+
+/* The quotients of a row: (x - shift) / T.  The shift is 0, or the maximum where its own quotient is not finite in the
+ * dtype of the result; what is finite stays so. */
+typedef struct {
+    double temperature, shift, most;
+} fs_divider;
+
+static fs_divider fs_divider_of(double max, double temperature, fs_dtype dtype)
+{
+    fs_divider d = {temperature, 0.0, fs_most(dtype)};
+    if (fabs(max) < INFINITY && fabs(max / temperature) > d.most)
+        d.shift = max;
+    return d;
+}
+
+/* At the ends of the temperature all that is left is alike. */
+static inline double fs_quotient(double x, const fs_divider *d)
+{
+    if (!(fabs(x) < INFINITY) || d->temperature == 0.0 || d->temperature == INFINITY)
+        return x == -INFINITY || (x == INFINITY && d->temperature > 0.0 && d->temperature < INFINITY) ? x : 0.0;
+    return fs_clamped((x - d->shift) / d->temperature, d->most);
+}
+
+/* A row of which no filter dropped anything, block by block, as it may be in place. */
+static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
+{
+    fs_source source = fs_plain_source(row);
+    double copy[512], result[512], max = -INFINITY;
+    int64_t best = -1;
+    for (size_t start = 0; start < n; start += 512) {
+        size_t len = n - start < 512 ? n - start : 512;
+        const double *x = fs_load_f64(&source, start, len, copy);
+        for (size_t i = 0; i < len; i++) {
+            if (x[i] != x[i])
+                return FS_NAN;
+            if (x[i] > max) {
+                max = x[i];
+                best = (int64_t)(start + i);
+            }
+        }
+    }
+    const fs_divider divider = fs_divider_of(max, temperature, out->dtype);
+    for (size_t start = 0; start < n; start += 512) {
+        size_t len = n - start < 512 ? n - start : 512;
+        const double *x = fs_load_f64(&source, start, len, copy);
+        for (size_t i = 0; i < len; i++) {
+            int left = temperature == 0.0 ? (int64_t)(start + i) == best
+                                          : temperature == INFINITY || max < INFINITY || x[i] == INFINITY;
+            result[i] = left ? fs_quotient(x[i], &divider) : -INFINITY;
+        }
+        fs_store_f64(out, start, len, result);
+    }
+    return FS_OK;
+}
+
+static fs_status fs_truncate_row(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
+                                 void *scratch, const fs_output *out)
+{
+    fs_kept kept;
+    fs_source source = fs_plain_source(row);
+    double *value = fs_beside_room(scratch, n);
+    int64_t first = 0;
+    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &kept);
+    if (status == FS_OK && !kept.index)
+        status = fs_divide_row(row, n, kept.divisor, out);
+    if (status == FS_NAN)
+        fs_fill_nan(out, n);
+    if (status == FS_NAN || (status == FS_OK && !kept.index))
+        return status;
+    size_t count = status == FS_OK ? kept.count : 0;
+    if (count && kept.divisor == 0.0) {
+        fs_argmax(&kept.row, count, &first);
+        kept.index += first;
+        count = 1;
+    }
+    double max = -INFINITY;
+    for (size_t j = 0; j < count; j++) { /* before the row is overwritten, should it be in place */
+        value[j] = kept.limit                 ? fs_logit(&source, kept.index[j])
+                   : kept.row.dtype == FS_F32 ? (double)((const float *)kept.row.data)[j]
+                                              : ((const double *)kept.row.data)[j];
+        max = value[j] > max ? value[j] : max;
+    }
+    const fs_divider divider = fs_divider_of(max, kept.divisor, out->dtype);
+    for (size_t j = 0; j < count; j++)
+        value[j] = fs_quotient(value[j], &divider);
+    fs_fill(out, n, -INFINITY, -INFINITY);
+    for (size_t j = 0; j < count; j++)
+        fs_store_f64(out, kept.index[j], 1, value + j);
+    return status;
+}
+
+#endif

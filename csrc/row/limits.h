@@ -1,0 +1,118 @@
+/* Rows the formula does not serve: temperature 0, infinite or extreme, and rows that hold +inf.
+ * Each is another, ordinary row of doubles; this header says which. */
+#ifndef FS_LIMIT_ROWS_H
+#define FS_LIMIT_ROWS_H
+
+#include "row/source.h"
+
+/* The largest entry of a row. */
+typedef struct {
+    double max;  /* -inf: no entry is above that */
+    size_t at;   /* the first place of it */
+    int nan;     /* there is a NaN */
+    int extreme; /* a finite entry is beyond 2^800 */
+} fs_peak;
+
+/* The pieces of a long row, in the order of the row. */
+enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * 512 };
+typedef struct {
+    const fs_source *source;
+    size_t n, length;
+    fs_peak peak[FS_PEAKS];
+} fs_peaks;
+
+static void fs_peak_piece(void *context, size_t piece)
+{
+    fs_peaks *of = context;
+    fs_peak peak = {-INFINITY, 0, 0, 0};
+    double copy[512];
+    size_t past = of->n - piece * of->length > of->length ? (piece + 1) * of->length : of->n;
+    for (size_t start = piece * of->length; start < past; start += 512) {
+        size_t len = past - start < 512 ? past - start : 512;
+        const double *x = fs_load_f64(of->source, start, len, copy);
+        double max = -INFINITY;
+        for (size_t i = 0; i < len; i++) {
+            max = x[i] > max ? x[i] : max;
+            peak.nan |= x[i] != x[i];
+            peak.extreme |= (fabs(x[i]) > 0x1p800) & (fabs(x[i]) < INFINITY);
+        }
+        if (max > peak.max) {
+            size_t i = 0;
+            while (i + 1 < len && x[i] != max)
+                i++;
+            peak.max = max;
+            peak.at = start + i;
+        }
+    }
+    of->peak[piece] = peak;
+}
+
+/* FS_INTERRUPTED, or FS_OK whatever the row holds. */
+static fs_status fs_peak_of(const fs_source *source, size_t n, fs_peak *peak)
+{
+    fs_peaks of; /* without the peaks: a short row has one */
+    of.source = source;
+    of.n = n;
+    of.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / 512 + 1) * 512;
+    size_t count = (n + of.length - 1) / of.length;
+    *peak = (fs_peak){-INFINITY, 0, 0, 0};
+    if (fs_each(count, fs_peak_piece, &of))
+        return FS_INTERRUPTED;
+    for (size_t i = 0; i < count; i++) {
+        if (of.peak[i].max > peak->max) {
+            peak->max = of.peak[i].max;
+            peak->at = of.peak[i].at;
+        }
+        peak->nan |= of.peak[i].nan;
+        peak->extreme |= of.peak[i].extreme;
+    }
+    return FS_OK;
+}
+
+/* A row at infinite temperature whose entries keep their order: at FS_ALIKE, the temperature that goes with it, all
+ * weights are 1, as the entries are below 2^824. */
+#define FS_ALIKE 0x1p900
+
+static fs_source fs_ordered_source(const fs_row *row, size_t n)
+{
+    fs_source s = fs_plain_source(row);
+    fs_peak peak;
+    fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
+    s.multiplier = peak.extreme ? 0x1p-200 : 1.0;
+    s.transform = FS_ORDERED;
+    return s;
+}
+
+static fs_source fs_limit_source(const fs_row *row, size_t n, double *temperature)
+{
+    fs_source s = fs_plain_source(row);
+    double t = *temperature;
+    fs_peak peak;
+    fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
+    const double max = peak.max;
+    s.max = max;
+    s.limit = 1;
+    *temperature = 1.0;
+    if (max == -INFINITY) { /* nothing to take a limit of */
+    } else if (t == INFINITY) {
+        s.transform = FS_SUPPORT;
+    } else if (t == 0.0 || max == INFINITY) {
+        s.transform = FS_MAXIMA;
+    } else if (t < 0x1p-900) { /* both grow by 2^900; a maximum too large for that is subtracted first */
+        s.transform = FS_RESCALED;
+        s.multiplier = 0x1p900;
+        *temperature = t * 0x1p900;
+        double grown = max * 0x1p900 / *temperature;
+        if (!(grown < 2800.0 && grown > -2800.0))
+            s.shift = max;
+    } else if (t > 0x1p900) {
+        s.transform = FS_RESCALED;
+        s.multiplier = 0x1p-200;
+        *temperature = t * 0x1p-200;
+    } else {
+        *temperature = t;
+    }
+    return s;
+}
+
+#endif

@@ -1,0 +1,237 @@
+/* One shard of a row of any kind, and the row of its shards: which of shard/shard-inl.h it goes to.
+ *
+ * Three kinds of row.  By the formula, in the type of the dtype.  By the formula in double, at the temperatures at which
+ * ops/one_row.h takes a row of float or less to double.  Counted: at temperature 0, at infinite temperature, and with an
+ * entry +inf, each entry that counts has the same weight; with C of them the draw is number floor(u C), and no block of
+ * any length changes that. */
+#ifndef FS_ONE_SHARD_H
+#define FS_ONE_SHARD_H
+
+#include "base/dtype.h"
+
+static int fs_is_counted(double temperature, double max)
+{
+    return temperature == 0.0 || temperature == INFINITY || max == INFINITY;
+}
+
+/* Whether a block of a counted row has entries that count. */
+static int fs_block_counts(double temperature, double block_max, double max)
+{
+    return temperature == INFINITY ? block_max > -INFINITY : block_max == max;
+}
+
+static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperature, int in_double, double *max,
+                                  double *sum, double *rest)
+{
+    fs_source source = fs_plain_source(row);
+    int wide = row->dtype == FS_F64 || in_double;
+    *rest = 0.0;
+    if (temperature == 0.0 || temperature == INFINITY || (!in_double && fs_is_beyond(row->dtype, temperature))) {
+        return wide ? shard_count_f64(&source, n, temperature, max, sum)
+                    : shard_count_f32(&source, n, temperature, max, sum);
+    }
+    return wide ? shard_summarise_f64(&source, n, temperature, max, sum, rest)
+                : shard_summarise_f32(&source, n, temperature, max, sum, rest);
+}
+
+static fs_status fs_normalise_row(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *to)
+{
+    const fs_blocks *s = &summary->of, *wide = &summary->wide;
+    fs_normaliser norm = {-INFINITY, 0.0, 0.0, FS_OK};
+    fs_status status = FS_OK;
+    for (size_t b = 0; b < s->blocks; b++) {
+        norm.status = s->max[b] != s->max[b] ? FS_NAN : norm.status;
+        norm.max = s->max[b] > norm.max ? s->max[b] : norm.max;
+    }
+    if (norm.status == FS_OK && norm.max == -INFINITY)
+        norm.status = FS_NO_MASS;
+    if (norm.status != FS_OK) {
+        *to = norm;
+        return FS_OK;
+    }
+    if (fs_is_counted(temperature, norm.max)) {
+        for (size_t b = 0; b < s->blocks; b++)
+            if (fs_block_counts(temperature, s->max[b], norm.max))
+                norm.total += s->sum[b];
+        norm.log_sum = fs_log(norm.total); /* as softmax/logsumexp-inl.h has it of equal weights */
+        if (norm.log_sum < 1.0)
+            norm.log_sum = fs_log1p(norm.total - 1.0);
+    } else if (dtype == FS_F64) {
+        status = shard_normalise_f64(s->blocks, s->max, s->sum, s->rest, temperature, &norm.total, &norm.log_sum);
+    } else if (fs_is_beyond(dtype, temperature)) {
+        status = shard_normalise_f64(wide->blocks, wide->max, wide->sum, wide->rest, temperature, &norm.total,
+                                     &norm.log_sum);
+    } else {
+        status = shard_normalise_f32(s->blocks, s->max, s->sum, s->rest, temperature, &norm.total, &norm.log_sum);
+    }
+    *to = norm;
+    return status;
+}
+
+static fs_status fs_logsumexp_of_summary_row(fs_dtype dtype, double temperature, const fs_summary *summary,
+                                             const fs_normaliser *norm, double *result)
+{
+    const fs_blocks *wide = &summary->wide;
+    if (norm->status != FS_OK) {
+        *result = norm->status == FS_NAN ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : -INFINITY;
+        return FS_OK;
+    }
+    *result = fs_logsumexp_of(norm->max, temperature, norm->log_sum);
+    if (dtype == FS_F64 || fs_is_counted(temperature, norm->max) || fs_is_beyond(dtype, temperature) ||
+        !fs_nearly_cancels(*result, norm->max, temperature))
+        return FS_OK;
+    double total, log_sum;
+    fs_status status =
+        shard_normalise_f64(wide->blocks, wide->max, wide->sum, wide->rest, temperature, &total, &log_sum);
+    if (status == FS_OK)
+        *result = fs_add_maximum(norm->max, temperature, log_sum);
+    return status;
+}
+
+static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summary *summary,
+                               const fs_normaliser *norm, size_t k, const double *u, fs_location *at)
+{
+    const fs_blocks *s = &summary->of, *wide = &summary->wide;
+    if (norm->status != FS_OK) {
+        const fs_location nowhere = {-1, norm->max, 0.0, 0, 0, 0};
+        for (size_t j = 0; j < k; j++)
+            at[j] = nowhere;
+        return FS_OK;
+    }
+    if (!fs_is_counted(temperature, norm->max)) {
+        if (dtype == FS_F64)
+            return shard_locate_f64(s->blocks, s->max, s->sum, temperature, k, u, at);
+        if (fs_is_beyond(dtype, temperature))
+            return shard_locate_f64(wide->blocks, wide->max, wide->sum, temperature, k, u, at);
+        return shard_locate_f32(s->blocks, s->max, s->sum, temperature, k, u, at);
+    }
+    for (size_t j = 0; j < k; j++) {
+        uint64_t total = (uint64_t)(int64_t)norm->total, before = 0;
+        if (j % 64 == 63 && fs_heed_watch())
+            return FS_INTERRUPTED;
+        int found = 0;
+        uint64_t number = temperature == 0.0 ? 0 : fs_scale_uniform(u[j], total).high;
+        for (size_t b = 0; b < s->blocks; b++) {
+            if (!fs_block_counts(temperature, s->max[b], norm->max))
+                continue;
+            uint64_t count = (uint64_t)(int64_t)s->sum[b];
+            if (number < before + count) {
+                const fs_location there = {
+                    (int64_t)(b * fs_block_of(dtype)), s->max[b], u[j], number - before, 0, count};
+                at[j] = there;
+                found = 1;
+                break;
+            }
+            before += count;
+        }
+        if (!found)
+            return FS_CHANGED;
+    }
+    return FS_OK;
+}
+
+/* The row that stands for the one the shard is of, and its temperature and maximum, as row/limits.h has them. */
+static fs_source fs_shard_source(const fs_row *row, double *temperature, double *max)
+{
+    fs_source source = fs_plain_source(row);
+    if (fs_is_counted(*temperature, *max)) {
+        source.transform = *temperature == INFINITY ? FS_SUPPORT : FS_MAXIMA;
+        source.max = *max;
+        *max = 0.0;
+        *temperature = 1.0;
+    }
+    return source;
+}
+
+/* Whether the blocks of a row that is counted, or computed in another type than it was summarised in, have the maxima
+ * that were summarised: they are looked at as they are, before the row that stands for it. */
+static int fs_shard_has(const fs_row *row, size_t first, size_t n, const double *block_max)
+{
+    fs_source source = fs_plain_source(row);
+    return row->dtype == FS_F64 ? shard_has_f64(&source, first, n, block_max)
+                                : shard_has_f32(&source, first, n, block_max);
+}
+
+static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
+                                      const double *block_max, const fs_output *out)
+{
+    if (norm->status != FS_OK) {
+        fs_fill_nan(out, n);
+        return FS_OK;
+    }
+    double max = norm->max;
+    int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
+    fs_source source = fs_shard_source(row, &temperature, &max);
+    if (block_max && (source.transform != FS_AS_IT_IS || in_double != (row->dtype == FS_F64))) {
+        if (!fs_shard_has(row, 0, n, block_max))
+            return FS_CHANGED;
+        block_max = NULL;
+    }
+    return in_double ? shard_softmax_f64(&source, n, temperature, max, norm->total, block_max, out)
+                     : shard_softmax_f32(&source, n, temperature, max, norm->total, block_max, out);
+}
+
+static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
+                                          const fs_output *out)
+{
+    if (norm->status != FS_OK) {
+        fs_fill_nan(out, n);
+        return FS_OK;
+    }
+    double max = norm->max;
+    int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
+    fs_source source = fs_shard_source(row, &temperature, &max);
+    return in_double ? log_blocks_f64(&source, n, temperature, max, norm->log_sum, out)
+                     : log_blocks_f32(&source, n, temperature, max, norm->log_sum, out);
+}
+
+/* Number at->high of the entries that count, among those from `start`: as many as there were. */
+static fs_status fs_resolve_counted(const fs_source *source, size_t start, size_t len, const fs_location *at,
+                                    int64_t *index)
+{
+    uint64_t number = 0;
+    for (size_t from = start, past = start + len; from < past; from += 512) {
+        double copy[512];
+        size_t part = past - from < 512 ? past - from : 512;
+        const double *x = fs_load_f64(source, from, part, copy);
+        for (size_t i = 0; i < part; i++)
+            if (x[i] == 0.0 && number++ == at->high)
+                *index = (int64_t)(from + i);
+    }
+    return *index >= 0 && (number == at->of) ? FS_OK : FS_CHANGED;
+}
+
+static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, double given, const fs_normaliser *norm,
+                                size_t k, const fs_location *at, int64_t *index, double *logprob)
+{
+    double temperature = given, max = norm->max;
+    int in_double = row->dtype == FS_F64 || (fs_is_beyond(row->dtype, given) && !fs_is_counted(given, max));
+    size_t block = in_double ? 512 : 1024;
+    fs_source source = fs_shard_source(row, &temperature, &max);
+    for (size_t j = 0; j < k; j++) {
+        size_t start = (size_t)at[j].start - offset;
+        if (j % 64 == 63 && fs_heed_watch())
+            return FS_INTERRUPTED;
+        index[j] = -1;
+        if (logprob)
+            logprob[j] = norm->status == FS_OK ? -INFINITY : fs_f64_of(UINT64_C(0x7ff8000000000000));
+        if (norm->status != FS_OK || (uint64_t)at[j].start < offset || start >= n)
+            continue;
+        size_t len = n - start < block ? n - start : block;
+        fs_status status = source.transform != FS_AS_IT_IS
+                               ? fs_shard_has(row, start, len, &at[j].max)
+                                     ? fs_resolve_counted(&source, start, len, at + j, index + j)
+                                     : FS_CHANGED
+                           : in_double ? shard_resolve_f64(&source, start, len, temperature, at + j, index + j)
+                                       : shard_resolve_f32(&source, start, len, temperature, at + j, index + j);
+        if (status != FS_OK)
+            return status;
+        if (logprob)
+            logprob[j] =
+                given == 0.0 ? 0.0 : (fs_logit(&source, (size_t)index[j]) - max) / temperature - norm->log_sum;
+        index[j] += (int64_t)offset;
+    }
+    return FS_OK;
+}
+
+#endif

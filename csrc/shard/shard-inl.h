@@ -1,0 +1,222 @@
+/* A part of a row, of whole blocks, by itself: what its blocks leave; and what the row is, from what all of them left.
+ *
+ * A block leaves its maximum and the sum of its weights (softmax/row-inl.h), a part also the mass without the largest entry of the
+ * block that holds the part's maximum (softmax/rest.h).  These are the same numbers wherever they are made, and the row combines
+ * them in the order of the blocks, so every result below has the bits of the row in one piece.
+ *
+ * Included with the definitions of base/real_f32.h or base/real_f64.h.
+ */
+
+/* A block with NaN or +inf, or nothing but -inf: max is that, sum the number of entries +inf. */
+static void NAME(shard_block)(const REAL *x, size_t len, const NAME(scale) *scale, double *max, double *sum)
+{
+    NAME(range) range = NAME(range_of)(x, len, scale);
+    *max = range.nan ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : (double)range.max;
+    *sum = 0.0;
+    if (range.nan || range.max == -(REAL)INFINITY)
+        return;
+    if (range.max == (REAL)INFINITY)
+        for (size_t i = 0; i < len; i++)
+            *sum += x[i] == range.max;
+    else
+        *sum = NAME(block_sum)(x, len, range, scale);
+}
+
+/* What the blocks of the n entries leave.  The rest is needed for a log_sum below 1 (softmax/logsumexp-inl.h); the other blocks only
+ * add to it, so it is taken where the block with the maximum has less than LOG_OF_REST alone, roundings included. */
+#define LOG_OF_REST 1.5
+static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double temperature, double *max,
+                                       double *sum, double *rest)
+{
+    NAME(row) r;
+    fs_status status = NAME(row_begin)(&r, n, temperature);
+    if (status != FS_OK)
+        return status;
+    *rest = 0.0;
+    status = NAME(row_summarise)(&r, source, n, NULL);
+    if (status == FS_INTERRUPTED) {
+        NAME(row_free)(&r);
+        return status;
+    }
+    if (status == FS_OK || status == FS_NO_MASS) {
+        for (size_t b = 0; b < r.count; b++)
+            max[b] = (double)r.block[b].max, sum[b] = r.block[b].sum;
+    } else {
+        for (size_t b = 0; b < r.count; b++) {
+            REAL copy[BLOCK];
+            size_t len = NAME(block_length)(n, b);
+            NAME(shard_block)(NAME(fs_load)(source, b * BLOCK, len, copy), len, &r.scale, max + b, sum + b);
+        }
+    }
+    if (status == FS_OK) {
+        size_t of_max = 0;
+        while (r.block[of_max].max != r.max)
+            of_max++;
+        r.origin = NAME(origin_of)(r.max, &r.scale);
+        r.total = r.block[of_max].sum;
+        if (NAME(log_of_total)(&r) < LOG_OF_REST)
+            *rest = fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+    }
+    NAME(row_free)(&r);
+    return FS_OK;
+}
+#undef LOG_OF_REST
+
+/* The same at a temperature that only has a limit: sum is the number of entries that are the block's maximum, or of all
+ * above -inf where that is infinite. */
+static fs_status NAME(shard_count)(const fs_source *source, size_t n, double temperature, double *max, double *sum)
+{
+    const fs_scale c = fs_scale_of(1.0);
+    const NAME(scale) scale = NAME(scale_of)(&c);
+    for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
+        REAL copy[BLOCK];
+        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
+        const REAL *x = NAME(fs_load)(source, start, len, copy);
+        NAME(range) range = NAME(range_of)(x, len, &scale);
+        max[b] = range.nan ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : (double)range.max;
+        sum[b] = 0.0;
+        if (range.nan || range.max == -(REAL)INFINITY)
+            continue;
+        for (size_t i = 0; i < len; i++)
+            sum[b] += temperature == INFINITY ? x[i] > -(REAL)INFINITY : x[i] == range.max;
+    }
+    return FS_OK;
+}
+
+/* The row whose blocks left these, of which at least one has mass. */
+static fs_status NAME(row_of_blocks)(NAME(row) *r, size_t blocks, const double *max, const double *sum,
+                                     double temperature)
+{
+    if (blocks == 0)
+        return FS_CHANGED;
+    fs_status status = NAME(row_begin)(r, blocks * BLOCK, temperature);
+    if (status != FS_OK)
+        return status;
+    for (size_t b = 0; b < blocks; b++) {
+        r->block[b].max = (REAL)max[b];
+        r->block[b].tame = 0;
+        r->block[b].sum = sum[b];
+        r->max = r->block[b].max > r->max ? r->block[b].max : r->max;
+    }
+    NAME(row_combine)(r);
+    return FS_OK;
+}
+
+/* The row's total and log_sum; `rest` is that of the part with the first block that holds the maximum. */
+static fs_status NAME(shard_normalise)(size_t blocks, const double *max, const double *sum, double rest,
+                                       double temperature, double *total, double *log_sum)
+{
+    NAME(row) r;
+    fs_status status = NAME(row_of_blocks)(&r, blocks, max, sum, temperature);
+    if (status != FS_OK)
+        return status;
+    *total = r.total;
+    *log_sum = NAME(log_of_total)(&r);
+    if (*log_sum < 1.0) {
+        size_t of_max;
+        *log_sum = fs_log1p(NAME(rest_of_row)(&r, &of_max) + rest);
+    }
+    NAME(row_free)(&r);
+    return FS_OK;
+}
+
+/* The blocks the draws fall in (draw/draw-inl.h). */
+static fs_status NAME(shard_locate)(size_t blocks, const double *max, const double *sum, double temperature, size_t k,
+                                    const double *u, fs_location *at)
+{
+    NAME(row) r;
+    fs_status status = NAME(row_of_blocks)(&r, blocks, max, sum, temperature);
+    if (status != FS_OK)
+        return status;
+    NAME(integer_blocks)(&r);
+    uint64_t total = r.block[r.count - 1].cumulative;
+    if (total == 0) {
+        NAME(row_free)(&r);
+        return FS_CHANGED;
+    }
+    for (size_t j = 0; j < k && status == FS_OK; j++) {
+        fs_u128 t = fs_scale_uniform(u[j], total);
+        size_t b = NAME(block_at)(&r, t.high);
+        uint64_t before = b ? r.block[b - 1].cumulative : 0;
+        at[j].start = (int64_t)(b * BLOCK);
+        at[j].max = max[b];
+        at[j].high = t.high - before;
+        at[j].low = t.low;
+        at[j].of = blocks == 1 ? 0 : r.block[b].cumulative - before;
+        at[j].u = u[j];
+        if (j % 1024 == 1023 && fs_heed_watch())
+            status = FS_INTERRUPTED;
+    }
+    NAME(row_free)(&r);
+    return status;
+}
+
+/* Whether the blocks of the n entries from `first` have these maxima, as shard_count and shard_summarise left them. */
+static int NAME(shard_has)(const fs_source *source, size_t first, size_t n, const double *block_max)
+{
+    const fs_scale c = fs_scale_of(1.0);
+    const NAME(scale) scale = NAME(scale_of)(&c);
+    for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
+        REAL copy[BLOCK];
+        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        NAME(range) range = NAME(range_of)(NAME(fs_load)(source, first + start, len, copy), len, &scale);
+        if (range.nan || (double)range.max != block_max[b])
+            return 0;
+    }
+    return 1;
+}
+
+/* p of a part: each block's factor follows from its maximum and the row's.  `block_max`: what was summarised. */
+static fs_status NAME(shard_softmax)(const fs_source *source, size_t n, double temperature, double max, double total,
+                                     const double *block_max, const fs_output *out)
+{
+    int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+    REAL copy[BLOCK], result[BLOCK];
+    fs_reciprocal reciprocal = fs_reciprocal_of(total);
+    NAME(row) r;
+    r.c = fs_scale_of(temperature);
+    r.scale = NAME(scale_of)(&r.c);
+    r.origin = NAME(origin_of)((REAL)max, &r.scale);
+    for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
+        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        REAL *to = direct ? (REAL *)out->data + start : result;
+        const REAL *x = NAME(fs_load)(source, start, len, copy);
+        NAME(range) range = NAME(range_of)(x, len, &r.scale);
+        NAME(factor) factor = {0, 0};
+        if (FS_UNLIKELY(range.nan || !((double)range.max <= max) || (block_max && (double)range.max != block_max[b])))
+            return FS_CHANGED;
+        if (range.max > -(REAL)INFINITY)
+            factor = NAME(factor_of)(NAME(block_factor)(&r, range.max), reciprocal);
+        if (factor.high == 0)
+            for (size_t i = 0; i < len; i++)
+                to[i] = 0;
+        else
+            NAME(block_softmax)(x, len, range, &r.scale, factor, to);
+        NAME(fs_store)(out, start, len, to);
+        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+            return FS_INTERRUPTED;
+    }
+    return FS_OK;
+}
+
+/* The entry of the block at `start` that a draw which fell there is. */
+static fs_status NAME(shard_resolve)(const fs_source *source, size_t start, size_t len, double temperature,
+                                     const fs_location *at, int64_t *index)
+{
+    REAL copy[BLOCK];
+    NAME(ladder) ladder;
+    const fs_scale c = fs_scale_of(temperature);
+    const NAME(scale) scale = NAME(scale_of)(&c);
+    const REAL *x = NAME(fs_load)(source, start, len, copy);
+    NAME(range) range = NAME(range_of)(x, len, &scale);
+    if (FS_UNLIKELY(range.nan || (double)range.max != at->max))
+        return FS_CHANGED;
+    NAME(ladder_of)(&ladder, x, len, range, &scale);
+    uint64_t total = NAME(ladder_total)(&ladder);
+    const fs_u128 place = {at->high, at->low};
+    uint64_t t = at->of ? fs_rescale(place, at->of, total) : fs_scale_uniform(at->u, total).high;
+    *index = (int64_t)(start + NAME(ladder_index)(&ladder, len, t));
+    return FS_OK;
+}

@@ -1,0 +1,256 @@
+/* One block of at most BLOCK consecutive entries: its range, its weights, their sum.
+ * Written once for REAL; base/real_f32.h and base/real_f64.h say what that is.
+ *
+ * Weights.  c = log2(e)/temperature = ch + cl.  With y = x - shift, an integer N (below) and n = y ch rounded to the
+ * step of softmax/exp2.h,
+ *     f = y ch - n + y cl      (each step one fused operation)
+ *     w = 2^(n - N + f) = 2^(c y - N) * (1 + e),  |e| < 0.8 ulp in float (all 2^32 inputs: tests/c/exp_all.c), 1.1 in double
+ * The subtraction n - N is exact: nothing is rounded in it, whatever the spread of x.
+ *     |max ch| <  SHIFT_AT:  shift = 0,    N = rint(max ch)
+ *     |max ch| >= SHIFT_AT:  shift = max,  N = 0;  x - max is then exact for all x whose weight is not 0
+ */
+
+typedef struct {
+    REAL ch, cl;      /* c as a sum of two */
+    REAL reach, tame; /* REACH / c and TAME / c */
+} NAME(scale);
+
+static inline NAME(scale) NAME(scale_of)(const fs_scale *c)
+{
+    NAME(scale) s;
+    s.ch = (REAL)c->high;
+    s.cl = (REAL)((c->high - (double)s.ch) + c->low);
+    s.reach = REACH / s.ch;
+    s.tame = TAME / s.ch;
+    return s;
+}
+
+typedef struct {
+    REAL max;  /* of the entries that are not NaN; -inf for none */
+    char nan;  /* there is a NaN */
+    char tame; /* no weight of the block underflows */
+} NAME(range);
+
+/* Where the weights of a block stand: w = 2^(c (x - shift) - power). */
+typedef struct {
+    REAL shift, power;
+} NAME(origin);
+
+FS_INLINE NAME(origin) NAME(origin_of)(REAL max, const NAME(scale) *s)
+{
+    REAL product = max * s->ch;
+    NAME(origin) o = {max, 0};
+    if (product < SHIFT_AT && product > -SHIFT_AT) {
+        o.shift = 0;
+        o.power = FUSED(max, s->ch, (REAL)MAGIC) - (REAL)MAGIC;
+    }
+    return o;
+}
+
+FS_NOINLINE int NAME(has_nan)(const REAL *x, size_t len)
+{
+    int nan = 0;
+    for (size_t i = 0; i < len; i++)
+        nan |= x[i] != x[i];
+    return nan;
+}
+
+FS_INLINE NAME(range) NAME(range_of)(const REAL *x, size_t len, const NAME(scale) *s)
+{
+    NAME(range) r;
+    VEC high, low, sum; /* the sum is NaN where an entry is (or where infinities meet, which is looked into) */
+    size_t i = LANES;
+    if (len < LANES) {
+        high = low = sum = V(load_first)(x, len, x[0]);
+    } else {
+        high = low = sum = V(load)(x);
+        if (len >= 8 * LANES) {
+            VEC highs[FS_STREAMS], lows[FS_STREAMS], sums[FS_STREAMS];
+            for (int j = 0; j < FS_STREAMS; j++)
+                highs[j] = lows[j] = sums[j] = high;
+            for (i = 0; i + FS_STREAMS * LANES <= len; i += FS_STREAMS * LANES)
+                for (int j = 0; j < FS_STREAMS; j++) {
+                    VEC a = V(load)(x + i + j * LANES);
+                    highs[j] = V(max)(a, highs[j]), lows[j] = V(min)(a, lows[j]), sums[j] = V(add)(sums[j], a);
+                }
+            for (int j = 0; j < FS_STREAMS; j++)
+                high = V(max)(highs[j], high), low = V(min)(lows[j], low), sum = V(add)(sum, sums[j]);
+        }
+        for (; i + LANES <= len; i += LANES) {
+            VEC a = V(load)(x + i);
+            high = V(max)(a, high), low = V(min)(a, low), sum = V(add)(sum, a);
+        }
+        if (i < len) {
+            VEC a = V(load)(x + len - LANES);
+            high = V(max)(a, high), low = V(min)(a, low), sum = V(add)(sum, a);
+        }
+    }
+    r.nan = 0;
+    r.max = V(reduce_max)(high) + (REAL)0; /* -0 becomes +0: the sign must not depend on the order */
+    r.tame = r.max - V(reduce_min)(low) < s->tame;
+    if (FS_UNLIKELY(V(any_nan)(sum))) {
+        r.nan = (char)NAME(has_nan)(x, len);
+        if (r.nan)
+            return r;
+    }
+    return r;
+}
+
+typedef struct {
+    VEC shift, floor, magic, ch, cl;
+} NAME(constants);
+
+FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAME(scale) *s, int lift)
+{
+    NAME(constants) k;
+    k.shift = V(set1)(o.shift);
+    k.floor = V(set1)((max - o.shift) - s->reach);
+    k.magic = V(set1)((REAL)STEP - o.power + (REAL)lift);
+    k.ch = V(set1)(s->ch);
+    k.cl = V(set1)(s->cl);
+    return k;
+}
+
+/* The entries in v become their weights.  `wild`: weights may be subnormal or 0; then the constants were made with
+ * lift = LIFT.  The vectors go step by step together, so that the latency of one hides behind the others. */
+FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int wild)
+{
+    VEC t[8], f[8], p[8];
+#define EACH for (int j = 0; j < count; j++)
+    EACH v[j] = V(sub)(v[j], k->shift);
+    if (wild)
+        EACH v[j] = V(max)(k->floor, v[j]);
+    EACH t[j] = V(fma)(v[j], k->ch, k->magic); /* magic + (n - N) */
+    EACH f[j] = V(fma)(v[j], k->ch, V(sub)(k->magic, t[j]));
+    EACH f[j] = V(fma)(v[j], k->cl, f[j]);
+    NAME(exp2)(p, t, f, count);
+    if (wild) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
+        EACH p[j] = V(mul)(V(where_above)(v[j], k->floor, p[j]), V(set1)((REAL)fs_pow2(-LIFT)));
+    EACH v[j] = p[j];
+#undef EACH
+}
+
+/* What weights are multiplied by, as a sum of two: their product with it is rounded once. */
+typedef struct {
+    REAL high, low;
+} NAME(factor);
+
+/* numerator / total, from the reciprocal of the total */
+static inline NAME(factor) NAME(factor_of)(double numerator, fs_reciprocal total)
+{
+    double quotient = numerator * total.high;
+    NAME(factor) f;
+    f.high = (REAL)quotient;
+    f.low = (REAL)(quotient - (double)f.high);
+    if (sizeof(REAL) == sizeof(double))
+        f.low = (REAL)(fma(numerator, total.high, -quotient) + numerator * total.low);
+    return f;
+}
+
+static const NAME(factor) NAME(unit) = {1, 0};
+
+FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.high), V(mul)(w, V(set1)(f.low))); }
+
+enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
+
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int wild, int what,
+                          VEC *w, int count)
+{
+    for (int j = 0; j < count; j++)
+        w[j] = V(load)(x + j * LANES);
+    NAME(weights)(w, count, k, wild);
+    for (int j = 0; j < count; j++) {
+        if (what & NAME(MULTIPLY))
+            w[j] = NAME(product)(w[j], factor);
+        if (what & NAME(STORE))
+            V(store)(out + j * LANES, w[j]);
+    }
+}
+
+FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out,
+                            int wild, int what)
+{
+    NAME(origin) o = NAME(origin_of)(max, s);
+    NAME(constants) k = NAME(constants_of)(o, max, s, wild ? LIFT : 0);
+    VEC w[8];
+    NAME(sum) sum = NAME(sum_begin)();
+    size_t i = 0;
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        for (int j = 0; j < 8; j += FS_TOGETHER)
+            NAME(step)(x + i + j * LANES, out + i + j * LANES, factor, &k, wild, what, w + j, FS_TOGETHER);
+        if (what & NAME(SUM)) {
+            for (int j = 0; j < 8; j++)
+                NAME(sum_add)(&sum, w[j], j & 1);
+            for (int j = 0; j < 8; j++) /* the block after the next, whose range is taken soon */
+                FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
+        }
+    }
+    const VEC zero = V(set1)(0);
+    VEC few[4] = {zero, zero, zero, zero}; /* all there is of a short row: kept, and summed as such */
+    const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
+    for (int odd = 0; i < len; i += LANES, odd ^= 1) {
+        if (len - i >= LANES) {
+            NAME(step)(x + i, out + i, factor, &k, wild, what, w, 1);
+        } else { /* the lanes past the end are -inf, so this vector is wild */
+            NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
+            w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
+            NAME(weights)(w, 1, &last, 1);
+            if (what & NAME(MULTIPLY))
+                w[0] = NAME(product)(w[0], factor);
+            if (what & NAME(STORE))
+                V(store_first)(out + i, w[0], len - i);
+        }
+        if (short_row)
+            few[i / LANES] = w[0];
+        else if (what & NAME(SUM))
+            NAME(sum_add)(&sum, w[0], odd);
+    }
+    if (short_row)
+        return NAME(sum_of_few)(few, (int)((len + LANES - 1) / LANES));
+    return what & NAME(SUM) ? NAME(sum_end)(&sum) : 0.0;
+}
+
+/* Sum of the weights of a block. */
+FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
+{
+    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM))
+                  : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
+}
+
+/* The same, and the weights themselves. */
+FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL *out)
+{
+    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), out, 0, NAME(SUM) | NAME(STORE))
+                  : NAME(pass)(x, len, r.max, s, NAME(unit), out, 1, NAME(SUM) | NAME(STORE));
+}
+
+/* out = weight * factor: the same product as block_weights followed by block_multiply. */
+FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s,
+                                     NAME(factor) factor, REAL *out)
+{
+    if (r.tame)
+        NAME(pass)(x, len, r.max, s, factor, out, 0, NAME(STORE) | NAME(MULTIPLY));
+    else
+        NAME(pass)(x, len, r.max, s, factor, out, 1, NAME(STORE) | NAME(MULTIPLY));
+}
+
+/* w *= factor, in place, from the first vector boundary of the memory on in whole vectors. */
+FS_INLINE void NAME(block_multiply)(REAL *w, size_t len, NAME(factor) factor)
+{
+    size_t i = (64 - (uintptr_t)w % 64) % 64 / sizeof(REAL);
+    if (i > len)
+        i = len;
+    if (i)
+        V(store_first)(w, NAME(product)(V(load_first)(w, i, 0), factor), i);
+    for (; i + 8 * LANES <= len; i += 8 * LANES) {
+        VEC v[8];
+        for (int j = 0; j < 8; j++)
+            v[j] = NAME(product)(V(load)(w + i + j * LANES), factor);
+        for (int j = 0; j < 8; j++)
+            V(store)(w + i + j * LANES, v[j]);
+    }
+    for (; i + LANES <= len; i += LANES)
+        V(store)(w + i, NAME(product)(V(load)(w + i), factor));
+    if (i < len)
+        V(store_first)(w + i, NAME(product)(V(load_first)(w + i, len - i, 0), factor), len - i);
+}

@@ -1,0 +1,1 @@
+"""What the arguments of the public functions become: arrays, filters, uniforms and keys."""

@@ -1,0 +1,347 @@
+"""What an argument means as rows of entries: dtypes, axes, broadcasting, overlap.
+
+Everything here is about shapes and memory; no entry is looked at.  The rows come out in the form the typed layer
+takes: entries along the last axis, parameters broadcast to the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.typing import NDArray
+
+from .dlpack import array_from_dlpack
+
+# The codes of fs_dtype in csrc/fastsoftmax.h, by NumPy's name of the dtype.
+_CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
+# The same by NumPy's number of it, which is found faster; bfloat16 has none of its own.
+_CODES_BY_NUMBER = {np.dtype(name).num: code for name, code in _CODES.items() if name != "bfloat16"}
+_KEPT = "float16, bfloat16, float32 or float64 (integers and bool become float64)"
+
+_NORMAL = np.finfo(np.float64).tiny
+
+Axis = int | tuple[int, ...] | None
+Array = NDArray[Any]
+
+
+def as_float64(a: Array) -> NDArray[np.float64]:
+    """A copy in float64, in silence: signalling NaN and long doubles out of range are the caller's to judge."""
+    if a.dtype == np.float64:
+        return a.astype(np.float64)
+    with np.errstate(all="ignore"):
+        return a.astype(np.float64)
+
+
+def dtype_code(dtype: np.dtype[Any]) -> int:
+    """The C code of one of the four kept dtypes."""
+    code = _CODES_BY_NUMBER.get(dtype.num)
+    return _CODES[dtype.name] if code is None else code
+
+
+def any_array(x: Any, name: str) -> Array:
+    """x as an ndarray of our own that shares its memory where it has any, of whatever dtype.
+
+    It is a view, so that nobody who holds x can give it another shape while we work.
+    """
+    if isinstance(x, np.ndarray):
+        if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array, whose mask would be lost; pass its data, and mask=~{name}.mask")
+        return x.view(np.ndarray)
+    if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
+        return array_from_dlpack(x, name)
+    try:
+        return np.asarray(x).view(np.ndarray)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array: {error}") from None
+
+
+def float_array(x: Any, name: str) -> Array:
+    """x as an aligned array of a kept dtype in native byte order; without a copy where it is one already."""
+    a = any_array(x, name)
+    if a.dtype.kind in "biu":
+        return a.astype(np.float64)
+    if a.dtype.num not in _CODES_BY_NUMBER and a.dtype.name not in _CODES:
+        raise TypeError(f"{name} must be {_KEPT}, not {a.dtype}")
+    if not (a.dtype.isnative and a.flags.aligned):
+        return a.astype(a.dtype.newbyteorder("="))
+    return a
+
+
+class Rows:
+    """How the axes of an array of this shape divide into rows and entries.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    axis : int, tuple of int or None
+        The entries' axes; None is all of them.  Several axes count as one, in C order.
+    name : str
+        The argument's name, for errors.
+    """
+
+    def __init__(self, shape: tuple[int, ...], axis: Axis, name: str) -> None:
+        ndim = max(len(shape), 1)  # a 0-d array is a row of one
+        if axis is None:
+            axes = tuple(range(ndim))
+        elif isinstance(axis, tuple):
+            axes = tuple(sorted(normalize_axis_tuple(axis, ndim, "axis")))
+        else:
+            try:
+                axes = (normalize_axis_index(axis, ndim),)
+            except OverflowError:
+                raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension {ndim}") from None
+        self.array_shape = shape
+        full = shape or (1,)
+        self.axes = axes
+        self.shape = tuple(full[i] for i in range(ndim) if i not in axes)
+        self.entries = math.prod(full[i] for i in axes)
+        if self.entries == 0 and math.prod(self.shape) > 0:
+            raise ValueError(f"{name} has no entries along axis {axis}: there is nothing to normalise or draw")
+
+    def split(self, a: Array) -> Array:
+        """The array with its entries last, as one axis; a view unless several axes cannot be one."""
+        if not self.array_shape:
+            a = a.reshape(1)
+        if self.axes == (a.ndim - 1,):
+            return a
+        end = range(-len(self.axes), 0)
+        return np.moveaxis(a, self.axes, tuple(end)).reshape(self.shape + (self.entries,))
+
+    def join(self, parts: Array) -> Array:
+        """The inverse of split."""
+        full = self.array_shape or (1,)
+        moved = parts.reshape(self.shape + tuple(full[i] for i in self.axes))
+        return np.moveaxis(moved, tuple(range(-len(self.axes), 0)), self.axes).reshape(self.array_shape)
+
+    def keepdims_shape(self) -> tuple[int, ...]:
+        return tuple(1 if i in self.axes else n for i, n in enumerate(self.array_shape))
+
+    def name_row(self, flat: int) -> str:
+        """How an error names the row of this number in row-major order."""
+        if not self.shape:
+            return "the row"
+        where = np.unravel_index(flat, self.shape)
+        return f"row {int(where[0])}" if len(where) == 1 else f"row {tuple(int(i) for i in where)}"
+
+
+def temperature_rows(temperature: Any, rows: Rows, name: str = "temperature") -> Array:
+    """The temperature of each row: float64, checked, broadcast to the rows."""
+    if isinstance(temperature, int) and not isinstance(temperature, bool):
+        temperature = _float_of(temperature, name)  # an int of any size, which NumPy would take for an object
+    given = any_array(temperature, name)
+    if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
+        raise TypeError(f"{name} must be a real number or an array of them, not {_describe(temperature, given)}")
+    t = as_float64(given)
+    try:
+        spread = t if t.shape == rows.shape else np.broadcast_to(t, rows.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {t.shape} does not broadcast to the rows, whose shape is {rows.shape}"
+        ) from None
+    if ((t >= _NORMAL) & (t < np.inf)).all():  # what is common is checked in less time
+        return spread
+    good = _between_bits(t, np.inf, inclusive=True)
+    if not good.all():
+        where = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
+        value = float(t[~good][0])
+        place = f" ({rows.name_row(where)})" if t.ndim and rows.shape else ""
+        raise ValueError(f"{name} must be zero, positive or inf, got {value}{place}")
+    return spread
+
+
+def _between_bits(a: NDArray[np.float64], most: float, inclusive: bool) -> NDArray[np.bool_]:
+    """0 <= a <= most (or < most), by the bits: a process that flushes subnormals takes -5e-324 for 0."""
+    bits = np.asarray(a).view(np.int64)
+    limit = int(np.float64(most).view(np.int64)) + inclusive
+    good: NDArray[np.bool_] = (bits >= 0) & (bits < limit)
+    negative_zero: NDArray[np.bool_] = bits == np.iinfo(np.int64).min
+    return good | negative_zero
+
+
+def _float_of(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: {str(value)[:20]}... is too large for a float; pass inf if that is meant") from None
+
+
+def _describe(value: Any, a: Array) -> str:
+    return type(value).__name__ if a.ndim == 0 else f"an array of {a.dtype}"
+
+
+def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
+    """The uniforms of the draws: float64, checked, broadcast to the shape of the result, contiguous."""
+    given = any_array(u, name)
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers in [0, 1), not {_describe(u, given)}")
+    wide = as_float64(given)
+    good = _between_bits(wide, 1.0, inclusive=False)
+    if not good.all():
+        raise ValueError(f"{name} must be in [0, 1), got {float(wide[~good][0])}")
+    try:
+        return np.ascontiguousarray(np.broadcast_to(wide, shape)).reshape(shape)
+    except ValueError:
+        what = "result" if name == "u" else "rows"
+        raise ValueError(
+            f"{name} of shape {wide.shape} does not broadcast to the {what}, whose shape is {shape}"
+        ) from None
+
+
+def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
+    """The mask with its entries, or its words of 32 entries, last; and whether it is words.  None stays None."""
+    if mask is None:
+        return None, False
+    a = any_array(mask, "mask")
+    if a.dtype == np.bool_:
+        try:
+            return rows.split(np.broadcast_to(a, rows.array_shape)), False
+        except ValueError:
+            raise ValueError(
+                f"mask of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
+            ) from None
+    if a.dtype.kind in "iu" and a.dtype.itemsize == 4:
+        words = (rows.entries + 31) // 32
+        try:
+            if not a.ndim or a.shape[-1] != words:
+                raise ValueError
+            spread = np.broadcast_to(a, rows.shape + (words,))
+        except ValueError:
+            raise ValueError(
+                f"mask of packed int32 words must have shape {rows.shape + (words,)} "
+                f"for rows of {rows.entries} entries, not {a.shape}"
+            ) from None
+        return np.require(spread, a.dtype.newbyteorder("="), "A"), True
+    raise TypeError(f"mask must be bool (True: allowed) or packed int32 words, not {a.dtype}")
+
+
+def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Array | None:
+    """The mask of one row, by its number, as a bool for each entry."""
+    if mask is None:
+        return None
+    row: Array = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
+    if words:
+        bits = np.unpackbits(row.astype("<u4").view(np.uint8), bitorder="little")
+        row = bits[: rows.entries].astype(np.bool_)
+    return row
+
+
+def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
+    """The bias with its entries last; or, from a mapping, its values and their entries.  None stays None."""
+    if bias is None:
+        return None, None
+    if isinstance(bias, Mapping):
+        keys = list(bias)
+        for key in keys:
+            if isinstance(key, bool | np.bool_) or not isinstance(key, int | np.integer):
+                raise TypeError(f"bias: the keys must be integer indices, got {key!r}")
+            if not 0 <= key < rows.entries:
+                raise ValueError(f"bias: index {key} is out of range for rows of {rows.entries} entries")
+        try:
+            pairs = sorted((int(key), _float_of(bias[key], "bias")) for key in keys)
+        except TypeError:
+            raise TypeError("bias: the values must be real numbers") from None
+        return np.array([value for _, value in pairs], np.float64), np.array([key for key, _ in pairs], np.int64)
+    a = any_array(bias, "bias")
+    if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
+        raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {_describe(bias, a)}")
+    try:
+        spread = np.broadcast_to(as_float64(a), rows.array_shape)
+    except ValueError:
+        raise ValueError(
+            f"bias of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
+        ) from None
+    return rows.split(spread), None
+
+
+def index_rows(index: Any, name: str, rows: Rows) -> Array:
+    """An index of each row: int64, checked, broadcast to the rows."""
+    given = any_array(index, name)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integer indices, not {_describe(index, given)}")
+    given = given.copy()  # nobody can change it once it has been checked
+    try:
+        spread = np.broadcast_to(given, rows.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {given.shape} does not broadcast to the rows, whose shape is {rows.shape}"
+        ) from None
+    bad = (spread < 0) | (spread >= rows.entries)
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise ValueError(
+            f"{name} must be in [0, {rows.entries}); got {int(spread.flat[where])} for {rows.name_row(where)}"
+        )
+    return np.broadcast_to(given.astype(np.int64), rows.shape)
+
+
+def size_shape(size: Any) -> tuple[int, ...]:
+    """The trailing shape of the draws from each row."""
+    if size is None:
+        return ()
+    parts = size if isinstance(size, tuple | list) else (size,)
+    for part in parts:
+        if isinstance(part, bool | np.bool_) or not isinstance(part, int | np.integer):
+            raise TypeError(f"size must be an int or a tuple of ints, got {size!r}")
+        if part < 0:
+            raise ValueError(f"size must not be negative, got {size!r}")
+    if math.prod(max(int(part), 1) for part in parts) >= 2**48:  # more bytes than a process can address
+        raise ValueError(f"size must be of less than 2**48 draws from a row, got {size!r}")
+    return tuple(int(part) for part in parts)
+
+
+class Result:
+    """Where a result of the shape and dtype of x goes: `out`, or a new array; and whether by a detour.
+
+    `source` is x, copied first where it shares memory with `out` other than element by element.
+    """
+
+    def __init__(self, x: Array, given: Any, rows: Rows) -> None:
+        self.given = given
+        self.rows = rows
+        self.source = x
+        if given is None:
+            self.array: Array = np.empty_like(x, subok=False)
+        else:
+            self.array = self._checked(given, x)
+            if np.may_share_memory(x, self.array) and not self._in_place(x):
+                self.source = x.copy()
+        usable = self.array.dtype.isnative and self.array.flags.aligned
+        view = rows.split(self.array) if usable else None
+        if view is not None and view.size and not np.may_share_memory(view, self.array):
+            view = None
+        self.direct = view is not None
+        self.parts: Array = rows.split(np.empty(x.shape, x.dtype)) if view is None else view
+
+    @staticmethod
+    def _checked(given: Any, x: Array) -> Array:
+        if not isinstance(given, np.ndarray) and not hasattr(given, "__dlpack__"):
+            raise TypeError(f"out must be an array, not {type(given).__name__}")
+        out = any_array(given, "out")
+        if out.shape != x.shape:
+            raise ValueError(f"out has shape {out.shape}, but the result has shape {x.shape}")
+        if out.dtype.newbyteorder("=") != x.dtype:
+            raise TypeError(f"out has dtype {out.dtype}, but the result is {x.dtype}")
+        if not out.flags.writeable:
+            raise ValueError("out is read-only")
+        return out
+
+    def _in_place(self, x: Array) -> bool:
+        return x.__array_interface__["data"][0] == self.array.__array_interface__["data"][0] and (
+            x.strides == self.array.strides
+        )
+
+    def fill(self, source: Array) -> None:
+        """Begin with the entries of `source`; nothing is moved where they are there already."""
+        if not self.direct or not self._in_place(source):
+            self.parts[...] = self.rows.split(source)
+
+    def finish(self) -> Any:
+        """Bring the parts home where they took a detour; the result."""
+        if not self.direct:
+            self.array[...] = self.rows.join(self.parts)
+        return self.array if self.given is None else self.given

@@ -1,0 +1,72 @@
+"""Where uniforms come from: `rng=` as SPEC 7 has it, and the generator of the process.
+
+References
+----------
+Scientific Python SPEC 7, Seeding pseudo-random number generation.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .arrays import uniform_rows
+
+_lock = threading.Lock()
+_generator: np.random.Generator | None = None
+
+
+def process_generator() -> np.random.Generator:
+    """The generator of this process, seeded from fresh entropy on first use and again in a forked child."""
+    global _generator
+    generator = _generator
+    if generator is None:
+        with _lock:
+            if _generator is None:
+                _generator = np.random.default_rng()
+            generator = _generator
+    return generator
+
+
+def _renew() -> None:
+    global _generator, _lock
+    _lock = threading.Lock()  # another thread of the parent may have held the old one
+    _generator = None
+    _core.new_stream_epoch()
+    _core.this_is_the_main_thread()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def as_generator(rng: Any) -> np.random.Generator:
+    """A Generator from None, an int, a SeedSequence, a BitGenerator or a Generator."""
+    if rng is None:
+        return process_generator()
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, np.random.RandomState):
+        raise TypeError("rng: RandomState is not supported; use numpy.random.default_rng(seed)")
+    if isinstance(rng, bool | str | bytes):
+        raise TypeError(f"rng must be None, an int, a SeedSequence, a BitGenerator or a Generator, not {rng!r}")
+    try:
+        return np.random.default_rng(rng)
+    except TypeError:
+        raise TypeError(
+            f"rng must be None, an int, a SeedSequence, a BitGenerator or a Generator, not {type(rng).__name__}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"rng: {error}") from None
+
+
+def uniforms(rng: Any, shape: tuple[int, ...]) -> Any:
+    """One double for each draw, in row-major order; a float for the shape ()."""
+    generator = as_generator(rng)
+    if type(generator) is np.random.Generator:
+        return generator.random(shape) if shape else generator.random()
+    return uniform_rows(generator.random(shape), shape)  # a subclass may return anything

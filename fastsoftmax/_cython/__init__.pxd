@@ -1,0 +1,1 @@
+# What _core.pyx is made of, in one namespace.

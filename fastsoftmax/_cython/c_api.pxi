@@ -1,0 +1,213 @@
+# The door of _core.pxd: fastsoftmax.h under names without fs_.
+
+cdef extern from "base/arguments.h" nogil:
+    bint fs_is_usable(size_t n, double temperature)
+
+if sizeof(filters_t) != sizeof(fs_filters) or fs_abi_version() != FS_ABI_VERSION:
+    raise ImportError("fastsoftmax._core was built from a _core.pxd that is not of its kernels: build it again")
+
+
+cdef int abi_version() noexcept nogil:
+    return fs_abi_version()
+
+
+cdef void no_filters(filters_t *filters) noexcept nogil:
+    fs_no_filters(<fs_filters *>filters)
+
+
+cdef size_t scratch_size(size_t n) noexcept nogil:
+    return fs_scratch_size(n)
+
+
+cdef double keyed_uniform(uint64_t seed, uint64_t key, uint64_t step, uint64_t stream) noexcept nogil:
+    cdef double u
+    fs_keyed_uniforms(seed, &key, 1, step, stream, &u)
+    return u
+
+
+cdef void keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream,
+                         double *u) noexcept nogil:
+    fs_keyed_uniforms(seed, key, count, step, stream, u)
+
+
+cdef int softmax_f32(const float *x, size_t n, double temperature, float *out) noexcept nogil:
+    return fs_softmax_f32(x, n, temperature, out)
+
+
+cdef int log_softmax_f32(const float *x, size_t n, double temperature, float *out) noexcept nogil:
+    return fs_log_softmax_f32(x, n, temperature, out)
+
+
+cdef int logsumexp_f32(const float *x, size_t n, double temperature, double *result) noexcept nogil:
+    return fs_logsumexp_f32(x, n, temperature, result)
+
+
+cdef int64_t draw_f32(const float *x, size_t n, double temperature, double u) noexcept nogil:
+    return fs_draw_f32(x, n, temperature, u)
+
+
+cdef int64_t draw_probs_f32(const float *p, size_t n, double temperature, double u) noexcept nogil:
+    return fs_draw_probs_f32(p, n, temperature, u)
+
+
+cdef int draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u,
+                       int64_t *index) noexcept nogil:
+    return fs_draw_many_f32(x, n, temperature, k, u, index)
+
+
+cdef int draw_many_probs_f32(const float *p, size_t n, double temperature, size_t k, const double *u,
+                             int64_t *index) noexcept nogil:
+    return fs_draw_many_probs_f32(p, n, temperature, k, u, index)
+
+
+cdef int64_t draw_filtered_f32(const float *x, size_t n, double temperature, const filters_t *filters,
+                               double coin, double u, void *scratch) noexcept nogil:
+    return fs_draw_filtered_f32(x, n, temperature, <const fs_filters *>filters, coin, u, scratch)
+
+
+cdef int softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature, float *out) noexcept nogil:
+    cdef ptrdiff_t stride = n * sizeof(float)
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
+    return FS_OK if fs_softmax_rows_f32(x, stride, rows, n, &temperature, 0, out, stride) == rows else FS_NO_MEMORY
+
+
+cdef int log_softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature,
+                              float *out) noexcept nogil:
+    cdef size_t i
+    cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
+    for i in range(rows):
+        status = fs_log_softmax_f32(x + i * n, n, temperature, out + i * n)
+        if status >= FS_NO_MEMORY:
+            return status
+    return FS_OK
+
+
+cdef int logsumexp_rows_f32(const float *x, size_t rows, size_t n, double temperature,
+                            double *result) noexcept nogil:
+    cdef size_t i
+    cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
+    for i in range(rows):
+        status = fs_logsumexp_f32(x + i * n, n, temperature, result + i)
+        if status >= FS_NO_MEMORY:
+            return status
+    return FS_OK
+
+
+cdef int draw_rows_f32(const float *x, size_t rows, size_t n, double temperature, const double *u,
+                       int64_t *index) noexcept nogil:
+    return fs_draw_rows_f32(x, rows, n, temperature, u, index)
+
+
+cdef int softmax_f64(const double *x, size_t n, double temperature, double *out) noexcept nogil:
+    return fs_softmax_f64(x, n, temperature, out)
+
+
+cdef int log_softmax_f64(const double *x, size_t n, double temperature, double *out) noexcept nogil:
+    return fs_log_softmax_f64(x, n, temperature, out)
+
+
+cdef int logsumexp_f64(const double *x, size_t n, double temperature, double *result) noexcept nogil:
+    return fs_logsumexp_f64(x, n, temperature, result)
+
+
+cdef int64_t draw_f64(const double *x, size_t n, double temperature, double u) noexcept nogil:
+    return fs_draw_f64(x, n, temperature, u)
+
+
+cdef int64_t draw_probs_f64(const double *p, size_t n, double temperature, double u) noexcept nogil:
+    return fs_draw_probs_f64(p, n, temperature, u)
+
+
+cdef int draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u,
+                       int64_t *index) noexcept nogil:
+    return fs_draw_many_f64(x, n, temperature, k, u, index)
+
+
+cdef int draw_many_probs_f64(const double *p, size_t n, double temperature, size_t k, const double *u,
+                             int64_t *index) noexcept nogil:
+    return fs_draw_many_probs_f64(p, n, temperature, k, u, index)
+
+
+cdef int64_t draw_filtered_f64(const double *x, size_t n, double temperature, const filters_t *filters,
+                               double coin, double u, void *scratch) noexcept nogil:
+    return fs_draw_filtered_f64(x, n, temperature, <const fs_filters *>filters, coin, u, scratch)
+
+
+cdef int softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature, double *out) noexcept nogil:
+    cdef ptrdiff_t stride = n * sizeof(double)
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
+    return FS_OK if fs_softmax_rows_f64(x, stride, rows, n, &temperature, 0, out, stride) == rows else FS_NO_MEMORY
+
+
+cdef int log_softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature,
+                              double *out) noexcept nogil:
+    cdef size_t i
+    cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
+    for i in range(rows):
+        status = fs_log_softmax_f64(x + i * n, n, temperature, out + i * n)
+        if status >= FS_NO_MEMORY:
+            return status
+    return FS_OK
+
+
+cdef int logsumexp_rows_f64(const double *x, size_t rows, size_t n, double temperature,
+                            double *result) noexcept nogil:
+    cdef size_t i
+    cdef int status
+    if not fs_is_usable(n, temperature):
+        return FS_ARGUMENT
+    for i in range(rows):
+        status = fs_logsumexp_f64(x + i * n, n, temperature, result + i)
+        if status >= FS_NO_MEMORY:
+            return status
+    return FS_OK
+
+
+cdef int draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
+                       int64_t *index) noexcept nogil:
+    return fs_draw_rows_f64(x, rows, n, temperature, u, index)
+
+
+ctypedef int (*softmax_type)(const float *x, size_t n, double temperature, float *out) noexcept nogil
+ctypedef int64_t (*draw_type)(const float *x, size_t n, double temperature, double u) noexcept nogil
+
+
+cdef void *exported(name) except NULL:
+    """Where a caller of others gets to by this name."""
+    capsule = globals()["__pyx_capi__"][name]
+    return PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+
+
+def _time_door(cnp.ndarray x, double temperature, size_t repeats, bint draws, bint through):
+    """Nanoseconds a call for one row of float32 takes, through the door or straight to the C function (bench/)."""
+    if not is_plain(x) or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT or cnp.PyArray_NDIM(x) != 1 or repeats == 0:
+        raise ValueError("x must be one plain row of float32 and repeats positive")
+    cdef softmax_type softmax = <softmax_type>exported("softmax_f32")
+    cdef draw_type draw = <draw_type>exported("draw_f32")
+    cdef size_t n = cnp.PyArray_DIM(x, 0), _i
+    cdef float *row = <float *>cnp.PyArray_DATA(x)
+    from time import perf_counter_ns
+
+    start = perf_counter_ns()
+    with nogil:
+        if draws and through:
+            for _i in range(repeats):
+                draw(row, n, temperature, 0.5)
+        elif draws:
+            for _i in range(repeats):
+                fs_draw_f32(row, n, temperature, 0.5)
+        elif through:
+            for _i in range(repeats):
+                softmax(row, n, temperature, row)
+        else:
+            for _i in range(repeats):
+                fs_softmax_f32(row, n, temperature, row)
+    return (perf_counter_ns() - start) / repeats

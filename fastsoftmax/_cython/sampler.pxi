@@ -1,0 +1,177 @@
+# One draw after another: what a Sampler is made of.
+
+# Counts the forks of this process: a stream that follows the process is bound again in the child.
+cdef long stream_epoch = 0
+
+
+def new_stream_epoch():
+    """To be called in a forked child."""
+    global stream_epoch
+    stream_epoch += 1
+
+
+from numpy import integer as _NumPyInteger
+
+
+cdef inline bint is_numpy_integer(object value) noexcept:
+    return isinstance(value, _NumPyInteger)
+
+
+cdef class Drawer:
+    """A temperature and a stream of uniforms, held ready for drawing one index at a time.
+
+    Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
+    to the method `_draw_general(values, u, probs, xtc_u, keys)` of the subclass.  `bind` or `set_seed` must come first.
+
+    Without a GIL its fields are looked at and changed in critical sections: threads that share a Drawer may find each
+    other's steps, never each other's freed memory.
+    """
+
+    cdef bitgen_t *bitgen
+    cdef object bit_generator, lock  # the first keeps `bitgen` alive
+    cdef object schedule
+    cdef double temperature_at_hand
+    cdef long epoch
+    cdef fs_filters filters
+    cdef bint filtered, tosses  # tosses: XTC's coin is taken before each draw
+    cdef bint keyed
+    cdef uint64_t seed
+    cdef object steps
+
+    def __cinit__(self, *args, **kwargs):
+        self.bitgen = NULL
+        self.temperature_at_hand = -1.0
+        self.filtered = False
+        self.tosses = False
+        self.keyed = False
+        self.steps = 0
+
+    @property
+    def step(self):
+        """The number of calls made so far."""
+        with cython.critical_section(self):
+            return self.steps
+
+    @step.setter
+    def step(self, step):
+        if is_numpy_integer(step):
+            step = int(step)  # which has no end
+        with cython.critical_section(self):
+            self.steps = step
+
+    def count(self):
+        """One call more has been made."""
+        with cython.critical_section(self):
+            self.steps += 1
+
+    def bind(self, generator, bint follows_process):
+        """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock."""
+        cdef bitgen_t *bitgen
+        bit_generator = generator.bit_generator
+        lock = bit_generator.lock
+        bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        with cython.critical_section(self):
+            # The old ones go when all is in its place: their end may let another thread in.
+            self.bit_generator, bit_generator = bit_generator, self.bit_generator
+            self.lock, lock = lock, self.lock
+            self.bitgen = bitgen
+            self.keyed = False
+            self.epoch = stream_epoch if follows_process else -1
+
+    def set_temperature(self, temperature):
+        """Draw here with a temperature, or a schedule's, that is positive and finite; the subclass sees to others."""
+        schedule = temperature if callable(temperature) else None
+        with cython.critical_section(self):
+            self.temperature_at_hand = plain_temperature(temperature)
+            self.schedule, schedule = schedule, self.schedule
+
+    def set_filters(self, record, bint tosses):
+        """Draw from what these filters leave: one record of _args/filters.py, or None."""
+        self.filtered = record is not None
+        self.tosses = tosses
+        if self.filtered:
+            memcpy(&self.filters, filters_in(record), sizeof(fs_filters))
+
+    def set_seed(self, uint64_t seed):
+        """Take the uniforms from this seed, the keys and the step (keyed_uniforms), not from a generator."""
+        self.keyed = True
+        self.seed = seed
+
+    cdef bint take_keyed(self, keys, double *uniform, double *coin) noexcept:
+        """The uniform of an int key (None: 0) at this step, and the coin if there is one; False for anything else."""
+        cdef uint64_t key = 0, step
+        with cython.critical_section(self):
+            steps = self.steps
+        if keys is not None and type(keys) is not int and not is_numpy_integer(keys) or type(steps) is not int:
+            return False
+        try:
+            step = <uint64_t>steps
+            if keys is not None:
+                key = <uint64_t>(keys if type(keys) is int else int(keys))
+        except OverflowError:
+            return False
+        fs_keyed_uniforms(self.seed, &key, 1, step, 0, uniform)
+        if self.tosses:
+            fs_keyed_uniforms(self.seed, &key, 1, step, 1, coin)
+        return True
+
+    cdef object draw(self, x, u, xtc_u, keys, bint probs):
+        """The index, or what the subclass makes of it."""
+        cdef double uniform, coin = 1.0, temperature
+        cdef int64_t index = -1
+        cdef size_t n
+        cdef fs_dtype dtype
+        cdef const void *data
+        cdef bitgen_t *bitgen
+        with cython.critical_section(self):
+            schedule, steps, temperature = self.schedule, self.steps, self.temperature_at_hand
+        if schedule is not None:
+            temperature = plain_temperature(schedule(steps))
+        if (u is not None or xtc_u is not None or temperature < 0 or not is_plain(x)
+                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)
+                or (keys is not None and not self.keyed)):
+            return self._draw_general(x, u, probs, xtc_u, keys)
+        dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
+        data = cnp.PyArray_DATA(<cnp.ndarray>x)
+        n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+        if self.keyed:
+            if not self.take_keyed(keys, &uniform, &coin):
+                return self._draw_general(x, u, probs, xtc_u, keys)
+        else:
+            # Of one generator, which is held: who waits for its lock lets in others, who may bind another.
+            with cython.critical_section(self):
+                bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
+            with lock:
+                if self.tosses:
+                    coin = bitgen.next_double(bitgen.state)
+                uniform = bitgen.next_double(bitgen.state)
+        run_plain_draws(dtype, probs, data, 1, n, temperature, &self.filters if self.filtered else NULL, &coin,
+                        &uniform, &index)
+        if index < 0:
+            return self._draw_general(x, uniform, probs, coin if self.tosses else None, None)
+        with cython.critical_section(self):
+            self.steps += 1
+        return index
+
+    def __call__(self, logits, u=None, xtc_u=None, keys=None):
+        return self.draw(logits, u, xtc_u, keys, False)
+
+    def sample_probs(self, probs, u=None, xtc_u=None, keys=None):
+        """Draw from probabilities (or weights) raised to 1/T, as the function `sample_probs` does.
+
+        Parameters
+        ----------
+        probs : array_like
+            Weights, 0 <= p < inf.
+        u : array_like, optional
+            The uniforms; without them the generator gives one for each draw.
+        xtc_u : array_like, optional
+            The coins of XTC, where it is on.
+        keys : array_like of int, optional
+            Of a Sampler with a seed: what each row is, instead of its number.
+
+        Returns
+        -------
+        int or ndarray of int64, and the log-probability with `return_logprob`
+        """
+        return self.draw(probs, u, xtc_u, keys, True)

@@ -1,0 +1,352 @@
+"""The vocabulary in shards: each summarised where it lies, and finished there from the summary of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._args.arrays import Array, Rows, bias_rows, dtype_code, float_array, mask_rows, temperature_rows
+from .finishing import block_of, check_summary, checked_offset, checked_shard, finish, locations_of, resolve
+from .summary import (
+    DOUBLE_BLOCK,
+    EXTREME,
+    Summary,
+    block_count,
+    make_summary,
+    no_blocks,
+    normaliser_of,
+    wants_double,
+)
+
+
+def summarize(
+    logits_shard: Any,
+    temperature: Any = 1.0,
+    offset: int = 0,
+    *,
+    mask: Any = None,
+    bias: Any = None,
+    logsumexp: bool = True,
+) -> Summary:
+    """Summarise the rows of one shard of the vocabulary.
+
+    Parameters
+    ----------
+    logits_shard : array_like, shape (..., entries)
+        The logits of consecutive entries, along the last axis; dtypes and layouts as in :func:`softmax`.
+    temperature : float or array_like, default 1.0
+        One number, or one for each row; 0, inf, or from 2**-900 to 2**900.
+    offset : int, default 0
+        The number of the shard's first entry in the whole vocabulary: a multiple of 1,024.  A shard also ends at one,
+        unless it is the last.
+    mask : array_like, optional
+        bool, broadcast to the shape of the shard, or int32 words of 32 entries, as in :func:`sample`.
+    bias : array_like or {index: value}, optional
+        Added to the logits; the index counts from the beginning of the shard.
+    logsumexp : bool, default True
+        Whether :func:`logsumexp_from_summary` will be asked.  If so, rows of less than float64 whose largest entry is
+        negative are read a second time, in double.
+
+    Returns
+    -------
+    Summary
+        To be combined with those of the other shards.
+
+    Raises
+    ------
+    ValueError
+        For an offset that is no multiple of 1,024, a temperature out of range, an empty shard, or shapes that do not
+        fit.
+    TypeError
+        For an offset that is no int, or data of other dtypes.
+
+    Notes
+    -----
+    A block b of entries leaves its maximum m_b and
+
+    .. math:: s_b = \\sum_{i \\in b} 2^{c (x_i - a_b) - N_b}, \\quad c = \\log_2(e) / T
+
+    with an origin (a_b, N_b) that follows from m_b; the whole row is combined from these pairs in the order of the
+    blocks, wherever they were made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> x = np.random.default_rng(0).normal(size=(2, 5000)).astype(np.float32)
+    >>> left = fastsoftmax.summarize(x[:, :2048], 0.7)
+    >>> right = fastsoftmax.summarize(x[:, 2048:], 0.7, offset=2048)
+    >>> right
+    <Summary of entries 2048 to 5000: rows (2,), float32, temperature 0.7, 128 bytes>
+    >>> whole = fastsoftmax.combine([right, left], entries=5000)
+    >>> p = fastsoftmax.softmax_from_summary(x[:, 2048:], whole, offset=2048)
+    >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2048:]).all())
+    True
+    """
+    return summarize_called("logits_shard", logits_shard, temperature, offset, mask, bias, logsumexp)
+
+
+def summarize_called(
+    called: str, logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool
+) -> Summary:
+    """The same, of logits that errors call so."""
+    offset = checked_offset(offset)
+    a = float_array(logits_shard, called)
+    rows = Rows(a.shape, -1, called)
+    if not rows.entries:
+        raise ValueError(f"{called} has no entries along its last axis")
+    t = temperature_rows(temperature, rows)
+    check_has_summary(t, rows)
+    allowed, words = mask_rows(mask, rows)
+    added, added_at = bias_rows(bias, rows)
+    parts, code = rows.split(a), dtype_code(a.dtype)
+    span = (offset, offset + rows.entries)
+
+    def blocks(in_double: bool, wanted: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+        made = no_blocks(rows.shape, block_count(span, DOUBLE_BLOCK if in_double else block_of(a.dtype)))
+        _core.summarise_rows(
+            parts, code, t, allowed, words, added, added_at, in_double, np.ascontiguousarray(wanted, np.uint8), *made
+        )
+        return made
+
+    of = blocks(False, np.ones(rows.shape, np.bool_))
+    wanted = wants_double(a.dtype, t, bool(logsumexp), of[0].max(-1))
+    wide = blocks(True, wanted) if wanted.any() else None
+    return make_summary((span,), rows.shape, a.dtype, np.asarray(t + 0.0), bool(logsumexp), of, wide)
+
+
+def softmax_from_summary(
+    logits_shard: Any, summary: Summary, *, offset: int, mask: Any = None, bias: Any = None, out: Any = None
+) -> Any:
+    """The shard's part of the softmax of the whole rows, bit for bit.
+
+    Parameters
+    ----------
+    logits_shard : array_like, shape (..., entries)
+        The logits that were summarised at `offset`, or whole blocks of them.
+    summary : Summary
+        Of the whole row, from :func:`combine`.
+    offset : int
+        The number of the shard's first entry in the vocabulary.
+    mask, bias : optional
+        What :func:`summarize` was given for this shard; masked entries have probability 0.
+    out : array, optional
+        Where the result goes: the shape and dtype of the result; the shard itself is in place.
+
+    Returns
+    -------
+    ndarray
+        The probabilities, in the shape and dtype of `logits_shard`; `out` itself where it is given.
+
+    Raises
+    ------
+    ValueError
+        For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, or entries that are
+        not those summarised, as far as the maxima of their blocks tell (then `out` is partly written).
+    TypeError
+        For a shard of another dtype than the summary's.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> whole = fastsoftmax.summarize([1.0, 2.0, 3.0], 2.0)
+    >>> fastsoftmax.softmax_from_summary([1.0, 2.0, 3.0], whole, offset=0).round(4)
+    array([0.1863, 0.3072, 0.5065])
+    """
+    return _finish(logits_shard, summary, offset, mask, bias, out, False)
+
+
+def log_softmax_from_summary(
+    logits_shard: Any, summary: Summary, *, offset: int, mask: Any = None, bias: Any = None, out: Any = None
+) -> Any:
+    """The shard's part of the log-softmax of the whole rows, bit for bit.
+
+    Parameters
+    ----------
+    logits_shard, summary, offset, mask, bias, out
+        As in :func:`softmax_from_summary`.
+
+    Returns
+    -------
+    ndarray
+        log p, in nats, in the shape and dtype of `logits_shard`; `out` itself where it is given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in :func:`softmax_from_summary`; entries that are not those summarised are not noticed.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> whole = fastsoftmax.summarize([0.0, -40.0])
+    >>> fastsoftmax.log_softmax_from_summary([0.0, -40.0], whole, offset=0)
+    array([-4.24835426e-18, -4.00000000e+01])
+    """
+    return _finish(logits_shard, summary, offset, mask, bias, out, True)
+
+
+def logsumexp_from_summary(summary: Summary) -> Any:
+    """The log-sum-exp of the whole rows, bit for bit, without the logits.
+
+    Parameters
+    ----------
+    summary : Summary
+        Of the whole row, made with ``logsumexp=True`` throughout.
+
+    Returns
+    -------
+    ndarray or scalar
+        In the dtype of the logits and the shape of the rows; special rows as in :func:`logsumexp`.
+
+    Raises
+    ------
+    ValueError
+        For a summary with a gap, or made without ``logsumexp=True``.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> print(fastsoftmax.logsumexp_from_summary(fastsoftmax.summarize([0.0, -40.0])))
+    4.248354255291589e-18
+    """
+    check_summary(summary)
+    if not summary.logsumexp:
+        raise ValueError("summary: a shard was summarised with logsumexp=False; pass logsumexp=True to summarize")
+    wide = np.empty(summary.shape, np.float64)
+    _core.logsumexp_summary_rows(
+        dtype_code(summary.dtype), summary.temperature, summary._of, summary._wide, normaliser_of(summary), wide
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        return wide.astype(summary.dtype)[()]
+
+
+def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str = "raise") -> Any:
+    """The block in which each draw falls: only its shard need be asked.
+
+    Parameters
+    ----------
+    summary : Summary
+        Of the whole row.
+    u : array_like
+        The uniforms, in [0, 1), broadcast to the shape of the rows and `size`.
+    size : int or tuple of int, optional
+        So many draws from each row.
+    on_invalid : {"raise", "flag"}, default "raise"
+        As in :func:`sample`.
+
+    Returns
+    -------
+    int or ndarray of int64
+        The number of the first entry of the block.  The draw is in the shard with offset <= block < offset + entries;
+        -1 for a row that cannot be drawn from.
+
+    Raises
+    ------
+    ValueError
+        For a summary with a gap, `u` outside [0, 1), or a row that cannot be drawn from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> whole = fastsoftmax.summarize(np.zeros((2, 4096), np.float32))
+    >>> fastsoftmax.locate_draws(whole, u=[0.3, 0.99])
+    array([1024, 3072])
+    """
+    located = locations_of(summary, u, size, on_invalid)["start"]
+    return located.astype(np.int64) if located.ndim else int(located)
+
+
+def sample_from_summary(
+    logits_shard: Any,
+    summary: Summary,
+    *,
+    offset: int,
+    u: Any,
+    size: Any = None,
+    mask: Any = None,
+    bias: Any = None,
+    return_logprob: bool = False,
+    on_invalid: str = "raise",
+) -> Any:
+    """The draws from the whole rows that fall in this shard.
+
+    Parameters
+    ----------
+    logits_shard, summary, offset
+        As in :func:`softmax_from_summary`.
+    u : array_like
+        The uniforms, in [0, 1), broadcast to the shape of the rows and `size`: the same for every shard.
+    size : int or tuple of int, optional
+        So many draws from each row.
+    mask, bias : optional
+        What :func:`summarize` was given for this shard.
+    return_logprob : bool, default False
+        Return the log-probabilities as well.
+    on_invalid : {"raise", "flag"}, default "raise"
+        As in :func:`sample`; every shard raises, or gives -1 and NaN.
+
+    Returns
+    -------
+    int or ndarray of int64
+        The numbers of the entries in the whole vocabulary; -1 for a draw that falls in another shard.  What
+        ``sample(logits, temperature, u=u)`` gives is the maximum over all shards.
+    float or ndarray of float64
+        Only with `return_logprob`: log p, and -inf for a draw that falls in another shard, so that the maximum is that
+        of :func:`sample` too.
+
+    Raises
+    ------
+    ValueError
+        For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, `u` outside [0, 1), a
+        row that cannot be drawn from, or entries that are not those summarised: only the blocks that the draws fall in
+        are looked at, and their maxima compared.
+    TypeError
+        For a shard of another dtype than the summary's.
+
+    Notes
+    -----
+    The block is chosen by the summary; of the logits, one block for each draw is read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> x = np.zeros((3, 2048))
+    >>> whole = fastsoftmax.summarize(x)
+    >>> fastsoftmax.sample_from_summary(x[:, :1024], whole, offset=0, u=[0.1, 0.5, 0.9])
+    array([204,  -1,  -1])
+    >>> fastsoftmax.sample_from_summary(x[:, 1024:], whole, offset=1024, u=[0.1, 0.5, 0.9])
+    array([  -1, 1024, 1843])
+    """
+    a, rows, offset = checked_shard(logits_shard, summary, offset)
+    located = locations_of(summary, u, size, on_invalid)
+    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+    normaliser = normaliser_of(summary)
+    index, logprob = resolve(a, rows, offset, summary.temperature, beside, normaliser, located, return_logprob)
+    if located.shape:
+        return index if logprob is None else (index, logprob)
+    return int(index) if logprob is None else (int(index), float(logprob))
+
+
+def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: Any, out: Any, log: bool) -> Any:
+    a, rows, offset = checked_shard(logits_shard, summary, offset)
+    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+    block = block_of(a.dtype)
+    first = offset // block
+    block_max = np.ascontiguousarray(summary._of[0][..., first : first + block_count((0, rows.entries), block)])
+    return finish(a, rows, offset, summary.temperature, beside, normaliser_of(summary), block_max, out, log)
+
+
+def check_has_summary(t: Array, rows: Rows) -> None:
+    bad = (t > 0) & (t < np.inf) & ((t < 1 / EXTREME) | (t > EXTREME))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"temperature must be 0, inf, or from 2**-900 to 2**900 for a shard, got {t.flat[row]} "
+            f"({rows.name_row(row)}): beyond, the sums depend on the maximum of the whole row"
+        )
