@@ -152,7 +152,7 @@ size_t fs_scratch_size(size_t n)
 {
     if (n > UINT32_MAX - 1024)
         return 0;
-    return fs_room_size(n);
+    return fs_workspace_size(n);
 }
 
 fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,

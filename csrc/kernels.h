@@ -6,7 +6,7 @@
 #include "fastsoftmax.h"
 #include "kernel_table.h"
 #include "base/scalar_math.h"
-#include "row/source.h"
+#include "row/reader.h"
 #include "softmax/exp2.h"
 #include "draw/guide_table.h"
 #include "draw/draws.h"

@@ -1,10 +1,10 @@
-/* A team of threads for the pieces of one job.
+/* A team of threads for the chunks of one job.
  *
  * The caller works too: it begins alone, and opens the job to others when what is left is worth their waking.  So a short
- * call costs what it costs without a team, and nobody waits for a thread that wakes late: pieces go to who asks.
+ * call costs what it costs without a team, and nobody waits for a thread that wakes late: chunks go to who asks.
  *
- *     caller   takes pieces -> opens the job -> takes pieces -> closes it, waits for those who are at a piece
- *     member   waits for an open job with a free seat -> takes pieces -> leaves
+ *     caller   takes chunks -> opens the job -> takes chunks -> closes it, waits for those who are at a chunk
+ *     member   waits for an open job with a free seat -> takes chunks -> leaves
  *
  * There is one team.  A caller that finds it with somebody else's job does its own alone: threads of the caller's own
  * are as many as they should be.  A forked child begins without members.
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #if defined(_WIN32)
-#define FS_ALONE
+#define FS_NO_THREADS
 #define FS_THREAD_LOCAL __declspec(thread)
 #else
 #include <pthread.h>
@@ -30,29 +30,29 @@
 #endif
 #endif
 
-#ifdef FS_ALONE
+#ifdef FS_NO_THREADS
 
-int fs_each(size_t count, fs_piece run, void *context)
+int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
 {
     for (size_t i = 0; i < count; i++)
         run(context, i);
     return 0;
 }
 
-int fs_set_threads(int count)
+int fs_set_num_threads(int count)
 {
     (void)count;
     return 1;
 }
-int fs_threads(void) { return 1; }
+int fs_get_num_threads(void) { return 1; }
 
-fs_watch fs_set_watch(fs_watch watch)
+fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback watch)
 {
     (void)watch;
     return NULL;
 }
-int fs_stopped(void) { return 0; }
-int fs_heed_watch(void) { return 0; }
+int fs_was_interrupted(void) { return 0; }
+int fs_check_interrupt(void) { return 0; }
 
 void *fs_thread_scratch(size_t size)
 {
@@ -66,31 +66,31 @@ void *fs_thread_scratch(size_t size)
     return memory;
 }
 
-void fs_note_least(uint64_t *least, uint64_t value) { *least = value < *least ? value : *least; }
-uint64_t fs_noted(const uint64_t *least) { return *least; }
+void fs_atomic_min(uint64_t *least, uint64_t value) { *least = value < *least ? value : *least; }
+uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 
 #else
 
 #include "base/fp_environment.h"
 
-/* Nanoseconds.  FS_HEAD: how long a caller works before it looks whether others are worth waking.  FS_WORTH: what must be
- * left then, some times what it takes to wake a thread.  FS_LINGER: how long a member, or a caller who waits for one, looks
+/* Nanoseconds.  FS_ALONE_NS: how long a caller works before it looks whether others are worth waking.  FS_SHARE_NS: what must be
+ * left then, some times what it takes to wake a thread.  FS_SPIN_NS: how long a member, or a caller who waits for one, looks
  * for the other before it sleeps; the second phase of a job, or the next call, often comes within it. */
-#ifndef FS_HEAD
-#define FS_HEAD 30000
-#define FS_WORTH 100000
-#define FS_LINGER 30000
+#ifndef FS_ALONE_NS
+#define FS_ALONE_NS 30000
+#define FS_SHARE_NS 100000
+#define FS_SPIN_NS 30000
 #endif
 enum { STACK = 2 << 20 };
 
 typedef struct job {
-    fs_piece run;
+    fs_chunk_task run;
     void *context;
     size_t count;
-    size_t next; /* atomic: the first piece nobody has taken */
+    size_t next; /* atomic: the first chunk nobody has taken */
     int stopped; /* atomic */
     int helpers; /* atomic, changed under the lock: members at work on it */
-    int closed; /* atomic: members go after the piece they are at */
+    int closed; /* atomic: members go after the chunk they are at */
     /* of the caller alone: */
     int open; /* the team has it */
     int undecided; /* whether to open it */
@@ -115,10 +115,10 @@ typedef struct {
 } scratch;
 
 static FS_THREAD_LOCAL struct {
-    job *job; /* whose piece this thread is at */
+    job *job; /* whose chunk this thread is at */
     int own; /* it is a job of this thread's own */
     job *asking; /* that of which the watch is asked at the moment: the open one, if there is one */
-    fs_watch watch;
+    fs_interrupt_callback watch;
     uint64_t watched; /* when it was last asked */
     int stopped;
     int depth; /* of watches within watches */
@@ -144,22 +144,22 @@ static inline void pause_a_moment(void)
 #endif
 }
 
-/* Look at *value, without the lock, until it is zero (or is not), for FS_LINGER at most. */
+/* Look at *value, without the lock, until it is zero (or is not), for FS_SPIN_NS at most. */
 static void linger(const int *value, int until_zero)
 {
-    uint64_t end = now() + FS_LINGER;
+    uint64_t end = now() + FS_SPIN_NS;
     while ((GET(value) != 0) == until_zero && now() < end)
         for (int i = 0; i < 16; i++)
             pause_a_moment();
 }
 
-/* The next piece, or `count`. */
+/* The next chunk, or `count`. */
 static size_t take(job *j)
 {
     if (GET(&j->stopped))
         return j->count;
-    size_t piece = __atomic_fetch_add(&j->next, 1, __ATOMIC_ACQ_REL);
-    return piece < j->count ? piece : j->count;
+    size_t chunk = __atomic_fetch_add(&j->next, 1, __ATOMIC_ACQ_REL);
+    return chunk < j->count ? chunk : j->count;
 }
 
 static void *member(void *unused)
@@ -234,7 +234,7 @@ static void open_job(job *j)
     pthread_mutex_unlock(&team.lock);
 }
 
-/* Nobody joins any more, and nobody is at a piece. */
+/* Nobody joins any more, and nobody is at a chunk. */
 static void close_job(job *j)
 {
     pthread_mutex_lock(&team.lock);
@@ -249,7 +249,7 @@ static void close_job(job *j)
     pthread_mutex_unlock(&team.lock);
 }
 
-/* A watch may fork in the middle of a job, after which parent and child both go on with it: so no piece may be in the
+/* A watch may fork in the middle of a job, after which parent and child both go on with it: so no chunk may be in the
  * hands of a member that the child does not have. */
 static void before_fork(void)
 {
@@ -273,14 +273,17 @@ static void after_fork_in_child(void)
 }
 
 /* Whether it is time to ask.  A watch may make a call that asks again; at some depth the stack has had enough of it. */
-static inline int is_due(uint64_t t) { return self.watch && t - self.watched >= FS_WATCH_EVERY && self.depth < 16; }
+static inline int is_due(uint64_t t)
+{
+    return self.watch && t - self.watched >= FS_INTERRUPT_INTERVAL && self.depth < 16;
+}
 
 /* Ask this thread's watch, in the middle of this job or of none.  It may run anything, with a job of its own too: so what
  * this thread has in hand, its scratch and its watch, is put aside meanwhile. */
 static void ask_watch(job *j)
 {
     job *asking = self.asking;
-    const fs_watch watch = self.watch;
+    const fs_interrupt_callback watch = self.watch;
     const int stopped = self.stopped, own = self.own;
     scratch in_hand = {0, NULL}, none = {0, NULL};
     if (self.scratch) {
@@ -309,22 +312,22 @@ static void ask_watch(job *j)
         SET(&j->stopped, 1);
 }
 
-/* Once it has taken some time: open the job if what is left is worth it, going by the pieces that have been taken. */
+/* Once it has taken some time: open the job if what is left is worth it, going by the chunks that have been taken. */
 static void consider(job *j, uint64_t t)
 {
     const uint64_t spent = t - j->start;
     const double taken = (double)GET(&j->next), left = (double)j->count - taken;
-    if (spent < FS_HEAD)
+    if (spent < FS_ALONE_NS)
         return;
     j->undecided = 0;
-    if ((double)spent * left < (double)FS_WORTH * taken || __atomic_exchange_n(&team.taken, 1, __ATOMIC_ACQ_REL))
+    if ((double)spent * left < (double)FS_SHARE_NS * taken || __atomic_exchange_n(&team.taken, 1, __ATOMIC_ACQ_REL))
         return;
     open_job(j);
     j->open = 1;
 }
 
-/* In a piece: this thread does it all, and stops with the job the piece belongs to. */
-static int each_within(job *outer, size_t count, fs_piece run, void *context)
+/* In a chunk: this thread does it all, and stops with the job the chunk belongs to. */
+static int each_within(job *outer, size_t count, fs_chunk_task run, void *context)
 {
     for (size_t i = 0; i < count; i++) {
         if (GET(&outer->stopped))
@@ -342,7 +345,7 @@ static int each_within(job *outer, size_t count, fs_piece run, void *context)
     return GET(&outer->stopped);
 }
 
-int fs_each(size_t count, fs_piece run, void *context)
+int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
 {
     if (self.job)
         return each_within(self.job, count, run, context);
@@ -372,23 +375,23 @@ int fs_each(size_t count, fs_piece run, void *context)
     return j.stopped;
 }
 
-int fs_set_threads(int count)
+int fs_set_num_threads(int count)
 {
-    count = count < 1 ? 1 : count > FS_MOST_THREADS ? FS_MOST_THREADS : count;
+    count = count < 1 ? 1 : count > FS_MAX_THREADS ? FS_MAX_THREADS : count;
     return __atomic_exchange_n(&threads, count, __ATOMIC_ACQ_REL);
 }
-int fs_threads(void) { return GET(&threads); }
+int fs_get_num_threads(void) { return GET(&threads); }
 
-fs_watch fs_set_watch(fs_watch watch)
+fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback watch)
 {
-    fs_watch before = self.watch;
+    fs_interrupt_callback before = self.watch;
     self.watch = watch;
     self.watched = watch ? now() : 0;
     self.stopped = 0;
     return before;
 }
-int fs_stopped(void) { return self.stopped; }
-int fs_heed_watch(void)
+int fs_was_interrupted(void) { return self.stopped; }
+int fs_check_interrupt(void)
 {
     if (self.watch && is_due(now()))
         ask_watch(self.job);
@@ -425,12 +428,12 @@ void *fs_thread_scratch(size_t size)
     return mine->memory;
 }
 
-void fs_note_least(uint64_t *least, uint64_t value)
+void fs_atomic_min(uint64_t *least, uint64_t value)
 {
     uint64_t seen = GET(least);
     while (value < seen && !__atomic_compare_exchange_n(least, &seen, value, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     }
 }
-uint64_t fs_noted(const uint64_t *least) { return GET(least); }
+uint64_t fs_atomic_load(const uint64_t *least) { return GET(least); }
 
 #endif

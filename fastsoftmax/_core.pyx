@@ -19,7 +19,7 @@ from numpy.random cimport bitgen_t
 
 from fastsoftmax._cython.kernels cimport *
 from fastsoftmax._cython.thread_pool cimport (
-    fs_each, fs_note_least, fs_noted, fs_set_threads, fs_set_watch, fs_stopped, fs_thread_scratch, fs_threads, fs_watch,
+    fs_parallel_for, fs_atomic_min, fs_atomic_load, fs_set_num_threads, fs_set_interrupt_callback, fs_was_interrupted, fs_thread_scratch, fs_get_num_threads, fs_interrupt_callback,
 )
 
 cnp.import_array()

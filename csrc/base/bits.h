@@ -60,7 +60,7 @@ static const uint32_t fs_eighths[16] = {
     0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
     0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7,
 };
-static const float fs_eighths_lack[16] = {
+static const float fs_eighths_residual[16] = {
     0x0p+0f,          -0x1.9c0c22p-27f, 0x1.125002p-25f,  -0x1.0a355p-25f,  0x1.26055cp-26f, 0x1.67a1cap-28f,
     -0x1.f9c304p-27f, -0x1.a5217cp-28f, 0x0p+0f,          -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a355p-25f,
     0x1.26055cp-26f,  0x1.67a1cap-28f,  -0x1.f9c304p-27f, -0x1.a5217cp-28f,

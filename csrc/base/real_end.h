@@ -12,7 +12,7 @@
 #undef MAGIC
 #undef SHIFT_AT
 #undef REACH
-#undef TAME
+#undef NORMAL_SPAN
 #undef LIFT
 #undef EXTREME
 #undef STEP

@@ -17,9 +17,9 @@
 #define STEP 0x1.8p20f
 /* At |max * c| >= SHIFT_AT the maximum is subtracted before the product: exact for all that does not underflow. */
 #define SHIFT_AT 512.0f
-/* 2^(1/2 - REACH) rounds to 0; weights of more than 2^-TAME are normal; LIFT takes 2^-REACH among the normal. */
+/* 2^(1/2 - REACH) rounds to 0; weights of more than 2^-NORMAL_SPAN are normal; LIFT takes 2^-REACH among the normal. */
 #define REACH 152.0f
-#define TAME 120.0f
+#define NORMAL_SPAN 120.0f
 #define LIFT 64
 /* The formula serves for temperatures between 1/EXTREME and EXTREME; beyond, csrc/row/limits.h. */
 #define EXTREME 0x1p90

@@ -15,7 +15,7 @@
 #define STEP 0x1.8p52
 #define SHIFT_AT 4096.0
 #define REACH 1080.0
-#define TAME 1000.0
+#define NORMAL_SPAN 1000.0
 #define LIFT 200
 #define EXTREME 0x1p900
 /* Relative error of a mass that is estimated (filter/mass-inl.h), with room to spare. */

@@ -2,11 +2,11 @@
 #ifndef FS_CATEGORICAL_H
 #define FS_CATEGORICAL_H
 
-static fs_status fs_prepare_weights(const fs_source *source, size_t n, fs_categorical *c)
+static fs_status fs_prepare_weights(const fs_reader *reader, size_t n, fs_categorical *c)
 {
     fs_weights w;
-    ladder_f64 ladder;
-    fs_status status = fs_weights_read(&w, source, n, &ladder);
+    block_cdf_f64 cdf;
+    fs_status status = fs_weights_read(&w, reader, n, &cdf);
     if (status != FS_OK)
         return status;
     fs_prepared_begin(c, n, 512, 1);
@@ -20,18 +20,18 @@ static fs_status fs_prepare_weights(const fs_source *source, size_t n, fs_catego
 
 static fs_status fs_categorical_build_row(const fs_row *row, size_t n, double temperature, fs_categorical *c)
 {
-    fs_source source;
+    fs_reader reader;
     fs_status status;
     if (temperature == 0.0) {
         c->sole = -1;
         return fs_argmax(row, n, &c->sole);
     }
     if (row->probs && !row->bias && temperature == 1.0) {
-        source = fs_plain_source(row);
-        source.weights = 1;
-        return fs_prepare_weights(&source, n, c);
+        reader = fs_reader_of(row);
+        reader.weights = 1;
+        return fs_prepare_weights(&reader, n, c);
     }
-    FS_RUN(tabulate, row, n, temperature, c);
+    FS_RUN_FORMULA(tabulate, row, n, temperature, c);
     return status;
 }
 
@@ -64,7 +64,7 @@ static fs_status fs_sample_row_from(const fs_row *row, size_t n, double temperat
 static fs_status fs_logprob_row(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
                                 double *logprob)
 {
-    fs_source source;
+    fs_reader reader;
     double max = 0.0, log_sum = 0.0;
     if (temperature == 0.0) {
         int64_t best = -1;
@@ -73,11 +73,11 @@ static fs_status fs_logprob_row(const fs_row *row, size_t n, double temperature,
             logprob[j] = index[j] == best ? 0.0 : -INFINITY;
         return status;
     }
-    fs_status status = fs_log_normaliser_row(row, n, &temperature, &source, &max, &log_sum);
+    fs_status status = fs_log_normaliser_row(row, n, &temperature, &reader, &max, &log_sum);
     for (size_t j = 0; j < count && status == FS_OK; j++)
-        logprob[j] = (fs_logit(&source, (size_t)index[j]) - max) / temperature - log_sum;
+        logprob[j] = (fs_logit(&reader, (size_t)index[j]) - max) / temperature - log_sum;
     return status;
 }
 
-#undef FS_RUN
+#undef FS_RUN_FORMULA
 #endif

@@ -8,67 +8,67 @@
  * way; what is left of t, in [0, W_b), is taken to [0, V) within it.  That block alone is evaluated again.
  */
 
-enum { NAME(CHUNK) = 4 * LANES, NAME(CHUNKS) = BLOCK / NAME(CHUNK) };
+enum { NAME(CDF_GROUP) = 4 * LANES, NAME(CDF_GROUPS) = BLOCK / NAME(CDF_GROUP) };
 
 /* The integer weights of one block: the weights, and the running totals of its chunks of four vectors. */
 typedef struct {
     REAL weight[BLOCK];
-    uint64_t cumulative[NAME(CHUNKS)];
-    size_t chunks;
-} NAME(ladder);
+    uint64_t cumulative[NAME(CDF_GROUPS)];
+    size_t groups;
+} NAME(block_cdf);
 
-FS_INLINE void NAME(ladder_sums)(NAME(ladder) *ladder, size_t len)
+FS_INLINE void NAME(cdf_sums)(NAME(block_cdf) *cdf, size_t len)
 {
-    REAL *w = ladder->weight;
-    size_t padded = (len + NAME(CHUNK) - 1) / NAME(CHUNK) *NAME(CHUNK);
+    REAL *w = cdf->weight;
+    size_t padded = (len + NAME(CDF_GROUP) - 1) / NAME(CDF_GROUP) *NAME(CDF_GROUP);
     for (size_t i = len; i < padded; i++)
         w[i] = 0;
     uint64_t cumulative = 0;
-    ladder->chunks = padded / NAME(CHUNK);
-    for (size_t j = 0; j < ladder->chunks; j++) {
-        const REAL *p = w + j * NAME(CHUNK);
+    cdf->groups = padded / NAME(CDF_GROUP);
+    for (size_t j = 0; j < cdf->groups; j++) {
+        const REAL *p = w + j * NAME(CDF_GROUP);
         fs_integers sum = fs_no_integers();
         for (int i = 0; i < 4; i++)
             sum = V(add_integers)(sum, V(load)(p + i * LANES));
-        cumulative += fs_integers_total(sum, NAME(CHUNK));
-        ladder->cumulative[j] = cumulative;
+        cumulative += fs_integers_total(sum, NAME(CDF_GROUP));
+        cdf->cumulative[j] = cumulative;
     }
 }
 
 /* The smallest index whose running sum exceeds t, for t below the total.  It stays within `len` entries whatever the
  * weights are: another thread may change a row between its range and its weights. */
-FS_INLINE size_t NAME(ladder_index)(const NAME(ladder) *ladder, size_t len, uint64_t t)
+FS_INLINE size_t NAME(cdf_index)(const NAME(block_cdf) *cdf, size_t len, uint64_t t)
 {
     size_t j = 0;
-    for (size_t i = 0; i + 1 < ladder->chunks; i++)
-        j += ladder->cumulative[i] <= t;
-    uint64_t before = j ? ladder->cumulative[j - 1] : 0;
-    size_t index = j * NAME(CHUNK) + V(integer_rank4)(ladder->weight + j * NAME(CHUNK), t - before);
+    for (size_t i = 0; i + 1 < cdf->groups; i++)
+        j += cdf->cumulative[i] <= t;
+    uint64_t before = j ? cdf->cumulative[j - 1] : 0;
+    size_t index = j * NAME(CDF_GROUP) + V(integer_rank4)(cdf->weight + j * NAME(CDF_GROUP), t - before);
     return FS_UNLIKELY(index >= len) ? len - 1 : index;
 }
 
-FS_INLINE uint64_t NAME(ladder_total)(const NAME(ladder) *ladder) { return ladder->cumulative[ladder->chunks - 1]; }
+FS_INLINE uint64_t NAME(cdf_total)(const NAME(block_cdf) *cdf) { return cdf->cumulative[cdf->groups - 1]; }
 
 /* One block of logits, of which at least one is finite. */
-FS_INLINE void NAME(ladder_of)(NAME(ladder) *ladder, const REAL *x, size_t len, NAME(range) range,
-                               const NAME(scale) *scale)
+FS_INLINE void NAME(cdf_of)(NAME(block_cdf) *cdf, const REAL *x, size_t len, NAME(range) range,
+                            const NAME(scale) *scale)
 {
-    if (range.tame)
-        NAME(pass)(x, len, range.max, scale, NAME(unit), ladder->weight, 0, NAME(STORE));
+    if (range.no_underflow)
+        NAME(pass)(x, len, range.max, scale, NAME(unit), cdf->weight, 0, NAME(STORE));
     else
-        NAME(pass)(x, len, range.max, scale, NAME(unit), ladder->weight, 1, NAME(STORE));
-    NAME(ladder_sums)(ladder, len);
+        NAME(pass)(x, len, range.max, scale, NAME(unit), cdf->weight, 1, NAME(STORE));
+    NAME(cdf_sums)(cdf, len);
 }
 
 /* A contiguous row of one block. */
-FS_INLINE fs_status NAME(sample_short)(const REAL *x, size_t n, const NAME(scale) *scale, NAME(ladder) *ladder)
+FS_INLINE fs_status NAME(sample_short)(const REAL *x, size_t n, const NAME(scale) *scale, NAME(block_cdf) *cdf)
 {
     NAME(range) range = NAME(range_of)(x, n, scale);
     if (FS_UNLIKELY(range.nan))
         return FS_NAN;
     if (FS_UNLIKELY(!(range.max - range.max == 0)))
         return range.max > 0 ? FS_LIMIT : FS_NO_MASS;
-    NAME(ladder_of)(ladder, x, n, range, scale);
+    NAME(cdf_of)(cdf, x, n, range, scale);
     return FS_OK;
 }
 
@@ -99,50 +99,50 @@ static size_t NAME(block_at)(const NAME(row) *r, uint64_t t)
     return low;
 }
 
-/* The bounds of the block that begins at entry `start`, from its ladder (draw/guide_table.h). */
-static void NAME(guide_block)(const fs_guide *guide, size_t start, const NAME(ladder) *ladder, size_t len,
+/* The bounds of the block that begins at entry `start`, from its block CDF (draw/guide_table.h). */
+static void NAME(guide_block)(const fs_guide *guide, size_t start, const NAME(block_cdf) *cdf, size_t len,
                               uint64_t before, uint64_t weight, uint64_t total)
 {
     const fs_guide g = *guide;
-    const fs_bound_scale s = fs_bounds_of_block(before, weight, NAME(ladder_total)(ladder), total);
+    const fs_bound_scale s = fs_bounds_of_block(before, weight, NAME(cdf_total)(cdf), total);
     uint64_t cumulative = 0;
     for (size_t i = 0; i < len; i++) {
-        cumulative += fs_integer_weight((double)ladder->weight[i]);
+        cumulative += fs_integer_weight((double)cdf->weight[i]);
         fs_guide_put(&g, start + i, fma((double)(int64_t)cumulative, s.slope, s.first), s.last);
     }
 }
 
 /* The weights of block b again. */
-static void NAME(ladder_again)(NAME(ladder) *ladder, const NAME(row) *r, const fs_source *source, size_t n, size_t b)
+static void NAME(cdf_reload)(NAME(block_cdf) *cdf, const NAME(row) *r, const fs_reader *reader, size_t n, size_t b)
 {
     REAL copy[BLOCK];
     size_t len = NAME(block_length)(n, b);
-    NAME(range) range = {r->block[b].max, 0, r->block[b].tame};
-    NAME(ladder_of)(ladder, NAME(fs_load)(source, b * BLOCK, len, copy), len, range, &r->scale);
+    NAME(range) range = {r->block[b].max, 0, r->block[b].no_underflow};
+    NAME(cdf_of)(cdf, NAME(fs_load)(reader, b * BLOCK, len, copy), len, range, &r->scale);
 }
 
 static inline uint64_t NAME(before_block)(const NAME(row) *r, size_t b) { return b ? r->block[b - 1].cumulative : 0; }
 
 /* The bounds of the blocks [first, past) of a row of several, and the weights (or NULL) for draw/categorical.h. */
-static fs_status NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, const fs_source *source, size_t n,
+static fs_status NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, const fs_reader *reader, size_t n,
                                     size_t first, size_t past, REAL *weights)
 {
-    NAME(ladder) ladder;
+    NAME(block_cdf) cdf;
     uint64_t total = r->block[r->count - 1].cumulative;
     for (size_t b = first; b < past; b++) {
         size_t len = NAME(block_length)(n, b);
         uint64_t before = NAME(before_block)(r, b), weight = r->block[b].cumulative - before;
         if (weight) {
-            NAME(ladder_again)(&ladder, r, source, n, b);
-            NAME(guide_block)(guide, b * BLOCK, &ladder, len, before, weight, total);
+            NAME(cdf_reload)(&cdf, r, reader, n, b);
+            NAME(guide_block)(guide, b * BLOCK, &cdf, len, before, weight, total);
             if (weights)
-                memcpy(weights + b * BLOCK, ladder.weight, len * sizeof(REAL));
+                memcpy(weights + b * BLOCK, cdf.weight, len * sizeof(REAL));
         } else {
             fs_guide_skip(guide, b * BLOCK, b * BLOCK + len, before, total);
             if (weights)
                 memset(weights + b * BLOCK, 0, len * sizeof(REAL));
         }
-        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+        if (b % FS_BLOCKS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
     }
     return FS_OK;
@@ -150,52 +150,51 @@ static fs_status NAME(guide_blocks)(const fs_guide *guide, const NAME(row) *r, c
 
 /* The draws from a row of one block (fs_make_draws). */
 typedef struct {
-    NAME(ladder) ladder;
+    NAME(block_cdf) cdf;
     size_t n;
 } NAME(short_row);
 
 static void NAME(draw_short)(const void *row, size_t k, const double *u, int some, int64_t *index)
 {
-    const NAME(ladder) *ladder = &((const NAME(short_row) *)row)->ladder;
+    const NAME(block_cdf) *cdf = &((const NAME(short_row) *)row)->cdf;
     const size_t n = ((const NAME(short_row) *)row)->n;
     for (size_t j = 0; j < k; j++)
         if (!some || index[j] < 0)
-            index[j] =
-                (int64_t)NAME(ladder_index)(ladder, n, fs_scale_uniform(u[j], NAME(ladder_total)(ladder)).high);
+            index[j] = (int64_t)NAME(cdf_index)(cdf, n, fs_scale_uniform(u[j], NAME(cdf_total)(cdf)).high);
 }
 
 /* The same, of several. */
 typedef struct {
     NAME(row) row;
-    const fs_source *source;
+    const fs_reader *reader;
     size_t n;
 } NAME(long_row);
 
 static void NAME(draw_long)(const void *row, size_t k, const double *u, int some, int64_t *index)
 {
-    const NAME(long_row) *of = row;
-    const NAME(row) *r = &of->row;
-    const fs_source *source = of->source;
-    const size_t n = of->n;
-    NAME(ladder) ladder;
+    const NAME(long_row) *ctx = row;
+    const NAME(row) *r = &ctx->row;
+    const fs_reader *reader = ctx->reader;
+    const size_t n = ctx->n;
+    NAME(block_cdf) cdf;
     uint64_t total = r->block[r->count - 1].cumulative;
-    size_t at_hand = r->count;
+    size_t loaded = r->count;
     for (size_t j = 0; j < k; j++) {
         if (some && index[j] >= 0)
             continue;
         fs_u128 t = fs_scale_uniform(u[j], total);
         size_t b = NAME(block_at)(r, t.high);
         uint64_t before = NAME(before_block)(r, b), weight = r->block[b].cumulative - before;
-        if (b != at_hand)
-            NAME(ladder_again)(&ladder, r, source, n, b);
-        at_hand = b;
+        if (b != loaded)
+            NAME(cdf_reload)(&cdf, r, reader, n, b);
+        loaded = b;
         t.high -= before;
-        uint64_t place = fs_rescale(t, weight, NAME(ladder_total)(&ladder));
-        index[j] = (int64_t)(b * BLOCK + NAME(ladder_index)(&ladder, NAME(block_length)(n, b), place));
+        uint64_t place = fs_rescale(t, weight, NAME(cdf_total)(&cdf));
+        index[j] = (int64_t)(b * BLOCK + NAME(cdf_index)(&cdf, NAME(block_length)(n, b), place));
     }
 }
 
-static fs_status NAME(sample)(const fs_source *source, size_t n, double temperature, size_t k, const fs_uniforms *u,
+static fs_status NAME(sample)(const fs_reader *reader, size_t n, double temperature, size_t k, const fs_uniforms *u,
                               int64_t *index, double *logprob)
 {
     fs_guide guide;
@@ -204,14 +203,14 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
         NAME(short_row) row;
         fs_scale c = fs_scale_of(temperature);
         NAME(scale) scale = NAME(scale_of)(&c);
-        fs_status status = NAME(sample_short)(NAME(fs_load)(source, 0, n, copy), n, &scale, &row.ladder);
+        fs_status status = NAME(sample_short)(NAME(fs_load)(reader, 0, n, copy), n, &scale, &row.cdf);
         if (status != FS_OK)
             return status;
         row.n = n;
-        uint64_t total = NAME(ladder_total)(&row.ladder);
-        uint32_t *memory = fs_guide_room(&guide, n, k, BLOCK);
+        uint64_t total = NAME(cdf_total)(&row.cdf);
+        uint32_t *memory = fs_guide_allocate(&guide, n, k, BLOCK);
         if (memory) {
-            NAME(guide_block)(&guide, 0, &row.ladder, n, 0, total, total);
+            NAME(guide_block)(&guide, 0, &row.cdf, n, 0, total, total);
             fs_guide_end(&guide);
         }
         fs_drawing drawing = {memory ? &guide : NULL, NAME(draw_short), &row, u, k, index};
@@ -221,15 +220,15 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
             return status;
     } else {
         NAME(long_row) row;
-        fs_status status = NAME(row_read)(&row.row, source, n, temperature, NULL);
+        fs_status status = NAME(row_read)(&row.row, reader, n, temperature, NULL);
         if (status != FS_OK)
             return status;
-        row.source = source;
+        row.reader = reader;
         row.n = n;
         NAME(integer_blocks)(&row.row);
-        uint32_t *memory = fs_guide_room(&guide, n, k, BLOCK);
+        uint32_t *memory = fs_guide_allocate(&guide, n, k, BLOCK);
         if (memory) {
-            status = NAME(guide_blocks)(&guide, &row.row, source, n, 0, row.row.count, NULL);
+            status = NAME(guide_blocks)(&guide, &row.row, reader, n, 0, row.row.count, NULL);
             fs_guide_end(&guide);
         }
         fs_drawing drawing = {memory ? &guide : NULL, NAME(draw_long), &row, u, k, index};
@@ -242,11 +241,11 @@ static fs_status NAME(sample)(const fs_source *source, size_t n, double temperat
     }
     if (logprob) {
         double max, log_sum;
-        fs_status status = NAME(log_normaliser)(source, n, temperature, &max, &log_sum);
+        fs_status status = NAME(log_normaliser)(reader, n, temperature, &max, &log_sum);
         if (status != FS_OK)
             return status;
         for (size_t j = 0; j < k; j++)
-            logprob[j] = (fs_logit(source, (size_t)index[j]) - max) / temperature - log_sum;
+            logprob[j] = (fs_logit(reader, (size_t)index[j]) - max) / temperature - log_sum;
     }
     return FS_OK;
 }

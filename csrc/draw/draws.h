@@ -1,4 +1,4 @@
-/* k draws from one row, in pieces: by its table where there is one, and those that it leaves open without. */
+/* k draws from one row, in chunks: by its table where there is one, and those that it leaves open without. */
 #ifndef FS_DRAWS_H
 #define FS_DRAWS_H
 
@@ -17,14 +17,14 @@ typedef struct {
     int64_t *index;
 } fs_drawing;
 
-/* So many draws are a piece: some 50 microseconds with a table. */
-enum { FS_DRAWS_IN_PIECE = 1 << 14 };
+/* So many draws are a chunk: some 50 microseconds with a table. */
+enum { FS_DRAWS_PER_CHUNK = 1 << 14 };
 
-static void fs_draw_piece(void *context, size_t piece)
+static void fs_draw_chunk(void *context, size_t chunk)
 {
     const fs_drawing *d = context;
-    size_t first = piece * FS_DRAWS_IN_PIECE, left = d->k - first;
-    size_t count = left < FS_DRAWS_IN_PIECE ? left : FS_DRAWS_IN_PIECE;
+    size_t first = chunk * FS_DRAWS_PER_CHUNK, left = d->k - first;
+    size_t count = left < FS_DRAWS_PER_CHUNK ? left : FS_DRAWS_PER_CHUNK;
     if (!d->guide || fs_guide_draws(d->guide, d->u->given, first, first + count, d->index))
         d->make(d->row, count, d->u->given + first, d->guide != NULL, d->index + first);
 }
@@ -35,12 +35,14 @@ static fs_status fs_draw_all(fs_drawing *d)
     double taken[FS_DRAWS_AT_ONCE];
     const double *uniform;
     if (d->u->given)
-        return fs_each((d->k + FS_DRAWS_IN_PIECE - 1) / FS_DRAWS_IN_PIECE, fs_draw_piece, d) ? FS_INTERRUPTED : FS_OK;
+        return fs_parallel_for((d->k + FS_DRAWS_PER_CHUNK - 1) / FS_DRAWS_PER_CHUNK, fs_draw_chunk, d)
+                   ? FS_INTERRUPTED
+                   : FS_OK;
     for (size_t from = 0; from < d->k; from += FS_DRAWS_AT_ONCE) {
         size_t count = d->k - from < FS_DRAWS_AT_ONCE ? d->k - from : FS_DRAWS_AT_ONCE;
         if (fs_guide_try(d->guide, d->u, from, count, taken, &uniform, d->index))
             d->make(d->row, count, uniform, d->guide != NULL, d->index + from);
-        if (from % FS_DRAWS_IN_PIECE == 0 && fs_heed_watch())
+        if (from % FS_DRAWS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
     }
     return FS_OK;

@@ -229,7 +229,7 @@ static inline int fs_guide_pays(size_t n, size_t k, size_t block)
 }
 
 /* Begin a table for k draws in memory of its own, for free().  NULL: do without, it does not pay or there is no memory. */
-static uint32_t *fs_guide_room(fs_guide *guide, size_t n, size_t k, size_t block)
+static uint32_t *fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t block)
 {
     uint32_t *words = fs_guide_pays(n, k, block) ? fs_table_memory(fs_guide_words(n) * sizeof *words) : NULL;
     if (words)

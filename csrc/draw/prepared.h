@@ -11,7 +11,7 @@ struct fs_categorical {
     int wide; /* the weights are doubles, 512 a block; else floats, 1,024 a block */
     fs_guide guide;
     uint64_t *cumulative; /* integer weight of the blocks up to each */
-    void *weight; /* against the origin of each block, as in a ladder (draw/draw-inl.h) */
+    void *weight; /* against the origin of each block, as in a block CDF (draw/draw-inl.h) */
 };
 
 /* As for doubles, of which there are more blocks: a row of floats may need its limit, which is of doubles. */

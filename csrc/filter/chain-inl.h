@@ -2,22 +2,22 @@
  * What each keeps: docs/semantics.md.  A filter leaves at least `min_tokens_to_keep` entries of its own order. */
 
 /* All filters, on the row at `source`; a list that is the whole row has no index.  Statuses as NAME(survey). */
-static fs_status NAME(filter)(const fs_source *source, size_t n, double temperature, const fs_filters *f, double coin,
-                              NAME(room) *room, NAME(list) *l)
+static fs_status NAME(filter)(const fs_reader *reader, size_t n, double temperature, const fs_filters *f, double coin,
+                              NAME(workspace) *workspace, NAME(list) *l)
 {
     NAME(task) t = {f,
                     temperature,
-                    source->weights,
-                    source->transform == FS_ORDERED,
-                    source->row->probs && !source->weights,
+                    reader->weights,
+                    reader->transform == FS_ORDERED,
+                    reader->row->probs && !reader->weights,
                     (size_t)f->min_tokens_to_keep,
-                    room};
-    fs_status status = NAME(survey)(source, n, room, l);
+                    workspace};
+    fs_status status = NAME(survey)(reader, n, workspace, l);
     if (status != FS_OK)
         return status;
     if (f->top_k > 0 && (uint64_t)f->top_k < n) {
         size_t k = (size_t)f->top_k;
-        *l = NAME(keep_top)(l, k > t.min_keep ? k : t.min_keep, room);
+        *l = NAME(keep_top)(l, k > t.min_keep ? k : t.min_keep, workspace);
     }
     if (f->top_p < 1.0)
         *l = NAME(keep_mass)(l, f->top_p, 0, &t);
@@ -30,11 +30,11 @@ static fs_status NAME(filter)(const fs_source *source, size_t n, double temperat
         *l = NAME(keep_from)(l, NAME(at_or_above)((double)l->max - spread), &t);
     }
     if (f->epsilon_cutoff > 0.0) {
-        NAME(weigher) g = NAME(weigher_of)(l, t.linear, temperature);
+        NAME(weighting) g = NAME(weighting_of)(l, t.linear, temperature);
         *l = NAME(keep_likely)(l, f->epsilon_cutoff, &g, NAME(mass)(&g, l->value, l->count), &t);
     }
     if (f->eta_cutoff > 0.0) {
-        NAME(weigher) g = NAME(weigher_of)(l, t.linear, temperature);
+        NAME(weighting) g = NAME(weighting_of)(l, t.linear, temperature);
         double entropy = NAME(moments_of)(l, &g).entropy;
         double by_entropy = sqrt(f->eta_cutoff) * fs_exp(entropy > 0.0 ? -entropy : 0.0);
         by_entropy -= by_entropy * 0x1p-46; /* what is as likely as that in truth is so */
@@ -48,30 +48,30 @@ static fs_status NAME(filter)(const fs_source *source, size_t n, double temperat
 
 /* The same, then the dynamic temperature of what is left, if asked for, then mirostat's bound at the temperature of the
  * draw: `work` or, with temperature_last, *temperature.  `kept` is set where entries were dropped. */
-static fs_status NAME(filtered)(const fs_source *source, size_t n, double work, const fs_filters *f, double coin,
-                                void *scratch, int dynamic, double *temperature, fs_kept *kept)
+static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, const fs_filters *f, double coin,
+                                void *scratch, int dynamic, double *temperature, fs_candidates *candidates)
 {
-    NAME(room) room = NAME(room_of)(scratch, n);
+    NAME(workspace) workspace = NAME(workspace_of)(scratch, n);
     NAME(list) l;
-    fs_status status = NAME(filter)(source, n, work, f, coin, &room, &l);
+    fs_status status = NAME(filter)(reader, n, work, f, coin, &workspace, &l);
     if (status != FS_OK)
         return status;
     if (dynamic) {
-        NAME(weigher) g = NAME(weigher_of)(&l, source->weights, 1.0);
+        NAME(weighting) g = NAME(weighting_of)(&l, reader->weights, 1.0);
         *temperature =
             fs_between_temperatures(*temperature, f, NAME(moments_of)(&l, &g).entropy, (double)NAME(count_there)(&l));
     }
     double at = f->temperature_last ? *temperature : work;
     if (f->surprise < (double)INFINITY && at > 0.0) {
         at = at < 1.0 / EXTREME ? 1.0 / EXTREME : at > EXTREME ? EXTREME : at;
-        NAME(task) t = {f, at, source->weights, 0, 0, 1, &room};
-        NAME(weigher) g = NAME(weigher_of)(&l, t.linear, at);
+        NAME(task) t = {f, at, reader->weights, 0, 0, 1, &workspace};
+        NAME(weighting) g = NAME(weighting_of)(&l, t.linear, at);
         double least = f->surprise > 0.0 ? fs_exp2(&(fs_scale){1.0, 0.0, 1.0}, -f->surprise, 0.0) : 1.0;
         l = NAME(keep_likely)(&l, least, &g, NAME(mass)(&g, l.value, l.count), &t);
     }
     if (!l.count) /* only where another thread changes the row */
         return FS_NO_MASS;
     if (l.index)
-        *kept = fs_part(l.value, DTYPE, source->weights, l.count, l.index);
+        *candidates = fs_candidates_of(l.value, DTYPE, reader->weights, l.count, l.index);
     return FS_OK;
 }

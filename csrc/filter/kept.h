@@ -2,7 +2,7 @@
 #ifndef FS_KEPT_H
 #define FS_KEPT_H
 
-#include "row/source.h"
+#include "row/reader.h"
 
 /* What is left of a row: one of its own, to be drawn from at `temperature`, and the indices of its entries. */
 typedef struct {
@@ -11,23 +11,24 @@ typedef struct {
     const uint32_t *index; /* NULL: all of the row */
     double temperature, divisor; /* the second is the temperature before row/limits.h took another in its place */
     int limit;                   /* the values stand for those of row/limits.h */
-} fs_kept;
+} fs_candidates;
 
-static fs_kept fs_whole(const fs_row *row, size_t n, double temperature)
+static fs_candidates fs_all_candidates(const fs_row *row, size_t n, double temperature)
 {
-    fs_kept kept = {*row, n, NULL, temperature, temperature, 0};
-    return kept;
+    fs_candidates candidates = {*row, n, NULL, temperature, temperature, 0};
+    return candidates;
 }
 
 /* A row of doubles (or of weights) that stands for part of another. */
-static fs_kept fs_part(const void *value, fs_dtype dtype, int probs, size_t count, const uint32_t *index)
+static fs_candidates fs_candidates_of(const void *value, fs_dtype dtype, int probs, size_t count,
+                                      const uint32_t *index)
 {
-    fs_kept kept = {{0}, count, index, 1.0, 0.0, 0};
-    kept.row.data = value;
-    kept.row.dtype = dtype;
-    kept.row.stride = dtype == FS_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
-    kept.row.probs = probs;
-    return kept;
+    fs_candidates candidates = {{0}, count, index, 1.0, 0.0, 0};
+    candidates.row.data = value;
+    candidates.row.dtype = dtype;
+    candidates.row.stride = dtype == FS_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
+    candidates.row.probs = probs;
+    return candidates;
 }
 
 /* Computed in double. */

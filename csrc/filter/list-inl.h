@@ -20,18 +20,18 @@ typedef struct {
 typedef struct {
     REAL *row, *value, *spare[2], *part_max;
     uint32_t *index;
-} NAME(room);
+} NAME(workspace);
 
-static NAME(room) NAME(room_of)(void *scratch, size_t n)
+static NAME(workspace) NAME(workspace_of)(void *scratch, size_t n)
 {
-    size_t entries = fs_room_entries(n);
+    size_t entries = fs_workspace_entries(n);
     REAL *next = (REAL *)(void *)fs_aligned(scratch);
-    NAME(room) room = {next,
-                       next + entries,
-                       {next + 2 * entries, next + 3 * entries},
-                       next + 4 * entries,
-                       (uint32_t *)(void *)(next + 5 * entries)};
-    return room;
+    NAME(workspace) workspace = {next,
+                                 next + entries,
+                                 {next + 2 * entries, next + 3 * entries},
+                                 next + 4 * entries,
+                                 (uint32_t *)(void *)(next + 5 * entries)};
+    return workspace;
 }
 
 /* low <= x, and not past <= x; past is NaN where there is no upper end */
@@ -79,24 +79,24 @@ typedef struct {
     VEC inside_low, inside_past, edge_low, edge_past, tie, above;
     size_t skip, ties;
     int plain; /* no upper ends, and the edge is the tie: the cut of a prefix of the sorted order */
-} NAME(knife);
+} NAME(threshold_vectors);
 
-FS_INLINE NAME(knife) NAME(knife_of)(NAME(cut) c)
+FS_INLINE NAME(threshold_vectors) NAME(threshold_vectors_of)(NAME(cut) c)
 {
-    NAME(knife) k = {V(set1)(c.inside.low),
-                     V(set1)(c.inside.past),
-                     V(set1)(c.edge.low),
-                     V(set1)(c.edge.past),
-                     V(set1)(c.tie),
-                     V(set1)(NAME(above)(c.tie)),
-                     c.skip,
-                     c.ties,
-                     c.inside.past != c.inside.past && c.edge.past != c.edge.past && c.edge.low == c.tie};
+    NAME(threshold_vectors) k = {V(set1)(c.inside.low),
+                                 V(set1)(c.inside.past),
+                                 V(set1)(c.edge.low),
+                                 V(set1)(c.edge.past),
+                                 V(set1)(c.tie),
+                                 V(set1)(NAME(above)(c.tie)),
+                                 c.skip,
+                                 c.ties,
+                                 c.inside.past != c.inside.past && c.edge.past != c.edge.past && c.edge.low == c.tie};
     return k;
 }
 
 /* The lanes that are kept; the vectors of a list go through here in order, so that the ties are counted. */
-FS_INLINE unsigned NAME(chosen)(NAME(knife) *k, VEC a)
+FS_INLINE unsigned NAME(chosen)(NAME(threshold_vectors) *k, VEC a)
 {
     unsigned inside, above = 0, tied;
     if (k->plain) {
@@ -125,47 +125,47 @@ FS_INLINE unsigned NAME(chosen)(NAME(knife) *k, VEC a)
 }
 
 /* One vector, or what there is of it, behind the `count` entries packed so far. */
-FS_INLINE size_t NAME(pack_chosen)(const NAME(list) *l, size_t at, VEC a, unsigned chosen, NAME(room) *room,
+FS_INLINE size_t NAME(pack_chosen)(const NAME(list) *l, size_t at, VEC a, unsigned chosen, NAME(workspace) *workspace,
                                    size_t count)
 {
     if (!chosen)
         return count;
-    V(pack)(room->value + count, a, chosen);
+    V(pack)(workspace->value + count, a, chosen);
     if (l->index)
-        V(pack_numbers)(room->index + count, l->index + at, 0, chosen);
+        V(pack_numbers)(workspace->index + count, l->index + at, 0, chosen);
     else
-        V(pack_numbers)(room->index + count, fs_first_numbers, (uint32_t)at, chosen);
+        V(pack_numbers)(workspace->index + count, fs_first_numbers, (uint32_t)at, chosen);
     return count + fs_count_bits(chosen);
 }
 
-static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(knife) *k, NAME(room) *room,
-                             size_t count)
+static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(threshold_vectors) *k,
+                             NAME(workspace) *workspace, size_t count)
 {
     size_t i = from;
     for (; i + LANES <= to; i += LANES) {
         VEC a = V(load)(l->value + i);
-        count = NAME(pack_chosen)(l, i, a, NAME(chosen)(k, a), room, count);
+        count = NAME(pack_chosen)(l, i, a, NAME(chosen)(k, a), workspace, count);
     }
     if (i < to) {
         VEC a = V(load_first)(l->value + i, to - i, (REAL)NAN);
-        count = NAME(pack_chosen)(l, i, a, NAME(chosen)(k, a), room, count);
+        count = NAME(pack_chosen)(l, i, a, NAME(chosen)(k, a), workspace, count);
     }
     return count;
 }
 
 /* The first `count` entries of the room, as what is left of l. */
-static inline NAME(list) NAME(in_room)(const NAME(list) *l, const NAME(room) *room, size_t count)
+static inline NAME(list) NAME(in_workspace)(const NAME(list) *l, const NAME(workspace) *workspace, size_t count)
 {
-    NAME(list) packed = {room->value, room->index, count, l->max, l->min, l->none, NULL};
+    NAME(list) packed = {workspace->value, workspace->index, count, l->max, l->min, l->none, NULL};
     if (packed.min <= l->none)
         packed.min = NAME(above)(l->none);
     return packed;
 }
 
 /* The list of what the cut keeps, in the room; it may be the room the list is in, as no entry moves up. */
-static NAME(list) NAME(pack)(const NAME(list) *l, NAME(cut) c, NAME(room) *room)
+static NAME(list) NAME(pack)(const NAME(list) *l, NAME(cut) c, NAME(workspace) *workspace)
 {
-    NAME(knife) k = NAME(knife_of)(c);
+    NAME(threshold_vectors) k = NAME(threshold_vectors_of)(c);
     size_t count = 0;
     if (l->part_max) {
         for (size_t part = 0; part * NAME(PART) < l->count; part += LANES) {
@@ -175,13 +175,13 @@ static NAME(list) NAME(pack)(const NAME(list) *l, NAME(cut) c, NAME(room) *room)
             for (size_t p = part; wanted; p++, wanted >>= 1) {
                 size_t from = p * NAME(PART), to = from + NAME(PART);
                 if (wanted & 1)
-                    count = NAME(pack_run)(l, from, to < l->count ? to : l->count, &k, room, count);
+                    count = NAME(pack_run)(l, from, to < l->count ? to : l->count, &k, workspace, count);
             }
         }
     } else {
-        count = NAME(pack_run)(l, 0, l->count, &k, room, count);
+        count = NAME(pack_run)(l, 0, l->count, &k, workspace, count);
     }
-    return NAME(in_room)(l, room, count);
+    return NAME(in_workspace)(l, workspace, count);
 }
 
 /* How many values are at least low. */
@@ -243,11 +243,11 @@ static REAL NAME(reached_by_parts)(const NAME(list) *l, size_t k, size_t *reachi
 }
 
 /* The whole row as a list, and the maxima of its parts.  FS_NAN, FS_NO_MASS; FS_LIMIT: there is a +inf. */
-static fs_status NAME(survey)(const fs_source *source, size_t n, NAME(room) *room, NAME(list) *l)
+static fs_status NAME(survey)(const fs_reader *reader, size_t n, NAME(workspace) *workspace, NAME(list) *l)
 {
-    const REAL *x = NAME(fs_load)(source, 0, n < BLOCK ? n : BLOCK, room->row);
-    for (size_t start = BLOCK; x == room->row && start < n; start += BLOCK)
-        NAME(fs_load)(source, start, n - start < BLOCK ? n - start : BLOCK, room->row + start);
+    const REAL *x = NAME(fs_load)(reader, 0, n < BLOCK ? n : BLOCK, workspace->row);
+    for (size_t start = BLOCK; x == workspace->row && start < n; start += BLOCK)
+        NAME(fs_load)(reader, start, n - start < BLOCK ? n - start : BLOCK, workspace->row + start);
     const REAL none = -(REAL)INFINITY;
     VEC low = V(set1)(x[0]), sum = V(set1)(0), other_sum = sum;
     size_t i = 0, parts = 0;
@@ -268,7 +268,7 @@ static fs_status NAME(survey)(const fs_source *source, size_t n, NAME(room) *roo
                     a[v] = V(max)(a[v], a[v + half]);
             high[j] = a[0];
         }
-        V(max_rows)(high, room->part_max + parts);
+        V(max_rows)(high, workspace->part_max + parts);
     }
     for (; i < n; i += NAME(PART), parts++) {
         VEC high = V(set1)(none);
@@ -279,17 +279,22 @@ static fs_status NAME(survey)(const fs_source *source, size_t n, NAME(room) *roo
             sum = V(add)(sum, V(load_first)(x + j, len, 0));
             low = V(min)(V(load_first)(x + j, len, x[0]), low);
         }
-        room->part_max[parts] = V(reduce_max)(high);
+        workspace->part_max[parts] = V(reduce_max)(high);
     }
     for (size_t j = parts; j < parts + LANES; j++)
-        room->part_max[j] = none;
+        workspace->part_max[j] = none;
     if (FS_UNLIKELY(V(any_nan)(V(add)(sum, other_sum))) && NAME(has_nan)(x, n))
         return FS_NAN;
-    VEC max = V(load)(room->part_max);
+    VEC max = V(load)(workspace->part_max);
     for (size_t j = LANES; j < parts; j += LANES)
-        max = V(max)(V(load)(room->part_max + j), max);
-    NAME(list) all = {
-        x, NULL, n, V(reduce_max)(max) + (REAL)0, V(reduce_min)(low), source->weights ? 0 : none, room->part_max};
+        max = V(max)(V(load)(workspace->part_max + j), max);
+    NAME(list) all = {x,
+                      NULL,
+                      n,
+                      V(reduce_max)(max) + (REAL)0,
+                      V(reduce_min)(low),
+                      reader->weights ? 0 : none,
+                      workspace->part_max};
     *l = all;
     return all.max == (REAL)INFINITY ? FS_LIMIT : all.max > all.none ? FS_OK : FS_NO_MASS;
 }

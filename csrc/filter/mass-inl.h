@@ -7,18 +7,18 @@
 
 typedef struct {
     int linear; /* the values are weights, at temperature 1, and not logits */
-    int wild;   /* weights may underflow, or the values be -inf */
+    int may_underflow;   /* weights may underflow, or the values be -inf */
     fs_scale c;
     NAME(scale) scale;
     NAME(origin) origin; /* its power lowers the weights by `down` too */
     NAME(constants) constants, last;
     REAL max, half, other_half; /* linear: the weight is value * half * other_half */
     int down;
-} NAME(weigher);
+} NAME(weighting);
 
-static NAME(weigher) NAME(weigher_of)(const NAME(list) *l, int linear, double temperature)
+static NAME(weighting) NAME(weighting_of)(const NAME(list) *l, int linear, double temperature)
 {
-    NAME(weigher) g;
+    NAME(weighting) g;
     g.linear = linear;
     g.max = l->max;
     g.down = 0;
@@ -29,9 +29,9 @@ static NAME(weigher) NAME(weigher_of)(const NAME(list) *l, int linear, double te
     g.origin = NAME(origin_of)(l->max, &g.scale);
     g.origin.power += (REAL)g.down;
     const REAL least = 100;
-    g.wild = !((l->max - l->min) * g.scale.ch < least);
+    g.may_underflow = !((l->max - l->min) * g.scale.ch < least);
     g.scale.reach = (REAL)60 / g.scale.ch;
-    g.constants = NAME(constants_of)(g.origin, l->max, &g.scale, g.wild ? LIFT : 0);
+    g.constants = NAME(constants_of)(g.origin, l->max, &g.scale, g.may_underflow ? LIFT : 0);
     g.last = NAME(constants_of)(g.origin, l->max, &g.scale, LIFT);
     if (linear) {
         int e = -fs_exponent((double)l->max) - g.down, half = e / 2;
@@ -42,7 +42,8 @@ static NAME(weigher) NAME(weigher_of)(const NAME(list) *l, int linear, double te
 }
 
 /* Values to weights, `count` vectors of them. */
-FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weigher) *g, const NAME(constants) *k, int linear, int wild)
+FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weighting) *g, const NAME(constants) *k, int linear,
+                           int may_underflow)
 {
     if (linear) {
         for (int j = 0; j < count; j++)
@@ -50,21 +51,21 @@ FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weigher) *g, const NAME
         return;
     }
     int j = 0;
-    for (; j + FS_TOGETHER <= count; j += FS_TOGETHER)
-        NAME(weights)(v + j, FS_TOGETHER, k, wild);
+    for (; j + FS_IN_FLIGHT <= count; j += FS_IN_FLIGHT)
+        NAME(weights)(v + j, FS_IN_FLIGHT, k, may_underflow);
     for (; j < count; j++)
-        NAME(weights)(v + j, 1, k, wild);
+        NAME(weights)(v + j, 1, k, may_underflow);
 }
 
 /* One vector, or what there is of it; the weight of what there is not is 0. */
-FS_INLINE VEC NAME(weigh_last)(const REAL *x, size_t len, const NAME(weigher) *g)
+FS_INLINE VEC NAME(weigh_last)(const REAL *x, size_t len, const NAME(weighting) *g)
 {
     VEC v = V(load_first)(x, len, g->linear ? 0 : -(REAL)INFINITY);
     NAME(weigh)(&v, 1, g, &g->last, g->linear, 1);
     return v;
 }
 
-FS_INLINE uint64_t NAME(mass_as)(const NAME(weigher) *g, const REAL *x, size_t len, int linear, int wild)
+FS_INLINE uint64_t NAME(mass_as)(const NAME(weighting) *g, const REAL *x, size_t len, int linear, int may_underflow)
 {
     const NAME(constants) k = g->constants;
     fs_integers sum = fs_no_integers(), other = sum;
@@ -73,7 +74,7 @@ FS_INLINE uint64_t NAME(mass_as)(const NAME(weigher) *g, const REAL *x, size_t l
         VEC w[8];
         for (int j = 0; j < 8; j++)
             w[j] = V(load)(x + i + j * LANES);
-        NAME(weigh)(w, 8, g, &k, linear, wild);
+        NAME(weigh)(w, 8, g, &k, linear, may_underflow);
         for (int j = 0; j < 8; j += 2) {
             sum = V(add_integers)(sum, w[j]);
             other = V(add_integers)(other, w[j + 1]);
@@ -85,16 +86,16 @@ FS_INLINE uint64_t NAME(mass_as)(const NAME(weigher) *g, const REAL *x, size_t l
 }
 
 /* The mass of `len` values. */
-static uint64_t NAME(mass)(const NAME(weigher) *g, const REAL *x, size_t len)
+static uint64_t NAME(mass)(const NAME(weighting) *g, const REAL *x, size_t len)
 {
-    return g->linear ? NAME(mass_as)(g, x, len, 1, 0)
-           : g->wild ? NAME(mass_as)(g, x, len, 0, 1)
-                     : NAME(mass_as)(g, x, len, 0, 0);
+    return g->linear          ? NAME(mass_as)(g, x, len, 1, 0)
+           : g->may_underflow ? NAME(mass_as)(g, x, len, 0, 1)
+                              : NAME(mass_as)(g, x, len, 0, 0);
 }
 
 /* The same in less time, and within ESTIMATE of it (and half a unit an entry): the vectors of four at a time are
  * added as they are, which rounds twice. */
-FS_INLINE double NAME(estimate_as)(const NAME(weigher) *g, const REAL *x, size_t len, int linear, int wild)
+FS_INLINE double NAME(estimate_as)(const NAME(weighting) *g, const REAL *x, size_t len, int linear, int may_underflow)
 {
     const NAME(constants) k = g->constants;
     f64x8 sum = f64x8_set1(0.0), other = sum;
@@ -103,7 +104,7 @@ FS_INLINE double NAME(estimate_as)(const NAME(weigher) *g, const REAL *x, size_t
         VEC w[8];
         for (int j = 0; j < 8; j++)
             w[j] = V(load)(x + i + j * LANES);
-        NAME(weigh)(w, 8, g, &k, linear, wild);
+        NAME(weigh)(w, 8, g, &k, linear, may_underflow);
         sum = f64x8_add(sum, V(fold)(V(add)(V(add)(w[0], w[1]), V(add)(w[2], w[3]))));
         other = f64x8_add(other, V(fold)(V(add)(V(add)(w[4], w[5]), V(add)(w[6], w[7]))));
     }
@@ -112,16 +113,16 @@ FS_INLINE double NAME(estimate_as)(const NAME(weigher) *g, const REAL *x, size_t
     return f64x8_sum(f64x8_add(sum, other)) * 0x1p51;
 }
 
-static double NAME(estimate)(const NAME(weigher) *g, const REAL *x, size_t len)
+static double NAME(estimate)(const NAME(weighting) *g, const REAL *x, size_t len)
 {
-    return g->linear ? NAME(estimate_as)(g, x, len, 1, 0)
-           : g->wild ? NAME(estimate_as)(g, x, len, 0, 1)
-                     : NAME(estimate_as)(g, x, len, 0, 0);
+    return g->linear          ? NAME(estimate_as)(g, x, len, 1, 0)
+           : g->may_underflow ? NAME(estimate_as)(g, x, len, 0, 1)
+                              : NAME(estimate_as)(g, x, len, 0, 0);
 }
 
 /* The mass of those of `len` values that are above `limit`. */
-FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weigher) *g, const REAL *x, size_t len, REAL limit, int linear,
-                                       int wild)
+FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weighting) *g, const REAL *x, size_t len, REAL limit, int linear,
+                                       int may_underflow)
 {
     const NAME(constants) k = g->constants;
     const VEC low = V(set1)(limit);
@@ -131,7 +132,7 @@ FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weigher) *g, const REAL *x, si
         VEC w[8];
         for (int j = 0; j < 8; j++)
             w[j] = V(load)(x + i + j * LANES);
-        NAME(weigh)(w, 8, g, &k, linear, wild);
+        NAME(weigh)(w, 8, g, &k, linear, may_underflow);
         for (int j = 0; j < 8; j++)
             sum = V(add_integers)(sum, V(where_above)(V(load)(x + i + j * LANES), low, w[j]));
     }
@@ -143,15 +144,15 @@ FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weigher) *g, const REAL *x, si
     return fs_integers_total(sum, i);
 }
 
-static uint64_t NAME(mass_above)(const NAME(weigher) *g, const REAL *x, size_t len, REAL limit)
+static uint64_t NAME(mass_above)(const NAME(weighting) *g, const REAL *x, size_t len, REAL limit)
 {
-    return g->linear ? NAME(mass_above_as)(g, x, len, limit, 1, 0)
-           : g->wild ? NAME(mass_above_as)(g, x, len, limit, 0, 1)
-                     : NAME(mass_above_as)(g, x, len, limit, 0, 0);
+    return g->linear          ? NAME(mass_above_as)(g, x, len, limit, 1, 0)
+           : g->may_underflow ? NAME(mass_above_as)(g, x, len, limit, 0, 1)
+                              : NAME(mass_above_as)(g, x, len, limit, 0, 0);
 }
 
 /* The weights themselves, of a few values; `w` has room for whole vectors. */
-static void NAME(weigh_few)(const NAME(weigher) *g, const REAL *x, size_t len, REAL *w)
+static void NAME(weigh_few)(const NAME(weighting) *g, const REAL *x, size_t len, REAL *w)
 {
     for (size_t i = 0; i < len; i += LANES)
         V(store)(w + i, NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g));
@@ -162,7 +163,7 @@ typedef struct {
     double mean, entropy;
 } NAME(moments);
 
-static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weigher) *g)
+static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting) *g)
 {
     NAME(moments) m;
     double total = 0.0, product = 0.0;
@@ -209,7 +210,7 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weigher) *
 }
 
 /* The value whose weight is w. */
-static double NAME(value_of)(const NAME(weigher) *g, double w)
+static double NAME(value_of)(const NAME(weighting) *g, double w)
 {
     if (g->linear)
         return w / (double)g->half / (double)g->other_half;
@@ -218,7 +219,7 @@ static double NAME(value_of)(const NAME(weigher) *g, double w)
 }
 
 /* Somewhat less than that: no entry below it has as much as w. */
-static REAL NAME(value_below)(const NAME(weigher) *g, double w)
+static REAL NAME(value_below)(const NAME(weighting) *g, double w)
 {
     double value = NAME(value_of)(g, w);
     if (g->linear)

@@ -10,11 +10,11 @@ typedef struct {
     int alike;          /* the temperature is infinite: all are equally likely */
     int rounded;        /* the values are logarithms of what the caller gave, rounded */
     size_t min_keep;
-    NAME(room) *room;
+    NAME(workspace) *workspace;
 } NAME(task);
 
 /* The first k of the sorted order. */
-static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(room) *room)
+static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(workspace) *workspace)
 {
     if (k >= l->count)
         return *l;
@@ -24,34 +24,34 @@ static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(room) *room
         size_t reaching;
         REAL low = NAME(reached_by_parts)(l, k, &reaching);
         NAME(cut) c = {{NAME(above)(low), (REAL)NAN}, {low, (REAL)NAN}, low, 0, low == l->none ? 0 : k};
-        narrowed = NAME(pack)(l, c, room);
+        narrowed = NAME(pack)(l, c, workspace);
         if (narrowed.count <= k)
             return narrowed;
     }
     NAME(prefix) prefix;
-    NAME(order) by_value = {NULL, 0, 0.0, 0.0, 0.0, room};
-    return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &prefix), room);
+    NAME(order) by_value = {NULL, 0, 0.0, 0.0, 0.0, workspace};
+    return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &prefix), workspace);
 }
 
 /* The list from this value on, if a sample says that it is much shorter; else the one given. */
-static NAME(list) NAME(pack_if_short)(const NAME(list) *l, REAL low, NAME(room) *room)
+static NAME(list) NAME(pack_if_short)(const NAME(list) *l, REAL low, NAME(workspace) *workspace)
 {
     size_t reached = 0, step = l->count / 64;
     for (size_t i = 0; i < 64; i++)
         reached += l->value[i * step] >= low;
-    return reached > 24 || !(low > l->none) ? *l : NAME(pack)(l, NAME(from)(low), room);
+    return reached > 24 || !(low > l->none) ? *l : NAME(pack)(l, NAME(from)(low), workspace);
 }
 
 /* All entries below this value together weigh no more than what is not wanted of the mass. */
-static REAL NAME(value_unwanted)(const NAME(list) *l, const NAME(weigher) *g, uint64_t target, uint64_t mass)
+static REAL NAME(value_unwanted)(const NAME(list) *l, const NAME(weighting) *g, uint64_t target, uint64_t mass)
 {
     return NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
 }
 
 /* A list in which all of the first entries whose mass reaches `target` of about `mass` are: in the room, or the one
  * given. */
-static NAME(list)
-    NAME(narrow)(const NAME(list) *l, const NAME(weigher) *g, uint64_t target, uint64_t mass, NAME(room) *room)
+static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(weighting) *g, uint64_t target, uint64_t mass,
+                               NAME(workspace) *workspace)
 {
     size_t parts = l->count / NAME(PART);
     REAL low;
@@ -60,19 +60,19 @@ static NAME(list)
         low = NAME(reached_by_parts)(l, few, &reaching);
         if (!(low > l->none) || reaching > 2 * few) /* many are equal */
             break;
-        NAME(list) top = NAME(pack)(l, NAME(from)(low), room);
+        NAME(list) top = NAME(pack)(l, NAME(from)(low), workspace);
         uint64_t reached = NAME(mass)(g, top.value, top.count);
         if (reached >= target)
             return top;
         if (reached < target / 2) /* twice as many will not do either */
             break;
     }
-    NAME(list) top = NAME(pack_if_short)(l, NAME(value_unwanted)(l, g, target, mass), room);
+    NAME(list) top = NAME(pack_if_short)(l, NAME(value_unwanted)(l, g, target, mass), workspace);
     return top.value == l->value || NAME(mass)(g, top.value, top.count) >= target ? top : *l;
 }
 
 /* Whether the row is long and some parts have no entry near the maximum, so that few are likely to have the mass. */
-static int NAME(is_peaked)(const NAME(list) *l, const NAME(weigher) *g)
+static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
 {
     NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), 0, 0, 0, NULL};
     if (parts.count < 256)
@@ -84,10 +84,10 @@ static int NAME(is_peaked)(const NAME(list) *l, const NAME(weigher) *g)
 
 /* The cut of top_p.  For a long row the mass is estimated first: where the boundary is the same at both ends of what it
  * may be, it is the boundary.  *narrowed is what the cut is to be made in. */
-static NAME(cut) NAME(cut_top_p)(const NAME(list) *l, double part, const NAME(order) *o, NAME(list) *narrowed,
-                                 NAME(prefix) *prefix)
+static NAME(cut) NAME(top_p_threshold)(const NAME(list) *l, double part, const NAME(order) *o, NAME(list) *narrowed,
+                                       NAME(prefix) *prefix)
 {
-    const NAME(weigher) *g = o->weigher;
+    const NAME(weighting) *g = o->weighting;
     uint64_t mass, target;
     *narrowed = *l;
     if (l->part_max && NAME(is_peaked)(l, g)) {
@@ -96,7 +96,7 @@ static NAME(cut) NAME(cut_top_p)(const NAME(list) *l, double part, const NAME(or
         mass = (uint64_t)(about + off);
         target = fs_part_of_mass(part, mass);
         target = target ? target : 1;
-        *narrowed = NAME(narrow)(l, g, target, mass, o->room);
+        *narrowed = NAME(narrow)(l, g, target, mass, o->workspace);
         if (narrowed->value != l->value) {
             mass = NAME(mass)(g, narrowed->value, narrowed->count);
             NAME(cut) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
@@ -113,8 +113,8 @@ static NAME(cut) NAME(cut_top_p)(const NAME(list) *l, double part, const NAME(or
 /* top_p, and by the distance from the mean logit typical_p: the first of the order that bring the mass to `part`. */
 static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_distance, const NAME(task) *t)
 {
-    NAME(weigher) g = NAME(weigher_of)(l, t->linear, t->temperature);
-    NAME(order) o = {&g, by_distance, 0.0, 0.0, 0.0, t->room};
+    NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
+    NAME(order) o = {&g, by_distance, 0.0, 0.0, 0.0, t->workspace};
     NAME(list) narrowed = *l;
     NAME(prefix) prefix;
     NAME(cut) c;
@@ -127,26 +127,26 @@ static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_dista
             double below = o.centre - (double)NAME(value_unwanted)(l, &g, target, mass),
                    over = (double)l->max - o.centre;
             double far = (below > over ? below : over) + 2.0 * o.step;
-            narrowed = NAME(pack_if_short)(l, NAME(at_or_above)(o.centre - far * 1.001), t->room);
+            narrowed = NAME(pack_if_short)(l, NAME(at_or_above)(o.centre - far * 1.001), t->workspace);
             uint64_t left = narrowed.value == l->value ? mass : NAME(mass)(&g, narrowed.value, narrowed.count);
             narrowed = left >= target ? narrowed : *l;
             mass = left >= target ? left : mass;
         }
         c = NAME(select)(&o, &narrowed, target ? target : 1, mass, &prefix);
     } else {
-        c = NAME(cut_top_p)(l, part, &o, &narrowed, &prefix);
+        c = NAME(top_p_threshold)(l, part, &o, &narrowed, &prefix);
     }
     if (prefix.count < t->min_keep) {
         size_t there = NAME(count_there)(l);
         if (t->min_keep >= there)
             return *l;
         if (!by_distance)
-            return NAME(keep_top)(l, t->min_keep, t->room);
-        o.weigher = NULL;
+            return NAME(keep_top)(l, t->min_keep, t->workspace);
+        o.weighting = NULL;
         narrowed = *l;
         c = NAME(select)(&o, l, t->min_keep, l->count, &prefix);
     }
-    NAME(list) packed = NAME(pack)(&narrowed, c, t->room);
+    NAME(list) packed = NAME(pack)(&narrowed, c, t->workspace);
     if (by_distance)
         NAME(measure_list)(&packed);
     return packed;

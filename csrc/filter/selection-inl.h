@@ -11,10 +11,10 @@
 enum { NAME(SAMPLE) = 64 };
 
 typedef struct {
-    const NAME(weigher) *weigher; /* NULL: count */
+    const NAME(weighting) *weighting; /* NULL: count */
     int by_distance;
     double centre, step, rounder; /* distances are rounded to multiples of the step, as below */
-    NAME(room) *room;
+    NAME(workspace) *workspace;
 } NAME(order);
 
 /* Distances are from max + mean.  What is equally far in truth differs by rounding: it is taken for a tie where the
@@ -35,7 +35,7 @@ static inline double NAME(key)(const NAME(order) *o, REAL x)
 
 static inline uint64_t NAME(amount)(const NAME(order) *o, const REAL *x, size_t count)
 {
-    return o->weigher ? NAME(mass)(o->weigher, x, count) : count;
+    return o->weighting ? NAME(mass)(o->weighting, x, count) : count;
 }
 
 /* The values whose key is at least `key`. */
@@ -81,7 +81,8 @@ typedef struct {
     size_t inside, edge, beyond;
 } NAME(thirds);
 
-static NAME(thirds) NAME(divide)(const REAL *x, size_t count, NAME(span) inside, NAME(span) edge, NAME(room) *room)
+static NAME(thirds)
+    NAME(divide)(const REAL *x, size_t count, NAME(span) inside, NAME(span) edge, NAME(workspace) *workspace)
 {
     VEC inside_low = V(set1)(inside.low), inside_past = V(set1)(inside.past);
     VEC edge_low = V(set1)(edge.low), edge_past = V(set1)(edge.past);
@@ -93,8 +94,8 @@ static NAME(thirds) NAME(divide)(const REAL *x, size_t count, NAME(span) inside,
         VEC a = len == LANES ? V(load)(x + i) : V(load_first)(x + i, len, 0);
         unsigned in = (plain ? V(at_least)(a, inside_low) : NAME(in_span)(a, inside_low, inside_past)) & all;
         unsigned out = ~(plain ? V(at_least)(a, edge_low) : NAME(in_span)(a, edge_low, edge_past)) & ~in & all;
-        V(pack)(room->spare[0] + t.inside, a, in);
-        V(pack)(room->spare[1] + t.beyond, a, out);
+        V(pack)(workspace->spare[0] + t.inside, a, in);
+        V(pack)(workspace->spare[1] + t.beyond, a, out);
         t.inside += fs_count_bits(in);
         t.beyond += fs_count_bits(out);
     }
@@ -125,7 +126,7 @@ static size_t NAME(count_above)(const REAL *x, size_t count, REAL value)
 
 static uint64_t NAME(amount_above)(const NAME(order) *o, const REAL *x, size_t count, REAL value)
 {
-    return o->weigher ? NAME(mass_above)(o->weigher, x, count, value) : NAME(count_above)(x, count, value);
+    return o->weighting ? NAME(mass_above)(o->weighting, x, count, value) : NAME(count_above)(x, count, value);
 }
 
 /* Keys about the boundary of `target` of `amount`: near it, high above it in the order and low below it, as far as a
@@ -156,10 +157,10 @@ static NAME(pivots)
         key[j] = k;
         sample[j] = value;
     }
-    if (o->weigher)
-        NAME(weigh_few)(o->weigher, sample, taken, weight);
+    if (o->weighting)
+        NAME(weigh_few)(o->weighting, sample, taken, weight);
     for (size_t i = 0; i < taken; i++)
-        upto[i] = sum += o->weigher ? fs_integer_weight((double)weight[i]) : 1;
+        upto[i] = sum += o->weighting ? fs_integer_weight((double)weight[i]) : 1;
     double part = taken == count ? (double)target : (double)target / (double)amount * (double)sum;
     while (at + 1 < taken && (taken == count ? upto[at] < target : (double)upto[at] < part))
         at++;
@@ -214,7 +215,7 @@ typedef struct {
  * side it is. */
 static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
 {
-    REAL *to = o->room->spare[r->x == o->room->spare[0]];
+    REAL *to = o->workspace->spare[r->x == o->workspace->spare[0]];
     REAL high = (REAL)p->high, low = (REAL)p->low;
     uint64_t inside = NAME(amount_above)(o, r->x, r->count, high);
     p->near = p->high;
@@ -240,8 +241,8 @@ static NAME(cut)
 
 /* The cut within the edge, when the boundary is there: so many ties that their amounts reach `wanted`.  For distances
  * the edge is taken out of the whole list, as there are values on both sides of the centre. */
-static void NAME(cut_edge)(const NAME(order) *o, const NAME(list) *l, double key, NAME(thirds) t, uint64_t wanted,
-                           uint64_t edge, NAME(cut) *cut, NAME(prefix) *prefix)
+static void NAME(threshold_within_ties)(const NAME(order) *o, const NAME(list) *l, double key, NAME(thirds) t,
+                                        uint64_t wanted, uint64_t edge, NAME(cut) *cut, NAME(prefix) *prefix)
 {
     if (!o->by_distance) {
         cut->tie = (REAL)key;
@@ -250,13 +251,13 @@ static void NAME(cut_edge)(const NAME(order) *o, const NAME(list) *l, double key
         prefix->amount += t.edge ? edge / t.edge * cut->ties : 0;
         return;
     }
-    size_t within = NAME(divide)(l->value, l->count, cut->edge, cut->edge, o->room).inside;
-    size_t ties = NAME(divide)(o->room->spare[0], within, cut->inside, cut->inside, o->room).beyond;
+    size_t within = NAME(divide)(l->value, l->count, cut->edge, cut->edge, o->workspace).inside;
+    size_t ties = NAME(divide)(o->workspace->spare[0], within, cut->inside, cut->inside, o->workspace).beyond;
     prefix->count = within - ties;
     prefix->amount = 0;
     if (ties) { /* among equal distances the values decide */
-        NAME(list) tied = {o->room->spare[1], NULL, ties, 0, 0, (REAL)NAN, NULL};
-        NAME(order) by_value = {o->weigher, 0, 0.0, 0.0, 0.0, o->room};
+        NAME(list) tied = {o->workspace->spare[1], NULL, ties, 0, 0, (REAL)NAN, NULL};
+        NAME(order) by_value = {o->weighting, 0, 0.0, 0.0, 0.0, o->workspace};
         NAME(prefix) first;
         NAME(cut) among = NAME(select)(&by_value, &tied, wanted, NAME(amount)(o, tied.value, ties), &first);
         cut->tie = among.tie;
@@ -281,26 +282,26 @@ static NAME(cut)
             continue;
         cut.edge = NAME(span_of)(o, p.near);
         cut.inside = NAME(span_after)(o, p.near);
-        NAME(thirds) t = NAME(divide)(r.x, r.count, cut.inside, cut.edge, o->room);
-        uint64_t inside = NAME(amount)(o, o->room->spare[0], t.inside), edge;
+        NAME(thirds) t = NAME(divide)(r.x, r.count, cut.inside, cut.edge, o->workspace);
+        uint64_t inside = NAME(amount)(o, o->workspace->spare[0], t.inside), edge;
         if (inside >= r.target) {
-            NAME(rest) closer = {o->room->spare[0], t.inside, r.before, inside, r.target, r.passed};
+            NAME(rest) closer = {o->workspace->spare[0], t.inside, r.before, inside, r.target, r.passed};
             r = closer;
             continue;
         }
         if (o->by_distance)
-            edge = r.amount - inside - NAME(amount)(o, o->room->spare[1], t.beyond);
+            edge = r.amount - inside - NAME(amount)(o, o->workspace->spare[1], t.beyond);
         else
             edge = t.edge ? t.edge * NAME(amount)(o, (const REAL[]){(REAL)p.near}, 1) : 0;
         if (inside + edge >= r.target || t.beyond == 0) {
             prefix->count = r.before;
             prefix->amount = r.passed + inside;
-            NAME(cut_edge)(o, l, p.near, t, r.target - inside, edge, &cut, prefix);
+            NAME(threshold_within_ties)(o, l, p.near, t, r.target - inside, edge, &cut, prefix);
             return cut;
         }
         uint64_t first = inside + edge;
-        NAME(rest) later = {o->room->spare[1], t.beyond,         r.before + t.inside + t.edge,
-                            r.amount - first,  r.target - first, r.passed + first};
+        NAME(rest) later = {o->workspace->spare[1], t.beyond,         r.before + t.inside + t.edge,
+                            r.amount - first,       r.target - first, r.passed + first};
         r = later;
     }
     prefix->count = NAME(count_there)(l);

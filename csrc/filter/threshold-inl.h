@@ -4,8 +4,8 @@
 static NAME(list) NAME(keep_from)(const NAME(list) *l, REAL low, const NAME(task) *t)
 {
     if (l->max < low || (t->min_keep > 1 && NAME(count_from)(l, low) < t->min_keep))
-        return NAME(keep_top)(l, t->min_keep, t->room);
-    return l->min >= low ? *l : NAME(pack)(l, NAME(from)(low), t->room);
+        return NAME(keep_top)(l, t->min_keep, t->workspace);
+    return l->min >= low ? *l : NAME(pack)(l, NAME(from)(low), t->workspace);
 }
 
 static NAME(list) NAME(keep_min_p)(const NAME(list) *l, double min_p, const NAME(task) *t)
@@ -53,7 +53,7 @@ typedef struct {
     REAL value, weight;
 } NAME(bound);
 
-static NAME(bound) NAME(bound_of)(const NAME(weigher) *g, double probability, uint64_t mass)
+static NAME(bound) NAME(bound_of)(const NAME(weighting) *g, double probability, uint64_t mass)
 {
     double weight = probability * (double)mass * 0x1p-51;
     uint64_t integer = fs_part_of_mass(probability, mass);
@@ -77,7 +77,7 @@ typedef struct {
 
 /* The entries within the bound, packed where `room` is given, else counted. */
 static NAME(likely)
-    NAME(find_likely)(const NAME(list) *l, const NAME(weigher) *g, NAME(bound) bound, NAME(room) *room)
+    NAME(find_likely)(const NAME(list) *l, const NAME(weighting) *g, NAME(bound) bound, NAME(workspace) *workspace)
 {
     NAME(likely) found = {0, 0, (REAL)INFINITY};
     VEC least_weight = V(set1)(bound.weight),
@@ -92,8 +92,8 @@ static NAME(likely)
             unsigned chosen = V(at_least)(x, low);
             if (chosen && bound.weight > 0)
                 chosen &= V(at_least)(NAME(weigh_last)(l->value + i, len, g), least_weight);
-            if (room) {
-                found.count = NAME(pack_chosen)(l, i, x, chosen, room, found.count);
+            if (workspace) {
+                found.count = NAME(pack_chosen)(l, i, x, chosen, workspace, found.count);
                 continue;
             }
             found.count += fs_count_bits(chosen);
@@ -110,28 +110,28 @@ static NAME(likely)
 }
 
 /* The entries of this probability or more. */
-static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, const NAME(weigher) *g, uint64_t mass,
+static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, const NAME(weighting) *g, uint64_t mass,
                                     const NAME(task) *t)
 {
     NAME(bound) bound = NAME(bound_of)(g, probability, mass);
     NAME(list) largest = {&l->max, NULL, 1, l->max, l->max, l->none, NULL};
     size_t count = NAME(find_likely)(t->min_keep > 1 ? l : &largest, g, bound, NULL).count;
     if (count < t->min_keep)
-        return NAME(keep_top)(l, t->min_keep, t->room);
-    return NAME(in_room)(l, t->room, NAME(find_likely)(l, g, bound, t->room).count);
+        return NAME(keep_top)(l, t->min_keep, t->workspace);
+    return NAME(in_workspace)(l, t->workspace, NAME(find_likely)(l, g, bound, t->workspace).count);
 }
 
 /* Of the entries of probability `threshold` or more, if there are two or more, all but the last are dropped. */
 static NAME(list) NAME(drop_likely)(const NAME(list) *l, const NAME(task) *t)
 {
-    NAME(weigher) g = NAME(weigher_of)(l, t->linear, t->temperature);
+    NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
     uint64_t mass = NAME(mass)(&g, l->value, l->count);
     NAME(likely) top = NAME(find_likely)(l, &g, NAME(bound_of)(&g, t->f->xtc_threshold, mass), NULL);
     if (top.count < 2 || NAME(count_there)(l) - (top.count - 1) < t->min_keep)
         return *l;
     NAME(cut) c = {
         {NAME(above)(l->none), top.least}, {top.least, NAME(above)(top.least)}, top.least, top.ties - 1, 1};
-    NAME(list) packed = NAME(pack)(l, c, t->room);
+    NAME(list) packed = NAME(pack)(l, c, t->workspace);
     NAME(measure_list)(&packed);
     return packed;
 }

@@ -33,12 +33,12 @@ static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
 }
 
 /* The first k of the sorted order into *number, which lies in the room. */
-static fs_status NAME(first)(const fs_source *source, size_t n, size_t k, void *scratch, size_t chosen, int64_t *rank,
+static fs_status NAME(top_k)(const fs_reader *reader, size_t n, size_t k, void *scratch, size_t chosen, int64_t *rank,
                              const uint32_t **number)
 {
-    NAME(room) room = NAME(room_of)(scratch, n);
+    NAME(workspace) workspace = NAME(workspace_of)(scratch, n);
     NAME(list) l;
-    fs_status status = NAME(survey)(source, n, &room, &l);
+    fs_status status = NAME(survey)(reader, n, &workspace, &l);
     if (status != FS_OK && status != FS_LIMIT)
         return status;
     if (rank) {
@@ -49,10 +49,10 @@ static fs_status NAME(first)(const fs_source *source, size_t n, size_t k, void *
                 (int64_t)(NAME(count_from)(&upto, x) - NAME(count_from)(&upto, NAME(above)(x)));
     }
     l.none = (REAL)NAN; /* what cannot be drawn has its place in the order too */
-    l = NAME(keep_top)(&l, k, &room);
+    l = NAME(keep_top)(&l, k, &workspace);
     if (!l.index)
-        l = NAME(pack)(&l, NAME(from)(-(REAL)INFINITY), &room);
-    NAME(sort)(room.value, room.index, l.count);
-    *number = room.index;
+        l = NAME(pack)(&l, NAME(from)(-(REAL)INFINITY), &workspace);
+    NAME(sort)(workspace.value, workspace.index, l.count);
+    *number = workspace.index;
     return l.count == k ? FS_OK : FS_NAN; /* fewer only where another thread changes the row */
 }

@@ -69,7 +69,7 @@ static size_t NAME(softmax_many)(const REAL *x, ptrdiff_t stride, size_t rows, s
         if (p.ordinary && n <= NAME(TINY)) {
             if (temperature_stride == 0)
                 while (rows - i >= LANES &&
-                       FS_BY_COUNT(NAME(softmax_together), from, stride, n, &p.scale, to, out_stride)) {
+                       FS_BY_COUNT(NAME(softmax_side_by_side), from, stride, n, &p.scale, to, out_stride)) {
                     i += LANES;
                     from = NAME(row_at)(x, stride, i);
                     to = (REAL *)(void *)((char *)out + (ptrdiff_t)i * out_stride);
@@ -117,7 +117,7 @@ static fs_status NAME(softmax_alone)(const REAL *x, size_t n, double temperature
 static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                                 ptrdiff_t temperature_stride, const double *u, int64_t *index)
 {
-    NAME(ladder) ladder;
+    NAME(block_cdf) cdf;
     NAME(prepared) p = {NAN, 0, {0, 0, 0, 0}};
     for (size_t i = 0; i < rows; i++) {
         const REAL *from = NAME(row_at)(x, stride, i);
@@ -128,7 +128,7 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
         if (p.ordinary && n <= NAME(TINY)) {
             if (temperature_stride == 0)
                 while (rows - i >= LANES &&
-                       FS_BY_COUNT(NAME(sample_together), from, stride, n, &p.scale, u + i, index + i)) {
+                       FS_BY_COUNT(NAME(sample_side_by_side), from, stride, n, &p.scale, u + i, index + i)) {
                     i += LANES;
                     from = NAME(row_at)(x, stride, i);
                 }
@@ -136,10 +136,9 @@ static size_t NAME(sample_many)(const REAL *x, ptrdiff_t stride, size_t rows, si
                 break;
             status = FS_BY_COUNT(NAME(tiny_sample), from, n, &p.scale, u[i], index + i);
         } else if (p.ordinary) {
-            status = NAME(sample_short)(from, n, &p.scale, &ladder);
+            status = NAME(sample_short)(from, n, &p.scale, &cdf);
             if (status == FS_OK)
-                index[i] =
-                    (int64_t)NAME(ladder_index)(&ladder, n, fs_scale_uniform(u[i], NAME(ladder_total)(&ladder)).high);
+                index[i] = (int64_t)NAME(cdf_index)(&cdf, n, fs_scale_uniform(u[i], NAME(cdf_total)(&cdf)).high);
         }
         if (FS_UNLIKELY(status != FS_OK)) {
             fs_row row = {from, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};

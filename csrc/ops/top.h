@@ -6,16 +6,16 @@ static fs_status fs_top_row(const fs_row *row, size_t n, double temperature, siz
                             double *logprob, size_t chosen, int64_t *rank)
 {
     const uint32_t *number = NULL;
-    fs_source source = fs_plain_source(row);
-    fs_status status = fs_is_wide(row) ? first_f64(&source, n, k, scratch, chosen, rank, &number)
-                                       : first_f32(&source, n, k, scratch, chosen, rank, &number);
+    fs_reader reader = fs_reader_of(row);
+    fs_status status = fs_is_wide(row) ? top_k_f64(&reader, n, k, scratch, chosen, rank, &number)
+                                       : top_k_f32(&reader, n, k, scratch, chosen, rank, &number);
     if (status != FS_OK)
         return status;
     double max = 0.0, log_sum = 0.0;
-    status = fs_log_normaliser_row(row, n, &temperature, &source, &max, &log_sum);
+    status = fs_log_normaliser_row(row, n, &temperature, &reader, &max, &log_sum);
     for (size_t j = 0; j < k && status == FS_OK; j++) {
         index[j] = number[j];
-        logprob[j] = (fs_logit(&source, number[j]) - max) / temperature - log_sum;
+        logprob[j] = (fs_logit(&reader, number[j]) - max) / temperature - log_sum;
     }
     return status;
 }
@@ -31,14 +31,14 @@ static inline double fs_gumbel(double u)
 static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double temperature, size_t k,
                                             const double *u, ptrdiff_t u_stride, void *scratch, int64_t *index)
 {
-    fs_source source = fs_plain_source(row);
-    double *key = fs_beside_room(scratch, n), max = -INFINITY;
+    fs_reader reader = fs_reader_of(row);
+    double *key = fs_workspace_doubles(scratch, n), max = -INFINITY;
     size_t there = 0;
     for (size_t start = 0; start < n; start += 512) {
         double copy[512];
         size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&source, start, len, copy);
-        if (start % (FS_BLOCKS * 512) == 0 && fs_heed_watch())
+        const double *x = fs_load_f64(&reader, start, len, copy);
+        if (start % (FS_BLOCKS_PER_CHUNK * 512) == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
         for (size_t i = 0; i < len; i++) {
             if (x[i] != x[i])
@@ -56,7 +56,7 @@ static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double 
     double divisor = temperature < INFINITY ? temperature : 1.0, of_limit = temperature < INFINITY ? 1.0 : 0.0;
     for (size_t start = 0; start < n && temperature > 0.0; start += 512) {
         double gumbel[512];
-        if (start % (FS_BLOCKS * 512) == 0 && fs_heed_watch())
+        if (start % (FS_BLOCKS_PER_CHUNK * 512) == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
         size_t len = n - start < 512 ? n - start : 512;
         for (size_t i = 0; i < len; i++)
@@ -69,10 +69,10 @@ static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double 
             key[start + i] = x == -INFINITY ? x : sum > lowest ? sum : lowest;
         }
     }
-    fs_kept keys = fs_part(key, FS_F64, 0, n, NULL);
-    source = fs_plain_source(&keys.row);
+    fs_candidates keys = fs_candidates_of(key, FS_F64, 0, n, NULL);
+    reader = fs_reader_of(&keys.row);
     const uint32_t *number = NULL;
-    fs_status status = first_f64(&source, n, k, scratch, 0, NULL, &number);
+    fs_status status = top_k_f64(&reader, n, k, scratch, 0, NULL, &number);
     for (size_t j = 0; j < k && status == FS_OK; j++)
         index[j] = number[j];
     return status;

@@ -12,71 +12,71 @@ static inline int fs_has_filter(const fs_filters *f, size_t n, double coin)
 }
 
 /* Of a temperature of 0: the lowest index of the maximum alone. */
-static fs_status fs_keep_first(const fs_row *row, size_t n, void *scratch, fs_kept *kept)
+static fs_status fs_keep_first(const fs_row *row, size_t n, void *scratch, fs_candidates *candidates)
 {
     int64_t best = 0;
     fs_status status = fs_argmax(row, n, &best);
-    room_f64 room = room_of_f64(scratch, n);
-    room.value[0] = 0.0;
-    room.index[0] = (uint32_t)best;
-    *kept = fs_part(room.value, FS_F64, 0, 1, room.index);
-    kept->limit = 1;
+    workspace_f64 workspace = workspace_of_f64(scratch, n);
+    workspace.value[0] = 0.0;
+    workspace.index[0] = (uint32_t)best;
+    *candidates = fs_candidates_of(workspace.value, FS_F64, 0, 1, workspace.index);
+    candidates->limit = 1;
     return status;
 }
 
 /* The filters in the type of the row's dtype, at the temperature `work`, or on the row that row/limits.h puts in its
  * place.  *temperature becomes the dynamic one where that is asked for. */
 static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const fs_filters *f, double coin,
-                               void *scratch, int dynamic, double *temperature, fs_kept *kept)
+                               void *scratch, int dynamic, double *temperature, fs_candidates *candidates)
 {
-    fs_source source = fs_plain_source(row);
+    fs_reader reader = fs_reader_of(row);
     int wide = fs_is_wide(row), last = f->temperature_last != 0;
     fs_status status = FS_LIMIT;
     /* weights as they are, where nothing needs their logarithm */
-    source.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_n_sigma == 0.0 &&
+    reader.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_n_sigma == 0.0 &&
                      (f->surprise == INFINITY || !last || *temperature == 1.0);
     if (fs_is_ordinary(work, wide))
-        status = wide ? filtered_f64(&source, n, work, f, coin, scratch, dynamic, temperature, kept)
-                      : filtered_f32(&source, n, work, f, coin, scratch, dynamic, temperature, kept);
+        status = wide ? filtered_f64(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates)
+                      : filtered_f32(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates);
     if (status != FS_LIMIT) {
-        kept->temperature = *temperature;
+        candidates->temperature = *temperature;
         return status;
     }
     double of_limit = work;
     if (work == INFINITY) {
-        source = fs_ordered_source(row, n);
+        reader = fs_ordered_reader(row, n);
         of_limit = FS_ALIKE;
     } else {
-        source = fs_limit_source(row, n, &of_limit);
+        reader = fs_limit_reader(row, n, &of_limit);
     }
-    status = filtered_f64(&source, n, of_limit, f, coin, scratch, dynamic, temperature, kept);
-    kept->limit = 1;
-    kept->temperature = kept->index && !last ? of_limit : *temperature;
+    status = filtered_f64(&reader, n, of_limit, f, coin, scratch, dynamic, temperature, candidates);
+    candidates->limit = 1;
+    candidates->temperature = candidates->index && !last ? of_limit : *temperature;
     return status;
 }
 
 static fs_status fs_keep(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
-                         void *scratch, fs_kept *kept)
+                         void *scratch, fs_candidates *candidates)
 {
     int last = f->temperature_last != 0, dynamic = f->dynatemp_range > 0.0;
-    *kept = fs_whole(row, n, temperature);
+    *candidates = fs_all_candidates(row, n, temperature);
     if (dynamic && !last) { /* of the whole row, at temperature 1 */
         fs_filters none = {0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, INFINITY, 0.0, 1.0, 1, 1};
         none.dynatemp_range = f->dynatemp_range;
         none.dynatemp_exponent = f->dynatemp_exponent;
-        fs_status status = fs_filter_row(row, n, 1.0, &none, 1.0, scratch, 1, &temperature, kept);
+        fs_status status = fs_filter_row(row, n, 1.0, &none, 1.0, scratch, 1, &temperature, candidates);
         if (status != FS_OK)
             return status;
         dynamic = 0;
-        *kept = fs_whole(row, n, temperature);
+        *candidates = fs_all_candidates(row, n, temperature);
     }
     if (!dynamic && !fs_has_filter(f, n, coin))
         return FS_OK;
     double work = last ? 1.0 : temperature;
     if (work == 0.0)
-        return fs_keep_first(row, n, scratch, kept);
-    fs_status status = fs_filter_row(row, n, work, f, coin, scratch, dynamic, &temperature, kept);
-    kept->divisor = temperature;
+        return fs_keep_first(row, n, scratch, candidates);
+    fs_status status = fs_filter_row(row, n, work, f, coin, scratch, dynamic, &temperature, candidates);
+    candidates->divisor = temperature;
     return status;
 }
 
@@ -84,14 +84,14 @@ static fs_status fs_sample_filtered_row(const fs_row *row, size_t n, double temp
                                         double coin, size_t k, const double *u, void *scratch, int64_t *index,
                                         double *logprob)
 {
-    fs_kept kept;
-    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &kept);
+    fs_candidates candidates;
+    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &candidates);
     if (status != FS_OK)
         return status;
-    status = fs_sample_row(&kept.row, kept.count, kept.temperature, k, u, index, logprob);
-    if (status == FS_OK && kept.index)
+    status = fs_sample_row(&candidates.row, candidates.count, candidates.temperature, k, u, index, logprob);
+    if (status == FS_OK && candidates.index)
         for (size_t j = 0; j < k; j++)
-            index[j] = kept.index[index[j]];
+            index[j] = candidates.index[index[j]];
     return status;
 }
 
@@ -120,12 +120,12 @@ static inline double fs_quotient(double x, const fs_divider *d)
 /* A row of which no filter dropped anything, block by block, as it may be in place. */
 static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
 {
-    fs_source source = fs_plain_source(row);
+    fs_reader reader = fs_reader_of(row);
     double copy[512], result[512], max = -INFINITY;
     int64_t best = -1;
     for (size_t start = 0; start < n; start += 512) {
         size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&source, start, len, copy);
+        const double *x = fs_load_f64(&reader, start, len, copy);
         for (size_t i = 0; i < len; i++) {
             if (x[i] != x[i])
                 return FS_NAN;
@@ -138,7 +138,7 @@ static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, 
     const fs_divider divider = fs_divider_of(max, temperature, out->dtype);
     for (size_t start = 0; start < n; start += 512) {
         size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&source, start, len, copy);
+        const double *x = fs_load_f64(&reader, start, len, copy);
         for (size_t i = 0; i < len; i++) {
             int left = temperature == 0.0 ? (int64_t)(start + i) == best
                                           : temperature == INFINITY || max < INFINITY || x[i] == INFINITY;
@@ -152,36 +152,36 @@ static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, 
 static fs_status fs_truncate_row(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
                                  void *scratch, const fs_output *out)
 {
-    fs_kept kept;
-    fs_source source = fs_plain_source(row);
-    double *value = fs_beside_room(scratch, n);
+    fs_candidates candidates;
+    fs_reader reader = fs_reader_of(row);
+    double *value = fs_workspace_doubles(scratch, n);
     int64_t first = 0;
-    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &kept);
-    if (status == FS_OK && !kept.index)
-        status = fs_divide_row(row, n, kept.divisor, out);
+    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &candidates);
+    if (status == FS_OK && !candidates.index)
+        status = fs_divide_row(row, n, candidates.divisor, out);
     if (status == FS_NAN)
         fs_fill_nan(out, n);
-    if (status == FS_NAN || (status == FS_OK && !kept.index))
+    if (status == FS_NAN || (status == FS_OK && !candidates.index))
         return status;
-    size_t count = status == FS_OK ? kept.count : 0;
-    if (count && kept.divisor == 0.0) {
-        fs_argmax(&kept.row, count, &first);
-        kept.index += first;
+    size_t count = status == FS_OK ? candidates.count : 0;
+    if (count && candidates.divisor == 0.0) {
+        fs_argmax(&candidates.row, count, &first);
+        candidates.index += first;
         count = 1;
     }
     double max = -INFINITY;
     for (size_t j = 0; j < count; j++) { /* before the row is overwritten, should it be in place */
-        value[j] = kept.limit                 ? fs_logit(&source, kept.index[j])
-                   : kept.row.dtype == FS_F32 ? (double)((const float *)kept.row.data)[j]
-                                              : ((const double *)kept.row.data)[j];
+        value[j] = candidates.limit                 ? fs_logit(&reader, candidates.index[j])
+                   : candidates.row.dtype == FS_F32 ? (double)((const float *)candidates.row.data)[j]
+                                                    : ((const double *)candidates.row.data)[j];
         max = value[j] > max ? value[j] : max;
     }
-    const fs_divider divider = fs_divider_of(max, kept.divisor, out->dtype);
+    const fs_divider divider = fs_divider_of(max, candidates.divisor, out->dtype);
     for (size_t j = 0; j < count; j++)
         value[j] = fs_quotient(value[j], &divider);
     fs_fill(out, n, -INFINITY, -INFINITY);
     for (size_t j = 0; j < count; j++)
-        fs_store_f64(out, kept.index[j], 1, value + j);
+        fs_store_f64(out, candidates.index[j], 1, value + j);
     return status;
 }
 

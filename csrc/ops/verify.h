@@ -6,7 +6,7 @@
 /* The probability of one entry. */
 static fs_status fs_probability(const fs_row *row, size_t n, double temperature, size_t i, double *p)
 {
-    fs_source source;
+    fs_reader reader;
     double max = 0.0, log_sum = 0.0;
     int64_t best = -1;
     if (temperature == 0.0) {
@@ -14,9 +14,9 @@ static fs_status fs_probability(const fs_row *row, size_t n, double temperature,
         *p = best == (int64_t)i ? 1.0 : 0.0;
         return status;
     }
-    fs_status status = fs_log_normaliser_row(row, n, &temperature, &source, &max, &log_sum);
+    fs_status status = fs_log_normaliser_row(row, n, &temperature, &reader, &max, &log_sum);
     if (status == FS_OK)
-        *p = fs_exp((fs_logit(&source, i) - max) / temperature - log_sum);
+        *p = fs_exp((fs_logit(&reader, i) - max) / temperature - log_sum);
     return status;
 }
 
@@ -34,7 +34,7 @@ static fs_status fs_accept_row(const fs_row *target, const fs_row *draft, size_t
 /* All probabilities of a row in double. */
 static fs_status fs_probabilities(const fs_row *row, size_t n, double temperature, double *p)
 {
-    fs_source source = fs_plain_source(row);
+    fs_reader reader = fs_reader_of(row);
     int64_t best = -1;
     fs_output out = {p, (ptrdiff_t)sizeof(double), FS_F64};
     if (temperature == 0.0) {
@@ -45,18 +45,19 @@ static fs_status fs_probabilities(const fs_row *row, size_t n, double temperatur
     }
     for (size_t start = 0; start < n; start += 512) {
         size_t len = n - start < 512 ? n - start : 512;
-        const double *x = fs_load_f64(&source, start, len, p + start);
+        const double *x = fs_load_f64(&reader, start, len, p + start);
         if (x != p + start)
             memcpy(p + start, x, len * sizeof *p);
     }
-    fs_kept logits = fs_part(p, FS_F64, 0, n, NULL);
+    fs_candidates logits = fs_candidates_of(p, FS_F64, 0, n, NULL);
     return fs_softmax_row(&logits.row, n, temperature, &out);
 }
 
 static fs_status fs_correct_row(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
                                 size_t token, double u, void *scratch, int64_t *index)
 {
-    double *p = fs_beside_room(scratch, n), *q = room_of_f64(scratch, n).row, *rest = room_of_f64(scratch, n).value;
+    double *p = fs_workspace_doubles(scratch, n), *q = workspace_of_f64(scratch, n).row,
+           *rest = workspace_of_f64(scratch, n).value;
     fs_status status = fs_probabilities(target, n, temperature[0], p);
     if (status == FS_OK && draft)
         status = fs_probabilities(draft, n, temperature[1], q);
@@ -66,7 +67,7 @@ static fs_status fs_correct_row(const fs_row *target, const fs_row *draft, size_
         double over = p[i] - (draft ? q[i] : i == token);
         rest[i] = over > 0.0 ? over : 0.0;
     }
-    fs_kept left = fs_part(rest, FS_F64, 1, n, NULL), all = fs_part(p, FS_F64, 1, n, NULL);
+    fs_candidates left = fs_candidates_of(rest, FS_F64, 1, n, NULL), all = fs_candidates_of(p, FS_F64, 1, n, NULL);
     status = fs_sample_row(&left.row, n, 1.0, 1, &u, index, NULL);
     return status == FS_NO_MASS ? fs_sample_row(&all.row, n, 1.0, 1, &u, index, NULL) : status;
 }

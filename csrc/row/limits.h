@@ -3,7 +3,7 @@
 #ifndef FS_LIMIT_ROWS_H
 #define FS_LIMIT_ROWS_H
 
-#include "row/source.h"
+#include "row/reader.h"
 
 /* The largest entry of a row. */
 typedef struct {
@@ -13,23 +13,23 @@ typedef struct {
     int extreme; /* a finite entry is beyond 2^800 */
 } fs_peak;
 
-/* The pieces of a long row, in the order of the row. */
+/* The chunks of a long row, in the order of the row. */
 enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * 512 };
 typedef struct {
-    const fs_source *source;
+    const fs_reader *reader;
     size_t n, length;
     fs_peak peak[FS_PEAKS];
 } fs_peaks;
 
-static void fs_peak_piece(void *context, size_t piece)
+static void fs_peak_chunk(void *context, size_t chunk)
 {
-    fs_peaks *of = context;
+    fs_peaks *ctx = context;
     fs_peak peak = {-INFINITY, 0, 0, 0};
     double copy[512];
-    size_t past = of->n - piece * of->length > of->length ? (piece + 1) * of->length : of->n;
-    for (size_t start = piece * of->length; start < past; start += 512) {
+    size_t past = ctx->n - chunk * ctx->length > ctx->length ? (chunk + 1) * ctx->length : ctx->n;
+    for (size_t start = chunk * ctx->length; start < past; start += 512) {
         size_t len = past - start < 512 ? past - start : 512;
-        const double *x = fs_load_f64(of->source, start, len, copy);
+        const double *x = fs_load_f64(ctx->reader, start, len, copy);
         double max = -INFINITY;
         for (size_t i = 0; i < len; i++) {
             max = x[i] > max ? x[i] : max;
@@ -44,27 +44,27 @@ static void fs_peak_piece(void *context, size_t piece)
             peak.at = start + i;
         }
     }
-    of->peak[piece] = peak;
+    ctx->peak[chunk] = peak;
 }
 
 /* FS_INTERRUPTED, or FS_OK whatever the row holds. */
-static fs_status fs_peak_of(const fs_source *source, size_t n, fs_peak *peak)
+static fs_status fs_peak_of(const fs_reader *reader, size_t n, fs_peak *peak)
 {
-    fs_peaks of; /* without the peaks: a short row has one */
-    of.source = source;
-    of.n = n;
-    of.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / 512 + 1) * 512;
-    size_t count = (n + of.length - 1) / of.length;
+    fs_peaks ctx; /* without the peaks: a short row has one */
+    ctx.reader = reader;
+    ctx.n = n;
+    ctx.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / 512 + 1) * 512;
+    size_t count = (n + ctx.length - 1) / ctx.length;
     *peak = (fs_peak){-INFINITY, 0, 0, 0};
-    if (fs_each(count, fs_peak_piece, &of))
+    if (fs_parallel_for(count, fs_peak_chunk, &ctx))
         return FS_INTERRUPTED;
     for (size_t i = 0; i < count; i++) {
-        if (of.peak[i].max > peak->max) {
-            peak->max = of.peak[i].max;
-            peak->at = of.peak[i].at;
+        if (ctx.peak[i].max > peak->max) {
+            peak->max = ctx.peak[i].max;
+            peak->at = ctx.peak[i].at;
         }
-        peak->nan |= of.peak[i].nan;
-        peak->extreme |= of.peak[i].extreme;
+        peak->nan |= ctx.peak[i].nan;
+        peak->extreme |= ctx.peak[i].extreme;
     }
     return FS_OK;
 }
@@ -73,9 +73,9 @@ static fs_status fs_peak_of(const fs_source *source, size_t n, fs_peak *peak)
  * weights are 1, as the entries are below 2^824. */
 #define FS_ALIKE 0x1p900
 
-static fs_source fs_ordered_source(const fs_row *row, size_t n)
+static fs_reader fs_ordered_reader(const fs_row *row, size_t n)
 {
-    fs_source s = fs_plain_source(row);
+    fs_reader s = fs_reader_of(row);
     fs_peak peak;
     fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
     s.multiplier = peak.extreme ? 0x1p-200 : 1.0;
@@ -83,9 +83,9 @@ static fs_source fs_ordered_source(const fs_row *row, size_t n)
     return s;
 }
 
-static fs_source fs_limit_source(const fs_row *row, size_t n, double *temperature)
+static fs_reader fs_limit_reader(const fs_row *row, size_t n, double *temperature)
 {
-    fs_source s = fs_plain_source(row);
+    fs_reader s = fs_reader_of(row);
     double t = *temperature;
     fs_peak peak;
     fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */

@@ -23,15 +23,15 @@ static int fs_block_counts(double temperature, double block_max, double max)
 static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperature, int in_double, double *max,
                                   double *sum, double *rest)
 {
-    fs_source source = fs_plain_source(row);
+    fs_reader reader = fs_reader_of(row);
     int wide = row->dtype == FS_F64 || in_double;
     *rest = 0.0;
     if (temperature == 0.0 || temperature == INFINITY || (!in_double && fs_is_beyond(row->dtype, temperature))) {
-        return wide ? shard_count_f64(&source, n, temperature, max, sum)
-                    : shard_count_f32(&source, n, temperature, max, sum);
+        return wide ? shard_count_f64(&reader, n, temperature, max, sum)
+                    : shard_count_f32(&reader, n, temperature, max, sum);
     }
-    return wide ? shard_summarise_f64(&source, n, temperature, max, sum, rest)
-                : shard_summarise_f32(&source, n, temperature, max, sum, rest);
+    return wide ? shard_summarise_f64(&reader, n, temperature, max, sum, rest)
+                : shard_summarise_f32(&reader, n, temperature, max, sum, rest);
 }
 
 static fs_status fs_normalise_row(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *to)
@@ -107,7 +107,7 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
     }
     for (size_t j = 0; j < k; j++) {
         uint64_t total = (uint64_t)(int64_t)norm->total, before = 0;
-        if (j % 64 == 63 && fs_heed_watch())
+        if (j % 64 == 63 && fs_check_interrupt())
             return FS_INTERRUPTED;
         int found = 0;
         uint64_t number = temperature == 0.0 ? 0 : fs_scale_uniform(u[j], total).high;
@@ -131,25 +131,25 @@ static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summ
 }
 
 /* The row that stands for the one the shard is of, and its temperature and maximum, as row/limits.h has them. */
-static fs_source fs_shard_source(const fs_row *row, double *temperature, double *max)
+static fs_reader fs_shard_reader(const fs_row *row, double *temperature, double *max)
 {
-    fs_source source = fs_plain_source(row);
+    fs_reader reader = fs_reader_of(row);
     if (fs_is_counted(*temperature, *max)) {
-        source.transform = *temperature == INFINITY ? FS_SUPPORT : FS_MAXIMA;
-        source.max = *max;
+        reader.transform = *temperature == INFINITY ? FS_SUPPORT : FS_MAXIMA;
+        reader.max = *max;
         *max = 0.0;
         *temperature = 1.0;
     }
-    return source;
+    return reader;
 }
 
 /* Whether the blocks of a row that is counted, or computed in another type than it was summarised in, have the maxima
  * that were summarised: they are looked at as they are, before the row that stands for it. */
 static int fs_shard_has(const fs_row *row, size_t first, size_t n, const double *block_max)
 {
-    fs_source source = fs_plain_source(row);
-    return row->dtype == FS_F64 ? shard_has_f64(&source, first, n, block_max)
-                                : shard_has_f32(&source, first, n, block_max);
+    fs_reader reader = fs_reader_of(row);
+    return row->dtype == FS_F64 ? shard_has_f64(&reader, first, n, block_max)
+                                : shard_has_f32(&reader, first, n, block_max);
 }
 
 static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
@@ -161,14 +161,14 @@ static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temper
     }
     double max = norm->max;
     int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
-    fs_source source = fs_shard_source(row, &temperature, &max);
-    if (block_max && (source.transform != FS_AS_IT_IS || in_double != (row->dtype == FS_F64))) {
+    fs_reader reader = fs_shard_reader(row, &temperature, &max);
+    if (block_max && (reader.transform != FS_AS_IT_IS || in_double != (row->dtype == FS_F64))) {
         if (!fs_shard_has(row, 0, n, block_max))
             return FS_CHANGED;
         block_max = NULL;
     }
-    return in_double ? shard_softmax_f64(&source, n, temperature, max, norm->total, block_max, out)
-                     : shard_softmax_f32(&source, n, temperature, max, norm->total, block_max, out);
+    return in_double ? shard_softmax_f64(&reader, n, temperature, max, norm->total, block_max, out)
+                     : shard_softmax_f32(&reader, n, temperature, max, norm->total, block_max, out);
 }
 
 static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
@@ -180,20 +180,20 @@ static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double te
     }
     double max = norm->max;
     int in_double = row->dtype == FS_F64 || fs_is_counted(temperature, max) || fs_is_beyond(row->dtype, temperature);
-    fs_source source = fs_shard_source(row, &temperature, &max);
-    return in_double ? log_blocks_f64(&source, n, temperature, max, norm->log_sum, out)
-                     : log_blocks_f32(&source, n, temperature, max, norm->log_sum, out);
+    fs_reader reader = fs_shard_reader(row, &temperature, &max);
+    return in_double ? log_blocks_f64(&reader, n, temperature, max, norm->log_sum, out)
+                     : log_blocks_f32(&reader, n, temperature, max, norm->log_sum, out);
 }
 
 /* Number at->high of the entries that count, among those from `start`: as many as there were. */
-static fs_status fs_resolve_counted(const fs_source *source, size_t start, size_t len, const fs_location *at,
+static fs_status fs_resolve_counted(const fs_reader *reader, size_t start, size_t len, const fs_location *at,
                                     int64_t *index)
 {
     uint64_t number = 0;
     for (size_t from = start, past = start + len; from < past; from += 512) {
         double copy[512];
         size_t part = past - from < 512 ? past - from : 512;
-        const double *x = fs_load_f64(source, from, part, copy);
+        const double *x = fs_load_f64(reader, from, part, copy);
         for (size_t i = 0; i < part; i++)
             if (x[i] == 0.0 && number++ == at->high)
                 *index = (int64_t)(from + i);
@@ -207,10 +207,10 @@ static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, doub
     double temperature = given, max = norm->max;
     int in_double = row->dtype == FS_F64 || (fs_is_beyond(row->dtype, given) && !fs_is_counted(given, max));
     size_t block = in_double ? 512 : 1024;
-    fs_source source = fs_shard_source(row, &temperature, &max);
+    fs_reader reader = fs_shard_reader(row, &temperature, &max);
     for (size_t j = 0; j < k; j++) {
         size_t start = (size_t)at[j].start - offset;
-        if (j % 64 == 63 && fs_heed_watch())
+        if (j % 64 == 63 && fs_check_interrupt())
             return FS_INTERRUPTED;
         index[j] = -1;
         if (logprob)
@@ -218,17 +218,17 @@ static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, doub
         if (norm->status != FS_OK || (uint64_t)at[j].start < offset || start >= n)
             continue;
         size_t len = n - start < block ? n - start : block;
-        fs_status status = source.transform != FS_AS_IT_IS
+        fs_status status = reader.transform != FS_AS_IT_IS
                                ? fs_shard_has(row, start, len, &at[j].max)
-                                     ? fs_resolve_counted(&source, start, len, at + j, index + j)
+                                     ? fs_resolve_counted(&reader, start, len, at + j, index + j)
                                      : FS_CHANGED
-                           : in_double ? shard_resolve_f64(&source, start, len, temperature, at + j, index + j)
-                                       : shard_resolve_f32(&source, start, len, temperature, at + j, index + j);
+                           : in_double ? shard_resolve_f64(&reader, start, len, temperature, at + j, index + j)
+                                       : shard_resolve_f32(&reader, start, len, temperature, at + j, index + j);
         if (status != FS_OK)
             return status;
         if (logprob)
             logprob[j] =
-                given == 0.0 ? 0.0 : (fs_logit(&source, (size_t)index[j]) - max) / temperature - norm->log_sum;
+                given == 0.0 ? 0.0 : (fs_logit(&reader, (size_t)index[j]) - max) / temperature - norm->log_sum;
         index[j] += (int64_t)offset;
     }
     return FS_OK;

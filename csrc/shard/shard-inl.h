@@ -25,7 +25,7 @@ static void NAME(shard_block)(const REAL *x, size_t len, const NAME(scale) *scal
 /* What the blocks of the n entries leave.  The rest is needed for a log_sum below 1 (softmax/logsumexp-inl.h); the other blocks only
  * add to it, so it is taken where the block with the maximum has less than LOG_OF_REST alone, roundings included. */
 #define LOG_OF_REST 1.5
-static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double temperature, double *max,
+static fs_status NAME(shard_summarise)(const fs_reader *reader, size_t n, double temperature, double *max,
                                        double *sum, double *rest)
 {
     NAME(row) r;
@@ -33,7 +33,7 @@ static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double
     if (status != FS_OK)
         return status;
     *rest = 0.0;
-    status = NAME(row_summarise)(&r, source, n, NULL);
+    status = NAME(row_summarise)(&r, reader, n, NULL);
     if (status == FS_INTERRUPTED) {
         NAME(row_free)(&r);
         return status;
@@ -45,7 +45,7 @@ static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double
         for (size_t b = 0; b < r.count; b++) {
             REAL copy[BLOCK];
             size_t len = NAME(block_length)(n, b);
-            NAME(shard_block)(NAME(fs_load)(source, b * BLOCK, len, copy), len, &r.scale, max + b, sum + b);
+            NAME(shard_block)(NAME(fs_load)(reader, b * BLOCK, len, copy), len, &r.scale, max + b, sum + b);
         }
     }
     if (status == FS_OK) {
@@ -55,7 +55,7 @@ static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double
         r.origin = NAME(origin_of)(r.max, &r.scale);
         r.total = r.block[of_max].sum;
         if (NAME(log_of_total)(&r) < LOG_OF_REST)
-            *rest = fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+            *rest = fs_rest_of_block(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
     }
     NAME(row_free)(&r);
     return FS_OK;
@@ -64,16 +64,16 @@ static fs_status NAME(shard_summarise)(const fs_source *source, size_t n, double
 
 /* The same at a temperature that only has a limit: sum is the number of entries that are the block's maximum, or of all
  * above -inf where that is infinite. */
-static fs_status NAME(shard_count)(const fs_source *source, size_t n, double temperature, double *max, double *sum)
+static fs_status NAME(shard_count)(const fs_reader *reader, size_t n, double temperature, double *max, double *sum)
 {
     const fs_scale c = fs_scale_of(1.0);
     const NAME(scale) scale = NAME(scale_of)(&c);
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
         REAL copy[BLOCK];
         size_t len = n - start < BLOCK ? n - start : BLOCK;
-        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+        if (b % FS_BLOCKS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
-        const REAL *x = NAME(fs_load)(source, start, len, copy);
+        const REAL *x = NAME(fs_load)(reader, start, len, copy);
         NAME(range) range = NAME(range_of)(x, len, &scale);
         max[b] = range.nan ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : (double)range.max;
         sum[b] = 0.0;
@@ -96,7 +96,7 @@ static fs_status NAME(row_of_blocks)(NAME(row) *r, size_t blocks, const double *
         return status;
     for (size_t b = 0; b < blocks; b++) {
         r->block[b].max = (REAL)max[b];
-        r->block[b].tame = 0;
+        r->block[b].no_underflow = 0;
         r->block[b].sum = sum[b];
         r->max = r->block[b].max > r->max ? r->block[b].max : r->max;
     }
@@ -146,7 +146,7 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
         at[j].low = t.low;
         at[j].of = blocks == 1 ? 0 : r.block[b].cumulative - before;
         at[j].u = u[j];
-        if (j % 1024 == 1023 && fs_heed_watch())
+        if (j % 1024 == 1023 && fs_check_interrupt())
             status = FS_INTERRUPTED;
     }
     NAME(row_free)(&r);
@@ -154,14 +154,14 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
 }
 
 /* Whether the blocks of the n entries from `first` have these maxima, as shard_count and shard_summarise left them. */
-static int NAME(shard_has)(const fs_source *source, size_t first, size_t n, const double *block_max)
+static int NAME(shard_has)(const fs_reader *reader, size_t first, size_t n, const double *block_max)
 {
     const fs_scale c = fs_scale_of(1.0);
     const NAME(scale) scale = NAME(scale_of)(&c);
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
         REAL copy[BLOCK];
         size_t len = n - start < BLOCK ? n - start : BLOCK;
-        NAME(range) range = NAME(range_of)(NAME(fs_load)(source, first + start, len, copy), len, &scale);
+        NAME(range) range = NAME(range_of)(NAME(fs_load)(reader, first + start, len, copy), len, &scale);
         if (range.nan || (double)range.max != block_max[b])
             return 0;
     }
@@ -169,7 +169,7 @@ static int NAME(shard_has)(const fs_source *source, size_t first, size_t n, cons
 }
 
 /* p of a part: each block's factor follows from its maximum and the row's.  `block_max`: what was summarised. */
-static fs_status NAME(shard_softmax)(const fs_source *source, size_t n, double temperature, double max, double total,
+static fs_status NAME(shard_softmax)(const fs_reader *reader, size_t n, double temperature, double max, double total,
                                      const double *block_max, const fs_output *out)
 {
     int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
@@ -182,7 +182,7 @@ static fs_status NAME(shard_softmax)(const fs_source *source, size_t n, double t
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
         size_t len = n - start < BLOCK ? n - start : BLOCK;
         REAL *to = direct ? (REAL *)out->data + start : result;
-        const REAL *x = NAME(fs_load)(source, start, len, copy);
+        const REAL *x = NAME(fs_load)(reader, start, len, copy);
         NAME(range) range = NAME(range_of)(x, len, &r.scale);
         NAME(factor) factor = {0, 0};
         if (FS_UNLIKELY(range.nan || !((double)range.max <= max) || (block_max && (double)range.max != block_max[b])))
@@ -195,28 +195,28 @@ static fs_status NAME(shard_softmax)(const fs_source *source, size_t n, double t
         else
             NAME(block_softmax)(x, len, range, &r.scale, factor, to);
         NAME(fs_store)(out, start, len, to);
-        if (b % FS_BLOCKS == 0 && fs_heed_watch())
+        if (b % FS_BLOCKS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
     }
     return FS_OK;
 }
 
 /* The entry of the block at `start` that a draw which fell there is. */
-static fs_status NAME(shard_resolve)(const fs_source *source, size_t start, size_t len, double temperature,
+static fs_status NAME(shard_resolve)(const fs_reader *reader, size_t start, size_t len, double temperature,
                                      const fs_location *at, int64_t *index)
 {
     REAL copy[BLOCK];
-    NAME(ladder) ladder;
+    NAME(block_cdf) cdf;
     const fs_scale c = fs_scale_of(temperature);
     const NAME(scale) scale = NAME(scale_of)(&c);
-    const REAL *x = NAME(fs_load)(source, start, len, copy);
+    const REAL *x = NAME(fs_load)(reader, start, len, copy);
     NAME(range) range = NAME(range_of)(x, len, &scale);
     if (FS_UNLIKELY(range.nan || (double)range.max != at->max))
         return FS_CHANGED;
-    NAME(ladder_of)(&ladder, x, len, range, &scale);
-    uint64_t total = NAME(ladder_total)(&ladder);
+    NAME(cdf_of)(&cdf, x, len, range, &scale);
+    uint64_t total = NAME(cdf_total)(&cdf);
     const fs_u128 place = {at->high, at->low};
     uint64_t t = at->of ? fs_rescale(place, at->of, total) : fs_scale_uniform(at->u, total).high;
-    *index = (int64_t)(start + NAME(ladder_index)(&ladder, len, t));
+    *index = (int64_t)(start + NAME(cdf_index)(&cdf, len, t));
     return FS_OK;
 }

@@ -7,7 +7,7 @@
 #include "base/bits.h"
 
 /* How many vectors go through the exponential together. */
-#define FS_TOGETHER 2
+#define FS_IN_FLIGHT 2
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 2
 
@@ -100,18 +100,18 @@ FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 y)
                 _mm256_and_ps(_mm256_cmp_ps(x.b, limit.b, _CMP_GT_OQ), y.b)};
     return r;
 }
-FS_INLINE __m256 fs_exp2_eighths_ps(__m256 t, __m256 *lack)
+FS_INLINE __m256 fs_exp2_eighths_ps(__m256 t, __m256 *residual)
 {
     __m256i bits = _mm256_castps_si256(t); /* the permutations look at the low three bits alone */
     __m256i root = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)fs_eighths), bits);
-    *lack = _mm256_permutevar8x32_ps(_mm256_loadu_ps(fs_eighths_lack), bits);
+    *residual = _mm256_permutevar8x32_ps(_mm256_loadu_ps(fs_eighths_residual), bits);
     return _mm256_castsi256_ps(_mm256_add_epi32(root, _mm256_slli_epi32(bits, 20)));
 }
-FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
+FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *residual)
 {
     f32x16 r;
-    r.a = fs_exp2_eighths_ps(t.a, &lack->a);
-    r.b = fs_exp2_eighths_ps(t.b, &lack->b);
+    r.a = fs_exp2_eighths_ps(t.a, &residual->a);
+    r.b = fs_exp2_eighths_ps(t.b, &residual->b);
     return r;
 }
 FS_INLINE float f32x16_reduce_max(f32x16 x)

@@ -7,7 +7,7 @@
 #include "base/bits.h"
 
 /* How many vectors go through the exponential together. */
-#define FS_TOGETHER 8
+#define FS_IN_FLIGHT 8
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 4
 
@@ -61,12 +61,12 @@ FS_INLINE f32x16 f32x16_where_above(f32x16 x, f32x16 limit, f32x16 a)
 {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), a);
 }
-FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
+FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *residual)
 {
     __m512i bits =
         _mm512_castps_si512(t); /* the permutations look at the low four bits alone, the tables repeat after three */
     __m512i root = _mm512_permutexvar_epi32(bits, _mm512_loadu_si512(fs_eighths));
-    *lack = _mm512_permutexvar_ps(bits, _mm512_loadu_ps(fs_eighths_lack));
+    *residual = _mm512_permutexvar_ps(bits, _mm512_loadu_ps(fs_eighths_residual));
     return _mm512_castsi512_ps(_mm512_add_epi32(root, _mm512_slli_epi32(bits, 20)));
 }
 FS_INLINE float f32x16_reduce_max(f32x16 a)

@@ -9,7 +9,7 @@
 #include "base/bits.h"
 
 /* How many vectors go through the exponential together. */
-#define FS_TOGETHER 2
+#define FS_IN_FLIGHT 2
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 2
 
@@ -152,17 +152,17 @@ FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
 FS_NEON_VECTOR(f32x16, float, 16, f32)
 FS_NEON_VECTOR(f64x8, double, 8, f64)
 
-FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
+FS_INLINE f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *residual)
 {
     const uint8x16x2_t table = vld1q_u8_x2((const uint8_t *)fs_eighths);
-    const uint8x16x2_t lacks = vld1q_u8_x2((const uint8_t *)fs_eighths_lack);
+    const uint8x16x2_t lacks = vld1q_u8_x2((const uint8_t *)fs_eighths_residual);
     f32x16 r;
     for (int i = 0; i < 4; i++) {
         uint32x4_t bits = vreinterpretq_u32_f32(t.v[i]), which = vandq_u32(bits, vdupq_n_u32(7));
         /* four byte indices a lane: 4 * which + 0, 1, 2, 3 */
         uint32x4_t at = vmlaq_u32(vdupq_n_u32(0x03020100), which, vdupq_n_u32(0x04040404));
         uint32x4_t root = vreinterpretq_u32_u8(vqtbl2q_u8(table, vreinterpretq_u8_u32(at)));
-        lack->v[i] = vreinterpretq_f32_u8(vqtbl2q_u8(lacks, vreinterpretq_u8_u32(at)));
+        residual->v[i] = vreinterpretq_f32_u8(vqtbl2q_u8(lacks, vreinterpretq_u8_u32(at)));
         r.v[i] = vreinterpretq_f32_u32(vaddq_u32(root, vshlq_n_u32(bits, 20)));
     }
     return r;

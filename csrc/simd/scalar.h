@@ -11,7 +11,7 @@
 #include "base/bits.h"
 
 /* How many vectors go through the exponential together. */
-#define FS_TOGETHER 1
+#define FS_IN_FLIGHT 1
 /* How many chains of maxima and minima run side by side. */
 #define FS_STREAMS 1
 
@@ -174,13 +174,13 @@ static inline f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
 
 /* 2^n for t = magic + n, n in eighths: the integer part of n goes to the exponent, the fraction picks from the
  * tables.  *lack is what relative error the rounding of the table left. */
-static inline f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *lack)
+static inline f32x16 f32x16_exp2_eighths(f32x16 t, f32x16 *residual)
 {
     f32x16 r;
     for (int i = 0; i < 16; i++) {
         uint32_t bits = fs_bits_f32(t.lane[i]);
         r.lane[i] = fs_f32_of(fs_eighths[bits & 7] + (bits << 20));
-        lack->lane[i] = fs_eighths_lack[bits & 7];
+        residual->lane[i] = fs_eighths_residual[bits & 7];
     }
     return r;
 }

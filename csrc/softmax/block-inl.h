@@ -12,7 +12,7 @@
 
 typedef struct {
     REAL ch, cl;      /* c as a sum of two */
-    REAL reach, tame; /* REACH / c and TAME / c */
+    REAL reach, no_underflow; /* REACH / c and NORMAL_SPAN / c */
 } NAME(scale);
 
 static inline NAME(scale) NAME(scale_of)(const fs_scale *c)
@@ -21,14 +21,14 @@ static inline NAME(scale) NAME(scale_of)(const fs_scale *c)
     s.ch = (REAL)c->high;
     s.cl = (REAL)((c->high - (double)s.ch) + c->low);
     s.reach = REACH / s.ch;
-    s.tame = TAME / s.ch;
+    s.no_underflow = NORMAL_SPAN / s.ch;
     return s;
 }
 
 typedef struct {
     REAL max;  /* of the entries that are not NaN; -inf for none */
     char nan;  /* there is a NaN */
-    char tame; /* no weight of the block underflows */
+    char no_underflow; /* no weight of the block underflows */
 } NAME(range);
 
 /* Where the weights of a block stand: w = 2^(c (x - shift) - power). */
@@ -87,7 +87,7 @@ FS_INLINE NAME(range) NAME(range_of)(const REAL *x, size_t len, const NAME(scale
     }
     r.nan = 0;
     r.max = V(reduce_max)(high) + (REAL)0; /* -0 becomes +0: the sign must not depend on the order */
-    r.tame = r.max - V(reduce_min)(low) < s->tame;
+    r.no_underflow = r.max - V(reduce_min)(low) < s->no_underflow;
     if (FS_UNLIKELY(V(any_nan)(sum))) {
         r.nan = (char)NAME(has_nan)(x, len);
         if (r.nan)
@@ -113,18 +113,18 @@ FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAM
 
 /* The entries in v become their weights.  `wild`: weights may be subnormal or 0; then the constants were made with
  * lift = LIFT.  The vectors go step by step together, so that the latency of one hides behind the others. */
-FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int wild)
+FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int may_underflow)
 {
     VEC t[8], f[8], p[8];
 #define EACH for (int j = 0; j < count; j++)
     EACH v[j] = V(sub)(v[j], k->shift);
-    if (wild)
+    if (may_underflow)
         EACH v[j] = V(max)(k->floor, v[j]);
     EACH t[j] = V(fma)(v[j], k->ch, k->magic); /* magic + (n - N) */
     EACH f[j] = V(fma)(v[j], k->ch, V(sub)(k->magic, t[j]));
     EACH f[j] = V(fma)(v[j], k->cl, f[j]);
     NAME(exp2)(p, t, f, count);
-    if (wild) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
+    if (may_underflow) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
         EACH p[j] = V(mul)(V(where_above)(v[j], k->floor, p[j]), V(set1)((REAL)fs_pow2(-LIFT)));
     EACH v[j] = p[j];
 #undef EACH
@@ -153,12 +153,12 @@ FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.
 
 enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
 
-FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int wild, int what,
-                          VEC *w, int count)
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int may_underflow,
+                          int what, VEC *w, int count)
 {
     for (int j = 0; j < count; j++)
         w[j] = V(load)(x + j * LANES);
-    NAME(weights)(w, count, k, wild);
+    NAME(weights)(w, count, k, may_underflow);
     for (int j = 0; j < count; j++) {
         if (what & NAME(MULTIPLY))
             w[j] = NAME(product)(w[j], factor);
@@ -168,16 +168,16 @@ FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const N
 }
 
 FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out,
-                            int wild, int what)
+                            int may_underflow, int what)
 {
     NAME(origin) o = NAME(origin_of)(max, s);
-    NAME(constants) k = NAME(constants_of)(o, max, s, wild ? LIFT : 0);
+    NAME(constants) k = NAME(constants_of)(o, max, s, may_underflow ? LIFT : 0);
     VEC w[8];
     NAME(sum) sum = NAME(sum_begin)();
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
-        for (int j = 0; j < 8; j += FS_TOGETHER)
-            NAME(step)(x + i + j * LANES, out + i + j * LANES, factor, &k, wild, what, w + j, FS_TOGETHER);
+        for (int j = 0; j < 8; j += FS_IN_FLIGHT)
+            NAME(step)(x + i + j * LANES, out + i + j * LANES, factor, &k, may_underflow, what, w + j, FS_IN_FLIGHT);
         if (what & NAME(SUM)) {
             for (int j = 0; j < 8; j++)
                 NAME(sum_add)(&sum, w[j], j & 1);
@@ -190,7 +190,7 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
-            NAME(step)(x + i, out + i, factor, &k, wild, what, w, 1);
+            NAME(step)(x + i, out + i, factor, &k, may_underflow, what, w, 1);
         } else { /* the lanes past the end are -inf, so this vector is wild */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
             w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
@@ -213,22 +213,22 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
 /* Sum of the weights of a block. */
 FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
 {
-    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM))
-                  : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
+    return r.no_underflow ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM))
+                          : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
 }
 
 /* The same, and the weights themselves. */
 FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL *out)
 {
-    return r.tame ? NAME(pass)(x, len, r.max, s, NAME(unit), out, 0, NAME(SUM) | NAME(STORE))
-                  : NAME(pass)(x, len, r.max, s, NAME(unit), out, 1, NAME(SUM) | NAME(STORE));
+    return r.no_underflow ? NAME(pass)(x, len, r.max, s, NAME(unit), out, 0, NAME(SUM) | NAME(STORE))
+                          : NAME(pass)(x, len, r.max, s, NAME(unit), out, 1, NAME(SUM) | NAME(STORE));
 }
 
 /* out = weight * factor: the same product as block_weights followed by block_multiply. */
 FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s,
                                      NAME(factor) factor, REAL *out)
 {
-    if (r.tame)
+    if (r.no_underflow)
         NAME(pass)(x, len, r.max, s, factor, out, 0, NAME(STORE) | NAME(MULTIPLY));
     else
         NAME(pass)(x, len, r.max, s, factor, out, 1, NAME(STORE) | NAME(MULTIPLY));

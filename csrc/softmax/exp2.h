@@ -22,8 +22,8 @@ FS_INLINE void exp2_f32(f32x16 *p, const f32x16 *t, const f32x16 *f, int count)
     for (int j = 0; j < count; j++)
         p[j] = f32x16_fma(p[j], f[j], c1);
     for (int j = 0; j < count; j++) {
-        f32x16 lack, s = f32x16_exp2_eighths(t[j], &lack);
-        p[j] = f32x16_fma(s, f32x16_fma(p[j], f[j], lack), s);
+        f32x16 residual, s = f32x16_exp2_eighths(t[j], &residual);
+        p[j] = f32x16_fma(s, f32x16_fma(p[j], f[j], residual), s);
     }
 }
 

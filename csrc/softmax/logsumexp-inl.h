@@ -29,11 +29,11 @@ static double NAME(rest_of_row)(const NAME(row) *r, size_t *of_max)
     return rest * fs_exp2(&r->c, (double)r->origin.shift - r->max, r->origin.power);
 }
 
-static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double temperature, double *max,
+static fs_status NAME(log_normaliser)(const fs_reader *reader, size_t n, double temperature, double *max,
                                       double *log_sum)
 {
     NAME(row) r;
-    fs_status status = NAME(row_read)(&r, source, n, temperature, NULL);
+    fs_status status = NAME(row_read)(&r, reader, n, temperature, NULL);
     if (status != FS_OK)
         return status;
     *max = r.max;
@@ -42,7 +42,7 @@ static fs_status NAME(log_normaliser)(const fs_source *source, size_t n, double 
         size_t of_max;
         double rest = NAME(rest_of_row)(&r, &of_max);
         if (of_max < r.count) /* it always is, unless another thread changes the row */
-            rest += fs_rest_of_block(source, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+            rest += fs_rest_of_block(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
         *log_sum = fs_log1p(rest);
     }
     NAME(row_free)(&r);
@@ -61,39 +61,40 @@ static void NAME(log_block)(const REAL *x, size_t len, REAL max, REAL quarter, R
 }
 
 typedef struct {
-    const fs_source *source;
+    const fs_reader *reader;
     size_t n;
     double max, log_sum, temperature;
     const fs_output *out;
 } NAME(logs);
 
-static void NAME(log_piece)(void *context, size_t piece)
+static void NAME(log_chunk)(void *context, size_t chunk)
 {
-    const NAME(logs) *of = context;
-    const fs_output *out = of->out;
+    const NAME(logs) *ctx = context;
+    const fs_output *out = ctx->out;
     const int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
-    const double quarter = of->max >= EXTREME || of->max <= -EXTREME ? 0.25 : 1.0;
-    size_t start = piece * FS_BLOCKS * BLOCK, past = start + FS_BLOCKS * BLOCK;
-    for (; start < of->n && start < past; start += BLOCK) {
+    const double quarter = ctx->max >= EXTREME || ctx->max <= -EXTREME ? 0.25 : 1.0;
+    size_t start = chunk * FS_BLOCKS_PER_CHUNK * BLOCK, past = start + FS_BLOCKS_PER_CHUNK * BLOCK;
+    for (; start < ctx->n && start < past; start += BLOCK) {
         REAL copy[BLOCK], result[BLOCK];
-        size_t len = of->n - start < BLOCK ? of->n - start : BLOCK;
+        size_t len = ctx->n - start < BLOCK ? ctx->n - start : BLOCK;
         REAL *to = direct ? (REAL *)out->data + start : result;
-        NAME(log_block)(NAME(fs_load)(of->source, start, len, copy), len, (REAL)of->max, (REAL)quarter,
-                        (REAL)(1.0 / quarter / of->temperature), (REAL)of->log_sum, to);
+        NAME(log_block)(NAME(fs_load)(ctx->reader, start, len, copy), len, (REAL)ctx->max, (REAL)quarter,
+                        (REAL)(1.0 / quarter / ctx->temperature), (REAL)ctx->log_sum, to);
         NAME(fs_store)(out, start, len, to);
     }
 }
 
-static fs_status NAME(log_blocks)(const fs_source *source, size_t n, double temperature, double max, double log_sum,
+static fs_status NAME(log_blocks)(const fs_reader *reader, size_t n, double temperature, double max, double log_sum,
                                   const fs_output *out)
 {
-    NAME(logs) of = {source, n, max, log_sum, temperature, out};
-    return fs_each((n - 1) / (FS_BLOCKS * BLOCK) + 1, NAME(log_piece), &of) ? FS_INTERRUPTED : FS_OK;
+    NAME(logs) ctx = {reader, n, max, log_sum, temperature, out};
+    return fs_parallel_for((n - 1) / (FS_BLOCKS_PER_CHUNK * BLOCK) + 1, NAME(log_chunk), &ctx) ? FS_INTERRUPTED
+                                                                                               : FS_OK;
 }
 
-static fs_status NAME(log_softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
+static fs_status NAME(log_softmax)(const fs_reader *reader, size_t n, double temperature, const fs_output *out)
 {
     double max, log_sum;
-    fs_status status = NAME(log_normaliser)(source, n, temperature, &max, &log_sum);
-    return status == FS_OK ? NAME(log_blocks)(source, n, temperature, max, log_sum, out) : status;
+    fs_status status = NAME(log_normaliser)(reader, n, temperature, &max, &log_sum);
+    return status == FS_OK ? NAME(log_blocks)(reader, n, temperature, max, log_sum, out) : status;
 }

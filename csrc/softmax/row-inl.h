@@ -8,18 +8,18 @@
 
 typedef struct {
     REAL max;
-    char tame;
+    char no_underflow;
     union {
         double sum;
         uint64_t cumulative; /* integer weight of the blocks up to this one (draw/draw-inl.h) */
     };
 } NAME(summary);
 
-enum { NAME(BLOCKS_AT_HAND) = 512 };
+enum { NAME(BLOCKS_ON_STACK) = 512 };
 
 typedef struct {
     size_t count;
-    NAME(summary) *block, at_hand[NAME(BLOCKS_AT_HAND)];
+    NAME(summary) *block, loaded[NAME(BLOCKS_ON_STACK)];
     fs_scale c;
     NAME(scale) scale;
     REAL max;
@@ -37,7 +37,7 @@ static inline double NAME(block_factor)(const NAME(row) *r, REAL max)
 
 static inline void NAME(row_free)(NAME(row) *r)
 {
-    if (r->block != r->at_hand)
+    if (r->block != r->loaded)
         free(r->block);
 }
 
@@ -45,11 +45,11 @@ static inline void NAME(row_free)(NAME(row) *r)
 static fs_status NAME(row_begin)(NAME(row) *r, size_t n, double temperature)
 {
     r->count = (n + BLOCK - 1) / BLOCK;
-    r->block = r->at_hand;
+    r->block = r->loaded;
     r->c = fs_scale_of(temperature);
     r->scale = NAME(scale_of)(&r->c);
     r->max = -(REAL)INFINITY;
-    if (r->count > NAME(BLOCKS_AT_HAND))
+    if (r->count > NAME(BLOCKS_ON_STACK))
         r->block = malloc(r->count * sizeof *r->block);
     return r->block ? FS_OK : FS_NO_MEMORY;
 }
@@ -57,11 +57,11 @@ static fs_status NAME(row_begin)(NAME(row) *r, size_t n, double temperature)
 /* Summarise blocks [first, past).  `weights` (or NULL) receives each block's weights against that block's own origin.
  * The range of a block is taken before the weights of the one before it are, so that neither waits for the other.
  * A block with NaN leaves max = NaN, one with +inf max = +inf, and no weights, so that the row in place still has them. */
-static void NAME(summarise_blocks)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights, size_t first,
+static void NAME(summarise_blocks)(NAME(row) *r, const fs_reader *reader, size_t n, REAL *weights, size_t first,
                                    size_t past)
 {
     REAL copy[2][BLOCK];
-    const REAL *next = NAME(fs_load)(source, first * BLOCK, NAME(block_length)(n, first), copy[first % 2]);
+    const REAL *next = NAME(fs_load)(reader, first * BLOCK, NAME(block_length)(n, first), copy[first % 2]);
     NAME(range) next_range = NAME(range_of)(next, NAME(block_length)(n, first), &r->scale);
     for (size_t b = first; b < past; b++) {
         size_t len = NAME(block_length)(n, b);
@@ -69,11 +69,11 @@ static void NAME(summarise_blocks)(NAME(row) *r, const fs_source *source, size_t
         NAME(range) range = next_range;
         if (b + 1 < past) {
             size_t next_len = NAME(block_length)(n, b + 1);
-            next = NAME(fs_load)(source, (b + 1) * BLOCK, next_len, copy[(b + 1) % 2]);
+            next = NAME(fs_load)(reader, (b + 1) * BLOCK, next_len, copy[(b + 1) % 2]);
             next_range = NAME(range_of)(next, next_len, &r->scale);
         }
         r->block[b].max = range.nan ? (REAL)NAN : range.max;
-        r->block[b].tame = range.tame;
+        r->block[b].no_underflow = range.no_underflow;
         r->block[b].sum = 0.0;
         if (FS_UNLIKELY(range.nan || !(range.max - range.max == 0))) {
             if (!range.nan && range.max < 0 && weights)
@@ -86,28 +86,28 @@ static void NAME(summarise_blocks)(NAME(row) *r, const fs_source *source, size_t
     }
 }
 
-/* What the pieces of a row work on. */
+/* What the chunks of a row work on. */
 typedef struct {
     NAME(row) *row;
-    const fs_source *source;
+    const fs_reader *reader;
     size_t n;
     REAL *weights;
 } NAME(reading);
 
-static void NAME(summarise_piece)(void *context, size_t piece)
+static void NAME(summarise_chunk)(void *context, size_t chunk)
 {
-    const NAME(reading) *of = context;
-    size_t first = piece * FS_BLOCKS, past = first + FS_BLOCKS;
-    NAME(summarise_blocks)(of->row, of->source, of->n, of->weights, first,
-                           past < of->row->count ? past : of->row->count);
+    const NAME(reading) *ctx = context;
+    size_t first = chunk * FS_BLOCKS_PER_CHUNK, past = first + FS_BLOCKS_PER_CHUNK;
+    NAME(summarise_blocks)(ctx->row, ctx->reader, ctx->n, ctx->weights, first,
+                           past < ctx->row->count ? past : ctx->row->count);
 }
 
 /* Read the row once, and take the maximum of its blocks.  FS_LIMIT: there is a +inf. */
-static fs_status NAME(row_summarise)(NAME(row) *r, const fs_source *source, size_t n, REAL *weights)
+static fs_status NAME(row_summarise)(NAME(row) *r, const fs_reader *reader, size_t n, REAL *weights)
 {
-    NAME(reading) of = {r, source, n, weights};
+    NAME(reading) ctx = {r, reader, n, weights};
     int nan = 0;
-    if (fs_each((r->count + FS_BLOCKS - 1) / FS_BLOCKS, NAME(summarise_piece), &of))
+    if (fs_parallel_for((r->count + FS_BLOCKS_PER_CHUNK - 1) / FS_BLOCKS_PER_CHUNK, NAME(summarise_chunk), &ctx))
         return FS_INTERRUPTED;
     for (size_t b = 0; b < r->count; b++) {
         r->max = r->block[b].max > r->max ? r->block[b].max : r->max;
@@ -132,12 +132,12 @@ static void NAME(row_combine)(NAME(row) *r)
     r->total = total + error;
 }
 
-static fs_status NAME(row_read)(NAME(row) *r, const fs_source *source, size_t n, double temperature, REAL *weights)
+static fs_status NAME(row_read)(NAME(row) *r, const fs_reader *reader, size_t n, double temperature, REAL *weights)
 {
     fs_status status = NAME(row_begin)(r, n, temperature);
     if (status != FS_OK)
         return status;
-    status = NAME(row_summarise)(r, source, n, weights);
+    status = NAME(row_summarise)(r, reader, n, weights);
     if (status == FS_OK)
         NAME(row_combine)(r);
     else

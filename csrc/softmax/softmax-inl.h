@@ -24,41 +24,42 @@ FS_INLINE fs_status NAME(softmax_short)(const REAL *x, size_t n, const NAME(scal
 /* The second pass over a row: the factor of a block by its weights, which wait in the result or are computed again. */
 typedef struct {
     const NAME(row) *row;
-    const fs_source *source;
+    const fs_reader *reader;
     size_t n;
     fs_reciprocal total;
     const fs_output *out;
     int stored;
 } NAME(writing);
 
-static void NAME(softmax_piece)(void *context, size_t piece)
+static void NAME(softmax_chunk)(void *context, size_t chunk)
 {
-    const NAME(writing) *of = context;
-    const NAME(row) *r = of->row;
-    const int direct = of->out->dtype == DTYPE && of->out->stride == (ptrdiff_t)sizeof(REAL);
+    const NAME(writing) *ctx = context;
+    const NAME(row) *r = ctx->row;
+    const int direct = ctx->out->dtype == DTYPE && ctx->out->stride == (ptrdiff_t)sizeof(REAL);
     REAL copy[BLOCK], result[BLOCK];
-    /* the last blocks are still in the nearest cache: piece 0 ends with the last block */
-    size_t past = r->count - piece * FS_BLOCKS, first = past > FS_BLOCKS ? past - FS_BLOCKS : 0;
+    /* the last blocks are still in the nearest cache: chunk 0 ends with the last block */
+    size_t past = r->count - chunk * FS_BLOCKS_PER_CHUNK,
+           first = past > FS_BLOCKS_PER_CHUNK ? past - FS_BLOCKS_PER_CHUNK : 0;
     for (size_t b = past; b-- > first;) {
-        size_t start = b * BLOCK, len = NAME(block_length)(of->n, b);
-        REAL *to = direct ? (REAL *)of->out->data + start : result;
+        size_t start = b * BLOCK, len = NAME(block_length)(ctx->n, b);
+        REAL *to = direct ? (REAL *)ctx->out->data + start : result;
         NAME(factor) factor = {0, 0};
         if (r->block[b].sum != 0.0)
-            factor = NAME(factor_of)(NAME(block_factor)(r, r->block[b].max), of->total);
+            factor = NAME(factor_of)(NAME(block_factor)(r, r->block[b].max), ctx->total);
         if (factor.high == 0) {
             for (size_t i = 0; i < len; i++)
                 to[i] = 0;
-        } else if (of->stored) {
+        } else if (ctx->stored) {
             NAME(block_multiply)(to, len, factor);
         } else {
-            NAME(range) range = {r->block[b].max, 0, r->block[b].tame};
-            NAME(block_softmax)(NAME(fs_load)(of->source, start, len, copy), len, range, &r->scale, factor, to);
+            NAME(range) range = {r->block[b].max, 0, r->block[b].no_underflow};
+            NAME(block_softmax)(NAME(fs_load)(ctx->reader, start, len, copy), len, range, &r->scale, factor, to);
         }
-        NAME(fs_store)(of->out, start, len, to);
+        NAME(fs_store)(ctx->out, start, len, to);
     }
 }
 
-static fs_status NAME(softmax)(const fs_source *source, size_t n, double temperature, const fs_output *out)
+static fs_status NAME(softmax)(const fs_reader *reader, size_t n, double temperature, const fs_output *out)
 {
     int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
     if (n <= BLOCK) {
@@ -66,18 +67,19 @@ static fs_status NAME(softmax)(const fs_source *source, size_t n, double tempera
         fs_scale c = fs_scale_of(temperature);
         NAME(scale) scale = NAME(scale_of)(&c);
         REAL *to = direct ? out->data : result;
-        fs_status status = NAME(softmax_short)(NAME(fs_load)(source, 0, n, copy), n, &scale, to);
+        fs_status status = NAME(softmax_short)(NAME(fs_load)(reader, 0, n, copy), n, &scale, to);
         if (status == FS_OK)
             NAME(fs_store)(out, 0, n, to);
         return status;
     }
     NAME(row) r;
-    NAME(writing) of = {&r, source, n, {0.0, 0.0}, out, direct && n * sizeof(REAL) <= FS_STORE_LIMIT};
-    fs_status status = NAME(row_read)(&r, source, n, temperature, of.stored ? out->data : NULL);
+    NAME(writing) ctx = {&r, reader, n, {0.0, 0.0}, out, direct && n * sizeof(REAL) <= FS_STORE_LIMIT};
+    fs_status status = NAME(row_read)(&r, reader, n, temperature, ctx.stored ? out->data : NULL);
     if (status != FS_OK)
         return status;
-    of.total = fs_reciprocal_of(r.total);
-    int interrupted = fs_each((r.count + FS_BLOCKS - 1) / FS_BLOCKS, NAME(softmax_piece), &of);
+    ctx.total = fs_reciprocal_of(r.total);
+    int interrupted =
+        fs_parallel_for((r.count + FS_BLOCKS_PER_CHUNK - 1) / FS_BLOCKS_PER_CHUNK, NAME(softmax_chunk), &ctx);
     NAME(row_free)(&r);
     return interrupted ? FS_INTERRUPTED : FS_OK;
 }

@@ -7,8 +7,8 @@
 
 /* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row.
  * 0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
-FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w,
-                                     int count)
+FS_INLINE int NAME(weights_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w,
+                                         int count)
 {
     REAL max[LANES], floor[LANES], magic[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
@@ -45,15 +45,15 @@ FS_INLINE int NAME(weights_together)(const REAL *x, ptrdiff_t stride, size_t n, 
     return 1;
 }
 
-FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, REAL *out,
-                                     ptrdiff_t out_stride, int count)
+FS_INLINE int NAME(softmax_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
+                                         REAL *out, ptrdiff_t out_stride, int count)
 {
     VEC w[4 * LANES];
     f64x8 lanes[LANES], rests[LANES];
     double sum[LANES];
     NAME(factor) factor[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
-    if (!NAME(weights_together)(x, stride, n, scale, w, count))
+    if (!NAME(weights_side_by_side)(x, stride, n, scale, w, count))
         return 0;
     for (int i = 0; i < LANES; i++)
         lanes[i] = NAME(sum_few)(w + 4 * i, count, &rests[i]);
@@ -70,11 +70,11 @@ FS_INLINE int NAME(softmax_together)(const REAL *x, ptrdiff_t stride, size_t n, 
     return 1;
 }
 
-FS_INLINE int NAME(sample_together)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
-                                    const double *u, int64_t *index, int count)
+FS_INLINE int NAME(sample_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
+                                        const double *u, int64_t *index, int count)
 {
     VEC w[4 * LANES];
-    if (!NAME(weights_together)(x, stride, n, scale, w, count))
+    if (!NAME(weights_side_by_side)(x, stride, n, scale, w, count))
         return 0;
     for (int i = 0; i < LANES; i++)
         index[i] = (int64_t)V(draw)(w + 4 * i, count, u[i]);

@@ -76,7 +76,7 @@ cdef class Prepared:
                  cnp.ndarray bias, cnp.ndarray bias_at):
         """Take this row, of one-dimensional arrays that nobody else writes to; why it cannot be drawn from, or None."""
         cdef Walk w
-        cdef Beside beside
+        cdef Operands operands
         cdef Asking f
         cdef size_t n = cnp.PyArray_DIM(values, 0)
         cdef size_t size = fs_categorical_size(n)
@@ -86,11 +86,11 @@ cdef class Prepared:
             raise ValueError(f"a row of {n} entries is too long to be prepared: 2**26 at most")
         walk_over(&w, values, 0)
         take_along(&w, values)
-        take_along(&w, values)  # Beside comes after the row and its temperature
+        take_along(&w, values)  # Operands comes after the row and its temperature
         self.row = row_of(values, dtype, probs)
         self.row.data = cnp.PyArray_DATA(values)
-        take_beside(&beside, &w, &self.row, mask, words, bias, bias_at)
-        set_beside(&beside, &w, &self.row)
+        take_operands(&operands, &w, &self.row, mask, words, bias, bias_at)
+        set_operands(&operands, &w, &self.row)
         self._values, self._mask, self._bias, self._bias_at = values, mask, bias, bias_at
         self._of_probs = probs
         self.temperature = temperature
@@ -103,9 +103,9 @@ cdef class Prepared:
         f.temperature = temperature
         f.table = table
         run_rows(asking_task, &f, &f.outcome, 1, 4 * n, True)
-        refused = refusal(&f.outcome)
-        if refused is not None:
-            return refused[1]
+        rejected = rejection(&f.outcome)
+        if rejected is not None:
+            return rejected[1]
         self.memory = memory
         self.table = table
         self.entries = n
@@ -171,7 +171,7 @@ def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.nd
     row cannot be drawn from, and then none has been taken; or None.
     """
     cdef Walk w
-    cdef Beside beside
+    cdef Operands operands
     cdef Many f
     f.table = NULL
     f.row = row_of(x, dtype, probs)
@@ -183,11 +183,11 @@ def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.nd
     f.index = <int64_t *>cnp.PyArray_DATA(index)
     walk_over(&w, x, 0)
     take_along(&w, x)
-    take_along(&w, x)  # Beside comes after the row and its temperature
+    take_along(&w, x)  # Operands comes after the row and its temperature
     f.row.data = w.data[0]
-    take_beside(&beside, &w, &f.row, mask, words, bias, bias_at)
-    set_beside(&beside, &w, &f.row)
+    take_operands(&operands, &w, &f.row, mask, words, bias, bias_at)
+    set_operands(&operands, &w, &f.row)
     with bit_generator.lock:
         run_rows(many_task, &f, &f.outcome, 1, f.n + f.count, True)
-    refused = refusal(&f.outcome)
-    return None if refused is None else refused[1]
+    rejected = rejection(&f.outcome)
+    return None if rejected is None else rejected[1]

@@ -43,14 +43,14 @@ def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.nd
     cdef Ranking f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     f.k = k
     f.of_chosen = -1 if chosen is None else take_along(&f.rows.walk, chosen)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
     f.logprob = <double *>cnp.PyArray_DATA(logprob)
     f.rank = NULL if rank is None else <int64_t *>cnp.PyArray_DATA(rank)
     run_rows(top_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
-    return refusal(&f.rows.outcome)
+    return rejection(&f.rows.outcome)
 
 
 cdef struct Distinct:
@@ -88,13 +88,13 @@ def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, 
     cdef Distinct f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     f.k = k
     f.of_u = take_along(&f.rows.walk, u)
     f.u_stride = cnp.PyArray_STRIDE(u, cnp.PyArray_NDIM(u) - 1)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
     run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
-    return refusal(&f.rows.outcome)
+    return rejection(&f.rows.outcome)
 
 
 cdef struct Penalizing:
@@ -241,12 +241,12 @@ def verify_rows(cnp.ndarray target, int target_dtype, cnp.ndarray draft, int dra
     f.accepted = <int64_t *>cnp.PyArray_DATA(accepted)
     f.token = <int64_t *>cnp.PyArray_DATA(token)
     run_rows(verify_task, &f, &f.rows.outcome, sequences, 2 * (f.positions + 1) * f.rows.n, False)
-    refused = refusal(&f.rows.outcome)
-    if refused is None:
+    rejected = rejection(&f.rows.outcome)
+    if rejected is None:
         return None
-    go_to_row(&f.rows.walk, refused[0])
-    verify(&f, &f.rows.walk, refused[0], &position, &row)
+    go_to_row(&f.rows.walk, rejected[0])
+    verify(&f, &f.rows.walk, rejected[0], &position, &row)
     # fs_accept and fs_correct look at the target first
     cdef double max_of_target = 0.0
     of_draft_is_bad = fs_logsumexp(&row, f.rows.n, 1.0, &max_of_target) == FS_OK
-    return ("draft_logits" if of_draft_is_bad else "target_logits"), refused[0], position, refused[1]
+    return ("draft_logits" if of_draft_is_bad else "target_logits"), rejected[0], position, rejected[1]

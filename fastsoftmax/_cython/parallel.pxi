@@ -1,12 +1,12 @@
-# Rows in pieces: for the threads of one call, and so that Ctrl-C does not wait for the last row.
+# Rows in chunks: for the threads of one call, and so that Ctrl-C does not wait for the last row.
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
     unsigned long PyThread_get_thread_ident() nogil
 
 cdef enum:
-    # Entries that make a piece: 5 to 30 microseconds of the kernels that a row of them goes through once.
-    PIECE = 1 << 15
+    # Entries that make a chunk: 5 to 30 microseconds of the kernels that a row of them goes through once.
+    CHUNK = 1 << 15
     # The work of an entry that goes through filters, or is ranked, in entries of one that does not.
     FILTERED = 4
     # Rows of so many entries are shared by their blocks where there are few of them.
@@ -24,12 +24,12 @@ cdef enum:
 cdef uint64_t NOTHING = <uint64_t>-1
 
 cdef struct Outcome:
-    uint64_t refused  # the first row without a result
+    uint64_t rejected  # the first row without a result
     uint64_t ended    # the first row for which memory ran out, or at which the watch stopped
 
 
 cdef inline void begin_outcome(Outcome *outcome) noexcept nogil:
-    outcome.refused = NOTHING
+    outcome.rejected = NOTHING
     outcome.ended = NOTHING
 
 
@@ -38,16 +38,16 @@ cdef inline bint note(Outcome *outcome, size_t row, fs_status status) noexcept n
     if status == FS_OK:
         return False
     if status == FS_NO_MEMORY or status == FS_INTERRUPTED:
-        fs_note_least(&outcome.ended, row << STATUS_BITS | status)
+        fs_atomic_min(&outcome.ended, row << STATUS_BITS | status)
         return True
-    fs_note_least(&outcome.refused, row << STATUS_BITS | status)
+    fs_atomic_min(&outcome.rejected, row << STATUS_BITS | status)
     return False
 
 
 cdef inline void note_rows(Outcome *outcome, size_t first, size_t past, size_t done) noexcept nogil:
     """Note that of rows [first, past) only so many could be done."""
     if first + done < past:
-        note(outcome, first + done, FS_INTERRUPTED if fs_stopped() else FS_NO_MEMORY)
+        note(outcome, first + done, FS_INTERRUPTED if fs_was_interrupted() else FS_NO_MEMORY)
 
 
 # task(job, first, past) does the rows [first, past).
@@ -57,12 +57,12 @@ cdef struct Sharing:
     rows_task task
     void *job
     size_t rows
-    size_t grain  # rows in a piece
+    size_t grain  # rows in a chunk
 
 
-cdef void share_piece(void *context, size_t piece) noexcept nogil:
+cdef void run_chunk(void *context, size_t chunk) noexcept nogil:
     cdef Sharing *s = <Sharing *>context
-    cdef size_t first = piece * s.grain
+    cdef size_t first = chunk * s.grain
     s.task(s.job, first, min(first + s.grain, s.rows))
 
 
@@ -78,27 +78,27 @@ cdef bint share_rows(rows_task task, void *job, size_t rows, size_t work, bint b
     `work`: what a row costs, in entries.  `by_blocks`: the kernel shares a long row itself.
     """
     cdef Sharing s
-    cdef fs_watch watch = NULL, before
+    cdef fs_interrupt_callback watch = NULL, before
     cdef bint stopped
     cdef size_t i
     s.task = task
     s.job = job
     s.rows = rows
-    s.grain = max(PIECE // max(work, 1), 1)
+    s.grain = max(CHUNK // max(work, 1), 1)
     if s.grain > 16:
         s.grain = s.grain // 16 * 16  # as many as are done together (csrc/softmax/together-inl.h)
     if PyThread_get_thread_ident() == main_thread:
         watch = check_signals
-    before = fs_set_watch(watch)
+    before = fs_set_interrupt_callback(watch)
     if by_blocks and work >= LONG_ROW and rows < FEW_ROWS:
         for i in range(rows):
             task(job, i, i + 1)
-            if fs_stopped():
+            if fs_was_interrupted():
                 break
     else:
-        fs_each((rows + s.grain - 1) // s.grain, share_piece, &s)
-    stopped = fs_stopped()
-    fs_set_watch(before)
+        fs_parallel_for((rows + s.grain - 1) // s.grain, run_chunk, &s)
+    stopped = fs_was_interrupted()
+    fs_set_interrupt_callback(before)
     return stopped
 
 
@@ -121,21 +121,21 @@ cdef int run_rows(rows_task task, void *job, Outcome *outcome, size_t rows, size
     return 0
 
 
-cdef object refusal(const Outcome *outcome):
+cdef object rejection(const Outcome *outcome):
     """(row, why) of the first row that cannot be drawn from, or None."""
-    if outcome.refused == NOTHING:
+    if outcome.rejected == NOTHING:
         return None
-    cdef int why = outcome.refused & ((1 << STATUS_BITS) - 1)
-    return outcome.refused >> STATUS_BITS, "nan" if why == FS_NAN else "mass"
+    cdef int why = outcome.rejected & ((1 << STATUS_BITS) - 1)
+    return outcome.rejected >> STATUS_BITS, "nan" if why == FS_NAN else "mass"
 
 
 def set_threads(int count):
     """The number before."""
-    return fs_set_threads(count)
+    return fs_set_num_threads(count)
 
 
 def threads():
-    return fs_threads()
+    return fs_get_num_threads()
 
 
 def this_is_the_main_thread():

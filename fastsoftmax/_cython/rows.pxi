@@ -65,18 +65,18 @@ cdef fs_row row_of(cnp.ndarray x, int dtype, bint probs) noexcept:
 
 
 # The mask and the bias that go along with the rows.
-cdef struct Beside:
+cdef struct Operands:
     int of_mask
     int of_bias
 
 
-cdef int take_beside(Beside *beside, Walk *w, fs_row *row, cnp.ndarray mask, bint words, cnp.ndarray bias,
+cdef int take_operands(Operands *operands, Walk *w, fs_row *row, cnp.ndarray mask, bint words, cnp.ndarray bias,
                      cnp.ndarray bias_at) except -1:
     """Walk a mask and a bias (or None) as _args/arrays.py has them."""
-    beside.of_mask = -1
-    beside.of_bias = -1
+    operands.of_mask = -1
+    operands.of_bias = -1
     if mask is not None:
-        beside.of_mask = take_along(w, mask)
+        operands.of_mask = take_along(w, mask)
         row.mask_kind = FS_MASK_WORDS if words else FS_MASK_BYTES
         row.mask_stride = cnp.PyArray_STRIDE(mask, cnp.PyArray_NDIM(mask) - 1)
     if bias_at is not None:
@@ -84,16 +84,16 @@ cdef int take_beside(Beside *beside, Walk *w, fs_row *row, cnp.ndarray mask, bin
         row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
         row.bias_count = cnp.PyArray_DIM(bias_at, 0)
     elif bias is not None:
-        beside.of_bias = take_along(w, bias)
+        operands.of_bias = take_along(w, bias)
         row.bias_stride = cnp.PyArray_STRIDE(bias, cnp.PyArray_NDIM(bias) - 1)
     return 0
 
 
-cdef inline void set_beside(const Beside *beside, const Walk *w, fs_row *row) noexcept nogil:
-    if beside.of_mask >= 0:
-        row.mask = w.data[beside.of_mask]
-    if beside.of_bias >= 0:
-        row.bias = <const double *>w.data[beside.of_bias]
+cdef inline void set_operands(const Operands *operands, const Walk *w, fs_row *row) noexcept nogil:
+    if operands.of_mask >= 0:
+        row.mask = w.data[operands.of_mask]
+    if operands.of_bias >= 0:
+        row.bias = <const double *>w.data[operands.of_bias]
 
 
 cdef inline bint is_constant(cnp.ndarray a) noexcept nogil:
@@ -111,7 +111,7 @@ cdef struct Rows:
     size_t count
     size_t n
     fs_row row
-    Beside beside
+    Operands operands
     Outcome outcome
 
 cdef enum:
@@ -126,14 +126,14 @@ cdef int begin_rows(Rows *rows, cnp.ndarray x, int dtype, bint probs, cnp.ndarra
     rows.row = row_of(x, dtype, probs)
     take_along(&rows.walk, x)
     take_along(&rows.walk, temperature)
-    rows.beside.of_mask = -1
-    rows.beside.of_bias = -1
+    rows.operands.of_mask = -1
+    rows.operands.of_bias = -1
     return 0
 
 
 cdef inline void set_row(const Rows *rows, const Walk *w, fs_row *row) noexcept nogil:
     row.data = w.data[ROW]
-    set_beside(&rows.beside, w, row)
+    set_operands(&rows.operands, w, row)
 
 
 cdef inline double temperature_at(const Walk *w) noexcept nogil:
@@ -242,7 +242,7 @@ cdef void draw_task(void *job, size_t first, size_t past) noexcept nogil:
             return
     go_to_row(&w, first)
     for i in range(first, past):
-        if f.stop and fs_noted(&f.rows.outcome.refused) < i << STATUS_BITS:
+        if f.stop and fs_atomic_load(&f.rows.outcome.rejected) < i << STATUS_BITS:
             return  # the call ends with a row before this one
         set_row(&f.rows, &w, &row)
         logprob = NULL if f.logprob == NULL else f.logprob + i * k
@@ -275,7 +275,7 @@ def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, c
     """
     cdef Draws f
     begin_rows(&f.rows, x, dtype, probs, temperature)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     f.k = k
     f.u = <const double *>cnp.PyArray_DATA(u)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
@@ -288,7 +288,7 @@ def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, c
         f.of_filters = take_along(&f.rows.walk, filters)
     cdef size_t work = f.rows.n if filters is None else FILTERED * f.rows.n
     run_rows(draw_task, &f, &f.rows.outcome, f.rows.count, work + 8 * k, filters is None)
-    return refusal(&f.rows.outcome)
+    return rejection(&f.rows.outcome)
 
 
 # --- truncation ---
@@ -328,7 +328,7 @@ def truncate_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray
     cdef Truncation f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     f.of_out = take_along(&f.rows.walk, out)
     f.of_filters = take_along(&f.rows.walk, filters)
     f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)

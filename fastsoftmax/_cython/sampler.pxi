@@ -33,7 +33,7 @@ cdef class Drawer:
     cdef double temperature_at_hand
     cdef long epoch
     cdef fs_filters filters
-    cdef bint filtered, tosses  # tosses: XTC's coin is taken before each draw
+    cdef bint filtered, needs_coin  # tosses: XTC's coin is taken before each draw
     cdef bint keyed
     cdef uint64_t seed
     cdef object steps
@@ -42,7 +42,7 @@ cdef class Drawer:
         self.bitgen = NULL
         self.temperature_at_hand = -1.0
         self.filtered = False
-        self.tosses = False
+        self.needs_coin = False
         self.keyed = False
         self.steps = 0
 
@@ -85,10 +85,10 @@ cdef class Drawer:
             self.temperature_at_hand = plain_temperature(temperature)
             self.schedule, schedule = schedule, self.schedule
 
-    def set_filters(self, record, bint tosses):
+    def set_filters(self, record, bint needs_coin):
         """Draw from what these filters leave: one record of _args/filters.py, or None."""
         self.filtered = record is not None
-        self.tosses = tosses
+        self.needs_coin = needs_coin
         if self.filtered:
             memcpy(&self.filters, filters_in(record), sizeof(fs_filters))
 
@@ -111,7 +111,7 @@ cdef class Drawer:
         except OverflowError:
             return False
         fs_keyed_uniforms(self.seed, &key, 1, step, 0, uniform)
-        if self.tosses:
+        if self.needs_coin:
             fs_keyed_uniforms(self.seed, &key, 1, step, 1, coin)
         return True
 
@@ -142,13 +142,13 @@ cdef class Drawer:
             with cython.critical_section(self):
                 bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
             with lock:
-                if self.tosses:
+                if self.needs_coin:
                     coin = bitgen.next_double(bitgen.state)
                 uniform = bitgen.next_double(bitgen.state)
         run_plain_draws(dtype, probs, data, 1, n, temperature, &self.filters if self.filtered else NULL, &coin,
                         &uniform, &index)
         if index < 0:
-            return self._draw_general(x, uniform, probs, coin if self.tosses else None, None)
+            return self._draw_general(x, uniform, probs, coin if self.needs_coin else None, None)
         with cython.critical_section(self):
             self.steps += 1
         return index

@@ -32,7 +32,7 @@ def summarise_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarra
     """Summarise the rows of x that are `wanted` (uint8, one a row) into maxima and sums (rows x blocks) and rest."""
     cdef Summarising f
     begin_rows(&f.rows, x, dtype, False, temperature)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     cdef size_t block = 512 if in_double else fs_shard_block(<fs_dtype>dtype)
     f.in_double = in_double
     f.blocks = (f.rows.n + block - 1) // block
@@ -125,7 +125,7 @@ cdef inline fs_summary summary_at(const Combining *f, size_t i) noexcept nogil:
 cdef int finish_combining(Combining *f, rows_task task, size_t rows, size_t work) except -1:
     """All rows; a Summary that cannot have been made by summarize is refused."""
     run_rows(task, f, &f.outcome, rows, work, False)
-    if f.outcome.refused != NOTHING:
+    if f.outcome.rejected != NOTHING:
         raise ValueError("summary: it is damaged: no row leaves these blocks")
     return 0
 
@@ -236,7 +236,7 @@ def finish_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray m
     """
     cdef Finishing f
     begin_rows(&f.rows, x, dtype, False, temperature)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     f.of_out = take_along(&f.rows.walk, out)
     f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
     f.to.dtype = <fs_dtype>dtype
@@ -253,7 +253,7 @@ def finish_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray m
 
 cdef object changed_row(const Outcome *outcome):
     """The first row that is FS_CHANGED, the only refusal there is here, or -1."""
-    return -1 if outcome.refused == NOTHING else outcome.refused >> STATUS_BITS
+    return -1 if outcome.rejected == NOTHING else outcome.rejected >> STATUS_BITS
 
 
 cdef struct Resolving:
@@ -290,7 +290,7 @@ def resolve_rows(cnp.ndarray x, int dtype, size_t offset, cnp.ndarray temperatur
     """
     cdef Resolving f
     begin_rows(&f.rows, x, dtype, False, temperature)
-    take_beside(&f.rows.beside, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
     f.offset = offset
     f.k = k
     f.normaliser = normalisers_in(normaliser, f.rows.count)

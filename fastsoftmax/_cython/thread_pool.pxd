@@ -5,13 +5,13 @@ from libc.stdint cimport uint64_t
 
 
 cdef extern from "base/thread_pool.h" nogil:
-    ctypedef void (*fs_piece)(void *context, size_t piece) noexcept nogil
-    ctypedef int (*fs_watch)() noexcept nogil
-    int fs_each(size_t count, fs_piece run, void *context)
-    int fs_set_threads(int count)
-    int fs_threads()
-    fs_watch fs_set_watch(fs_watch watch)
-    int fs_stopped()
+    ctypedef void (*fs_chunk_task)(void *context, size_t chunk) noexcept nogil
+    ctypedef int (*fs_interrupt_callback)() noexcept nogil
+    int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
+    int fs_set_num_threads(int count)
+    int fs_get_num_threads()
+    fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback watch)
+    int fs_was_interrupted()
     void *fs_thread_scratch(size_t size)
-    void fs_note_least(uint64_t *least, uint64_t value)
-    uint64_t fs_noted(const uint64_t *least)
+    void fs_atomic_min(uint64_t *least, uint64_t value)
+    uint64_t fs_atomic_load(const uint64_t *least)

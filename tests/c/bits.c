@@ -24,8 +24,8 @@ static results new_results(size_t n)
 {
     results r;
     memset(&r, 0, sizeof r);
-    r.softmax = room(8 * n);
-    r.log_softmax = room(8 * n);
+    r.softmax = workspace(8 * n);
+    r.log_softmax = workspace(8 * n);
     return r;
 }
 
@@ -77,7 +77,7 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     size_t size = size_of(row->dtype), rows = n <= 64 ? MANY : 3, gap = size > 2 ? below(r, 3) : 0;
     size_t stride = (n + gap) * size;
     ptrdiff_t temperature_stride = next_word(r) & 1 ? 8 : 0;
-    char *x = room(rows * stride), *out = room(rows * stride);
+    char *x = workspace(rows * stride), *out = workspace(rows * stride);
     double t[MANY], v[MANY];
     int64_t index[MANY];
     int in_place = (int)below(r, 2), others = (int)below(r, 3);

@@ -37,8 +37,8 @@ static results new_results(size_t n)
 {
     results r;
     memset(&r, 0, sizeof r);
-    r.truncated = room(8 * n);
-    r.penalized = room(8 * n);
+    r.truncated = workspace(8 * n);
+    r.penalized = workspace(8 * n);
     return r;
 }
 
@@ -52,7 +52,7 @@ static void free_results(results *r)
 static void *scratch_of(size_t bytes, random_stream *r, char **begun)
 {
     size_t offset = below(r, 64);
-    *begun = room(bytes + offset);
+    *begun = workspace(bytes + offset);
     memset(*begun, (int)below(r, 256), bytes + offset);
     return *begun + offset;
 }
@@ -136,7 +136,7 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
     size_t bytes = n * size_of(dtype);
     char text[800];
     made_row made = make_row(n, dtype, data, kind, r), draft = make_row(n, dtype, NORMAL, PLAIN, r);
-    double *uniform = room(8 * n);
+    double *uniform = workspace(8 * n);
     question q = {.row = &made.row,
                   .other = &draft.row,
                   .n = n,

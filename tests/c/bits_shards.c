@@ -57,8 +57,8 @@ static void summarise(const fs_row *row, const size_t *cut, size_t shards, doubl
     size_t n = cut[shards], block = in_double ? 512 : fs_shard_block(row->dtype);
     double largest = -INFINITY, rest[MOST_SHARDS];
     l->blocks = blocks_in(n, block);
-    l->max = room(8 * l->blocks);
-    l->sum = room(8 * l->blocks);
+    l->max = workspace(8 * l->blocks);
+    l->sum = workspace(8 * l->blocks);
     l->rest = 0.0;
     for (size_t s = shards; s-- > 0;) {
         size_t at = cut[s] / block, len = cut[s + 1] - cut[s];
@@ -88,8 +88,8 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         if (shards + 1 < MOST_SHARDS && below(r, rarity) == 0)
             cut[++shards] = at;
     cut[++shards] = n;
-    int64_t *bias_at = room(8 * (made.row.bias_count + 1));
-    char *expected = room(8 * n), *got = room(8 * n);
+    int64_t *bias_at = workspace(8 * (made.row.bias_count + 1));
+    char *expected = workspace(8 * n), *got = workspace(8 * n);
     snprintf(text, sizeof text, "n = %zu in %zu shards, %s, %s, temperature %g, %s", n, shards, dtype_name[dtype],
              kind_name[data], temperature, row_name[kind]);
     for (size_t s = 0; fs_available(s); s++) {

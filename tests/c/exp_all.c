@@ -48,7 +48,7 @@ static void errors(const float *x, const float *w, const fs_scale *c, origin_f32
 
 static void test_vector(const float *x, float max, double temperature)
 {
-    float w[LANES], tame[LANES];
+    float w[LANES], no_underflow[LANES];
     double error[LANES], most = 0.0;
     fs_scale c = fs_scale_of(temperature);
     scale_f32 scale = scale_of_f32(&c);
@@ -58,7 +58,7 @@ static void test_vector(const float *x, float max, double temperature)
     weights_f32(&v, 1, &k, 1);
     weights_f32(&v_tame, 1, &k_tame, 0);
     f32x16_store(w, v);
-    f32x16_store(tame, v_tame);
+    f32x16_store(no_underflow, v_tame);
     errors(x, w, &c, o, error);
     for (int i = 0; i < LANES; i++) {
         most = error[i] > most ? error[i] : most;
@@ -74,9 +74,9 @@ static void test_vector(const float *x, float max, double temperature)
                       error[i]);
             }
     for (int i = 0; i < LANES; i++) /* csrc/softmax/block-inl.h takes the tame way for these */
-        if (max - x[i] < scale.tame && fs_bits_f32(w[i]) != fs_bits_f32(tame[i]))
+        if (max - x[i] < scale.no_underflow && fs_bits_f32(w[i]) != fs_bits_f32(no_underflow[i]))
             check(0, "exp(%a / %g) with maximum %a: %a if the block is wild, %a if it is tame", x[i], temperature,
-                  max, w[i], tame[i]);
+                  max, w[i], no_underflow[i]);
 }
 
 /* All inputs `stride` apart that are not above `maximum`; if that is infinite, against their own vector's largest.

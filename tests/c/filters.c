@@ -93,7 +93,7 @@ static fs_filters exact_filters(random_stream *r, size_t n, shape kind)
 typedef struct {
     entry memory[LONGEST];
     sorted_row left;
-    unsigned char kept[LONGEST];
+    unsigned char candidates[LONGEST];
     size_t there;
 } judgement;
 
@@ -108,12 +108,12 @@ static void judge(judgement *j, const fs_row *row, size_t n, double temperature,
             j->memory[s.count++] = (entry){0.0L, 0.0L, 0.0L, x, i};
     }
     j->there = s.count;
-    memset(j->kept, 0, n);
+    memset(j->candidates, 0, n);
     if (s.count) {
         qsort(s.e, s.count, sizeof *s.e, by_value);
         apply_filters(&s, f, temperature, row->probs, coin);
         for (size_t i = 0; i < s.count; i++)
-            j->kept[s.e[i].i] = 1;
+            j->candidates[s.e[i].i] = 1;
     }
     j->left = s;
 }
@@ -139,7 +139,7 @@ static void test_draws(judgement *j, const fs_row *row, size_t n, double tempera
         return;
     qsort(j->left.e, j->left.count, sizeof *j->left.e, by_index);
     for (int d = 0; d < DRAWS; d++) {
-        int inside = index[d] >= 0 && (size_t)index[d] < n && j->kept[index[d]];
+        int inside = index[d] >= 0 && (size_t)index[d] < n && j->candidates[index[d]];
         long double before = 0.0L, weight = 0.0L;
         if (!check(inside, "u = %a draws %lld, which is not kept: %s", u[d], (long long)index[d], text))
             return;
@@ -188,7 +188,7 @@ static void test_row(shape kind, size_t n, const char *set, random_stream *r)
     f.dynatemp_range = 0.0;
     /* a float weight is known to 2^-24, a double one to 2^-52; sums and logarithms of them not much worse */
     long double margin = exact ? 0.0L : dtype == FS_F64 || row.probs ? 1e-11L : 2e-6L;
-    char *scratch = room(fs_scratch_size(n)), text[800];
+    char *scratch = workspace(fs_scratch_size(n)), text[800];
     snprintf(text, sizeof text, "%s, n = %zu, %s, %s%s, temperature %g, coin %g, %s", set, n, dtype_name[dtype],
              shape_name[kind], row.probs ? " (as probabilities)" : "", temperature, coin, describe_filters(&f));
     judge(&j, &row, n, temperature, &f, coin, margin);
@@ -204,11 +204,11 @@ static void test_row(shape kind, size_t n, const char *set, random_stream *r)
         for (size_t i = 0; i < n; i++) {
             double got = get(out, dtype, i), x = get(entries, dtype, i);
             if (fabs(x) / temperature < largest(dtype) &&
-                !check((got > -INFINITY) == j.kept[i], "entry %zu (%a) is %s: %s", i, x,
-                       j.kept[i] ? "dropped" : "kept", text))
+                !check((got > -INFINITY) == j.candidates[i], "entry %zu (%a) is %s: %s", i, x,
+                       j.candidates[i] ? "dropped" : "kept", text))
                 break;
             double value = temperature == INFINITY ? 0.0 : x / temperature;
-            if (j.kept[i] && dtype <= FS_F64 && !row.probs &&
+            if (j.candidates[i] && dtype <= FS_F64 && !row.probs &&
                 !check(got == (dtype == FS_F32 ? (double)(float)value : value), "entry %zu is %a, not %a: %s", i, got,
                        value, text))
                 break;
@@ -232,7 +232,8 @@ static void test_equal_distances(const char *set)
             for (size_t times = 1; times <= 1000; times += times < 20 ? 2 : 198)
                 for (size_t part = 1; part < 8; part += 2) {
                     size_t ratio = ratios[m], n = (ratio + 1) * times, large = 0, small = 0;
-                    char *entries = room(8 * n), *out = room(8 * n), *scratch = room(fs_scratch_size(n));
+                    char *entries = workspace(8 * n), *out = workspace(8 * n),
+                         *scratch = workspace(fs_scratch_size(n));
                     for (size_t i = 0; i < n; i++)
                         put(entries, FS_F64, i, i % (ratio + 1) == 1 ? 0.0 : -temperatures[t] * log((double)ratio));
                     fs_row row = plain_row(entries, FS_F64);

@@ -143,8 +143,8 @@ static void test_attachments(const region *in, const fs_row *model, size_t n, ra
 {
     static results expected, got;
     size_t words = (n + 31) / 32, sparse = 1 + n / 7;
-    char *open = room(8 * n + 8);
-    int64_t *at = room(8 * sparse);
+    char *open = workspace(8 * n + 8);
+    int64_t *at = workspace(8 * sparse);
     for (int which = 0; which < 4; which++) {
         fs_row row = *model;
         size_t bytes = which == 0 ? n : which == 1 ? 4 * words : which == 2 ? 8 * n : 8 * sparse;

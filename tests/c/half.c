@@ -35,7 +35,7 @@ static void make_format(format *f, fs_dtype dtype)
 static void load(const format *f, const uint16_t *from, size_t n, float *to)
 {
     fs_row row = {from, 2, f->dtype, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
-    fs_source source = fs_plain_source(&row);
+    fs_reader source = fs_reader_of(&row);
     const float *x = fs_load_f32(&source, 0, n, to);
     if (x != to)
         memcpy(to, x, n * sizeof *to);
@@ -126,9 +126,9 @@ int main(int argc, char **argv)
         test_widening(&f);
         for (unsigned h = 0; h < f.infinity; h++) {
             float middle = (float)(0.5 * (f.value[h] + f.value[h + 1]));
-            float beside[] = {(float)f.value[h], nextafterf(middle, 0.0f), middle, nextafterf(middle, INFINITY)};
+            float operands[] = {(float)f.value[h], nextafterf(middle, 0.0f), middle, nextafterf(middle, INFINITY)};
             for (int i = 0; i < 4; i++)
-                test_narrowing(&f, beside[i], nearest(&f, beside[i], h));
+                test_narrowing(&f, operands[i], nearest(&f, operands[i], h));
         }
         unsigned below = 0;
         for (uint32_t u = 0; u < 0x7f800000; u += stride) {

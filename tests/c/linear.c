@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     filters[10].xtc_probability = 1.0;
     filters[11].typical_p = 0.01;
     filters[11].min_tokens_to_keep = N / 3;
-    char *x = room(8 * N), *out = room(8 * N), *scratch = room(fs_scratch_size(N));
+    char *x = workspace(8 * N), *out = workspace(8 * N), *scratch = workspace(fs_scratch_size(N));
     fs_choose(NULL);
     for (int dtype = FS_F32; dtype <= FS_F64; dtype++)
         for (int kind = 0; kind < SHAPES; kind++) {

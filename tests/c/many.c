@@ -288,7 +288,7 @@ int main(int argc, char **argv)
                                      512, 513, 700, 1000, 1023, 1024, 1025, 1537, 2047, 2048, 2049, 4096, 4097, 5000};
     size_t every = (size_t)option(argc, argv, "--every", 1), count = sizeof lengths / sizeof lengths[0], tried = 0;
     random_stream r = {11};
-    memory = room(fs_categorical_size(LONGEST));
+    memory = workspace(fs_categorical_size(LONGEST));
     for (size_t s = 0; fs_available(s); s++) {
         fs_choose(fs_available(s));
         for (size_t i = 0; i < count; i++)

@@ -77,10 +77,10 @@ static double rounded(double x, fs_dtype dtype)
     memcpy(&half, near, 2);
     best = get(near, dtype, 0);
     for (int step = -1; step <= 1; step += 2) {
-        uint16_t beside = (uint16_t)(half + step);
-        memcpy(near, &beside, 2);
+        uint16_t operands = (uint16_t)(half + step);
+        memcpy(near, &operands, 2);
         double other = get(near, dtype, 0);
-        if (fabs(other - x) < fabs(best - x) || (fabs(other - x) == fabs(best - x) && beside % 2 == 0))
+        if (fabs(other - x) < fabs(best - x) || (fabs(other - x) == fabs(best - x) && operands % 2 == 0))
             best = other;
     }
     return best;
@@ -114,7 +114,7 @@ static void test_context(random_stream *r, size_t which)
                       below(r, 2) ? -1 : (int64_t)below(r, LONGEST)};
     fs_breakers b = {token, of, below(r, BREAKERS + 1)};
     size_t bytes = fs_penalize_scratch(length), size = size_of(dtype);
-    char *scratch = room(bytes);
+    char *scratch = workspace(bytes);
     double space[3 * TOKENS];
     char *x = (char *)space, *to = (char *)(space + TOKENS);
     make_context(context, length, r);
@@ -166,8 +166,8 @@ static void test_long_contexts(void)
     static const size_t of = 0;
     static const fs_breakers none = {NULL, &of, 0};
     static const fs_penalties p = {1.0, 0.0, 0.0, 1.0, 1.0, 2, -1};
-    int64_t *context = room(8 * (size_t)LENGTH);
-    char *scratch = room(fs_penalize_scratch(LENGTH));
+    int64_t *context = workspace(8 * (size_t)LENGTH);
+    char *scratch = workspace(fs_penalize_scratch(LENGTH));
     for (int64_t period = 1; period <= 3; period++) {
         double x[3] = {1.0, 1.0, 1.0};
         fs_output row = {x, 8, FS_F64};

@@ -60,7 +60,7 @@ static void *flip_entries(void *unused)
 /* A result of `bytes` bytes with canaries around it. */
 static char *surrounded(size_t bytes)
 {
-    char *p = room(bytes + 2 * AROUND);
+    char *p = workspace(bytes + 2 * AROUND);
     memset(p, 0x5a, bytes + 2 * AROUND);
     return p + AROUND;
 }
@@ -92,7 +92,7 @@ static void call_all(random_stream *r)
     fs_filters f = any_filters(r, n, 1 + below(r, 8));
     fs_row row = plain_row(shared.entries, shared.dtype);
     row.probs = below(r, 4) == 0;
-    char *scratch = room(fs_scratch_size(n)), *index = surrounded(8 * k), *logprob = surrounded(8 * k);
+    char *scratch = workspace(fs_scratch_size(n)), *index = surrounded(8 * k), *logprob = surrounded(8 * k);
     char *drawn = surrounded(8 * DRAWS), *out = surrounded(n * size);
     int64_t *indices = (int64_t *)(void *)index, *draws = (int64_t *)(void *)drawn, rank = 0;
     int accepted;

@@ -197,7 +197,7 @@ int main(int argc, char **argv)
         size_t n = lengths[below(&r, 8) ? below(&r, 2) : 2];
         fs_dtype dtype = (fs_dtype)below(&r, 4);
         fs_row row = plain_row(entries, dtype);
-        char *scratch = room(fs_scratch_size(n > ENTRIES ? n : ENTRIES));
+        char *scratch = workspace(fs_scratch_size(n > ENTRIES ? n : ENTRIES));
         fs_choose(fs_available(i / every % sets));
         fill_row(entries, dtype, n, &r);
         test_top(&row, n, scratch, &r);

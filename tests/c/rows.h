@@ -26,10 +26,10 @@ static inline fs_row plain_row(const void *data, fs_dtype dtype)
 static inline made_row make_row(size_t n, fs_dtype dtype, data_kind data, row_kind kind, random_stream *r)
 {
     size_t size = size_of(dtype), sparse = 1 + n / 10;
-    made_row m = {.entries = room(n * size),
-                  .mask = room(2 * n + 8),
-                  .bias = room(8 * (n + sparse)),
-                  .bias_at = room(8 * sparse)};
+    made_row m = {.entries = workspace(n * size),
+                  .mask = workspace(2 * n + 8),
+                  .bias = workspace(8 * (n + sparse)),
+                  .bias_at = workspace(8 * sparse)};
     fill(m.entries, dtype, n, data, r);
     m.row = plain_row(m.entries, dtype);
     if (kind == PROBS || kind == PROBS_BIAS_MASK) {
@@ -84,7 +84,7 @@ typedef struct {
 static inline laid_row lay_out(const fs_row *row, size_t n, layout how)
 {
     size_t size = size_of(row->dtype), in = how == STRIDED ? 3 : 1, out = how == STRIDED ? 2 : 1;
-    laid_row l = {.row = *row, .from = room(n * size * in), .to = room(n * size * out)};
+    laid_row l = {.row = *row, .from = workspace(n * size * in), .to = workspace(n * size * out)};
     for (size_t i = 0; i < n; i++) {
         size_t at = how == REVERSED ? n - 1 - i : i;
         memcpy(l.from + at * in * size, (const char *)row->data + i * size, size);

@@ -94,63 +94,64 @@ static inline long double entropy_of(const sorted_row *s)
 static inline void filter_top_p(sorted_row *s, double p, size_t min_keep)
 {
     long double total = total_of(s), before = 0.0L;
-    size_t kept = 0;
-    for (; kept < s->count; kept++) {
-        if (kept >= min_keep && kept && reaches(s, before, p * total, total))
+    size_t candidates = 0;
+    for (; candidates < s->count; candidates++) {
+        if (candidates >= min_keep && candidates && reaches(s, before, p * total, total))
             break;
-        before += s->e[kept].weight;
+        before += s->e[candidates].weight;
     }
-    keep_first(s, kept);
+    keep_first(s, candidates);
 }
 
 /* The entries of this probability or more, but at least `min_keep`. */
 static inline void filter_likely(sorted_row *s, long double probability, size_t min_keep)
 {
     long double total = total_of(s);
-    size_t kept = 0;
-    while (kept < s->count && reaches(s, s->e[kept].weight, probability * total, probability * total))
-        kept++;
-    keep_first(s, kept > min_keep ? kept : min_keep);
+    size_t candidates = 0;
+    while (candidates < s->count && reaches(s, s->e[candidates].weight, probability * total, probability * total))
+        candidates++;
+    keep_first(s, candidates > min_keep ? candidates : min_keep);
 }
 
 static inline void filter_typical(sorted_row *s, double p, size_t min_keep)
 {
     long double total = total_of(s), h = entropy_of(s), reached = 0.0L;
-    size_t kept = 0;
+    size_t candidates = 0;
     for (size_t j = 0; j < s->count; j++)
         s->e[j].distance = s->e[j].weight > 0.0L ? fabsl(-logl(s->e[j].weight / total) - h) : (long double)INFINITY;
     if (s->temperature < INFINITY)
         qsort(s->e, s->count, sizeof *s->e, by_distance);
-    while (kept < s->count) {
-        reached += s->e[kept++].weight;
-        if (reaches(s, reached, p * total, total) && kept >= min_keep)
+    while (candidates < s->count) {
+        reached += s->e[candidates++].weight;
+        if (reaches(s, reached, p * total, total) && candidates >= min_keep)
             break;
     }
-    if (kept && kept < s->count && s->temperature < INFINITY) { /* distances that are not alike, but nearly */
+    if (candidates && candidates < s->count &&
+        s->temperature < INFINITY) { /* distances that are not alike, but nearly */
         long double size = 1.0L + h + fabsl(s->e[0].logit / s->temperature);
-        long double last = s->e[kept - 1].distance, near = last + s->margin * size;
+        long double last = s->e[candidates - 1].distance, near = last + s->margin * size;
         for (size_t j = 0; j < s->count; j++) /* on either side of the cut */
-            if (s->e[j].x != s->e[kept - 1].x &&
-                (j < kept ? s->e[j].distance >= last - s->margin * size : s->e[j].distance <= near))
+            if (s->e[j].x != s->e[candidates - 1].x &&
+                (j < candidates ? s->e[j].distance >= last - s->margin * size : s->e[j].distance <= near))
                 s->close |= s->margin > 0.0L;
     }
-    keep_first(s, kept);
+    keep_first(s, candidates);
     qsort(s->e, s->count, sizeof *s->e, by_value);
 }
 
 static inline void filter_sigma(sorted_row *s, double sigmas, size_t min_keep)
 {
     long double mean = 0.0L, variance = 0.0L;
-    size_t kept = 0;
+    size_t candidates = 0;
     for (size_t j = 0; j < s->count; j++)
         mean += s->e[j].logit / s->count;
     for (size_t j = 0; j < s->count; j++)
         variance += (s->e[j].logit - mean) * (s->e[j].logit - mean) / s->count;
     long double max = s->e[0].logit, low = max - sigmas * sqrtl(variance);
-    while (kept < s->count &&
-           (s->e[kept].x == s->e[0].x || reaches(s, s->e[kept].logit, low, (fabsl(max) + max - low) * 1e-3L)))
-        kept++;
-    keep_first(s, kept > min_keep ? kept : min_keep);
+    while (candidates < s->count && (s->e[candidates].x == s->e[0].x ||
+                                     reaches(s, s->e[candidates].logit, low, (fabsl(max) + max - low) * 1e-3L)))
+        candidates++;
+    keep_first(s, candidates > min_keep ? candidates : min_keep);
 }
 
 static inline void filter_xtc(sorted_row *s, double threshold, size_t min_keep)
@@ -175,11 +176,11 @@ static inline void apply_filters(sorted_row *s, const fs_filters *f, double temp
     if (f->top_p < 1.0)
         filter_top_p(s, f->top_p, min_keep);
     if (f->min_p > 0.0) {
-        size_t kept = 0;
+        size_t candidates = 0;
         long double low = f->min_p * s->e[0].weight;
-        while (kept < s->count && reaches(s, s->e[kept].weight, low, low))
-            kept++;
-        keep_first(s, kept > min_keep ? kept : min_keep);
+        while (candidates < s->count && reaches(s, s->e[candidates].weight, low, low))
+            candidates++;
+        keep_first(s, candidates > min_keep ? candidates : min_keep);
     }
     if (f->typical_p < 1.0)
         filter_typical(s, f->typical_p, min_keep);

@@ -74,7 +74,7 @@ static inline long option(int argc, char **argv, const char *name, long otherwis
     return otherwise;
 }
 
-static inline void *room(size_t bytes)
+static inline void *workspace(size_t bytes)
 {
     void *p = malloc(bytes ? bytes : 1);
     if (!p) {

@@ -1,12 +1,12 @@
-/* Threads that share a job: every piece is done once, by whomever; results are those of one thread; a watch ends a job and
+/* Threads that share a job: every chunk is done once, by whomever; results are those of one thread; a watch ends a job and
  * may fork in it; callers of their own threads do not meet; a forked child has a team of its own.
  *
  *     threads [--every K] [--fork 0]
  *
- * The program has a thread_pool.c of its own that opens every job after its first piece, so that small rows are shared too. */
-#define FS_HEAD 1
-#define FS_WORTH 0
-#define FS_LINGER 2000
+ * The program has a thread_pool.c of its own that opens every job after its first chunk, so that small rows are shared too. */
+#define FS_ALONE_NS 1
+#define FS_SHARE_NS 0
+#define FS_SPIN_NS 2000
 #include "thread_pool.c"
 
 #include <sys/wait.h>
@@ -16,7 +16,7 @@
 
 static unsigned long long checks;
 
-/* --- pieces --- */
+/* --- chunks --- */
 
 enum { PIECES = 1000 };
 
@@ -31,19 +31,19 @@ static void spend(unsigned microseconds)
         pause_a_moment();
 }
 
-static void count_inner(void *context, size_t piece)
+static void count_inner(void *context, size_t chunk)
 {
     int *of_piece = context;
-    *of_piece += (int)piece;
+    *of_piece += (int)chunk;
 }
 
-static void count_piece(void *context, size_t piece)
+static void count_piece(void *context, size_t chunk)
 {
     tally *t = context;
-    t->done[piece]++;
-    t->by[piece] = pthread_self();
-    check(fs_each(10, count_inner, &t->inner[piece]) == 0, "a job within a piece was stopped");
-    spend(piece % 7 == 0 ? 20 : 1);
+    t->done[chunk]++;
+    t->by[chunk] = pthread_self();
+    check(fs_parallel_for(10, count_inner, &t->inner[chunk]) == 0, "a job within a piece was stopped");
+    spend(chunk % 7 == 0 ? 20 : 1);
 }
 
 static int distinct(const pthread_t *by, size_t count)
@@ -63,10 +63,10 @@ static void pieces_are_done_once(void)
     static const size_t counts[] = {0, 1, 2, 3, 17, PIECES};
     int most = 0;
     for (int n = 1; n <= 8; n++) {
-        fs_set_threads(n);
+        fs_set_num_threads(n);
         for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
             tally t = {{0}, {0}, {0}};
-            check(fs_each(counts[c], count_piece, &t) == 0, "%zu pieces, %d threads: stopped", counts[c], n);
+            check(fs_parallel_for(counts[c], count_piece, &t) == 0, "%zu pieces, %d threads: stopped", counts[c], n);
             for (size_t i = 0; i < PIECES; i++, checks++)
                 check(t.done[i] == (i < counts[c]) && t.inner[i] == (i < counts[c] ? 45 : 0),
                       "%zu pieces, %d threads: piece %zu was done %d times", counts[c], n, i, t.done[i]);
@@ -76,8 +76,8 @@ static void pieces_are_done_once(void)
         }
     }
     check(most > 1, "no job was shared");
-    check(fs_set_threads(0) == 8 && fs_threads() == 1, "0 threads");
-    check(fs_set_threads(1 << 20) == 1 && fs_threads() == FS_MOST_THREADS, "a million threads");
+    check(fs_set_num_threads(0) == 8 && fs_get_num_threads() == 1, "0 threads");
+    check(fs_set_num_threads(1 << 20) == 1 && fs_get_num_threads() == FS_MAX_THREADS, "a million threads");
 }
 
 /* --- kernels --- */
@@ -113,7 +113,7 @@ static void threads_change_no_bit(long every)
 {
     static const size_t lengths[] = {65536, 65537, 131072, LONGEST};
     static const double temperatures[] = {0.0, 0.7, 1.0, 1e-300, INFINITY};
-    char *alone = room(16 * LONGEST), *shared = room(16 * LONGEST);
+    char *alone = workspace(16 * LONGEST), *shared = workspace(16 * LONGEST);
     random_stream r = {5};
     long at = 0;
     for (size_t l = 0; l < 4; l++)
@@ -125,10 +125,10 @@ static void threads_change_no_bit(long every)
                             continue;
                         made_row m = make_row(lengths[l], dtype, data, kind, &r);
                         numbers expected, got;
-                        fs_set_threads(1);
+                        fs_set_num_threads(1);
                         run(&m.row, lengths[l], temperatures[t], &expected, alone);
                         for (int threads_ = 2; threads_ <= 8; threads_ += 3, checks++) {
-                            fs_set_threads(threads_);
+                            fs_set_num_threads(threads_);
                             run(&m.row, lengths[l], temperatures[t], &got, shared);
                             (void)(same("numbers", &expected, &got, sizeof got, "threads", row_name[kind],
                                         kind_name[data]) &&
@@ -153,7 +153,7 @@ typedef struct {
 static void *call(void *context)
 {
     caller *c = context;
-    char *results = room(16 * LONGEST);
+    char *results = workspace(16 * LONGEST);
     for (int i = 0; i < 10; i++) {
         numbers got;
         run(&c->row->row, LONGEST, 0.7, &got, results);
@@ -169,12 +169,12 @@ static void callers_do_not_meet(void)
     random_stream r = {6};
     made_row m = make_row(LONGEST, FS_F32, NORMAL, PLAIN, &r);
     numbers expected;
-    char *results = room(16 * LONGEST);
+    char *results = workspace(16 * LONGEST);
     caller callers[CALLERS];
     pthread_t threads_[CALLERS];
-    fs_set_threads(1);
+    fs_set_num_threads(1);
     run(&m.row, LONGEST, 0.7, &expected, results);
-    fs_set_threads(3);
+    fs_set_num_threads(3);
     for (int i = 0; i < CALLERS; i++) {
         callers[i] = (caller){&m, &expected, results, 0};
         check(!pthread_create(&threads_[i], NULL, call, &callers[i]), "no thread for the test itself");
@@ -198,16 +198,16 @@ static int stop_in_time(void)
     return now() >= stop_at;
 }
 
-static void spend_a_millisecond(void *context, size_t piece)
+static void spend_a_millisecond(void *context, size_t chunk)
 {
-    (void)context, (void)piece;
+    (void)context, (void)chunk;
     spend(1000);
 }
 
-static void in_a_piece(void *context, size_t piece)
+static void in_a_piece(void *context, size_t chunk)
 {
-    fs_each(1000, spend_a_millisecond, context);
-    (void)piece;
+    fs_parallel_for(1000, spend_a_millisecond, context);
+    (void)chunk;
 }
 
 static void watches_end_jobs(void)
@@ -217,17 +217,18 @@ static void watches_end_jobs(void)
     double value;
     for (int n = 1; n <= 3; n += 2)
         for (int nested = 0; nested < 2; nested++, checks++) {
-            fs_set_threads(n);
+            fs_set_num_threads(n);
             uint64_t start = now();
             stop_at = start + 60000000;
             asked = 0;
-            check(fs_set_watch(stop_in_time) == NULL, "there was a watch already");
-            int ended = nested ? fs_each(100, in_a_piece, NULL) : fs_each(100000, spend_a_millisecond, NULL);
-            check(ended == 1 && fs_stopped(), "%d threads: the watch was not heeded", n);
+            check(fs_set_interrupt_callback(stop_in_time) == NULL, "there was a watch already");
+            int ended =
+                nested ? fs_parallel_for(100, in_a_piece, NULL) : fs_parallel_for(100000, spend_a_millisecond, NULL);
+            check(ended == 1 && fs_was_interrupted(), "%d threads: the watch was not heeded", n);
             check(now() - start < 1000000000, "%d threads: it took %g s", n, (double)(now() - start) * 1e-9);
             check(asked >= 2 && asked < 20, "%d threads: the watch was asked %d times", n, asked);
             check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_INTERRUPTED, "a stopped thread goes on");
-            check(fs_set_watch(NULL) == stop_in_time && !fs_stopped(), "the watch did not end");
+            check(fs_set_interrupt_callback(NULL) == stop_in_time && !fs_was_interrupted(), "the watch did not end");
             check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_OK, "no call after the stop");
         }
     free_row(&m);
@@ -253,13 +254,13 @@ static int fork_once(void)
 
 static void a_child_has_a_team_of_its_own(void)
 {
-    fs_set_threads(3);
+    fs_set_num_threads(3);
     tally t = {{0}, {0}, {0}};
-    fs_each(PIECES, count_piece, &t);
+    fs_parallel_for(PIECES, count_piece, &t);
     pid_t child = fork();
     if (!child) { /* the members are not there, and the team works nevertheless */
         tally of_child = {{0}, {0}, {0}};
-        int wrong = fs_each(PIECES, count_piece, &of_child);
+        int wrong = fs_parallel_for(PIECES, count_piece, &of_child);
         for (size_t i = 0; i < PIECES; i++)
             wrong |= of_child.done[i] != 1;
         _exit(wrong || distinct(of_child.by, PIECES) < 2);
@@ -268,14 +269,14 @@ static void a_child_has_a_team_of_its_own(void)
     /* forked by the watch, in the middle of a job: parent and child both finish it */
     tally both = {{0}, {0}, {0}};
     forked = -1;
-    fs_set_watch(fork_once);
-    self.watched = now() - FS_WATCH_EVERY;
-    int wrong = fs_each(PIECES, count_piece, &both);
+    fs_set_interrupt_callback(fork_once);
+    self.watched = now() - FS_INTERRUPT_INTERVAL;
+    int wrong = fs_parallel_for(PIECES, count_piece, &both);
     for (size_t i = 0; i < PIECES; i++)
         wrong |= both.done[i] != 1;
     if (!forked)
         _exit(wrong);
-    fs_set_watch(NULL);
+    fs_set_interrupt_callback(NULL);
     check(!wrong && forked > 0, "the parent's job after a fork");
     check(exit_status(forked) == 0, "the child's job after a fork");
     checks += 3;
@@ -289,7 +290,7 @@ static void *fork_again_and_again(void *unused)
         pid_t child = fork();
         if (!child) {
             tally t = {{0}, {0}, {0}};
-            _exit(fs_each(20, count_piece, &t));
+            _exit(fs_parallel_for(20, count_piece, &t));
         }
         check(exit_status(child) == 0, "a child of another thread");
         checks++;
@@ -304,7 +305,7 @@ static void forks_beside_jobs(void)
     check(!pthread_create(&other, NULL, fork_again_and_again, NULL), "no thread for the test itself");
     for (int i = 0; i < 100; i++) {
         tally t = {{0}, {0}, {0}};
-        fs_each(100, count_piece, &t);
+        fs_parallel_for(100, count_piece, &t);
         for (size_t j = 0; j < 100; j++)
             check(t.done[j] == 1, "beside forks: piece %zu was done %d times", j, t.done[j]);
     }
@@ -316,10 +317,10 @@ static void forks_beside_jobs(void)
 
 static uint64_t least = UINT64_MAX;
 
-static void note(void *context, size_t piece)
+static void note(void *context, size_t chunk)
 {
     (void)context;
-    fs_note_least(&least, 1000 + (piece * 7919) % PIECES);
+    fs_atomic_min(&least, 1000 + (chunk * 7919) % PIECES);
 }
 
 static void *ask_for_scratch(void *unused)
@@ -339,9 +340,9 @@ int main(int argc, char **argv)
     threads_change_no_bit(option(argc, argv, "--every", 1));
     callers_do_not_meet();
     watches_end_jobs();
-    fs_set_threads(4);
-    fs_each(PIECES, note, NULL);
-    check(fs_noted(&least) == 1000, "the least is %llu", (unsigned long long)fs_noted(&least));
+    fs_set_num_threads(4);
+    fs_parallel_for(PIECES, note, NULL);
+    check(fs_atomic_load(&least) == 1000, "the least is %llu", (unsigned long long)fs_atomic_load(&least));
     check(!pthread_create(&thread, NULL, ask_for_scratch, NULL), "no thread for the test itself");
     pthread_join(thread, NULL);
     ask_for_scratch(NULL);

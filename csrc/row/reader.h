@@ -9,8 +9,8 @@
 
 enum { FS_MAX_BLOCK = 1024 };
 
-/* So many blocks of a long row are a piece of work for one thread: some 10 microseconds. */
-enum { FS_BLOCKS = 64 };
+/* So many blocks of a long row are a chunk of work for one thread: some 10 microseconds. */
+enum { FS_BLOCKS_PER_CHUNK = 64 };
 
 /* What a row is replaced by where the formula does not serve (row/limits.h). */
 typedef enum {
@@ -30,14 +30,14 @@ typedef struct {
     double max, shift, multiplier;
     int limit;   /* the row stands in for one of row/limits.h */
     int weights; /* the probabilities themselves, not their logarithms, are wanted */
-} fs_source;
+} fs_reader;
 
 /* The call ends with this row: what it needs is not to be had. */
 static inline int fs_has_ended(fs_status status) { return status == FS_NO_MEMORY || status == FS_INTERRUPTED; }
 
-static inline fs_source fs_plain_source(const fs_row *row)
+static inline fs_reader fs_reader_of(const fs_row *row)
 {
-    fs_source s = {row, FS_AS_IT_IS, 0.0, 0.0, 1.0, 0, 0};
+    fs_reader s = {row, FS_AS_IT_IS, 0.0, 0.0, 1.0, 0, 0};
     return s;
 }
 
@@ -85,7 +85,7 @@ static inline size_t fs_bias_from(const fs_row *row, size_t i)
     return low;
 }
 
-static inline double fs_transformed(const fs_source *s, double x)
+static inline double fs_transformed(const fs_reader *s, double x)
 {
     if (x != x)
         return x;
@@ -140,9 +140,9 @@ static inline void fs_halves_of_float(fs_dtype dtype, const float *from, size_t 
 }
 
 /* Entries [start, start + len) in float; `to` has room for FS_MAX_BLOCK. */
-static const float *fs_load_f32(const fs_source *source, size_t start, size_t len, float *to)
+static const float *fs_load_f32(const fs_reader *reader, size_t start, size_t len, float *to)
 {
-    const fs_row *row = source->row;
+    const fs_row *row = reader->row;
     const char *from = (const char *)row->data + (ptrdiff_t)start * row->stride;
     uint16_t half[FS_MAX_BLOCK];
     if (row->dtype == FS_F32) {
@@ -198,17 +198,17 @@ static void fs_widen(const fs_row *row, size_t start, size_t len, double *to)
 }
 
 /* Entries [start, start + len) in double: probabilities, extreme temperatures and limits come this way too. */
-static const double *fs_load_f64(const fs_source *source, size_t start, size_t len, double *to)
+static const double *fs_load_f64(const fs_reader *reader, size_t start, size_t len, double *to)
 {
-    const fs_row *row = source->row;
+    const fs_row *row = reader->row;
     if (row->dtype == FS_F64 && row->stride == (ptrdiff_t)sizeof(double) && !row->bias && !row->probs &&
-        row->mask_kind == FS_MASK_NONE && source->transform == FS_AS_IT_IS)
+        row->mask_kind == FS_MASK_NONE && reader->transform == FS_AS_IT_IS)
         return (const double *)row->data + start;
     fs_widen(row, start, len, to);
     if (row->probs) {
         for (size_t i = 0; i < len; i++)
             to[i] = fs_checked_weight(to[i]);
-        if (!source->weights)
+        if (!reader->weights)
             for (size_t i = 0; i < len; i++)
                 to[i] = fs_log(to[i]);
     }
@@ -228,20 +228,20 @@ static const double *fs_load_f64(const fs_source *source, size_t start, size_t l
     if (row->mask_kind != FS_MASK_NONE) {
         uint8_t bytes[FS_MAX_BLOCK];
         const uint8_t *allowed = fs_allowed_bytes(row, start, len, bytes);
-        const double none = source->weights ? 0.0 : -INFINITY;
+        const double none = reader->weights ? 0.0 : -INFINITY;
         for (size_t i = 0; i < len; i++)
             to[i] = allowed[i] ? to[i] : none;
     }
-    if (source->transform != FS_AS_IT_IS)
+    if (reader->transform != FS_AS_IT_IS)
         for (size_t i = 0; i < len; i++)
-            to[i] = fs_transformed(source, to[i]);
+            to[i] = fs_transformed(reader, to[i]);
     return to;
 }
 
-static inline double fs_logit(const fs_source *source, size_t i)
+static inline double fs_logit(const fs_reader *reader, size_t i)
 {
     double x;
-    return *fs_load_f64(source, i, 1, &x);
+    return *fs_load_f64(reader, i, 1, &x);
 }
 
 /* Entries [start, start + len) of the result.  Contiguous results of the same type are written in place already. */

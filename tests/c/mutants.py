@@ -1,0 +1,137 @@
+"""Wrong variants of csrc/, each of which a program must notice: what a test that cannot fail would let through."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong variant of csrc/: `pattern`, found in `file`, becomes `wrong`; `program` must notice."""
+
+    name: str
+    file: str
+    pattern: str
+    wrong: str
+    program: str
+
+
+# Of the cases of a program, one in so many is tried on a mutant.
+EVERY = {"draw": 97, "many": 3, "filters": 2, "penalties": 1}
+
+UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
+
+# Compiled into the scalar kernels alone, which every machine has: the other sets stay right.
+MUTANTS = [
+    Mutant("the last block is dropped", "softmax/row-inl.h", r"\(n \+ BLOCK - 1\) / BLOCK", "n / BLOCK", "draw"),
+    Mutant("side=left in the rank", "simd/scalar.h", "cumulative <= t", "cumulative < t", "draw"),
+    Mutant("side=left among blocks", "draw/draw-inl.h", r"(\[middle\]\.cumulative) <= ", r"\1 < ", "draw"),
+    Mutant("no draw is left open", "draw/guide_table.h", r"\] \+ 1 < x \?", "] < x ?", "many"),
+    Mutant("side=left among bounds", "draw/guide_table.h", r"bound\[([0-3])\] <= x\)", r"bound[\1] < x)", "many"),
+    Mutant(
+        "nothing behind the last bound", "draw/guide_table.h", r"(g\.bound\[n \+ i\] =) FS_GUIDE_LAST", r"\1 0", "many"
+    ),
+    Mutant("float32 uniform", "base/bits.h", UNIFORM, r"\1 u = (float)u;", "draw"),
+    Mutant("another splitting of the sum", "softmax/sum-inl.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
+    Mutant("a tie too many", "filter/selection-inl.h", r"\(target \+ one - 1\) / one", "target / one + 1", "filters"),
+    Mutant("a bad row among others has no reason", "ops/plain-inl.h", "signs < 0 &&", "0 &&", "plain"),
+    Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
+]
+
+MORE_MUTANTS = [
+    Mutant("side=left in a crowded cell", "draw/guide_table.h", r"bound\[middle\] <= x", "bound[middle] < x", "many"),
+    Mutant("a bound above the true one", "draw/guide_table.h", r"(FS_GUIDE_SLACK) 0x1p-16", r"\1 -0.5", "many"),
+    Mutant("a last bound that a draw passes", "draw/guide_table.h", r"UINT32_C\(0xfffffffe\)", "UINT32_MAX", "many"),
+    Mutant("side=left in short rows", "simd/scalar.h", r"cumulative\[i\] <= t", "cumulative[i] < t", "draw"),
+    Mutant(
+        "a shard's rest is forgotten",
+        "shard/shard-inl.h",
+        r"\*rest = fs_rest_of_block",
+        "fs_rest_of_block",
+        "bits_shards",
+    ),
+    Mutant("a place in a block is cut", "shard/shard-inl.h", r"at\[j\]\.low = t\.low", "at[j].low = 0", "bits_shards"),
+    Mutant(
+        "the last +inf is not counted",
+        "shard/one_shard.h",
+        r"number\+\+ == at->high",
+        "number++ == at->high + 1",
+        "bits_shards",
+    ),
+    Mutant("-0 as a maximum", "softmax/block-inl.h", r" \+ \(REAL\)0;", ";", "bits"),
+    Mutant("a store too long", "simd/scalar.h", r"(size_t i = 0; i) < n(; i\+\+\))", r"\1 <= n\2", "guard"),
+    Mutant("a load past the end", "simd/scalar.h", r"p\[i\] : fill", "p[i] : p[i] * 0 + fill", "guard"),
+    Mutant("half rounds ties up", "base/bits.h", r"0xfff \+ \(\(magnitude >> 13\) & 1\)", "0x1000", "half"),
+    Mutant("bfloat16 truncates", "base/bits.h", r"u \+ 0x7fff \+ \(\(u >> 16\) & 1\)", "u", "half"),
+    Mutant("a coefficient is off", "softmax/exp2.h", r"0x1\.ebf", "0x1.ef", "exp_all"),
+    Mutant("the low part of c is lost", "softmax/block-inl.h", r"s\.cl = [^;]*;", "s.cl = 0;", "exp_all"),
+    Mutant("no environment", "dispatch.c", r"fs_enter\(\);", "fs_enter(); fs_leave(saved);", "environment"),
+    Mutant(
+        "ties from the wrong end",
+        "filter/list-inl.h",
+        r"(tied) = (fs_lowest_bits\(tied, )k->ties",
+        r"\1 &= ~\2count - k->ties",
+        "filters",
+    ),
+    Mutant("S_i <= p", "base/bits.h", r"exact\.high \+ \(exact\.low != 0\)", "exact.high + 1", "filters"),
+    Mutant("no tie is skipped", "filter/list-inl.h", r"tied &= ~skipped;", "", "filters"),
+    Mutant(
+        "parts are skipped by the wrong bound",
+        "filter/list-inl.h",
+        r"low = edge \? k",
+        "low = edge && 0 ? k",
+        "filters",
+    ),
+    Mutant("sums of weights overflow", "filter/mass-inl.h", r"g\.down\+\+;", "break;", "filters"),
+    Mutant(
+        "weights underflow",
+        "filter/mass-inl.h",
+        r"g\.may_underflow = [^;]*;",
+        "g.may_underflow = least < 0;",
+        "filters",
+    ),
+    Mutant(
+        "distances are not rounded", "filter/selection-inl.h", r"fs_pow2\(fs_exponent\(size\) - 42\)", "0.0", "filters"
+    ),
+    Mutant(
+        "a maximum of likely parts is missed",
+        "filter/threshold-inl.h",
+        r"(V\(at_least\)\(V\(set1\)\(l->part_max\[from / NAME\(PART\)\])",
+        r"\1 - 1",
+        "filters",
+    ),
+    Mutant("XTC drops all", "filter/threshold-inl.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
+    Mutant("u = 0 has no variate", "ops/top.h", r"u > 0\.0 \? u : 0x1p-54", "u", "ranking"),
+    Mutant("ranks from 0", "filter/top_k-inl.h", r"\*rank = 1 \+", "*rank =", "ranking"),
+    Mutant("a draft is accepted at equality", "ops/verify.h", r"u \* q < p", "u * q <= p", "ranking"),
+    Mutant(
+        "a match is not clipped",
+        "penalize.c",
+        r"z\[i - left\] < right - i \? z\[i - left\] : right - i",
+        "z[i - left]",
+        "penalties",
+    ),
+    Mutant("rounded twice to 16 bits", "base/bits.h", r"(\(double\)narrow != a) &&", r"0 && \1 &&", "penalties"),
+    Mutant(
+        "the last token alone is left out",
+        "penalize.c",
+        r"match > longest\)",
+        "match > longest + 1)",
+        "penalties",
+    ),
+    Mutant("no room for whole vectors", "filter/workspace.h", r"return n \+ 128;", "return n;", "guard_filters"),
+    Mutant(
+        "NaN is at least anything",
+        "simd/scalar.h",
+        r"a\.lane\[i\] >= low\.lane\[i\]",
+        "!(a.lane[i] < low.lane[i])",
+        "vectors",
+    ),
+    Mutant(
+        "doubles are compared by value",
+        "base/arguments.h",
+        r"fs_bits_f64\(x\) < fs_bits_f64\(past\)",
+        "(x >= 0 && x < past)",
+        "environment",
+    ),
+    Mutant("any uniform of many", "base/arguments.h", r"outside >> 63 == 0", "1", "plain"),
+    Mutant("a carry is lost", "base/bits.h", r"\(mid >> 32\) \+ \(mid2 >> 32\)", "(mid >> 32)", "wide"),
+]
