@@ -4,9 +4,10 @@
 #define _DEFAULT_SOURCE
 #include <sys/mman.h>
 #endif
+#include <stdint.h>
 #include <stdlib.h>
 
-#include "kernel_table.h"
+#include "base/alloc.h"
 
 /* So many bytes, for free(); NULL: there are not so many. */
 void *fs_table_memory(size_t size)

@@ -1,15 +1,17 @@
 /* The kernels for x86-64 with AVX2, FMA and F16C. */
-#if defined(__x86_64__) || defined(_M_X64)
+#include "base/platform.h"
+
+#ifdef FS_X86
 #include <immintrin.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2,popcnt,lzcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2,popcnt"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,bmi2,popcnt,lzcnt")
+#pragma GCC target("avx2,fma,f16c,bmi2,popcnt")
 #endif
 
 #define FS_KERNELS fs_kernels_avx2

@@ -1,5 +1,7 @@
 /* The kernels for x86-64 with AVX-512 F, BW, DQ, VL. */
-#if defined(__x86_64__) || defined(_M_X64)
+#include "base/platform.h"
+
+#ifdef FS_X86
 #include <immintrin.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,11 +9,10 @@
 
 #if defined(__clang__)
 #pragma clang attribute push(                                                                                        \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi2,popcnt,lzcnt"))),                   \
-    apply_to = function)
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi2,popcnt"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi2,popcnt,lzcnt,prefer-vector-width=512")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi2,popcnt,prefer-vector-width=512")
 #endif
 
 #define FS_KERNELS fs_kernels_avx512

@@ -1,5 +1,7 @@
 /* The kernels for AArch64. */
-#if defined(__aarch64__) || defined(_M_ARM64)
+#include "base/platform.h"
+
+#ifdef FS_ARM64
 #define FS_KERNELS fs_kernels_neon
 #define FS_KERNELS_NAME "neon"
 #include "simd/neon.h"

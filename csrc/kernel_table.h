@@ -1,56 +1,116 @@
-/* The entry points of one instruction set (see fastsoftmax.h for what each does). */
+/* The list of entry points that are compiled once for each instruction set.  An operation is added to it in one line:
+ *
+ *     X(type, name, (parameters), (arguments))
+ *
+ * makes the field `name` of fs_kernels below, its initialiser in kernels.h, and in dispatch.c the public function fs_name,
+ * which fastsoftmax.h declares and describes.  The kernel itself is a static function kernel_name, in ops/ or shard/. */
 #ifndef FS_KERNEL_TABLE_H
 #define FS_KERNEL_TABLE_H
 
 #include "fastsoftmax.h"
 
+/* clang-format off */
+#define FS_EACH_KERNEL(X)                                                                                            \
+    X(fs_status, softmax, (const fs_row *row, size_t n, double temperature, const fs_output *out),                   \
+      (row, n, temperature, out))                                                                                    \
+    X(fs_status, log_softmax, (const fs_row *row, size_t n, double temperature, const fs_output *out),               \
+      (row, n, temperature, out))                                                                                    \
+    X(fs_status, logsumexp, (const fs_row *row, size_t n, double temperature, double *sum),                          \
+      (row, n, temperature, sum))                                                                                    \
+    X(fs_status, sample,                                                                                             \
+      (const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index, double *logprob), \
+      (row, n, temperature, k, u, index, logprob))                                                                   \
+    X(fs_status, sample_from,                                                                                        \
+      (const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state, int64_t *index), \
+      (row, n, temperature, k, next, state, index))                                                                  \
+    X(fs_status, logprob,                                                                                            \
+      (const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index, double *logprob),        \
+      (row, n, temperature, count, index, logprob))                                                                  \
+    X(fs_status, softmax_f32, (const float *x, size_t n, double temperature, float *out), (x, n, temperature, out))  \
+    X(fs_status, softmax_f64, (const double *x, size_t n, double temperature, double *out), (x, n, temperature, out))\
+    X(size_t, softmax_rows_f32,                                                                                      \
+      (const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                           \
+       ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride),                                              \
+      (x, stride, rows, n, temperature, temperature_stride, out, out_stride))                                        \
+    X(size_t, softmax_rows_f64,                                                                                      \
+      (const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                          \
+       ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride),                                             \
+      (x, stride, rows, n, temperature, temperature_stride, out, out_stride))                                        \
+    X(size_t, softmax_rows_half,                                                                                     \
+      (fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,                          \
+       ptrdiff_t temperature_stride, uint16_t *out),                                                                 \
+      (dtype, x, rows, n, temperature, temperature_stride, out))                                                     \
+    X(size_t, sample_rows_f32,                                                                                       \
+      (const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                           \
+       ptrdiff_t temperature_stride, const double *u, int64_t *index),                                               \
+      (x, stride, rows, n, temperature, temperature_stride, u, index))                                               \
+    X(size_t, sample_rows_f64,                                                                                       \
+      (const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                          \
+       ptrdiff_t temperature_stride, const double *u, int64_t *index),                                               \
+      (x, stride, rows, n, temperature, temperature_stride, u, index))                                               \
+    X(fs_status, sample_filtered,                                                                                    \
+      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin, size_t k,            \
+       const double *u, void *scratch, int64_t *index, double *logprob),                                             \
+      (row, n, temperature, filters, coin, k, u, scratch, index, logprob))                                           \
+    X(fs_status, truncate,                                                                                           \
+      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin, void *scratch,       \
+       const fs_output *out),                                                                                        \
+      (row, n, temperature, filters, coin, scratch, out))                                                            \
+    X(fs_status, top,                                                                                                \
+      (const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index, double *logprob,    \
+       size_t chosen, int64_t *rank),                                                                                \
+      (row, n, temperature, k, scratch, index, logprob, chosen, rank))                                               \
+    X(fs_status, without_replacement,                                                                                \
+      (const fs_row *row, size_t n, double temperature, size_t k, const double *u, ptrdiff_t u_stride,               \
+       void *scratch, int64_t *index),                                                                               \
+      (row, n, temperature, k, u, u_stride, scratch, index))                                                         \
+    X(fs_status, accept,                                                                                             \
+      (const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token, double u,     \
+       int *accepted),                                                                                               \
+      (target, draft, n, temperature, token, u, accepted))                                                           \
+    X(fs_status, correct,                                                                                            \
+      (const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token, double u,     \
+       void *scratch, int64_t *index),                                                                               \
+      (target, draft, n, temperature, token, u, scratch, index))                                                     \
+    X(fs_status, categorical_build, (const fs_row *row, size_t n, double temperature, fs_categorical *prepared),     \
+      (row, n, temperature, prepared))                                                                               \
+    X(fs_status, categorical_draw, (const fs_categorical *prepared, size_t k, const double *u, int64_t *index),      \
+      (prepared, k, u, index))                                                                                       \
+    X(fs_status, categorical_draw_from,                                                                              \
+      (const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state, int64_t *index),                  \
+      (prepared, k, next, state, index))                                                                             \
+    X(fs_status, summarise,                                                                                          \
+      (const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum, double *rest),      \
+      (row, n, temperature, in_double, max, sum, rest))                                                              \
+    X(fs_status, normalise,                                                                                          \
+      (fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser),                    \
+      (dtype, temperature, summary, normaliser))                                                                     \
+    X(fs_status, logsumexp_of_summary,                                                                               \
+      (fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser, double *sum), \
+      (dtype, temperature, summary, normaliser, sum))                                                                \
+    X(fs_status, locate,                                                                                             \
+      (fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser, size_t k,     \
+       const double *u, fs_location *at),                                                                            \
+      (dtype, temperature, summary, normaliser, k, u, at))                                                           \
+    X(fs_status, softmax_shard,                                                                                      \
+      (const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser, const double *block_max,    \
+       const fs_output *out),                                                                                        \
+      (row, n, temperature, normaliser, block_max, out))                                                             \
+    X(fs_status, log_softmax_shard,                                                                                  \
+      (const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser, const fs_output *out),      \
+      (row, n, temperature, normaliser, out))                                                                        \
+    X(fs_status, resolve,                                                                                            \
+      (const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser, size_t k,    \
+       const fs_location *at, int64_t *index, double *logprob),                                                      \
+      (row, n, offset, temperature, normaliser, k, at, index, logprob))
+/* clang-format on */
+
 typedef struct {
     const char *name;
-    fs_status (*softmax)(const fs_row *, size_t, double, const fs_output *);
-    fs_status (*log_softmax)(const fs_row *, size_t, double, const fs_output *);
-    fs_status (*logsumexp)(const fs_row *, size_t, double, double *);
-    fs_status (*sample)(const fs_row *, size_t, double, size_t, const double *, int64_t *, double *);
-    size_t (*softmax_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, float *,
-                               ptrdiff_t);
-    size_t (*softmax_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, double *,
-                               ptrdiff_t);
-    size_t (*softmax_rows_half)(fs_dtype, const uint16_t *, size_t, size_t, const double *, ptrdiff_t, uint16_t *);
-    size_t (*sample_rows_f32)(const float *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *,
-                              int64_t *);
-    size_t (*sample_rows_f64)(const double *, ptrdiff_t, size_t, size_t, const double *, ptrdiff_t, const double *,
-                              int64_t *);
-    fs_status (*sample_filtered)(const fs_row *, size_t, double, const fs_filters *, double, size_t, const double *,
-                                 void *, int64_t *, double *);
-    fs_status (*truncate)(const fs_row *, size_t, double, const fs_filters *, double, void *, const fs_output *);
-    fs_status (*top)(const fs_row *, size_t, double, size_t, void *, int64_t *, double *, size_t, int64_t *);
-    fs_status (*without_replacement)(const fs_row *, size_t, double, size_t, const double *, ptrdiff_t, void *,
-                                     int64_t *);
-    fs_status (*accept)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, int *);
-    fs_status (*correct)(const fs_row *, const fs_row *, size_t, const double *, size_t, double, void *, int64_t *);
-    fs_status (*softmax_f32)(const float *, size_t, double, float *);
-    fs_status (*softmax_f64)(const double *, size_t, double, double *);
-    fs_status (*summarise)(const fs_row *, size_t, double, int, double *, double *, double *);
-    fs_status (*normalise)(fs_dtype, double, const fs_summary *, fs_normaliser *);
-    fs_status (*logsumexp_of_summary)(fs_dtype, double, const fs_summary *, const fs_normaliser *, double *);
-    fs_status (*locate)(fs_dtype, double, const fs_summary *, const fs_normaliser *, size_t, const double *,
-                        fs_location *);
-    fs_status (*softmax_shard)(const fs_row *, size_t, double, const fs_normaliser *, const double *,
-                               const fs_output *);
-    fs_status (*log_softmax_shard)(const fs_row *, size_t, double, const fs_normaliser *, const fs_output *);
-    fs_status (*resolve)(const fs_row *, size_t, size_t, double, const fs_normaliser *, size_t, const fs_location *,
-                         int64_t *, double *);
-    fs_status (*categorical_build)(const fs_row *, size_t, double, fs_categorical *);
-    fs_status (*categorical_draw)(const fs_categorical *, size_t, const double *, int64_t *);
-    fs_status (*categorical_draw_from)(const fs_categorical *, size_t, fs_uniform_of *, void *, int64_t *);
-    fs_status (*sample_from)(const fs_row *, size_t, double, size_t, fs_uniform_of *, void *, int64_t *);
-    fs_status (*logprob)(const fs_row *, size_t, double, size_t, const int64_t *, double *);
+#define FS_FIELD(type, name, parameters, arguments) type(*name) parameters;
+    FS_EACH_KERNEL(FS_FIELD)
+#undef FS_FIELD
 } fs_kernels;
-
-/* fs_penalize in the floating-point environment that is expected (penalize.c; the same for every set). */
-void fs_penalize_row(const fs_output *, const int64_t *, size_t, const fs_penalties *, const fs_breakers *, void *);
-
-/* Memory for a table that is read at random, for free() (alloc.c). */
-void *fs_table_memory(size_t size);
 
 extern const fs_kernels fs_kernels_scalar, fs_kernels_avx2, fs_kernels_avx512, fs_kernels_neon;
 

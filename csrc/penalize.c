@@ -13,7 +13,7 @@
 #include "base/bits.h"
 #include "base/dtype.h"
 #include "fastsoftmax.h"
-#include "kernel_table.h"
+#include "base/fp_environment.h"
 
 /* What is known of one token of the context. */
 typedef struct {
@@ -170,8 +170,8 @@ static void fs_write(const fs_output *row, size_t i, double x)
     }
 }
 
-void fs_penalize_row(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
-                     const fs_breakers *breakers, void *scratch)
+static void fs_penalize_row(const fs_output *row, const int64_t *context, size_t length,
+                            const fs_penalties *penalties, const fs_breakers *breakers, void *scratch)
 {
     size_t size = fs_table_size(length);
     size_t *z = (size_t *)(void *)(((uintptr_t)scratch + 15) / 16 * 16);
@@ -194,4 +194,12 @@ void fs_penalize_row(const fs_output *row, const int64_t *context, size_t length
         if (x - x == 0.0)
             fs_write(row, (size_t)seen[i].token, fs_penalized(x, seen + i, penalties));
     }
+}
+
+void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
+                 const fs_breakers *breakers, void *scratch)
+{
+    const fs_environment saved = fs_enter();
+    fs_penalize_row(row, context, length, penalties, breakers, scratch);
+    fs_leave(saved);
 }

@@ -1,5 +1,4 @@
-/* Bit patterns, exact conversions and 128-bit products: the ground everything else stands on.
- * No algorithm here, nothing that depends on an instruction set. */
+/* Bit patterns, exact conversions and 128-bit products.  No algorithm, and nothing that depends on an instruction set. */
 #ifndef FS_BITS_H
 #define FS_BITS_H
 
@@ -8,23 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
-#define FS_UNLIKELY(c) (c)
-#define FS_PREFETCH(p) ((void)(p))
-#define FS_FORCED static __forceinline
-#define FS_NOINLINE static __declspec(noinline)
-#else
-#define FS_UNLIKELY(c) __builtin_expect(!!(c), 0)
-#define FS_PREFETCH(p) __builtin_prefetch(p)
-#define FS_FORCED static inline __attribute__((always_inline))
-#define FS_NOINLINE static __attribute__((noinline))
-#endif
-
-/* The kernels must be inlined to specialise; isa_scalar.c leaves it to the compiler, to be built in seconds. */
-#ifndef FS_INLINE
-#define FS_INLINE FS_FORCED
-#endif
+#include "base/platform.h"
 
 static inline uint32_t fs_bits_f32(float a)
 {
@@ -69,7 +52,7 @@ static const float fs_eighths_residual[16] = {
 /* The number of ones. */
 static inline unsigned fs_count_bits(unsigned a)
 {
-#if defined(_MSC_VER) && !defined(__clang__)
+#ifdef FS_MSVC
     unsigned count = 0;
     for (; a; a &= a - 1)
         count++;

@@ -3,8 +3,9 @@
 #ifndef FS_ENVIRONMENT_H
 #define FS_ENVIRONMENT_H
 
-#if defined(__x86_64__) || defined(_M_X64)
-#define FS_X86
+#include "base/platform.h"
+
+#ifdef FS_X86
 #include <xmmintrin.h>
 
 typedef unsigned fs_environment;
@@ -20,7 +21,7 @@ static inline void fs_leave(fs_environment saved)
     if ((saved & 0xffc0) != 0x1f80)
         _mm_setcsr(saved);
 }
-#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+#elif defined(FS_ARM64) && !defined(FS_MSVC)
 typedef unsigned long fs_environment;
 static inline fs_environment fs_enter(void)
 {

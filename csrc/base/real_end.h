@@ -1,4 +1,6 @@
+/* Undoes real_f32.h or real_f64.h. */
 #undef REAL
+#undef REAL_IS_FLOAT
 #undef VEC
 #undef LANES
 #undef BLOCK

@@ -1,8 +1,9 @@
-/* float as the type of the algorithms: 16 lanes, blocks of 1,024. */
+/* float as the type of the algorithms: 16 lanes.  Included before the -inl.h files, and undone by real_end.h. */
 #define REAL float
+#define REAL_IS_FLOAT
 #define VEC f32x16
 #define LANES 16
-#define BLOCK 1024
+#define BLOCK FS_BLOCK_F32
 #define NAME(name) name##_f32
 #define V(operation) f32x16_##operation
 #define BITS uint32_t
@@ -21,7 +22,7 @@
 #define REACH 152.0f
 #define NORMAL_SPAN 120.0f
 #define LIFT 64
-/* The formula serves for temperatures between 1/EXTREME and EXTREME; beyond, csrc/row/limits.h. */
-#define EXTREME 0x1p90
-/* Relative error of a mass that is estimated (filter/mass-inl.h), with room to spare. */
+/* The formula serves temperatures from 1/EXTREME to EXTREME (base/dtype.h). */
+#define EXTREME FS_EXTREME_F32
+/* Relative error of a mass that is estimated (filter/mass-inl.h), with a margin. */
 #define ESTIMATE 0x1p-21

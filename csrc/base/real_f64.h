@@ -1,8 +1,8 @@
-/* double as the type of the algorithms: 8 lanes, blocks of 512.  See base/real_f32.h for the meanings. */
+/* double as the type of the algorithms: 8 lanes.  See base/real_f32.h for the meanings. */
 #define REAL double
 #define VEC f64x8
 #define LANES 8
-#define BLOCK 512
+#define BLOCK FS_BLOCK_F64
 #define NAME(name) name##_f64
 #define V(operation) f64x8_##operation
 #define BITS uint64_t
@@ -17,6 +17,5 @@
 #define REACH 1080.0
 #define NORMAL_SPAN 1000.0
 #define LIFT 200
-#define EXTREME 0x1p900
-/* Relative error of a mass that is estimated (filter/mass-inl.h), with room to spare. */
+#define EXTREME FS_EXTREME_F64
 #define ESTIMATE 0x1p-50

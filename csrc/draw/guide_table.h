@@ -20,13 +20,16 @@
  * is above that, so that a bound of 1 is never taken for one that is at most u.
  *
  * The mean number of bounds in the cell of a draw is n / 2^g whatever the weights are, as each cell is as likely. */
-#ifndef FS_GUIDE_H
-#define FS_GUIDE_H
+#ifndef FS_GUIDE_TABLE_H
+#define FS_GUIDE_TABLE_H
 
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
-#include "kernel_table.h"
+#include "base/search.h"
+#include "base/thread_pool.h"
+#include "fastsoftmax.h"
 
 #define FS_GUIDE_SLACK 0x1p-16
 #define FS_GUIDE_LAST UINT32_C(0xfffffffe)
@@ -114,17 +117,10 @@ static void fs_guide_end(const fs_guide *g)
     g->start[cells] = (uint32_t)g->n;
 }
 
-/* The number of bounds that are at most x, of which it is known to be in [low, high]. */
+/* A crowded cell: the number of bounds that are at most x, which is in [low, high]. */
 FS_NOINLINE size_t fs_guide_search(const fs_guide *g, size_t low, size_t high, uint32_t x)
 {
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (g->bound[middle] <= x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return fs_first_above_u32(g->bound, 1, low, high, x);
 }
 
 /* One draw: its index, or -1 where it is left open.  i: where the cell of x begins. */
@@ -235,6 +231,49 @@ static uint32_t *fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t b
     if (words)
         *guide = fs_guide_begin(words, n);
     return words;
+}
+
+/* Of one row: the draws of the uniforms u; `some`: only those whose index is below 0, the others are made. */
+typedef void (*fs_make_draws)(const void *row, size_t count, const double *u, int some, int64_t *index);
+
+typedef struct {
+    const fs_guide *guide; /* NULL: no table */
+    fs_make_draws make;
+    const void *row;
+    const fs_uniforms *u;
+    size_t k;
+    int64_t *index;
+} fs_drawing;
+
+/* So many draws are a chunk: some 50 microseconds with a table. */
+enum { FS_DRAWS_PER_CHUNK = 1 << 14 };
+
+static void fs_draw_chunk(void *context, size_t chunk)
+{
+    const fs_drawing *d = context;
+    size_t first = chunk * FS_DRAWS_PER_CHUNK, left = d->k - first;
+    size_t count = left < FS_DRAWS_PER_CHUNK ? left : FS_DRAWS_PER_CHUNK;
+    if (!d->guide || fs_guide_draws(d->guide, d->u->given, first, first + count, d->index))
+        d->make(d->row, count, d->u->given + first, d->guide != NULL, d->index + first);
+}
+
+/* All of them.  A generator's uniforms are one thread's to take, in their order. */
+static fs_status fs_draw_all(fs_drawing *d)
+{
+    double taken[FS_DRAWS_AT_ONCE];
+    const double *uniform;
+    if (d->u->given)
+        return fs_parallel_for((d->k + FS_DRAWS_PER_CHUNK - 1) / FS_DRAWS_PER_CHUNK, fs_draw_chunk, d)
+                   ? FS_INTERRUPTED
+                   : FS_OK;
+    for (size_t from = 0; from < d->k; from += FS_DRAWS_AT_ONCE) {
+        size_t count = d->k - from < FS_DRAWS_AT_ONCE ? d->k - from : FS_DRAWS_AT_ONCE;
+        if (fs_guide_try(d->guide, d->u, from, count, taken, &uniform, d->index))
+            d->make(d->row, count, uniform, d->guide != NULL, d->index + from);
+        if (from % FS_DRAWS_PER_CHUNK == 0 && fs_check_interrupt())
+            return FS_INTERRUPTED;
+    }
+    return FS_OK;
 }
 
 #endif

@@ -3,22 +3,24 @@
 #ifndef FS_PREPARED_H
 #define FS_PREPARED_H
 
+#include "base/dtype.h"
 #include "draw/guide_table.h"
 
 struct fs_categorical {
     size_t n, blocks;
-    int64_t sole; /* at temperature 0: the index of every draw; else -1 */
-    int wide; /* the weights are doubles, 512 a block; else floats, 1,024 a block */
+    int64_t sole; /* at temperature 0, the index of every draw; else -1 */
+    int wide; /* the weights are doubles, in blocks of FS_BLOCK_F64; else floats, in blocks of FS_BLOCK_F32 */
     fs_guide guide;
     uint64_t *cumulative; /* integer weight of the blocks up to each */
-    void *weight; /* against the origin of each block, as in a block CDF (draw/draw-inl.h) */
+    void *weight; /* against the origin of each block, as in a block CDF (draw/block_cdf-inl.h) */
 };
 
 /* As for doubles, of which there are more blocks: a row of floats may need its limit, which is of doubles. */
 static inline size_t fs_prepared_size(size_t n)
 {
     size_t words = (fs_guide_words(n) + 1) / 2 * 2;
-    return sizeof(struct fs_categorical) + ((n + 511) / 512 + n) * sizeof(double) + words * sizeof(uint32_t);
+    return sizeof(struct fs_categorical) + ((n + FS_BLOCK_F64 - 1) / FS_BLOCK_F64 + n) * sizeof(double) +
+           words * sizeof(uint32_t);
 }
 
 /* Where everything lies, and an empty table. */
@@ -32,20 +34,6 @@ static void fs_prepared_begin(struct fs_categorical *c, size_t n, size_t block, 
     uint32_t *words = (uint32_t *)(void *)(c->cumulative + c->blocks);
     c->guide = fs_guide_begin(words, n);
     c->weight = words + (fs_guide_words(n) + 1) / 2 * 2;
-}
-
-/* The block in which t is. */
-static inline size_t fs_prepared_block(const struct fs_categorical *c, uint64_t t)
-{
-    size_t low = 0, high = c->blocks - 1;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (c->cumulative[middle] <= t)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 #endif

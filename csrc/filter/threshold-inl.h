@@ -22,9 +22,9 @@ static double NAME(power_sum)(const NAME(list) *l, double unit, double mean, int
 {
     const f64x8 scale = f64x8_set1(unit), middle = f64x8_set1(mean), none = f64x8_set1(-INFINITY);
     f64x8 sum = f64x8_set1(0.0);
-    for (size_t start = 0; start < l->count; start += 512) {
-        double wide[512];
-        size_t len = l->count - start < 512 ? l->count - start : 512;
+    for (size_t start = 0; start < l->count; start += FS_BLOCK_F64) {
+        double wide[FS_BLOCK_F64];
+        size_t len = l->count - start < FS_BLOCK_F64 ? l->count - start : FS_BLOCK_F64;
         for (size_t i = 0; i < len; i++)
             wide[i] = (double)l->value[start + i];
         for (size_t i = 0; i < len; i += 8) {

@@ -1,25 +1,35 @@
-/* The memory the filters work in, which the caller gives: a room of lists, as filter/list-inl.h divides it, and n doubles beside. */
-#ifndef FS_ROOM_H
-#define FS_ROOM_H
+/* The memory the filters work in, which the caller provides: the lists of filter/list-inl.h, and n doubles. */
+#ifndef FS_WORKSPACE_H
+#define FS_WORKSPACE_H
 
 #include "base/bits.h"
 
-/* Entries of each part of a room: a row, and whole vectors beyond its end. */
+enum { FS_ALIGNMENT = 64 };
+
+/* Entries of each list: a row, and whole vectors past its end. */
 static inline size_t fs_workspace_entries(size_t n) { return n + 128; }
 
-static inline char *fs_aligned(void *scratch) { return (char *)(((uintptr_t)scratch + 63) / 64 * 64); }
+/* Bytes of the lists for an entry: five of doubles at most, and one of indices. */
+#define FS_LIST_BYTES (5 * sizeof(double) + sizeof(uint32_t))
 
-/* n doubles behind the largest room, that of double */
-static inline double *fs_workspace_doubles(void *scratch, size_t n)
+static inline char *fs_aligned(void *scratch)
 {
-    size_t workspace = fs_workspace_entries(n) * (5 * sizeof(double) + sizeof(uint32_t));
-    return (double *)(void *)fs_aligned(fs_aligned(scratch) + workspace);
+    return (char *)(((uintptr_t)scratch + FS_ALIGNMENT - 1) / FS_ALIGNMENT * FS_ALIGNMENT);
 }
 
-/* Bytes of scratch for a row of n entries. */
+/* n doubles, after the lists. */
+static inline double *fs_workspace_doubles(void *scratch, size_t n)
+{
+    return (double *)(void *)fs_aligned(fs_aligned(scratch) + fs_workspace_entries(n) * FS_LIST_BYTES);
+}
+
+/* Bytes for a row of n entries; 0: indices of 32 bits, or size_t, do not reach so far. */
 static inline size_t fs_workspace_size(size_t n)
 {
-    return fs_workspace_entries(n) * (6 * sizeof(double) + sizeof(uint32_t)) + 2 * 64;
+    const size_t each = FS_LIST_BYTES + sizeof(double), around = 2 * FS_ALIGNMENT;
+    if (n > UINT32_MAX - 1024 || fs_workspace_entries(n) > (SIZE_MAX - around) / each)
+        return 0;
+    return fs_workspace_entries(n) * each + around;
 }
 
 #endif

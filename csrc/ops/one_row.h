@@ -1,25 +1,13 @@
-/* One row of any layout and any temperature: the ordinary formula where it serves, else its limit. */
+/* One row of any dtype and layout at any temperature: softmax, log-softmax, log-sum-exp, draws, log-probabilities.
+ * Each takes the formula where that serves, else its limit (row/limits.h). */
 #ifndef FS_ONE_ROW_H
 #define FS_ONE_ROW_H
 
-/* Run `operation` on the row: in the type of its dtype, or on the row that row/limits.h puts in its place.
- * Sets `source` and `status`; `temperature` is a variable that goes along with the row. */
-#define FS_RUN_FORMULA(operation, row, n, temperature, ...)                                                                  \
-    do {                                                                                                             \
-        reader = fs_reader_of(row);                                                                               \
-        int wide = (row)->dtype == FS_F64 || (row)->probs;                                                           \
-        double extreme = wide ? 0x1p900 : 0x1p90;                                                                    \
-        status = FS_LIMIT;                                                                                           \
-        if ((temperature) <= extreme && (temperature) >= 1.0 / extreme)                                              \
-            status = wide ? operation##_f64(&reader, n, temperature, __VA_ARGS__)                                    \
-                          : operation##_f32(&reader, n, temperature, __VA_ARGS__);                                   \
-        if (status == FS_LIMIT) {                                                                                    \
-            reader = fs_limit_reader(row, n, &(temperature));                                                        \
-            status = operation##_f64(&reader, n, temperature, __VA_ARGS__);                                          \
-        }                                                                                                            \
-    } while (0)
+#include "row/limits.h"
+#include "row/writer.h"
+#include "softmax/logsumexp.h"
 
-static fs_status fs_softmax_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
+static fs_status kernel_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
 {
     fs_reader reader;
     fs_status status;
@@ -29,7 +17,7 @@ static fs_status fs_softmax_row(const fs_row *row, size_t n, double temperature,
     return status;
 }
 
-static fs_status fs_log_softmax_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
+static fs_status kernel_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
 {
     fs_reader reader;
     fs_status status;
@@ -39,49 +27,25 @@ static fs_status fs_log_softmax_row(const fs_row *row, size_t n, double temperat
     return status;
 }
 
-/* max/T + log_sum with the rounding errors of the quotient and of the sum put back. */
-static double fs_add_maximum(double max, double temperature, double log_sum)
-{
-    double quotient = max / temperature, sum = quotient + log_sum, back = sum - quotient;
-    if (!(fabs(sum) < INFINITY))
-        return sum;
-    return sum + ((quotient - (sum - back)) + (log_sum - back) + fma(-quotient, temperature, max) / temperature);
-}
-
-/* The log-sum-exp, its limits included. */
-static double fs_logsumexp_of(double max, double temperature, double log_sum)
-{
-    if (max == INFINITY || temperature == 0.0)
-        return max == 0.0 ? log_sum : max * INFINITY;
-    return temperature == INFINITY ? log_sum : fs_add_maximum(max, temperature, log_sum);
-}
-
-/* Whether the two terms of a log-sum-exp are so close that the errors of float weights would show.  Only where the
- * maximum is negative, as log_sum is not. */
-static int fs_nearly_cancels(double log_sum_exp, double max, double temperature)
-{
-    return fabs(log_sum_exp) < 0.25 * fabs(max / temperature);
-}
-
-/* max and log_sum of softmax/logsumexp-inl.h, for the row `source` that stands for this one at another temperature. */
-static fs_status fs_log_normaliser_row(const fs_row *row, size_t n, double *temperature, fs_reader *stands,
-                                       double *max, double *log_sum)
+/* max and log_sum of softmax/logsumexp-inl.h, for the row that stands in for this one at another temperature. */
+static fs_status fs_log_normaliser(const fs_row *row, size_t n, double *temperature, fs_reader *stand_in, double *max,
+                                   double *log_sum)
 {
     fs_reader reader;
     fs_status status;
     double t = *temperature;
     FS_RUN_FORMULA(log_normaliser, row, n, t, max, log_sum);
     *temperature = t;
-    *stands = reader;
+    *stand_in = reader;
     return status;
 }
 
-static fs_status fs_logsumexp_row(const fs_row *row, size_t n, double temperature, double *result)
+static fs_status kernel_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
 {
     fs_reader reader;
     fs_status status;
     double max = 0.0, log_sum = 0.0, given = temperature;
-    status = fs_log_normaliser_row(row, n, &temperature, &reader, &max, &log_sum);
+    status = fs_log_normaliser(row, n, &temperature, &reader, &max, &log_sum);
     *result = status == FS_NAN ? fs_f64_of(UINT64_C(0x7ff8000000000000)) : -INFINITY;
     if (status != FS_OK)
         return status;
@@ -120,7 +84,7 @@ static void fs_draw_sole(int64_t sole, size_t k, const fs_uniforms *u, int64_t *
     }
 }
 
-static fs_status fs_sample_row_by(const fs_row *row, size_t n, double temperature, size_t k, const fs_uniforms *u,
+static fs_status fs_draw_from_row(const fs_row *row, size_t n, double temperature, size_t k, const fs_uniforms *u,
                                   int64_t *index, double *logprob)
 {
     fs_reader reader;
@@ -144,17 +108,41 @@ static fs_status fs_sample_row_by(const fs_row *row, size_t n, double temperatur
         reader.weights = 0;
         status = log_normaliser_f64(&reader, n, 1.0, &max, &log_sum);
         for (size_t j = 0; j < k && status == FS_OK; j++)
-            logprob[j] = fs_logit(&reader, (size_t)index[j]) - max - log_sum;
+            logprob[j] = fs_logprob_of(&reader, (size_t)index[j], 1.0, max, log_sum);
         return status;
     }
     FS_RUN_FORMULA(sample, row, n, temperature, k, u, index, logprob);
     return status;
 }
 
-static fs_status fs_sample_row(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
+static fs_status kernel_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
                                int64_t *index, double *logprob)
 {
-    return fs_sample_row_by(row, n, temperature, k, &(fs_uniforms){u, NULL, NULL}, index, logprob);
+    return fs_draw_from_row(row, n, temperature, k, &(fs_uniforms){u, NULL, NULL}, index, logprob);
+}
+
+static fs_status kernel_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next,
+                                    void *state, int64_t *index)
+{
+    return fs_draw_from_row(row, n, temperature, k, &(fs_uniforms){NULL, next, state}, index, NULL);
+}
+
+static fs_status kernel_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
+                                double *logprob)
+{
+    fs_reader reader;
+    double max = 0.0, log_sum = 0.0;
+    if (temperature == 0.0) {
+        int64_t best = -1;
+        fs_status status = fs_argmax(row, n, &best);
+        for (size_t j = 0; j < count && status == FS_OK; j++)
+            logprob[j] = index[j] == best ? 0.0 : -INFINITY;
+        return status;
+    }
+    fs_status status = fs_log_normaliser(row, n, &temperature, &reader, &max, &log_sum);
+    for (size_t j = 0; j < count && status == FS_OK; j++)
+        logprob[j] = fs_logprob_of(&reader, (size_t)index[j], temperature, max, log_sum);
+    return status;
 }
 
 #endif

@@ -35,7 +35,7 @@ static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const f
     /* weights as they are, where nothing needs their logarithm */
     reader.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_n_sigma == 0.0 &&
                      (f->surprise == INFINITY || !last || *temperature == 1.0);
-    if (fs_is_ordinary(work, wide))
+    if (fs_has_formula(work, wide))
         status = wide ? filtered_f64(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates)
                       : filtered_f32(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates);
     if (status != FS_LIMIT) {
@@ -80,7 +80,7 @@ static fs_status fs_keep(const fs_row *row, size_t n, double temperature, const 
     return status;
 }
 
-static fs_status fs_sample_filtered_row(const fs_row *row, size_t n, double temperature, const fs_filters *f,
+static fs_status kernel_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *f,
                                         double coin, size_t k, const double *u, void *scratch, int64_t *index,
                                         double *logprob)
 {
@@ -88,7 +88,7 @@ static fs_status fs_sample_filtered_row(const fs_row *row, size_t n, double temp
     fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &candidates);
     if (status != FS_OK)
         return status;
-    status = fs_sample_row(&candidates.row, candidates.count, candidates.temperature, k, u, index, logprob);
+    status = kernel_sample(&candidates.row, candidates.count, candidates.temperature, k, u, index, logprob);
     if (status == FS_OK && candidates.index)
         for (size_t j = 0; j < k; j++)
             index[j] = candidates.index[index[j]];
@@ -121,10 +121,10 @@ static inline double fs_quotient(double x, const fs_divider *d)
 static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, const fs_output *out)
 {
     fs_reader reader = fs_reader_of(row);
-    double copy[512], result[512], max = -INFINITY;
+    double copy[FS_BLOCK_F64], result[FS_BLOCK_F64], max = -INFINITY;
     int64_t best = -1;
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&reader, start, len, copy);
         for (size_t i = 0; i < len; i++) {
             if (x[i] != x[i])
@@ -136,8 +136,8 @@ static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, 
         }
     }
     const fs_divider divider = fs_divider_of(max, temperature, out->dtype);
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&reader, start, len, copy);
         for (size_t i = 0; i < len; i++) {
             int left = temperature == 0.0 ? (int64_t)(start + i) == best
@@ -149,7 +149,7 @@ static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, 
     return FS_OK;
 }
 
-static fs_status fs_truncate_row(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
+static fs_status kernel_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
                                  void *scratch, const fs_output *out)
 {
     fs_candidates candidates;

@@ -14,13 +14,13 @@ static fs_status fs_probability(const fs_row *row, size_t n, double temperature,
         *p = best == (int64_t)i ? 1.0 : 0.0;
         return status;
     }
-    fs_status status = fs_log_normaliser_row(row, n, &temperature, &reader, &max, &log_sum);
+    fs_status status = fs_log_normaliser(row, n, &temperature, &reader, &max, &log_sum);
     if (status == FS_OK)
-        *p = fs_exp((fs_logit(&reader, i) - max) / temperature - log_sum);
+        *p = fs_exp(fs_logprob_of(&reader, i, temperature, max, log_sum));
     return status;
 }
 
-static fs_status fs_accept_row(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
+static fs_status kernel_accept(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
                                size_t token, double u, int *accepted)
 {
     double p = 0.0, q = 1.0;
@@ -43,17 +43,17 @@ static fs_status fs_probabilities(const fs_row *row, size_t n, double temperatur
             p[i] = (int64_t)i == best;
         return status;
     }
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&reader, start, len, p + start);
         if (x != p + start)
             memcpy(p + start, x, len * sizeof *p);
     }
     fs_candidates logits = fs_candidates_of(p, FS_F64, 0, n, NULL);
-    return fs_softmax_row(&logits.row, n, temperature, &out);
+    return kernel_softmax(&logits.row, n, temperature, &out);
 }
 
-static fs_status fs_correct_row(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
+static fs_status kernel_correct(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
                                 size_t token, double u, void *scratch, int64_t *index)
 {
     double *p = fs_workspace_doubles(scratch, n), *q = workspace_of_f64(scratch, n).row,
@@ -68,8 +68,8 @@ static fs_status fs_correct_row(const fs_row *target, const fs_row *draft, size_
         rest[i] = over > 0.0 ? over : 0.0;
     }
     fs_candidates left = fs_candidates_of(rest, FS_F64, 1, n, NULL), all = fs_candidates_of(p, FS_F64, 1, n, NULL);
-    status = fs_sample_row(&left.row, n, 1.0, 1, &u, index, NULL);
-    return status == FS_NO_MASS ? fs_sample_row(&all.row, n, 1.0, 1, &u, index, NULL) : status;
+    status = kernel_sample(&left.row, n, 1.0, 1, &u, index, NULL);
+    return status == FS_NO_MASS ? kernel_sample(&all.row, n, 1.0, 1, &u, index, NULL) : status;
 }
 
 #endif

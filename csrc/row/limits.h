@@ -14,7 +14,7 @@ typedef struct {
 } fs_peak;
 
 /* The chunks of a long row, in the order of the row. */
-enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * 512 };
+enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * FS_BLOCK_F64 };
 typedef struct {
     const fs_reader *reader;
     size_t n, length;
@@ -25,10 +25,10 @@ static void fs_peak_chunk(void *context, size_t chunk)
 {
     fs_peaks *ctx = context;
     fs_peak peak = {-INFINITY, 0, 0, 0};
-    double copy[512];
+    double copy[FS_BLOCK_F64];
     size_t past = ctx->n - chunk * ctx->length > ctx->length ? (chunk + 1) * ctx->length : ctx->n;
-    for (size_t start = chunk * ctx->length; start < past; start += 512) {
-        size_t len = past - start < 512 ? past - start : 512;
+    for (size_t start = chunk * ctx->length; start < past; start += FS_BLOCK_F64) {
+        size_t len = past - start < FS_BLOCK_F64 ? past - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(ctx->reader, start, len, copy);
         double max = -INFINITY;
         for (size_t i = 0; i < len; i++) {
@@ -53,7 +53,7 @@ static fs_status fs_peak_of(const fs_reader *reader, size_t n, fs_peak *peak)
     fs_peaks ctx; /* without the peaks: a short row has one */
     ctx.reader = reader;
     ctx.n = n;
-    ctx.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / 512 + 1) * 512;
+    ctx.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / FS_BLOCK_F64 + 1) * FS_BLOCK_F64;
     size_t count = (n + ctx.length - 1) / ctx.length;
     *peak = (fs_peak){-INFINITY, 0, 0, 0};
     if (fs_parallel_for(count, fs_peak_chunk, &ctx))
@@ -71,7 +71,7 @@ static fs_status fs_peak_of(const fs_reader *reader, size_t n, fs_peak *peak)
 
 /* A row at infinite temperature whose entries keep their order: at FS_ALIKE, the temperature that goes with it, all
  * weights are 1, as the entries are below 2^824. */
-#define FS_ALIKE 0x1p900
+#define FS_ALIKE FS_EXTREME_F64
 
 static fs_reader fs_ordered_reader(const fs_row *row, size_t n)
 {
@@ -98,14 +98,14 @@ static fs_reader fs_limit_reader(const fs_row *row, size_t n, double *temperatur
         s.transform = FS_SUPPORT;
     } else if (t == 0.0 || max == INFINITY) {
         s.transform = FS_MAXIMA;
-    } else if (t < 0x1p-900) { /* both grow by 2^900; a maximum too large for that is subtracted first */
+    } else if (t < 1.0 / FS_EXTREME_F64) { /* both grow by 2^900; a maximum too large for that is subtracted first */
         s.transform = FS_RESCALED;
-        s.multiplier = 0x1p900;
-        *temperature = t * 0x1p900;
-        double grown = max * 0x1p900 / *temperature;
+        s.multiplier = FS_EXTREME_F64;
+        *temperature = t * FS_EXTREME_F64;
+        double grown = max * FS_EXTREME_F64 / *temperature;
         if (!(grown < 2800.0 && grown > -2800.0))
             s.shift = max;
-    } else if (t > 0x1p900) {
+    } else if (t > FS_EXTREME_F64) {
         s.transform = FS_RESCALED;
         s.multiplier = 0x1p-200;
         *temperature = t * 0x1p-200;
@@ -114,5 +114,22 @@ static fs_reader fs_limit_reader(const fs_row *row, size_t n, double *temperatur
     }
     return s;
 }
+
+/* Run `operation` on a row: by the formula, in float or double by its dtype, or on the row that stands for it.
+ * Sets the variables `reader` and `status` where it is used; `temperature` is a variable, and becomes that of the row
+ * which is read. */
+#define FS_RUN_FORMULA(operation, row, n, temperature, ...)                                                          \
+    do {                                                                                                             \
+        const int wide_ = fs_is_wide(row);                                                                           \
+        reader = fs_reader_of(row);                                                                                  \
+        status = FS_LIMIT;                                                                                           \
+        if (fs_has_formula(temperature, wide_))                                                                      \
+            status = wide_ ? operation##_f64(&reader, n, temperature, __VA_ARGS__)                                   \
+                           : operation##_f32(&reader, n, temperature, __VA_ARGS__);                                  \
+        if (status == FS_LIMIT) {                                                                                    \
+            reader = fs_limit_reader(row, n, &(temperature));                                                        \
+            status = operation##_f64(&reader, n, temperature, __VA_ARGS__);                                          \
+        }                                                                                                            \
+    } while (0)
 
 #endif

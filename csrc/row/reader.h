@@ -1,16 +1,17 @@
-/* From a row of any layout to blocks of contiguous entries, and back.
+/* A row of any layout, dtype, mask and bias, read as blocks of contiguous entries.
  * A plain row (contiguous, of the type the kernel computes in, nothing added or masked) is read where it lies. */
-#ifndef FS_SOURCE_H
-#define FS_SOURCE_H
+#ifndef FS_READER_H
+#define FS_READER_H
 
-#include "fastsoftmax.h"
+#include "base/dtype.h"
 #include "base/scalar_math.h"
+#include "base/search.h"
 #include "base/thread_pool.h"
 
-enum { FS_MAX_BLOCK = 1024 };
-
-/* So many blocks of a long row are a chunk of work for one thread: some 10 microseconds. */
+/* Blocks of a long row that make one chunk of work for a thread: about 10 microseconds. */
 enum { FS_BLOCKS_PER_CHUNK = 64 };
+
+static inline size_t fs_chunks_of(size_t blocks) { return (blocks + FS_BLOCKS_PER_CHUNK - 1) / FS_BLOCKS_PER_CHUNK; }
 
 /* What a row is replaced by where the formula does not serve (row/limits.h). */
 typedef enum {
@@ -74,15 +75,7 @@ static const uint8_t *fs_allowed_bytes(const fs_row *row, size_t start, size_t l
 /* First entry of `bias_at` that is not below i. */
 static inline size_t fs_bias_from(const fs_row *row, size_t i)
 {
-    size_t low = 0, high = row->bias_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if ((size_t)row->bias_at[middle] < i)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return fs_first_above_i64(row->bias_at, 1, 0, row->bias_count, (int64_t)i - 1);
 }
 
 static inline double fs_transformed(const fs_reader *s, double x)
@@ -242,72 +235,6 @@ static inline double fs_logit(const fs_reader *reader, size_t i)
 {
     double x;
     return *fs_load_f64(reader, i, 1, &x);
-}
-
-/* Entries [start, start + len) of the result.  Contiguous results of the same type are written in place already. */
-static void fs_store_f32(const fs_output *out, size_t start, size_t len, const float *from)
-{
-    char *to = (char *)out->data + (ptrdiff_t)start * out->stride;
-    uint16_t half[FS_MAX_BLOCK];
-    if ((const void *)from == (const void *)to)
-        return;
-    switch (out->dtype) {
-    case FS_F32:
-        for (size_t i = 0; i < len; i++)
-            *(float *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
-        return;
-    case FS_F64:
-        for (size_t i = 0; i < len; i++)
-            *(double *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
-        return;
-    default:
-        if (out->stride == (ptrdiff_t)sizeof(uint16_t)) {
-            fs_halves_of_float(out->dtype, from, len, (uint16_t *)(void *)to);
-            return;
-        }
-        fs_halves_of_float(out->dtype, from, len, half);
-    }
-    for (size_t i = 0; i < len; i++)
-        *(uint16_t *)(void *)(to + (ptrdiff_t)i * out->stride) = half[i];
-}
-
-static void fs_store_f64(const fs_output *out, size_t start, size_t len, const double *from)
-{
-    char *to = (char *)out->data + (ptrdiff_t)start * out->stride;
-    if (out->dtype == FS_F64) {
-        if ((const void *)from == (const void *)to)
-            return;
-        for (size_t i = 0; i < len; i++)
-            *(double *)(void *)(to + (ptrdiff_t)i * out->stride) = from[i];
-        return;
-    }
-    for (size_t i = 0; i < len; i++) {
-        float narrow = out->dtype == FS_F32 ? (float)from[i] : fs_f32_to_odd(from[i]);
-        fs_store_f32(out, start + i, 1, &narrow);
-    }
-}
-
-/* All n entries the same. */
-static void fs_fill(const fs_output *out, size_t n, float value, double wide)
-{
-    float narrow[512];
-    double wides[512];
-    for (size_t i = 0; i < 512; i++) {
-        narrow[i] = value;
-        wides[i] = wide;
-    }
-    for (size_t start = 0; start < n; start += 512) {
-        size_t len = n - start < 512 ? n - start : 512;
-        if (out->dtype == FS_F64)
-            fs_store_f64(out, start, len, wides);
-        else
-            fs_store_f32(out, start, len, narrow);
-    }
-}
-
-static void fs_fill_nan(const fs_output *out, size_t n)
-{
-    fs_fill(out, n, fs_f32_of(0x7fc00000), fs_f64_of(UINT64_C(0x7ff8000000000000)));
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* A part of a row, of whole blocks, by itself: what its blocks leave; and what the row is, from what all of them left.
  *
  * A block leaves its maximum and the sum of its weights (softmax/row-inl.h), a part also the mass without the largest entry of the
- * block that holds the part's maximum (softmax/rest.h).  These are the same numbers wherever they are made, and the row combines
+ * block that holds the part's maximum (softmax/logsumexp.h).  These are the same numbers wherever they are made, and the row combines
  * them in the order of the blocks, so every result below has the bits of the row in one piece.
  *
  * Included with the definitions of base/real_f32.h or base/real_f64.h.
@@ -70,7 +70,7 @@ static fs_status NAME(shard_count)(const fs_reader *reader, size_t n, double tem
     const NAME(scale) scale = NAME(scale_of)(&c);
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
         REAL copy[BLOCK];
-        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        size_t len = NAME(block_length)(n, b);
         if (b % FS_BLOCKS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
         const REAL *x = NAME(fs_load)(reader, start, len, copy);
@@ -122,7 +122,7 @@ static fs_status NAME(shard_normalise)(size_t blocks, const double *max, const d
     return FS_OK;
 }
 
-/* The blocks the draws fall in (draw/draw-inl.h). */
+/* The blocks the draws fall in (draw/block_cdf-inl.h). */
 static fs_status NAME(shard_locate)(size_t blocks, const double *max, const double *sum, double temperature, size_t k,
                                     const double *u, fs_location *at)
 {
@@ -136,15 +136,14 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
         NAME(row_free)(&r);
         return FS_CHANGED;
     }
+    const NAME(blocks) row = NAME(blocks_of_row)(&r, blocks * BLOCK);
     for (size_t j = 0; j < k && status == FS_OK; j++) {
-        fs_u128 t = fs_scale_uniform(u[j], total);
-        size_t b = NAME(block_at)(&r, t.high);
-        uint64_t before = b ? r.block[b - 1].cumulative : 0;
-        at[j].start = (int64_t)(b * BLOCK);
-        at[j].max = max[b];
-        at[j].high = t.high - before;
-        at[j].low = t.low;
-        at[j].of = blocks == 1 ? 0 : r.block[b].cumulative - before;
+        const NAME(location) found = NAME(locate)(&row, fs_scale_uniform(u[j], total));
+        at[j].start = (int64_t)(found.block * BLOCK);
+        at[j].max = max[found.block];
+        at[j].high = found.place.high;
+        at[j].low = found.place.low;
+        at[j].of = blocks == 1 ? 0 : found.weight;
         at[j].u = u[j];
         if (j % 1024 == 1023 && fs_check_interrupt())
             status = FS_INTERRUPTED;
@@ -160,7 +159,7 @@ static int NAME(shard_has)(const fs_reader *reader, size_t first, size_t n, cons
     const NAME(scale) scale = NAME(scale_of)(&c);
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
         REAL copy[BLOCK];
-        size_t len = n - start < BLOCK ? n - start : BLOCK;
+        size_t len = NAME(block_length)(n, b);
         NAME(range) range = NAME(range_of)(NAME(fs_load)(reader, first + start, len, copy), len, &scale);
         if (range.nan || (double)range.max != block_max[b])
             return 0;
@@ -168,33 +167,23 @@ static int NAME(shard_has)(const fs_reader *reader, size_t first, size_t n, cons
     return 1;
 }
 
-/* p of a part: each block's factor follows from its maximum and the row's.  `block_max`: what was summarised. */
+/* p of a part: each block's factor follows from its maximum and the row's.  `block_max` (or NULL): what was summarised. */
 static fs_status NAME(shard_softmax)(const fs_reader *reader, size_t n, double temperature, double max, double total,
                                      const double *block_max, const fs_output *out)
 {
-    int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
-    REAL copy[BLOCK], result[BLOCK];
-    fs_reciprocal reciprocal = fs_reciprocal_of(total);
+    REAL copy[BLOCK];
     NAME(row) r;
+    NAME(softmax_job) job = {reader, n, &r, fs_reciprocal_of(total), out, 0};
     r.c = fs_scale_of(temperature);
     r.scale = NAME(scale_of)(&r.c);
     r.origin = NAME(origin_of)((REAL)max, &r.scale);
     for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
-        size_t len = n - start < BLOCK ? n - start : BLOCK;
-        REAL *to = direct ? (REAL *)out->data + start : result;
+        size_t len = NAME(block_length)(n, b);
         const REAL *x = NAME(fs_load)(reader, start, len, copy);
         NAME(range) range = NAME(range_of)(x, len, &r.scale);
-        NAME(factor) factor = {0, 0};
         if (FS_UNLIKELY(range.nan || !((double)range.max <= max) || (block_max && (double)range.max != block_max[b])))
             return FS_CHANGED;
-        if (range.max > -(REAL)INFINITY)
-            factor = NAME(factor_of)(NAME(block_factor)(&r, range.max), reciprocal);
-        if (factor.high == 0)
-            for (size_t i = 0; i < len; i++)
-                to[i] = 0;
-        else
-            NAME(block_softmax)(x, len, range, &r.scale, factor, to);
-        NAME(fs_store)(out, start, len, to);
+        NAME(finish_block)(&job, start, len, range, x);
         if (b % FS_BLOCKS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
     }
@@ -214,9 +203,12 @@ static fs_status NAME(shard_resolve)(const fs_reader *reader, size_t start, size
     if (FS_UNLIKELY(range.nan || (double)range.max != at->max))
         return FS_CHANGED;
     NAME(cdf_of)(&cdf, x, len, range, &scale);
-    uint64_t total = NAME(cdf_total)(&cdf);
-    const fs_u128 place = {at->high, at->low};
-    uint64_t t = at->of ? fs_rescale(place, at->of, total) : fs_scale_uniform(at->u, total).high;
-    *index = (int64_t)(start + NAME(cdf_index)(&cdf, len, t));
+    fs_u128 place = {at->high, at->low};
+    uint64_t weight = at->of;
+    if (weight == 0) { /* the row has this block alone */
+        weight = NAME(cdf_total)(&cdf);
+        place = fs_scale_uniform(at->u, weight);
+    }
+    *index = (int64_t)(start + NAME(cdf_entry)(&cdf, len, place, weight));
     return FS_OK;
 }

@@ -71,7 +71,7 @@ static void NAME(log_chunk)(void *context, size_t chunk)
 {
     const NAME(logs) *ctx = context;
     const fs_output *out = ctx->out;
-    const int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+    const int direct = NAME(is_direct)(out);
     const double quarter = ctx->max >= EXTREME || ctx->max <= -EXTREME ? 0.25 : 1.0;
     size_t start = chunk * FS_BLOCKS_PER_CHUNK * BLOCK, past = start + FS_BLOCKS_PER_CHUNK * BLOCK;
     for (; start < ctx->n && start < past; start += BLOCK) {

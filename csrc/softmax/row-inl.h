@@ -11,7 +11,7 @@ typedef struct {
     char no_underflow;
     union {
         double sum;
-        uint64_t cumulative; /* integer weight of the blocks up to this one (draw/draw-inl.h) */
+        uint64_t cumulative; /* integer weight of the blocks up to this one (draw/block_cdf-inl.h) */
     };
 } NAME(summary);
 
@@ -107,7 +107,7 @@ static fs_status NAME(row_summarise)(NAME(row) *r, const fs_reader *reader, size
 {
     NAME(reading) ctx = {r, reader, n, weights};
     int nan = 0;
-    if (fs_parallel_for((r->count + FS_BLOCKS_PER_CHUNK - 1) / FS_BLOCKS_PER_CHUNK, NAME(summarise_chunk), &ctx))
+    if (fs_parallel_for(fs_chunks_of(r->count), NAME(summarise_chunk), &ctx))
         return FS_INTERRUPTED;
     for (size_t b = 0; b < r->count; b++) {
         r->max = r->block[b].max > r->max ? r->block[b].max : r->max;

@@ -21,47 +21,57 @@ FS_INLINE fs_status NAME(softmax_short)(const REAL *x, size_t n, const NAME(scal
     return FS_OK;
 }
 
-/* The second pass over a row: the factor of a block by its weights, which wait in the result or are computed again. */
+/* The second pass over a row, or over a part of one. */
 typedef struct {
-    const NAME(row) *row;
     const fs_reader *reader;
     size_t n;
+    const NAME(row) *row; /* its scale and origin; for whole rows its blocks too */
     fs_reciprocal total;
     const fs_output *out;
-    int stored;
-} NAME(writing);
+    int stored; /* the weights wait in the result */
+} NAME(softmax_job);
+
+static inline int NAME(is_direct)(const fs_output *out)
+{
+    return out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+}
+
+/* p of the block at `start`, whose range is known: its factor, times its weights.  x: its entries, unless they are stored. */
+FS_INLINE void NAME(finish_block)(const NAME(softmax_job) *job, size_t start, size_t len, NAME(range) range,
+                                  const REAL *x)
+{
+    REAL result[BLOCK], *to = NAME(is_direct)(job->out) ? (REAL *)job->out->data + start : result;
+    NAME(factor) factor = {0, 0};
+    if (range.max > -(REAL)INFINITY)
+        factor = NAME(factor_of)(NAME(block_factor)(job->row, range.max), job->total);
+    if (factor.high == 0)
+        for (size_t i = 0; i < len; i++)
+            to[i] = 0;
+    else if (job->stored)
+        NAME(block_multiply)(to, len, factor);
+    else
+        NAME(block_softmax)(x, len, range, &job->row->scale, factor, to);
+    NAME(fs_store)(job->out, start, len, to);
+}
 
 static void NAME(softmax_chunk)(void *context, size_t chunk)
 {
-    const NAME(writing) *ctx = context;
-    const NAME(row) *r = ctx->row;
-    const int direct = ctx->out->dtype == DTYPE && ctx->out->stride == (ptrdiff_t)sizeof(REAL);
-    REAL copy[BLOCK], result[BLOCK];
+    const NAME(softmax_job) *job = context;
+    const NAME(row) *r = job->row;
+    REAL copy[BLOCK];
     /* the last blocks are still in the nearest cache: chunk 0 ends with the last block */
-    size_t past = r->count - chunk * FS_BLOCKS_PER_CHUNK,
-           first = past > FS_BLOCKS_PER_CHUNK ? past - FS_BLOCKS_PER_CHUNK : 0;
+    size_t past = r->count - chunk * FS_BLOCKS_PER_CHUNK;
+    size_t first = past > FS_BLOCKS_PER_CHUNK ? past - FS_BLOCKS_PER_CHUNK : 0;
     for (size_t b = past; b-- > first;) {
-        size_t start = b * BLOCK, len = NAME(block_length)(ctx->n, b);
-        REAL *to = direct ? (REAL *)ctx->out->data + start : result;
-        NAME(factor) factor = {0, 0};
-        if (r->block[b].sum != 0.0)
-            factor = NAME(factor_of)(NAME(block_factor)(r, r->block[b].max), ctx->total);
-        if (factor.high == 0) {
-            for (size_t i = 0; i < len; i++)
-                to[i] = 0;
-        } else if (ctx->stored) {
-            NAME(block_multiply)(to, len, factor);
-        } else {
-            NAME(range) range = {r->block[b].max, 0, r->block[b].no_underflow};
-            NAME(block_softmax)(NAME(fs_load)(ctx->reader, start, len, copy), len, range, &r->scale, factor, to);
-        }
-        NAME(fs_store)(ctx->out, start, len, to);
+        size_t start = b * BLOCK, len = NAME(block_length)(job->n, b);
+        NAME(range) range = {r->block[b].max, 0, r->block[b].no_underflow};
+        NAME(finish_block)(job, start, len, range, job->stored ? NULL : NAME(fs_load)(job->reader, start, len, copy));
     }
 }
 
 static fs_status NAME(softmax)(const fs_reader *reader, size_t n, double temperature, const fs_output *out)
 {
-    int direct = out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+    const int direct = NAME(is_direct)(out);
     if (n <= BLOCK) {
         REAL copy[BLOCK], result[BLOCK];
         fs_scale c = fs_scale_of(temperature);
@@ -73,13 +83,12 @@ static fs_status NAME(softmax)(const fs_reader *reader, size_t n, double tempera
         return status;
     }
     NAME(row) r;
-    NAME(writing) ctx = {&r, reader, n, {0.0, 0.0}, out, direct && n * sizeof(REAL) <= FS_STORE_LIMIT};
-    fs_status status = NAME(row_read)(&r, reader, n, temperature, ctx.stored ? out->data : NULL);
+    NAME(softmax_job) job = {reader, n, &r, {0.0, 0.0}, out, direct && n * sizeof(REAL) <= FS_STORE_LIMIT};
+    fs_status status = NAME(row_read)(&r, reader, n, temperature, job.stored ? out->data : NULL);
     if (status != FS_OK)
         return status;
-    ctx.total = fs_reciprocal_of(r.total);
-    int interrupted =
-        fs_parallel_for((r.count + FS_BLOCKS_PER_CHUNK - 1) / FS_BLOCKS_PER_CHUNK, NAME(softmax_chunk), &ctx);
+    job.total = fs_reciprocal_of(r.total);
+    int interrupted = fs_parallel_for(fs_chunks_of(r.count), NAME(softmax_chunk), &job);
     NAME(row_free)(&r);
     return interrupted ? FS_INTERRUPTED : FS_OK;
 }

@@ -4,8 +4,8 @@
  * ops/one_row.h takes a row of float or less to double.  Counted: at temperature 0, at infinite temperature, and with an
  * entry +inf, each entry that counts has the same weight; with C of them the draw is number floor(u C), and no block of
  * any length changes that. */
-#ifndef FS_ONE_SHARD_H
-#define FS_ONE_SHARD_H
+#ifndef FS_SHARD_H
+#define FS_SHARD_H
 
 #include "base/dtype.h"
 
@@ -20,7 +20,7 @@ static int fs_block_counts(double temperature, double block_max, double max)
     return temperature == INFINITY ? block_max > -INFINITY : block_max == max;
 }
 
-static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperature, int in_double, double *max,
+static fs_status kernel_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max,
                                   double *sum, double *rest)
 {
     fs_reader reader = fs_reader_of(row);
@@ -34,7 +34,7 @@ static fs_status fs_summarise_row(const fs_row *row, size_t n, double temperatur
                 : shard_summarise_f32(&reader, n, temperature, max, sum, rest);
 }
 
-static fs_status fs_normalise_row(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *to)
+static fs_status kernel_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *to)
 {
     const fs_blocks *s = &summary->of, *wide = &summary->wide;
     fs_normaliser norm = {-INFINITY, 0.0, 0.0, FS_OK};
@@ -68,7 +68,7 @@ static fs_status fs_normalise_row(fs_dtype dtype, double temperature, const fs_s
     return status;
 }
 
-static fs_status fs_logsumexp_of_summary_row(fs_dtype dtype, double temperature, const fs_summary *summary,
+static fs_status kernel_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
                                              const fs_normaliser *norm, double *result)
 {
     const fs_blocks *wide = &summary->wide;
@@ -88,7 +88,7 @@ static fs_status fs_logsumexp_of_summary_row(fs_dtype dtype, double temperature,
     return status;
 }
 
-static fs_status fs_locate_row(fs_dtype dtype, double temperature, const fs_summary *summary,
+static fs_status kernel_locate(fs_dtype dtype, double temperature, const fs_summary *summary,
                                const fs_normaliser *norm, size_t k, const double *u, fs_location *at)
 {
     const fs_blocks *s = &summary->of, *wide = &summary->wide;
@@ -152,7 +152,7 @@ static int fs_shard_has(const fs_row *row, size_t first, size_t n, const double 
                                 : shard_has_f32(&reader, first, n, block_max);
 }
 
-static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
+static fs_status kernel_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
                                       const double *block_max, const fs_output *out)
 {
     if (norm->status != FS_OK) {
@@ -171,7 +171,7 @@ static fs_status fs_softmax_shard_row(const fs_row *row, size_t n, double temper
                      : shard_softmax_f32(&reader, n, temperature, max, norm->total, block_max, out);
 }
 
-static fs_status fs_log_softmax_shard_row(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
+static fs_status kernel_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *norm,
                                           const fs_output *out)
 {
     if (norm->status != FS_OK) {
@@ -190,9 +190,9 @@ static fs_status fs_resolve_counted(const fs_reader *reader, size_t start, size_
                                     int64_t *index)
 {
     uint64_t number = 0;
-    for (size_t from = start, past = start + len; from < past; from += 512) {
-        double copy[512];
-        size_t part = past - from < 512 ? past - from : 512;
+    for (size_t from = start, past = start + len; from < past; from += FS_BLOCK_F64) {
+        double copy[FS_BLOCK_F64];
+        size_t part = past - from < FS_BLOCK_F64 ? past - from : FS_BLOCK_F64;
         const double *x = fs_load_f64(reader, from, part, copy);
         for (size_t i = 0; i < part; i++)
             if (x[i] == 0.0 && number++ == at->high)
@@ -201,12 +201,12 @@ static fs_status fs_resolve_counted(const fs_reader *reader, size_t start, size_
     return *index >= 0 && (number == at->of) ? FS_OK : FS_CHANGED;
 }
 
-static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, double given, const fs_normaliser *norm,
+static fs_status kernel_resolve(const fs_row *row, size_t n, size_t offset, double given, const fs_normaliser *norm,
                                 size_t k, const fs_location *at, int64_t *index, double *logprob)
 {
     double temperature = given, max = norm->max;
     int in_double = row->dtype == FS_F64 || (fs_is_beyond(row->dtype, given) && !fs_is_counted(given, max));
-    size_t block = in_double ? 512 : 1024;
+    size_t block = in_double ? FS_BLOCK_F64 : FS_BLOCK_F32;
     fs_reader reader = fs_shard_reader(row, &temperature, &max);
     for (size_t j = 0; j < k; j++) {
         size_t start = (size_t)at[j].start - offset;
@@ -228,7 +228,7 @@ static fs_status fs_resolve_row(const fs_row *row, size_t n, size_t offset, doub
             return status;
         if (logprob)
             logprob[j] =
-                given == 0.0 ? 0.0 : (fs_logit(&reader, (size_t)index[j]) - max) / temperature - norm->log_sum;
+                given == 0.0 ? 0.0 : fs_logprob_of(&reader, (size_t)index[j], temperature, max, norm->log_sum);
         index[j] += (int64_t)offset;
     }
     return FS_OK;

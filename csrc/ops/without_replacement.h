@@ -1,24 +1,6 @@
-/* The first entries of the sorted order, and what is drawn without replacement, which is the same of other keys. */
-#ifndef FS_TOP_H
-#define FS_TOP_H
-
-static fs_status fs_top_row(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
-                            double *logprob, size_t chosen, int64_t *rank)
-{
-    const uint32_t *number = NULL;
-    fs_reader reader = fs_reader_of(row);
-    fs_status status = fs_is_wide(row) ? top_k_f64(&reader, n, k, scratch, chosen, rank, &number)
-                                       : top_k_f32(&reader, n, k, scratch, chosen, rank, &number);
-    if (status != FS_OK)
-        return status;
-    double max = 0.0, log_sum = 0.0;
-    status = fs_log_normaliser_row(row, n, &temperature, &reader, &max, &log_sum);
-    for (size_t j = 0; j < k && status == FS_OK; j++) {
-        index[j] = number[j];
-        logprob[j] = (fs_logit(&reader, number[j]) - max) / temperature - log_sum;
-    }
-    return status;
-}
+/* k draws without replacement: the first k in the order of x / T plus Gumbel noise. */
+#ifndef FS_WITHOUT_REPLACEMENT_H
+#define FS_WITHOUT_REPLACEMENT_H
 
 /* -log(-log(1 - u)); u = 0 counts as 2^-54.  Without branches, so that a loop over it becomes vector code. */
 static inline double fs_gumbel(double u)
@@ -28,17 +10,17 @@ static inline double fs_gumbel(double u)
     return -fs_log(rounded / rest - fs_log(rest));
 }
 
-static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double temperature, size_t k,
+static fs_status kernel_without_replacement(const fs_row *row, size_t n, double temperature, size_t k,
                                             const double *u, ptrdiff_t u_stride, void *scratch, int64_t *index)
 {
     fs_reader reader = fs_reader_of(row);
     double *key = fs_workspace_doubles(scratch, n), max = -INFINITY;
     size_t there = 0;
-    for (size_t start = 0; start < n; start += 512) {
-        double copy[512];
-        size_t len = n - start < 512 ? n - start : 512;
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        double copy[FS_BLOCK_F64];
+        size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&reader, start, len, copy);
-        if (start % (FS_BLOCKS_PER_CHUNK * 512) == 0 && fs_check_interrupt())
+        if (start % (FS_BLOCKS_PER_CHUNK * FS_BLOCK_F64) == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
         for (size_t i = 0; i < len; i++) {
             if (x[i] != x[i])
@@ -54,11 +36,11 @@ static fs_status fs_without_replacement_row(const fs_row *row, size_t n, double 
      * far below the maximum for a double stays above -inf, in the order of its index. */
     const double lowest = -0x1.fffffffffffffp1023;
     double divisor = temperature < INFINITY ? temperature : 1.0, of_limit = temperature < INFINITY ? 1.0 : 0.0;
-    for (size_t start = 0; start < n && temperature > 0.0; start += 512) {
-        double gumbel[512];
-        if (start % (FS_BLOCKS_PER_CHUNK * 512) == 0 && fs_check_interrupt())
+    for (size_t start = 0; start < n && temperature > 0.0; start += FS_BLOCK_F64) {
+        double gumbel[FS_BLOCK_F64];
+        if (start % (FS_BLOCKS_PER_CHUNK * FS_BLOCK_F64) == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;
-        size_t len = n - start < 512 ? n - start : 512;
+        size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         for (size_t i = 0; i < len; i++)
             gumbel[i] = *(const double *)(const void *)((const char *)u + (ptrdiff_t)(start + i) * u_stride);
         for (size_t i = 0; i < len; i++)

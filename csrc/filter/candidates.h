@@ -1,6 +1,6 @@
 /* What the filters leave of a row, as a row of its own. */
-#ifndef FS_KEPT_H
-#define FS_KEPT_H
+#ifndef FS_CANDIDATES_H
+#define FS_CANDIDATES_H
 
 #include "row/reader.h"
 
@@ -29,15 +29,6 @@ static fs_candidates fs_candidates_of(const void *value, fs_dtype dtype, int pro
     candidates.row.stride = dtype == FS_F32 ? (ptrdiff_t)sizeof(float) : (ptrdiff_t)sizeof(double);
     candidates.row.probs = probs;
     return candidates;
-}
-
-/* Computed in double. */
-static inline int fs_is_wide(const fs_row *row) { return row->dtype == FS_F64 || row->probs; }
-
-static inline int fs_is_ordinary(double temperature, int wide)
-{
-    double extreme = wide ? 0x1p900 : 0x1p90;
-    return temperature <= extreme && temperature >= 1.0 / extreme;
 }
 
 /* The dynamic temperature for this entropy, of so many entries: between T - range and T + range. */
