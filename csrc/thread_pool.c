@@ -1,33 +1,23 @@
-/* A team of threads for the chunks of one job.
+/* The thread pool: the chunks of one job, shared by the caller and the pool's workers.
  *
- * The caller works too: it begins alone, and opens the job to others when what is left is worth their waking.  So a short
- * call costs what it costs without a team, and nobody waits for a thread that wakes late: chunks go to who asks.
+ * The caller works too.  It begins alone and posts the job only when what is left is worth waking others for, so a short
+ * call costs what it costs without a pool, and nobody waits for a worker that wakes late: whoever is free takes a chunk.
  *
- *     caller   takes chunks -> opens the job -> takes chunks -> closes it, waits for those who are at a chunk
- *     member   waits for an open job with a free seat -> takes chunks -> leaves
+ *     caller   takes chunks -> posts the job -> takes chunks -> withdraws the job, waits for workers in mid-chunk
+ *     worker   waits for a job with a free slot -> takes chunks -> leaves
  *
- * There is one team.  A caller that finds it with somebody else's job does its own alone: threads of the caller's own
- * are as many as they should be.  A forked child begins without members.
+ * There is one pool, and it serves one job at a time.  A caller that finds it busy does its own job alone: a program that
+ * calls from several threads has as many threads as it wants.  A forked child begins without workers.
  */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE /* clocks and signals beside ISO C */
 #endif
 #include "base/thread_pool.h"
 
-#include <stdlib.h>
+#include "base/alloc.h"
 
-#if defined(_WIN32)
+#ifdef _WIN32
 #define FS_NO_THREADS
-#define FS_THREAD_LOCAL __declspec(thread)
-#else
-#include <pthread.h>
-#include <signal.h>
-#include <time.h>
-#if defined(__GLIBC__) /* room that a thread has from the start: glibc ends the process where it has to allocate and cannot */
-#define FS_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define FS_THREAD_LOCAL _Thread_local
-#endif
 #endif
 
 #ifdef FS_NO_THREADS
@@ -46,36 +36,28 @@ int fs_set_num_threads(int count)
 }
 int fs_get_num_threads(void) { return 1; }
 
-fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback watch)
+fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback callback)
 {
-    (void)watch;
+    (void)callback;
     return NULL;
 }
 int fs_was_interrupted(void) { return 0; }
 int fs_check_interrupt(void) { return 0; }
-
-void *fs_thread_scratch(size_t size)
-{
-    static FS_THREAD_LOCAL void *memory;
-    static FS_THREAD_LOCAL size_t has;
-    if (has < size) {
-        free(memory);
-        memory = malloc(size);
-        has = memory ? size : 0;
-    }
-    return memory;
-}
 
 void fs_atomic_min(uint64_t *least, uint64_t value) { *least = value < *least ? value : *least; }
 uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 
 #else
 
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
 #include "base/fp_environment.h"
 
-/* Nanoseconds.  FS_ALONE_NS: how long a caller works before it looks whether others are worth waking.  FS_SHARE_NS: what must be
- * left then, some times what it takes to wake a thread.  FS_SPIN_NS: how long a member, or a caller who waits for one, looks
- * for the other before it sleeps; the second phase of a job, or the next call, often comes within it. */
+/* Nanoseconds.  FS_ALONE_NS: how long a caller works before it considers waking others.  FS_SHARE_NS: the work that must
+ * remain then, several times the cost of waking a thread.  FS_SPIN_NS: how long a worker, or a caller that waits for one,
+ * spins before it sleeps; the second phase of a job, or the next call, often comes within that time. */
 #ifndef FS_ALONE_NS
 #define FS_ALONE_NS 30000
 #define FS_SHARE_NS 100000
@@ -89,46 +71,40 @@ typedef struct job {
     size_t count;
     size_t next; /* atomic: the first chunk nobody has taken */
     int stopped; /* atomic */
-    int helpers; /* atomic, changed under the lock: members at work on it */
-    int closed; /* atomic: members go after the chunk they are at */
-    /* of the caller alone: */
-    int open; /* the team has it */
-    int undecided; /* whether to open it */
+    int helpers; /* atomic, changed under the lock: workers that are in it */
+    int withdrawn; /* atomic: workers leave after their present chunk */
+    /* for the caller only: */
+    int is_posted;
+    int may_post; /* it has not been decided yet whether to */
     uint64_t start;
 } job;
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t opened, left;
-    job *job; /* what may be joined */
-    int seats; /* atomic, changed under the lock: how many may still join it */
-    int members; /* threads there are */
-    int taken; /* atomic: a caller has the team */
-    int fork_seen; /* the handler of forks is in place */
-} team = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0};
+    pthread_cond_t posted, left;
+    job *job; /* the posted one */
+    int slots; /* atomic, changed under the lock: how many workers may still join it */
+    int workers;
+    int in_use; /* atomic: a caller has the pool */
+    int fork_seen; /* the fork handlers are installed */
+} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0};
 
 static int threads = 1;
 
-typedef struct {
-    size_t size;
-    void *memory;
-} scratch;
-
 static FS_THREAD_LOCAL struct {
-    job *job; /* whose chunk this thread is at */
-    int own; /* it is a job of this thread's own */
-    job *asking; /* that of which the watch is asked at the moment: the open one, if there is one */
-    fs_interrupt_callback watch;
-    uint64_t watched; /* when it was last asked */
+    job *job; /* the one this thread is working on */
+    int own; /* this thread is its caller */
+    job *interrupted; /* during the interrupt callback: the job it interrupts, the posted one if there is one */
+    fs_interrupt_callback callback;
+    uint64_t called_at; /* when the callback was last called */
     int stopped;
-    int depth; /* of watches within watches */
-    scratch *scratch;
+    int depth; /* callbacks within callbacks */
 } self;
 
 #define GET(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define SET(p, value) __atomic_store_n(p, value, __ATOMIC_RELEASE)
 
-static uint64_t now(void)
+static uint64_t now_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -144,11 +120,11 @@ static inline void pause_a_moment(void)
 #endif
 }
 
-/* Look at *value, without the lock, until it is zero (or is not), for FS_SPIN_NS at most. */
-static void linger(const int *value, int until_zero)
+/* Spin, without the lock, until *value is zero (or is not), for FS_SPIN_NS at most. */
+static void spin_until(const int *value, int until_zero)
 {
-    uint64_t end = now() + FS_SPIN_NS;
-    while ((GET(value) != 0) == until_zero && now() < end)
+    uint64_t end = now_ns() + FS_SPIN_NS;
+    while ((GET(value) != 0) == until_zero && now_ns() < end)
         for (int i = 0; i < 16; i++)
             pause_a_moment();
 }
@@ -162,185 +138,178 @@ static size_t take(job *j)
     return chunk < j->count ? chunk : j->count;
 }
 
-static void *member(void *unused)
+static void *worker(void *unused)
 {
     (void)unused;
     fs_enter();
-    pthread_mutex_lock(&team.lock);
+    pthread_mutex_lock(&pool.lock);
     for (;;) {
-        for (int lingered = 0; !team.seats; lingered = 1) {
-            if (lingered) {
-                pthread_cond_wait(&team.opened, &team.lock);
+        for (int spun = 0; !pool.slots; spun = 1) {
+            if (spun) {
+                pthread_cond_wait(&pool.posted, &pool.lock);
                 continue;
             }
-            pthread_mutex_unlock(&team.lock);
-            linger(&team.seats, 0);
-            pthread_mutex_lock(&team.lock);
+            pthread_mutex_unlock(&pool.lock);
+            spin_until(&pool.slots, 0);
+            pthread_mutex_lock(&pool.lock);
         }
-        job *j = team.job;
-        SET(&team.seats, team.seats - 1);
+        job *j = pool.job;
+        SET(&pool.slots, pool.slots - 1);
         SET(&j->helpers, j->helpers + 1);
-        pthread_mutex_unlock(&team.lock);
+        pthread_mutex_unlock(&pool.lock);
         self.job = j;
-        for (size_t i; !GET(&j->closed) && (i = take(j)) < j->count;)
+        for (size_t i; !GET(&j->withdrawn) && (i = take(j)) < j->count;)
             j->run(j->context, i);
         self.job = NULL;
-        pthread_mutex_lock(&team.lock);
-        SET(&j->helpers, j->helpers - 1); /* the last use of j: its caller may go now */
+        pthread_mutex_lock(&pool.lock);
+        SET(&j->helpers, j->helpers - 1); /* the last use of j: its caller may return now */
         if (!j->helpers)
-            pthread_cond_signal(&team.left);
+            pthread_cond_signal(&pool.left);
     }
     return NULL;
 }
 
 static void before_fork(void), after_fork_in_parent(void), after_fork_in_child(void);
 
-/* Up to so many members, under the lock.  Signals are for the threads of the program. */
-static void hire(int wanted)
+/* Start workers until there are `wanted`, under the lock.  Signals are left to the program's own threads. */
+static void start_workers(int wanted)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
-    if (team.members >= wanted)
+    if (pool.workers >= wanted)
         return;
-    if (!team.fork_seen)
-        team.fork_seen = !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    if (!team.fork_seen || pthread_attr_init(&attributes))
+    if (!pool.fork_seen)
+        pool.fork_seen = !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    if (!pool.fork_seen || pthread_attr_init(&attributes))
         return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (pthread_t thread; team.members < wanted; team.members++)
-        if (pthread_create(&thread, &attributes, member, NULL))
+    for (pthread_t thread; pool.workers < wanted; pool.workers++)
+        if (pthread_create(&thread, &attributes, worker, NULL))
             break;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
 }
 
-/* Let others join; the caller has the team. */
-static void open_job(job *j)
+/* Let workers join; the caller has the pool. */
+static void post_job(job *j)
 {
     size_t next = GET(&j->next), left = next < j->count ? j->count - next : 0, others = (size_t)GET(&threads) - 1;
     int wanted = (int)(left < others ? left : others);
-    pthread_mutex_lock(&team.lock);
-    hire(wanted);
-    SET(&j->closed, 0);
-    team.job = j;
-    SET(&team.seats, wanted < team.members ? wanted : team.members);
-    if (team.seats > 1)
-        pthread_cond_broadcast(&team.opened);
-    else if (team.seats)
-        pthread_cond_signal(&team.opened);
-    pthread_mutex_unlock(&team.lock);
+    pthread_mutex_lock(&pool.lock);
+    start_workers(wanted);
+    SET(&j->withdrawn, 0);
+    pool.job = j;
+    SET(&pool.slots, wanted < pool.workers ? wanted : pool.workers);
+    if (pool.slots > 1)
+        pthread_cond_broadcast(&pool.posted);
+    else if (pool.slots)
+        pthread_cond_signal(&pool.posted);
+    pthread_mutex_unlock(&pool.lock);
 }
 
-/* Nobody joins any more, and nobody is at a chunk. */
-static void close_job(job *j)
+/* On return no worker joins any more, and none is in mid-chunk. */
+static void withdraw_job(job *j)
 {
-    pthread_mutex_lock(&team.lock);
-    SET(&j->closed, 1);
-    team.job = NULL;
-    SET(&team.seats, 0);
-    pthread_mutex_unlock(&team.lock);
-    linger(&j->helpers, 1);
-    pthread_mutex_lock(&team.lock); /* even where there are none: a member that has just left is out of j then */
+    pthread_mutex_lock(&pool.lock);
+    SET(&j->withdrawn, 1);
+    pool.job = NULL;
+    SET(&pool.slots, 0);
+    pthread_mutex_unlock(&pool.lock);
+    spin_until(&j->helpers, 1);
+    pthread_mutex_lock(&pool.lock); /* also without helpers: a worker that has just left is out of j by then */
     while (j->helpers)
-        pthread_cond_wait(&team.left, &team.lock);
-    pthread_mutex_unlock(&team.lock);
+        pthread_cond_wait(&pool.left, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
 }
 
-/* A watch may fork in the middle of a job, after which parent and child both go on with it: so no chunk may be in the
- * hands of a member that the child does not have. */
+/* An interrupt callback may fork in the middle of a job, and parent and child both go on with it: so at the fork no worker
+ * may be in mid-chunk, as the child does not have it. */
 static void before_fork(void)
 {
-    if (self.asking && self.asking->open)
-        close_job(self.asking);
+    if (self.interrupted && self.interrupted->is_posted)
+        withdraw_job(self.interrupted);
 }
 static void after_fork_in_parent(void)
 {
-    if (self.asking && self.asking->open)
-        open_job(self.asking);
+    if (self.interrupted && self.interrupted->is_posted)
+        post_job(self.interrupted);
 }
 static void after_fork_in_child(void)
 {
-    pthread_mutex_init(&team.lock, NULL);
-    pthread_cond_init(&team.opened, NULL);
-    pthread_cond_init(&team.left, NULL);
-    team.job = NULL;
-    team.seats = team.members = team.taken = 0;
-    if (self.asking)
-        self.asking->open = 0;
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.posted, NULL);
+    pthread_cond_init(&pool.left, NULL);
+    pool.job = NULL;
+    pool.slots = pool.workers = pool.in_use = 0;
+    if (self.interrupted)
+        self.interrupted->is_posted = 0;
 }
 
-/* Whether it is time to ask.  A watch may make a call that asks again; at some depth the stack has had enough of it. */
-static inline int is_due(uint64_t t)
+/* Whether it is time.  A callback may make a call that is interrupted in turn; the depth is limited for the stack's sake. */
+static inline int callback_is_due(uint64_t t)
 {
-    return self.watch && t - self.watched >= FS_INTERRUPT_INTERVAL && self.depth < 16;
+    return self.callback && t - self.called_at >= FS_INTERRUPT_INTERVAL && self.depth < 16;
 }
 
-/* Ask this thread's watch, in the middle of this job or of none.  It may run anything, with a job of its own too: so what
- * this thread has in hand, its scratch and its watch, is put aside meanwhile. */
-static void ask_watch(job *j)
+/* Call this thread's interrupt callback in the middle of this job (NULL: of none).  It may run anything, another job too,
+ * so this thread's scratch and callback are set aside meanwhile. */
+static void call_interrupt_callback(job *j)
 {
-    job *asking = self.asking;
-    const fs_interrupt_callback watch = self.watch;
+    job *interrupted = self.interrupted;
+    const fs_interrupt_callback callback = self.callback;
     const int stopped = self.stopped, own = self.own;
-    scratch in_hand = {0, NULL}, none = {0, NULL};
-    if (self.scratch) {
-        in_hand = *self.scratch;
-        *self.scratch = none;
-    }
+    const fs_scratch scratch = fs_detach_scratch();
     self.job = NULL;
     self.own = 0;
-    self.watch = NULL;
-    if (!asking || !asking->open)
-        self.asking = j;
+    self.callback = NULL;
+    if (!interrupted || !interrupted->is_posted)
+        self.interrupted = j;
     self.depth++;
-    int stop = watch();
+    int stop = callback();
     self.depth--;
-    self.asking = asking;
-    self.watch = watch;
+    self.interrupted = interrupted;
+    self.callback = callback;
     self.job = j;
     self.own = own;
-    self.watched = now();
+    self.called_at = now_ns();
     self.stopped = stopped || stop;
-    if (in_hand.memory) {
-        free(self.scratch->memory);
-        *self.scratch = in_hand;
-    }
+    fs_attach_scratch(scratch);
     if (stop && j)
         SET(&j->stopped, 1);
 }
 
-/* Once it has taken some time: open the job if what is left is worth it, going by the chunks that have been taken. */
-static void consider(job *j, uint64_t t)
+/* After FS_ALONE_NS: post the job if the rest of it is worth that, going by the time of the chunks taken so far. */
+static void post_if_worthwhile(job *j, uint64_t t)
 {
     const uint64_t spent = t - j->start;
     const double taken = (double)GET(&j->next), left = (double)j->count - taken;
     if (spent < FS_ALONE_NS)
         return;
-    j->undecided = 0;
-    if ((double)spent * left < (double)FS_SHARE_NS * taken || __atomic_exchange_n(&team.taken, 1, __ATOMIC_ACQ_REL))
+    j->may_post = 0;
+    if ((double)spent * left < (double)FS_SHARE_NS * taken || __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQ_REL))
         return;
-    open_job(j);
-    j->open = 1;
+    post_job(j);
+    j->is_posted = 1;
 }
 
-/* In a chunk: this thread does it all, and stops with the job the chunk belongs to. */
-static int each_within(job *outer, size_t count, fs_chunk_task run, void *context)
+/* Within a chunk of another job: this thread does it all, and stops when that job stops. */
+static int run_nested(job *outer, size_t count, fs_chunk_task run, void *context)
 {
     for (size_t i = 0; i < count; i++) {
         if (GET(&outer->stopped))
             return 1;
         run(context, i);
-        const int undecided = self.own && outer->undecided;
-        if (!self.watch && !undecided)
+        const int may_post = self.own && outer->may_post;
+        if (!self.callback && !may_post)
             continue;
-        uint64_t t = now();
-        if (undecided)
-            consider(outer, t);
-        if (is_due(t))
-            ask_watch(outer);
+        uint64_t t = now_ns();
+        if (may_post)
+            post_if_worthwhile(outer, t);
+        if (callback_is_due(t))
+            call_interrupt_callback(outer);
     }
     return GET(&outer->stopped);
 }
@@ -348,27 +317,27 @@ static int each_within(job *outer, size_t count, fs_chunk_task run, void *contex
 int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
 {
     if (self.job)
-        return each_within(self.job, count, run, context);
+        return run_nested(self.job, count, run, context);
     const int may_share = GET(&threads) > 1 && count > 1;
-    if (!self.watch && !may_share) {
+    if (!self.callback && !may_share) {
         for (size_t i = 0; i < count; i++)
             run(context, i);
         return 0;
     }
-    job j = {run, context, count, 0, self.stopped, 0, 0, 0, may_share, now()};
+    job j = {run, context, count, 0, self.stopped, 0, 0, 0, may_share, now_ns()};
     self.job = &j;
     self.own = 1;
     for (size_t i; (i = take(&j)) < count;) {
         run(context, i);
-        uint64_t t = now();
-        if (j.undecided)
-            consider(&j, t);
-        if (is_due(t))
-            ask_watch(&j);
+        uint64_t t = now_ns();
+        if (j.may_post)
+            post_if_worthwhile(&j, t);
+        if (callback_is_due(t))
+            call_interrupt_callback(&j);
     }
-    if (j.open) {
-        close_job(&j);
-        SET(&team.taken, 0);
+    if (j.is_posted) {
+        withdraw_job(&j);
+        SET(&pool.in_use, 0);
     }
     self.job = NULL;
     self.own = 0;
@@ -382,50 +351,20 @@ int fs_set_num_threads(int count)
 }
 int fs_get_num_threads(void) { return GET(&threads); }
 
-fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback watch)
+fs_interrupt_callback fs_set_interrupt_callback(fs_interrupt_callback callback)
 {
-    fs_interrupt_callback before = self.watch;
-    self.watch = watch;
-    self.watched = watch ? now() : 0;
+    fs_interrupt_callback before = self.callback;
+    self.callback = callback;
+    self.called_at = callback ? now_ns() : 0;
     self.stopped = 0;
     return before;
 }
 int fs_was_interrupted(void) { return self.stopped; }
 int fs_check_interrupt(void)
 {
-    if (self.watch && is_due(now()))
-        ask_watch(self.job);
+    if (self.callback && callback_is_due(now_ns()))
+        call_interrupt_callback(self.job);
     return self.stopped || (self.job && GET(&self.job->stopped));
-}
-
-static pthread_key_t scratch_key;
-static int has_scratch_key;
-static void free_scratch(void *of_thread)
-{
-    free(((scratch *)of_thread)->memory);
-    free(of_thread);
-}
-static void make_scratch_key(void) { has_scratch_key = !pthread_key_create(&scratch_key, free_scratch); }
-
-void *fs_thread_scratch(size_t size)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_scratch_key);
-    if (!self.scratch) {
-        scratch *fresh = has_scratch_key ? calloc(1, sizeof *fresh) : NULL;
-        if (!fresh || pthread_setspecific(scratch_key, fresh)) {
-            free(fresh);
-            return NULL;
-        }
-        self.scratch = fresh;
-    }
-    scratch *mine = self.scratch;
-    if (mine->size < size) {
-        free(mine->memory);
-        mine->memory = malloc(size);
-        mine->size = mine->memory ? size : 0;
-    }
-    return mine->memory;
 }
 
 void fs_atomic_min(uint64_t *least, uint64_t value)

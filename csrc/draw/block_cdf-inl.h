@@ -117,11 +117,17 @@ static void NAME(draw_from_blocks)(const void *row, size_t k, const double *u, i
     const NAME(block_cdf) *cdf = r->loaded;
     NAME(block_cdf) own;
     const uint64_t total = NAME(cumulative)(r, r->count - 1);
+    const int is_one_block = cdf && r->count == 1 && NAME(cdf_total)(cdf) == total; /* no block to look for */
     size_t loaded = cdf ? r->loaded_block : r->count;
     for (size_t j = 0; j < k; j++) {
         if (open_only && index[j] >= 0)
             continue;
-        NAME(location) at = NAME(locate)(r, fs_scale_uniform(u[j], total));
+        fs_u128 t = fs_scale_uniform(u[j], total);
+        if (is_one_block) {
+            index[j] = (int64_t)NAME(cdf_index)(cdf, r->n, t.high);
+            continue;
+        }
+        NAME(location) at = NAME(locate)(r, t);
         if (at.block != loaded) {
             r->load(r->row, at.block, &own);
             cdf = &own;

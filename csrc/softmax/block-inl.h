@@ -177,7 +177,8 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
         for (int j = 0; j < 8; j += FS_IN_FLIGHT)
-            NAME(step)(x + i + j * LANES, out + i + j * LANES, factor, &k, may_underflow, what, w + j, FS_IN_FLIGHT);
+            NAME(step)(x + i + j * LANES, what & NAME(STORE) ? out + i + j * LANES : NULL, factor, &k, may_underflow, what,
+                       w + j, FS_IN_FLIGHT);
         if (what & NAME(SUM)) {
             for (int j = 0; j < 8; j++)
                 NAME(sum_add)(&sum, w[j], j & 1);
@@ -190,7 +191,7 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
-            NAME(step)(x + i, out + i, factor, &k, may_underflow, what, w, 1);
+            NAME(step)(x + i, what & NAME(STORE) ? out + i : NULL, factor, &k, may_underflow, what, w, 1);
         } else { /* the lanes past the end are -inf, so this vector is wild */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
             w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);

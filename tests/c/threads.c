@@ -27,7 +27,7 @@ typedef struct {
 
 static void spend(unsigned microseconds)
 {
-    for (uint64_t end = now() + 1000u * microseconds; now() < end;)
+    for (uint64_t end = now_ns() + 1000u * microseconds; now_ns() < end;)
         pause_a_moment();
 }
 
@@ -195,7 +195,7 @@ static int asked;
 static int stop_in_time(void)
 {
     asked++;
-    return now() >= stop_at;
+    return now_ns() >= stop_at;
 }
 
 static void spend_a_millisecond(void *context, size_t chunk)
@@ -218,14 +218,14 @@ static void watches_end_jobs(void)
     for (int n = 1; n <= 3; n += 2)
         for (int nested = 0; nested < 2; nested++, checks++) {
             fs_set_num_threads(n);
-            uint64_t start = now();
+            uint64_t start = now_ns();
             stop_at = start + 60000000;
             asked = 0;
             check(fs_set_interrupt_callback(stop_in_time) == NULL, "there was a watch already");
             int ended =
                 nested ? fs_parallel_for(100, in_a_piece, NULL) : fs_parallel_for(100000, spend_a_millisecond, NULL);
             check(ended == 1 && fs_was_interrupted(), "%d threads: the watch was not heeded", n);
-            check(now() - start < 1000000000, "%d threads: it took %g s", n, (double)(now() - start) * 1e-9);
+            check(now_ns() - start < 1000000000, "%d threads: it took %g s", n, (double)(now_ns() - start) * 1e-9);
             check(asked >= 2 && asked < 20, "%d threads: the watch was asked %d times", n, asked);
             check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_INTERRUPTED, "a stopped thread goes on");
             check(fs_set_interrupt_callback(NULL) == stop_in_time && !fs_was_interrupted(), "the watch did not end");
@@ -270,7 +270,7 @@ static void a_child_has_a_team_of_its_own(void)
     tally both = {{0}, {0}, {0}};
     forked = -1;
     fs_set_interrupt_callback(fork_once);
-    self.watched = now() - FS_INTERRUPT_INTERVAL;
+    self.called_at = now_ns() - FS_INTERRUPT_INTERVAL;
     int wrong = fs_parallel_for(PIECES, count_piece, &both);
     for (size_t i = 0; i < PIECES; i++)
         wrong |= both.done[i] != 1;
