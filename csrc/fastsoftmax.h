@@ -7,9 +7,11 @@
  * with every .c file of FOLDER (fastsoftmax.get_include() in Python).  Without -ffp-contract=off the last bits of the
  * results differ from those of Python.  Begin with fs_choose(NULL): until then the portable kernels are in use.
  *
- * Every function gives the same bits on every instruction set, may be called from any number of threads at once, takes
- * no lock and holds no state (but fs_choose, to be called once), and restores the floating-point environment of its
- * caller.  Nothing raises, nothing prints; only a row of more than 2^18 entries allocates, and frees it again.
+ * Every function gives the same bits on every instruction set, may be called from any number of threads at once, and
+ * restores the floating-point environment of its caller.  Nothing raises, nothing prints.  State: the instruction set in
+ * use (fs_choose, to be called once) and, in a process that has set more than one thread (base/thread_pool.h; Python's
+ * set_num_threads), the pool, whose mutex is taken by calls long enough to share their work.  Memory: a row of more than
+ * 2^18 entries, and many draws from one row (64 or more, by its length), allocate and free again before the return.
  */
 #ifndef FASTSOFTMAX_H
 #define FASTSOFTMAX_H
@@ -27,11 +29,11 @@ typedef enum {
     FS_OK,
     FS_NAN,       /* the row holds NaN */
     FS_NO_MASS,   /* every entry is -inf, masked, or of weight 0 */
-    FS_NO_MEMORY, /* scratch for a row of more than 2^18 entries could not be had */
+    FS_NO_MEMORY, /* a row of more than 2^18 entries needs memory, and there is none */
     FS_ARGUMENT,  /* no entry; a temperature below 0 or NaN; u not in [0, 1); a filter out of its range */
-    FS_INTERRUPTED, /* the watch of this thread (base/thread_pool.h) asked to stop; results are written in part */
-    FS_CHANGED,   /* the entries of a shard are not those that were summarised */
-    FS_LIMIT      /* internal: the row needs the limit of the formula, not the formula */
+    FS_INTERRUPTED, /* this thread's interrupt callback (base/thread_pool.h) asked to stop; results are incomplete */
+    FS_CHANGED, /* the entries of a shard are not those that were summarised */
+    FS_LIMIT /* internal: the row needs the limit of the formula, not the formula */
 } fs_status;
 
 typedef enum { FS_MASK_NONE, FS_MASK_BYTES, FS_MASK_WORDS } fs_mask_kind;
@@ -41,11 +43,11 @@ typedef struct {
     const void *data;
     ptrdiff_t stride;
     fs_dtype dtype;
-    int probs;               /* the entries are probabilities (any weights >= 0): the logits are their logarithms */
-    fs_mask_kind mask_kind;  /* bytes: nonzero is allowed; words: bit i % 32 of word i / 32 */
+    int probs; /* the entries are probabilities (any weights >= 0): the logits are their logarithms */
+    fs_mask_kind mask_kind; /* bytes: nonzero is allowed; words: bit i % 32 of word i / 32 */
     const void *mask;
     ptrdiff_t mask_stride;
-    const double *bias;      /* added to the logits; NULL: none */
+    const double *bias; /* added to the logits; NULL: none */
     ptrdiff_t bias_stride;
     const int64_t *bias_at; /* with `bias_count`: bias[j] is added to entry bias_at[j], ascending; NULL: one an entry */
     size_t bias_count;
@@ -58,9 +60,9 @@ typedef struct {
     fs_dtype dtype;
 } fs_output;
 
-/* Which entries of a row may be drawn, beside mask and bias; in the order of application.  Each value named is the one
+/* Which entries of a row may be drawn, besides mask and bias, in the order of application.  Each comment gives the value
  * that switches the filter off.  In range are counts >= 0, probabilities and xtc_threshold in [0, 1], the rest finite and
- * >= 0 but as said.  fs_draw_filtered checks it; for the other functions it is the caller's to check. */
+ * >= 0 unless stated.  fs_draw_filtered checks this; before the other functions it is the caller's task. */
 typedef struct {
     int64_t top_k; /* 0 */
     double top_p; /* 1 */

@@ -1,4 +1,4 @@
-/* Penalties for what the context repeats: of single tokens, and of sequences (DRY).
+/* Penalties for what the context repeats: single tokens, and sequences (DRY).
  *
  * Only the entries of tokens in the context are touched, so the cost does not depend on the vocabulary.  One logit's
  * change is computed in double and rounded once.

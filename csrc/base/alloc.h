@@ -6,7 +6,8 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define FS_THREAD_LOCAL __declspec(thread)
-#elif defined(__GLIBC__) /* in memory that a thread has from its start: glibc aborts where it must allocate and cannot */
+#elif defined(                                                                                                       \
+    __GLIBC__) /* in memory that a thread has from its start: glibc aborts where it must allocate and cannot */
 #define FS_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else
 #define FS_THREAD_LOCAL _Thread_local

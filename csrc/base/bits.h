@@ -74,7 +74,7 @@ static inline unsigned fs_lowest_bits(unsigned a, size_t keep)
 }
 
 /* For each of the 16 choices of four 32-bit lanes: where the bytes of the chosen lanes
- * come from, in order; what is behind them is of no account. */
+ * come from, in order; the bytes after them do not matter. */
 #define FS_LANE4(i) 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3
 static const uint8_t fs_pack4[16][16] = {
     {0},
@@ -117,7 +117,7 @@ static inline uint64_t fs_integer_weight(double w)
     return fs_bits_f64(fma(w, 0x1p51, 0x1p52)) - UINT64_C(0x4330000000000000);
 }
 
-/* A double as a float rounded to odd: rounded once more, to 16 bits, it is what the double is when rounded once. */
+/* A double as a float rounded to odd: rounded once more, to 16 bits, it equals the double rounded once. */
 static inline float fs_f32_to_odd(double a)
 {
     float narrow = (float)a;
@@ -224,7 +224,7 @@ static inline fs_u128 fs_scale_uniform(double u, uint64_t total)
 }
 
 /* floor((t + fraction / 2^64) * to / from) for t.high < from: a place among `from` as a place among `to`.
- * 0 for from = 0, which is met only where another thread changes the row during the call. */
+ * 0 for from = 0, which happens only if another thread changes the row during the call. */
 static inline uint64_t fs_rescale(fs_u128 t, uint64_t from, uint64_t to)
 {
     if (FS_UNLIKELY(from == 0))

@@ -3,7 +3,7 @@
  * The draw is a step function of u: index(u) is the number of entries i whose bound b_i is at most u, where
  *     b_i = (before + C_i W / V) / total,
  * C_i the running sum of the integer weights within the block up to entry i, V the sum of the whole block, and W, before
- * and total what the blocks count: this one, those before it, and all (draw/draw-inl.h, draw/weights.h; a row of one block has W = V =
+ * and total what the blocks count: this one, those before it, and all (draw/block_cdf-inl.h; a row of one block has W = V =
  * total).  The table holds 32 bits of each bound,
  *     bound[i] <= 2^32 b_i < bound[i] + 2,                                                            (1)
  * in ascending order, and where among them each of 2^g equal parts of [0, 1), a cell, begins (indexed search: Chen and
@@ -11,7 +11,7 @@
  *     bound[i] >     x   then   u < b_i,   since 2^32 u < x + 1 <= bound[i];
  *     bound[i] + 2 <= x  then   b_i <= u,  since 2^32 b_i < bound[i] + 2 <= x.
  * So where the largest bound that is at most x is below x - 1, the number of bounds that are at most x is the index, to
- * the bit.  Elsewhere, for 2 n of the 2^32 values of x, the draw is left open, and is made as if there were no table.
+ * the bit.  Elsewhere, for 2 n of the 2^32 values of x, the draw is left open, and is made without the table.
  *
  * (1) holds because the bounds are computed in double.  fs_bound_scale and NAME(guide_block) round twelve times, each by
  * 2^-53 of at most 2^32: the result is within 2^-17 of 2^32 b_i.  SLACK = 2^-16 is subtracted, so what is cut to an integer
@@ -33,12 +33,12 @@
 
 #define FS_GUIDE_SLACK 0x1p-16
 #define FS_GUIDE_LAST UINT32_C(0xfffffffe)
-/* Beyond so many entries more than one draw in 32 would be left open. */
+/* With more entries than this, more than one draw in 32 would be left open. */
 #define FS_GUIDE_MOST ((size_t)1 << 26)
-/* Up to so many entries a table takes 100 kB at most. */
+/* A table of at most this many entries takes 100 kB at most. */
 #define FS_GUIDE_NEAR 4096
 
-/* So many bounds are compared at once, so many follow the last, and one stands before the first. */
+/* Bounds that are compared at once.  As many stand after the last one, and one stands before the first. */
 enum { FS_GUIDE_STEP = 4 };
 
 typedef struct {
@@ -48,7 +48,7 @@ typedef struct {
     int shift; /* 32 - g: the cell of x is x >> shift */
 } fs_guide;
 
-/* g: a short row has room for cells that are nearly all without a bound. */
+/* g: for a short row most cells are without a bound. */
 static inline int fs_guide_bits(size_t n)
 {
     int bits = 4;
@@ -60,7 +60,7 @@ static inline int fs_guide_bits(size_t n)
 /* Words of 32 bits. */
 static inline size_t fs_guide_words(size_t n) { return 1 + n + FS_GUIDE_STEP + ((size_t)1 << fs_guide_bits(n)) + 1; }
 
-/* An empty table in `words`, as many as above. */
+/* An empty table in `words`, fs_guide_words(n) of them. */
 static fs_guide fs_guide_begin(uint32_t *words, size_t n)
 {
     fs_guide g = {words + 1, words + 1 + n + FS_GUIDE_STEP, n, 32 - fs_guide_bits(n)};
@@ -137,7 +137,7 @@ FS_INLINE int64_t fs_guide_draw(const fs_guide *g, uint32_t x, size_t i)
 static inline uint32_t fs_guide_place(double u) { return (uint32_t)(int64_t)(u * 0x1p32); }
 
 /* A table that the nearest caches hold: the draws one after another, and the generator's next uniform, if it is asked,
- * beside the draw before. */
+ * while the draw before is made. */
 FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_uniform_of *next, void *state,
                                double *taken, size_t first, size_t past, int64_t *index)
 {
@@ -154,7 +154,7 @@ FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_unifor
     return open;
 }
 
-/* A table that they do not hold: what some draws need is on its way together. */
+/* A larger table: the loads of several draws are in flight at once. */
 static size_t fs_guide_far(const fs_guide *guide, const double *u, size_t first, size_t past, int64_t *index)
 {
     enum { TOGETHER = 32 };
@@ -179,7 +179,7 @@ static size_t fs_guide_far(const fs_guide *guide, const double *u, size_t first,
     return open;
 }
 
-/* index[j] for the draws j in [first, past), -1 for those that are left open; their number. */
+/* index[j] for the draws j in [first, past), -1 for those left open; returns the number of these. */
 static size_t fs_guide_draws(const fs_guide *g, const double *u, size_t first, size_t past, int64_t *index)
 {
     return g->n <= FS_GUIDE_NEAR ? fs_guide_near(g, u, NULL, NULL, NULL, first, past, index)
@@ -193,7 +193,7 @@ typedef struct {
     void *state;
 } fs_uniforms;
 
-/* Draws made at a time: what a generator gave them is kept for those left open. */
+/* Draws made at a time from a generator, whose uniforms are kept for the draws left open. */
 enum { FS_DRAWS_AT_ONCE = 512 };
 
 /* `count` uniforms of a generator. */
@@ -224,7 +224,7 @@ static inline int fs_guide_pays(size_t n, size_t k, size_t block)
     return k >= 64 && n <= FS_GUIDE_MOST && k >= (n <= block ? n / 8 : n / 64);
 }
 
-/* Begin a table for k draws in memory of its own, for free().  NULL: do without, it does not pay or there is no memory. */
+/* An empty table for k draws, in memory for free().  NULL: there is no memory, or it would not pay. */
 static uint32_t *fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t block)
 {
     uint32_t *words = fs_guide_pays(n, k, block) ? fs_table_memory(fs_guide_words(n) * sizeof *words) : NULL;
@@ -233,8 +233,8 @@ static uint32_t *fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t b
     return words;
 }
 
-/* Of one row: the draws of the uniforms u; `some`: only those whose index is below 0, the others are made. */
-typedef void (*fs_make_draws)(const void *row, size_t count, const double *u, int some, int64_t *index);
+/* Makes draws from a row: index[j] for u[j]; only where index[j] < 0 if `open_only`. */
+typedef void (*fs_make_draws)(const void *row, size_t count, const double *u, int open_only, int64_t *index);
 
 typedef struct {
     const fs_guide *guide; /* NULL: no table */
@@ -245,7 +245,7 @@ typedef struct {
     int64_t *index;
 } fs_drawing;
 
-/* So many draws are a chunk: some 50 microseconds with a table. */
+/* Draws in a chunk of work: about 50 microseconds with a table. */
 enum { FS_DRAWS_PER_CHUNK = 1 << 14 };
 
 static void fs_draw_chunk(void *context, size_t chunk)
@@ -257,7 +257,7 @@ static void fs_draw_chunk(void *context, size_t chunk)
         d->make(d->row, count, d->u->given + first, d->guide != NULL, d->index + first);
 }
 
-/* All of them.  A generator's uniforms are one thread's to take, in their order. */
+/* All draws.  Uniforms of a generator are taken by one thread, in their order. */
 static fs_status fs_draw_all(fs_drawing *d)
 {
     double taken[FS_DRAWS_AT_ONCE];

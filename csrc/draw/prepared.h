@@ -1,5 +1,5 @@
-/* A row prepared for many draws, in memory that the caller gives: its table, and its weights for the draws that the table
- * leaves open. */
+/* A row prepared for many draws, in memory that the caller provides: its guide table, and its weights for the draws that
+ * the table leaves open. */
 #ifndef FS_PREPARED_H
 #define FS_PREPARED_H
 
@@ -15,7 +15,7 @@ struct fs_categorical {
     void *weight; /* against the origin of each block, as in a block CDF (draw/block_cdf-inl.h) */
 };
 
-/* As for doubles, of which there are more blocks: a row of floats may need its limit, which is of doubles. */
+/* The size for doubles, which have more blocks: a row of floats may need its limit, which is of doubles. */
 static inline size_t fs_prepared_size(size_t n)
 {
     size_t words = (fs_guide_words(n) + 1) / 2 * 2;

@@ -1,4 +1,4 @@
-/* Draws by the probabilities themselves, at temperature 1: no logarithm and no exponential.
+/* Draws from probabilities at temperature 1, by the numbers themselves: no logarithm and no exponential.
  *
  * A block's weights are p 2^-e with e the exponent of its largest, so integers whose ratio stays within 2^51 are
  * kept exactly, and with them every boundary of the draw.  The integer totals of the blocks, shifted to the
@@ -57,7 +57,7 @@ static inline void fs_weights_free(fs_weights *w)
         free(w->block);
 }
 
-/* The exponent that stands for a block that holds NaN. */
+/* The exponent of a block that holds NaN. */
 enum { FS_EXPONENT_OF_NAN = 1 << 20 };
 
 static void fs_weigh_chunk(void *context, size_t chunk)

@@ -1,16 +1,16 @@
-/* What the filters leave of a row, as a row of its own. */
+/* The candidates of a draw: the entries of a row that the filters keep, as a row of their own; the dynamic temperature. */
 #ifndef FS_CANDIDATES_H
 #define FS_CANDIDATES_H
 
 #include "row/reader.h"
 
-/* What is left of a row: one of its own, to be drawn from at `temperature`, and the indices of its entries. */
+/* A row to be drawn from at `temperature`, and the indices of its entries in the row it comes from. */
 typedef struct {
     fs_row row;
     size_t count;
-    const uint32_t *index; /* NULL: all of the row */
-    double temperature, divisor; /* the second is the temperature before row/limits.h took another in its place */
-    int limit;                   /* the values stand for those of row/limits.h */
+    const uint32_t *index; /* NULL: it is the whole row */
+    double temperature, divisor; /* the second is the temperature that was asked for, before row/limits.h */
+    int limit; /* the values are those of row/limits.h, not the logits */
 } fs_candidates;
 
 static fs_candidates fs_all_candidates(const fs_row *row, size_t n, double temperature)
@@ -19,7 +19,7 @@ static fs_candidates fs_all_candidates(const fs_row *row, size_t n, double tempe
     return candidates;
 }
 
-/* A row of doubles (or of weights) that stands for part of another. */
+/* A row of values (`probs`: of weights) for the entries at `index`. */
 static fs_candidates fs_candidates_of(const void *value, fs_dtype dtype, int probs, size_t count,
                                       const uint32_t *index)
 {
@@ -31,7 +31,7 @@ static fs_candidates fs_candidates_of(const void *value, fs_dtype dtype, int pro
     return candidates;
 }
 
-/* The dynamic temperature for this entropy, of so many entries: between T - range and T + range. */
+/* The dynamic temperature for a distribution of this entropy over `there` entries: T - range to T + range. */
 static inline double fs_between_temperatures(double temperature, const fs_filters *f, double entropy, double there)
 {
     double low = temperature - f->dynatemp_range, high = temperature + f->dynatemp_range;

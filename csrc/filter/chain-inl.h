@@ -1,7 +1,9 @@
 /* The filters, in the order they are applied; each works on the distribution renormalised after the one before.
- * What each keeps: docs/semantics.md.  A filter leaves at least `min_tokens_to_keep` entries of its own order. */
+ * What each keeps: docs/semantics.md.  A filter leaves at least `min_tokens_to_keep` entries of its own order.
+ *
+ * Needs real_f32.h or real_f64.h, filter/prefix-inl.h, filter/threshold-inl.h. */
 
-/* All filters, on the row at `source`; a list that is the whole row has no index.  Statuses as NAME(survey). */
+/* All filters but mirostat.  A list that is the whole row has no index.  Statuses: those of NAME(survey). */
 static fs_status NAME(filter)(const fs_reader *reader, size_t n, double temperature, const fs_filters *f, double coin,
                               NAME(workspace) *workspace, NAME(list) *l)
 {
@@ -23,7 +25,7 @@ static fs_status NAME(filter)(const fs_reader *reader, size_t n, double temperat
         *l = NAME(keep_mass)(l, f->top_p, 0, &t);
     if (f->min_p > 0.0 && !t.alike)
         *l = NAME(keep_min_p)(l, f->min_p, &t);
-    if (f->typical_p < 1.0) /* where all are alike, so are their distances */
+    if (f->typical_p < 1.0) /* where all weights are equal, so are the distances */
         *l = NAME(keep_mass)(l, f->typical_p, !t.alike, &t);
     if (f->top_n_sigma > 0.0) {
         double spread = t.alike && (double)l->max == FS_HIGHEST ? 0.0 : f->top_n_sigma * NAME(deviation)(l);
@@ -37,7 +39,7 @@ static fs_status NAME(filter)(const fs_reader *reader, size_t n, double temperat
         NAME(weighting) g = NAME(weighting_of)(l, t.linear, temperature);
         double entropy = NAME(moments_of)(l, &g).entropy;
         double by_entropy = sqrt(f->eta_cutoff) * fs_exp(entropy > 0.0 ? -entropy : 0.0);
-        by_entropy -= by_entropy * 0x1p-46; /* what is as likely as that in truth is so */
+        by_entropy -= by_entropy * 0x1p-46; /* an entry of exactly this probability must be kept */
         double least = by_entropy < f->eta_cutoff ? by_entropy : f->eta_cutoff;
         *l = NAME(keep_likely)(l, least, &g, NAME(mass)(&g, l->value, l->count), &t);
     }
@@ -46,8 +48,8 @@ static fs_status NAME(filter)(const fs_reader *reader, size_t n, double temperat
     return FS_OK;
 }
 
-/* The same, then the dynamic temperature of what is left, if asked for, then mirostat's bound at the temperature of the
- * draw: `work` or, with temperature_last, *temperature.  `kept` is set where entries were dropped. */
+/* The same, then the dynamic temperature of the candidates where `dynamic`, then mirostat's bound at the temperature of
+ * the draw: `work` or, with temperature_last, *temperature.  *candidates is set only where entries were dropped. */
 static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, const fs_filters *f, double coin,
                                 void *scratch, int dynamic, double *temperature, fs_candidates *candidates)
 {
@@ -69,7 +71,7 @@ static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, 
         double least = f->surprise > 0.0 ? fs_exp2(&(fs_scale){1.0, 0.0, 1.0}, -f->surprise, 0.0) : 1.0;
         l = NAME(keep_likely)(&l, least, &g, NAME(mass)(&g, l.value, l.count), &t);
     }
-    if (!l.count) /* only where another thread changes the row */
+    if (!l.count) /* only if another thread changes the row */
         return FS_NO_MASS;
     if (l.index)
         *candidates = fs_candidates_of(l.value, DTYPE, reader->weights, l.count, l.index);

@@ -1,10 +1,12 @@
-/* The entries that are still in the running: a list of values, ascending by index, and what is cut from it.
+/* The entries that are still candidates: a list of values in the order of their index, and how a filter shortens it.
  *
- * The sorted order is value descending, index ascending.  Every cut is written as one or two spans of values and a
- * number of ties, so that a list is packed in one pass whatever the filter; nothing is ever sorted.
+ * The sorted order is value descending, index ascending.  What any filter keeps is a threshold: one or two spans of values
+ * and a number of ties.  So one pass packs a list whatever the filter, and nothing is sorted.
+ *
+ * Needs real_f32.h or real_f64.h, softmax/block-inl.h, filter/workspace.h.
  */
 
-/* Parts of this many entries are skipped as one where their maximum is below all that is wanted. */
+/* A part of this many entries is skipped where its maximum is below the threshold. */
 enum { NAME(PART) = 8 * LANES };
 
 typedef struct {
@@ -12,11 +14,11 @@ typedef struct {
     const uint32_t *index; /* NULL: the whole row, entry j is index j */
     size_t count;
     REAL max, min;
-    REAL none;            /* values that are not there: -inf, or a weight of 0; only a whole row has them */
+    REAL none; /* the value of an entry that cannot be drawn: -inf, or a weight of 0; only a whole row has them */
     const REAL *part_max; /* the maximum of each PART entries; NULL: not known */
 } NAME(list);
 
-/* Where lists are kept: each for a whole row and one vector more. */
+/* The lists in the caller's memory, each of fs_workspace_entries(n). */
 typedef struct {
     REAL *row, *value, *spare[2], *part_max;
     uint32_t *index;
@@ -39,13 +41,13 @@ typedef struct {
     REAL low, past;
 } NAME(span);
 
-/* Kept are the values inside; of those that are not inside but at the edge, the ones above `tie`, and of the ones equal
- * to it all but the first `skip`, at most `ties`. */
+/* What is kept: the values inside; of the other values in the boundary, those above `tie`, and of those equal to it `ties`
+ * at most, after the first `skip`. */
 typedef struct {
-    NAME(span) inside, edge;
+    NAME(span) inside, boundary;
     REAL tie;
     size_t skip, ties;
-} NAME(cut);
+} NAME(threshold);
 
 /* The next number up; NaN above +inf. */
 static inline REAL NAME(above)(REAL a)
@@ -67,36 +69,37 @@ static inline REAL NAME(at_or_above)(double t)
     return (double)a < t ? NAME(above)(a) : a;
 }
 
-static inline NAME(cut) NAME(from)(REAL low)
+static inline NAME(threshold) NAME(from)(REAL low)
 {
-    NAME(cut) c = {{low, (REAL)NAN}, {low, (REAL)NAN}, low, 0, 0};
+    NAME(threshold) c = {{low, (REAL)NAN}, {low, (REAL)NAN}, low, 0, 0};
     return c;
 }
 
 FS_INLINE unsigned NAME(in_span)(VEC a, VEC low, VEC past) { return V(at_least)(a, low) & ~V(at_least)(a, past); }
 
 typedef struct {
-    VEC inside_low, inside_past, edge_low, edge_past, tie, above;
+    VEC inside_low, inside_past, boundary_low, boundary_past, tie, above;
     size_t skip, ties;
-    int plain; /* no upper ends, and the edge is the tie: the cut of a prefix of the sorted order */
-} NAME(threshold_vectors);
+    int plain; /* no upper ends, and the boundary is the tie: a prefix of the sorted order */
+} NAME(threshold_vecs);
 
-FS_INLINE NAME(threshold_vectors) NAME(threshold_vectors_of)(NAME(cut) c)
+FS_INLINE NAME(threshold_vecs) NAME(threshold_vecs_of)(NAME(threshold) c)
 {
-    NAME(threshold_vectors) k = {V(set1)(c.inside.low),
-                                 V(set1)(c.inside.past),
-                                 V(set1)(c.edge.low),
-                                 V(set1)(c.edge.past),
-                                 V(set1)(c.tie),
-                                 V(set1)(NAME(above)(c.tie)),
-                                 c.skip,
-                                 c.ties,
-                                 c.inside.past != c.inside.past && c.edge.past != c.edge.past && c.edge.low == c.tie};
+    NAME(threshold_vecs) k = {V(set1)(c.inside.low),
+                              V(set1)(c.inside.past),
+                              V(set1)(c.boundary.low),
+                              V(set1)(c.boundary.past),
+                              V(set1)(c.tie),
+                              V(set1)(NAME(above)(c.tie)),
+                              c.skip,
+                              c.ties,
+                              c.inside.past != c.inside.past && c.boundary.past != c.boundary.past &&
+                                  c.boundary.low == c.tie};
     return k;
 }
 
-/* The lanes that are kept; the vectors of a list go through here in order, so that the ties are counted. */
-FS_INLINE unsigned NAME(chosen)(NAME(threshold_vectors) *k, VEC a)
+/* The lanes that are kept.  The vectors of a list come in order, so that the ties can be counted. */
+FS_INLINE unsigned NAME(chosen)(NAME(threshold_vecs) *k, VEC a)
 {
     unsigned inside, above = 0, tied;
     if (k->plain) {
@@ -104,9 +107,9 @@ FS_INLINE unsigned NAME(chosen)(NAME(threshold_vectors) *k, VEC a)
         tied = V(at_least)(a, k->tie) & ~inside;
     } else {
         inside = NAME(in_span)(a, k->inside_low, k->inside_past);
-        unsigned edge = NAME(in_span)(a, k->edge_low, k->edge_past) & ~inside;
-        above = edge & V(at_least)(a, k->above);
-        tied = edge & V(at_least)(a, k->tie) & ~above;
+        unsigned boundary = NAME(in_span)(a, k->boundary_low, k->boundary_past) & ~inside;
+        above = boundary & V(at_least)(a, k->above);
+        tied = boundary & V(at_least)(a, k->tie) & ~above;
     }
     if (!tied)
         return inside | above;
@@ -124,7 +127,7 @@ FS_INLINE unsigned NAME(chosen)(NAME(threshold_vectors) *k, VEC a)
     return inside | above | tied;
 }
 
-/* One vector, or what there is of it, behind the `count` entries packed so far. */
+/* Appends the chosen lanes of a vector to the `count` entries packed so far. */
 FS_INLINE size_t NAME(pack_chosen)(const NAME(list) *l, size_t at, VEC a, unsigned chosen, NAME(workspace) *workspace,
                                    size_t count)
 {
@@ -138,7 +141,7 @@ FS_INLINE size_t NAME(pack_chosen)(const NAME(list) *l, size_t at, VEC a, unsign
     return count + fs_count_bits(chosen);
 }
 
-static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(threshold_vectors) *k,
+static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(threshold_vecs) *k,
                              NAME(workspace) *workspace, size_t count)
 {
     size_t i = from;
@@ -153,7 +156,7 @@ static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(t
     return count;
 }
 
-/* The first `count` entries of the room, as what is left of l. */
+/* The first `count` entries of the workspace, which were packed from l. */
 static inline NAME(list) NAME(in_workspace)(const NAME(list) *l, const NAME(workspace) *workspace, size_t count)
 {
     NAME(list) packed = {workspace->value, workspace->index, count, l->max, l->min, l->none, NULL};
@@ -162,15 +165,15 @@ static inline NAME(list) NAME(in_workspace)(const NAME(list) *l, const NAME(work
     return packed;
 }
 
-/* The list of what the cut keeps, in the room; it may be the room the list is in, as no entry moves up. */
-static NAME(list) NAME(pack)(const NAME(list) *l, NAME(cut) c, NAME(workspace) *workspace)
+/* The entries that the threshold keeps, packed into the workspace; l may lie there itself, as no entry moves up. */
+static NAME(list) NAME(pack)(const NAME(list) *l, NAME(threshold) c, NAME(workspace) *workspace)
 {
-    NAME(threshold_vectors) k = NAME(threshold_vectors_of)(c);
+    NAME(threshold_vecs) k = NAME(threshold_vecs_of)(c);
     size_t count = 0;
     if (l->part_max) {
         for (size_t part = 0; part * NAME(PART) < l->count; part += LANES) {
-            int edge = !(c.inside.low < c.edge.low) && (k.ties || c.edge.low != c.tie);
-            VEC low = edge ? k.edge_low : k.inside_low;
+            int boundary = !(c.inside.low < c.boundary.low) && (k.ties || c.boundary.low != c.tie);
+            VEC low = boundary ? k.boundary_low : k.inside_low;
             unsigned wanted = V(at_least)(V(load)(l->part_max + part), low);
             for (size_t p = part; wanted; p++, wanted >>= 1) {
                 size_t from = p * NAME(PART), to = from + NAME(PART);
@@ -184,7 +187,7 @@ static NAME(list) NAME(pack)(const NAME(list) *l, NAME(cut) c, NAME(workspace) *
     return NAME(in_workspace)(l, workspace, count);
 }
 
-/* How many values are at least low. */
+/* The number of values that are at least low. */
 static size_t NAME(count_from)(const NAME(list) *l, REAL low)
 {
     VEC bound = V(set1)(low);
@@ -218,15 +221,15 @@ static void NAME(measure_list)(NAME(list) *l)
     l->min = V(reduce_min)(low);
 }
 
-/* A value below (or at) which fewer parts than all have their maximum: at least k parts reach it, and not many more.
- * There are at least k parts; *reaching is how many reach it. */
+/* A value that the maxima of at least k parts reach, and of few more: found by halving the range of the maxima.  There are
+ * k parts or more; *reaching is how many reach the value. */
 static REAL NAME(reached_by_parts)(const NAME(list) *l, size_t k, size_t *reaching)
 {
     NAME(list) parts = {l->part_max, NULL, (l->count + NAME(PART) - 1) / NAME(PART), 0, 0, 0, NULL};
     NAME(measure_list)(&parts);
     int64_t low = fs_place((double)parts.min), high = fs_place((double)l->max);
     *reaching = parts.count;
-    while (low < high) { /* the value at `low` is reached by k, what is past `high` is not */
+    while (low < high) { /* k parts reach the value at `low`, and fewer reach the one after `high` */
         int64_t middle = low / 2 + high / 2 + (low % 2 + high % 2) / 2;
         middle += middle < high && middle <= low;
         size_t count = NAME(count_from)(&parts, NAME(at_or_above)(fs_at_place(middle)));
@@ -242,7 +245,7 @@ static REAL NAME(reached_by_parts)(const NAME(list) *l, size_t k, size_t *reachi
     return NAME(at_or_above)(fs_at_place(low));
 }
 
-/* The whole row as a list, and the maxima of its parts.  FS_NAN, FS_NO_MASS; FS_LIMIT: there is a +inf. */
+/* Reads the row once: the whole of it as a list, and the maxima of its parts.  FS_OK, FS_NAN, FS_NO_MASS, FS_LIMIT (+inf). */
 static fs_status NAME(survey)(const fs_reader *reader, size_t n, NAME(workspace) *workspace, NAME(list) *l)
 {
     const REAL *x = NAME(fs_load)(reader, 0, n < BLOCK ? n : BLOCK, workspace->row);

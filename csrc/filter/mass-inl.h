@@ -1,16 +1,18 @@
-/* The weights of a list as integers, all against one origin: sums of them are exact in any order, equal values have
- * equal weights, and so a boundary of mass is decided as exactly as the weights are known.
+/* The weights of a list as integers against one origin.  Their sums are exact in any order and equal values have equal
+ * weights, so a boundary of mass is decided as exactly as the weights are known.
  *
- * A weight in [0, sqrt 2] becomes round(w 2^(51 - down)), where `down` keeps the sum of the list below 2^62.  What is
- * below 2^-60 of the largest is 0 either way, and is cut off before it could underflow.
+ * A weight in [0, sqrt 2] becomes round(w 2^(51 - down)), where `down` keeps the sum of the list below 2^62.  A weight
+ * below 2^-60 of the largest is 0 in any case, and is set to 0 before it could underflow.
+ *
+ * Needs real_f32.h or real_f64.h, filter/list-inl.h.
  */
 
 typedef struct {
     int linear; /* the values are weights, at temperature 1, and not logits */
-    int may_underflow;   /* weights may underflow, or the values be -inf */
+    int may_underflow; /* or values are -inf */
     fs_scale c;
     NAME(scale) scale;
-    NAME(origin) origin; /* its power lowers the weights by `down` too */
+    NAME(origin) origin; /* its power includes `down` */
     NAME(constants) constants, last;
     REAL max, half, other_half; /* linear: the weight is value * half * other_half */
     int down;
@@ -57,7 +59,7 @@ FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weighting) *g, const NA
         NAME(weights)(v + j, 1, k, may_underflow);
 }
 
-/* One vector, or what there is of it; the weight of what there is not is 0. */
+/* The weights of a vector of which only `len` entries exist; the others are 0. */
 FS_INLINE VEC NAME(weigh_last)(const REAL *x, size_t len, const NAME(weighting) *g)
 {
     VEC v = V(load_first)(x, len, g->linear ? 0 : -(REAL)INFINITY);
@@ -93,8 +95,8 @@ static uint64_t NAME(mass)(const NAME(weighting) *g, const REAL *x, size_t len)
                               : NAME(mass_as)(g, x, len, 0, 0);
 }
 
-/* The same in less time, and within ESTIMATE of it (and half a unit an entry): the vectors of four at a time are
- * added as they are, which rounds twice. */
+/* The same in less time, to a relative error of ESTIMATE and half a unit for each entry: four vectors at a time are added
+ * in their own precision, which rounds twice. */
 FS_INLINE double NAME(estimate_as)(const NAME(weighting) *g, const REAL *x, size_t len, int linear, int may_underflow)
 {
     const NAME(constants) k = g->constants;
@@ -120,7 +122,7 @@ static double NAME(estimate)(const NAME(weighting) *g, const REAL *x, size_t len
                               : NAME(estimate_as)(g, x, len, 0, 0);
 }
 
-/* The mass of those of `len` values that are above `limit`. */
+/* The mass of those values that are above `limit`. */
 FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weighting) *g, const REAL *x, size_t len, REAL limit, int linear,
                                        int may_underflow)
 {
@@ -151,14 +153,14 @@ static uint64_t NAME(mass_above)(const NAME(weighting) *g, const REAL *x, size_t
                               : NAME(mass_above_as)(g, x, len, limit, 0, 0);
 }
 
-/* The weights themselves, of a few values; `w` has room for whole vectors. */
+/* The weights of a few values; `w` holds whole vectors. */
 static void NAME(weigh_few)(const NAME(weighting) *g, const REAL *x, size_t len, REAL *w)
 {
     for (size_t i = 0; i < len; i += LANES)
         V(store)(w + i, NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g));
 }
 
-/* Means under the distribution of a list: of log(p_i / p_max), and with it the entropy, in nats. */
+/* The mean of log(p_i / p_max) under the distribution of a list, and the entropy that follows from it, in nats. */
 typedef struct {
     double mean, entropy;
 } NAME(moments);
@@ -218,7 +220,7 @@ static double NAME(value_of)(const NAME(weighting) *g, double w)
     return fma(power, g->c.temperature, (double)g->origin.shift);
 }
 
-/* Somewhat less than that: no entry below it has as much as w. */
+/* A little less than that, whatever the rounding: every entry below it has a weight below w. */
 static REAL NAME(value_below)(const NAME(weighting) *g, double w)
 {
     double value = NAME(value_of)(g, w);

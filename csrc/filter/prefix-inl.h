@@ -1,13 +1,15 @@
-/* Filters that keep the first entries of an order: so many (top_k), or so much of the mass (top_p, typical_p).
+/* Filters that keep the first entries of an order: k of them (top_k), or a share of the mass (top_p, typical_p).
  *
- * A short list that is sure to hold the boundary is found first, from the maxima of the parts of the row.
+ * The maxima of the parts first give a short list that is certain to contain the boundary.
+ *
+ * Needs real_f32.h or real_f64.h, filter/selection-inl.h.
  */
 
 typedef struct {
     const fs_filters *f;
     double temperature; /* of the distribution the filters look at */
     int linear;         /* the values are weights, at temperature 1 */
-    int alike;          /* the temperature is infinite: all are equally likely */
+    int alike;          /* the temperature is infinite: all weights are equal */
     int rounded;        /* the values are logarithms of what the caller gave, rounded */
     size_t min_keep;
     NAME(workspace) *workspace;
@@ -20,10 +22,10 @@ static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(workspace) 
         return *l;
     NAME(list) narrowed = *l;
     if (l->part_max && l->count / NAME(PART) >= 2 * k) {
-        /* at least k entries reach this value; of those that are equal to it k are enough */
+        /* at least k entries reach this value; of those equal to it, k suffice */
         size_t reaching;
         REAL low = NAME(reached_by_parts)(l, k, &reaching);
-        NAME(cut) c = {{NAME(above)(low), (REAL)NAN}, {low, (REAL)NAN}, low, 0, low == l->none ? 0 : k};
+        NAME(threshold) c = {{NAME(above)(low), (REAL)NAN}, {low, (REAL)NAN}, low, 0, low == l->none ? 0 : k};
         narrowed = NAME(pack)(l, c, workspace);
         if (narrowed.count <= k)
             return narrowed;
@@ -33,7 +35,7 @@ static NAME(list) NAME(keep_top)(const NAME(list) *l, size_t k, NAME(workspace) 
     return NAME(pack)(&narrowed, NAME(select)(&by_value, &narrowed, k, narrowed.count, &prefix), workspace);
 }
 
-/* The list from this value on, if a sample says that it is much shorter; else the one given. */
+/* The entries from this value up, if a sample says that they are few; else the list itself. */
 static NAME(list) NAME(pack_if_short)(const NAME(list) *l, REAL low, NAME(workspace) *workspace)
 {
     size_t reached = 0, step = l->count / 64;
@@ -42,14 +44,14 @@ static NAME(list) NAME(pack_if_short)(const NAME(list) *l, REAL low, NAME(worksp
     return reached > 24 || !(low > l->none) ? *l : NAME(pack)(l, NAME(from)(low), workspace);
 }
 
-/* All entries below this value together weigh no more than what is not wanted of the mass. */
+/* A value below which all entries together weigh no more than mass - target, so that none of them is needed. */
 static REAL NAME(value_unwanted)(const NAME(list) *l, const NAME(weighting) *g, uint64_t target, uint64_t mass)
 {
     return NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
 }
 
-/* A list in which all of the first entries whose mass reaches `target` of about `mass` are: in the room, or the one
- * given. */
+/* A shorter list that contains the first entries whose mass reaches `target`, packed into the workspace; or the list
+ * itself.  The mass of the whole list is about `mass`. */
 static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(weighting) *g, uint64_t target, uint64_t mass,
                                NAME(workspace) *workspace)
 {
@@ -58,20 +60,20 @@ static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(weighting) *g, ui
     for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few <= parts / 2; few *= 2) {
         size_t reaching;
         low = NAME(reached_by_parts)(l, few, &reaching);
-        if (!(low > l->none) || reaching > 2 * few) /* many are equal */
+        if (!(low > l->none) || reaching > 2 * few) /* many maxima are equal */
             break;
         NAME(list) top = NAME(pack)(l, NAME(from)(low), workspace);
         uint64_t reached = NAME(mass)(g, top.value, top.count);
         if (reached >= target)
             return top;
-        if (reached < target / 2) /* twice as many will not do either */
+        if (reached < target / 2) /* doubling would not be enough */
             break;
     }
     NAME(list) top = NAME(pack_if_short)(l, NAME(value_unwanted)(l, g, target, mass), workspace);
     return top.value == l->value || NAME(mass)(g, top.value, top.count) >= target ? top : *l;
 }
 
-/* Whether the row is long and some parts have no entry near the maximum, so that few are likely to have the mass. */
+/* Whether the row is long and some part is far below the maximum: then few entries probably have the mass. */
 static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
 {
     NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), 0, 0, 0, NULL};
@@ -82,10 +84,10 @@ static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
                      : ((double)l->max - (double)parts.min) * g->c.high > 10.0;
 }
 
-/* The cut of top_p.  For a long row the mass is estimated first: where the boundary is the same at both ends of what it
- * may be, it is the boundary.  *narrowed is what the cut is to be made in. */
-static NAME(cut) NAME(top_p_threshold)(const NAME(list) *l, double part, const NAME(order) *o, NAME(list) *narrowed,
-                                       NAME(prefix) *prefix)
+/* The threshold of top_p, to be applied to *narrowed.  For a long row the mass is estimated first: if the boundary is the
+ * same for the least and for the most that the mass may be, it is the boundary. */
+static NAME(threshold) NAME(top_p_threshold)(const NAME(list) *l, double part, const NAME(order) *o,
+                                             NAME(list) *narrowed, NAME(prefix) *prefix)
 {
     const NAME(weighting) *g = o->weighting;
     uint64_t mass, target;
@@ -99,7 +101,7 @@ static NAME(cut) NAME(top_p_threshold)(const NAME(list) *l, double part, const N
         *narrowed = NAME(narrow)(l, g, target, mass, o->workspace);
         if (narrowed->value != l->value) {
             mass = NAME(mass)(g, narrowed->value, narrowed->count);
-            NAME(cut) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
+            NAME(threshold) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
             if (prefix->amount >= target)
                 return c;
             *narrowed = *l;
@@ -110,20 +112,21 @@ static NAME(cut) NAME(top_p_threshold)(const NAME(list) *l, double part, const N
     return NAME(select)(o, l, target ? target : 1, mass, prefix);
 }
 
-/* top_p, and by the distance from the mean logit typical_p: the first of the order that bring the mass to `part`. */
+/* top_p, or by the distance from the mean log-probability typical_p: the first of the order whose mass reaches `part`. */
 static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_distance, const NAME(task) *t)
 {
     NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
     NAME(order) o = {&g, by_distance, 0.0, 0.0, 0.0, t->workspace};
     NAME(list) narrowed = *l;
     NAME(prefix) prefix;
-    NAME(cut) c;
+    NAME(threshold) c;
     if (by_distance) {
         uint64_t mass = NAME(mass)(&g, l->value, l->count), target = fs_part_of_mass(part, mass);
-        if (t->rounded) /* a mass that is reached in truth is reached */
+        if (t->rounded) /* a mass that is reached but for rounding counts as reached */
             target -= target >> 46;
         NAME(set_centre)(&o, (double)l->max, t->temperature * NAME(moments_of)(l, &g).mean);
-        if (l->part_max && l->count >= 64) { /* what is further away than both ends of what may be wanted is not */
+        if (l->part_max &&
+            l->count >= 64) { /* entries further away than both ends of the needed range are not needed */
             double below = o.centre - (double)NAME(value_unwanted)(l, &g, target, mass),
                    over = (double)l->max - o.centre;
             double far = (below > over ? below : over) + 2.0 * o.step;

@@ -1,11 +1,13 @@
-/* Where a prefix of an order ends: the first entries whose count, or whose mass, reaches a target.
+/* Selection: where a prefix of an order ends, whose count or whose mass reaches a target.
  *
- * The order is by value (top_k, top_p) or by the distance from a centre (typical_p), ties in the sorted order.  It is
- * found as in quickselect: a pivot divides what is left in three, and only the part with the boundary is looked at
- * again, so that the work is a small multiple of the list.  The pivot is taken from a sample of 32, weighed; when no
- * more than 64 are left the sample is all of them, and the pivot is the boundary.  Where the sample is taken follows
- * from the amounts themselves, so that no row is easily made to have a bad one.  Should twelve pivots not be enough,
- * the range of the keys is halved instead, which takes no more steps than a number has bits.
+ * The order is by value (top_k, top_p) or by the distance from a centre (typical_p), ties in the sorted order.  As in
+ * quickselect, a pivot divides the values in three and only the part with the boundary is read again, so the work is a
+ * small multiple of the list.  The pivot comes from a weighted sample of 32; with 64 values or fewer the sample is all of
+ * them, and the pivot is the boundary.  The positions of the sample depend on the amounts themselves, so that a bad row
+ * is hard to construct.  After twelve pivots the range of the keys is halved instead, which takes at most as many steps
+ * as a number has bits.
+ *
+ * Needs real_f32.h or real_f64.h, filter/mass-inl.h.
  */
 
 enum { NAME(SAMPLE) = 64 };
@@ -17,8 +19,8 @@ typedef struct {
     NAME(workspace) *workspace;
 } NAME(order);
 
-/* Distances are from max + mean.  What is equally far in truth differs by rounding: it is taken for a tie where the
- * distances agree to 2^-42 of the numbers they come from. */
+/* Distances are from max + mean.  Equal distances may differ by rounding, so distances that agree to 2^-42 of the numbers
+ * they come from are ties. */
 static void NAME(set_centre)(NAME(order) *o, double max, double mean)
 {
     double size = fabs(max) + fabs(mean);
@@ -27,7 +29,7 @@ static void NAME(set_centre)(NAME(order) *o, double max, double mean)
     o->rounder = o->step * 0x1.8p52;
 }
 
-/* Descending along the order. */
+/* The key of a value: descending along the order. */
 static inline double NAME(key)(const NAME(order) *o, REAL x)
 {
     return o->by_distance ? o->rounder - (fabs((double)x - o->centre) + o->rounder) : (double)x;
@@ -48,7 +50,7 @@ static NAME(span) NAME(span_of)(const NAME(order) *o, double key)
     double low = o->centre + key - 0.5 * o->step, high = o->centre - key + 0.5 * o->step;
     s.low = low > -(double)most ? (REAL)low : -most;
     s.past = high < (double)most ? (REAL)high : most;
-    /* the ends are rounded: a step or two to the last values of that distance */
+    /* the ends are rounded: the last values of that distance are a step or two away */
     for (int i = 0; i < 4 && s.low < most && NAME(key)(o, s.low) < key; i++)
         s.low = NAME(above)(s.low);
     for (int i = 0; i < 4 && s.low > -most && NAME(key)(o, NAME(below)(s.low)) >= key; i++)
@@ -75,31 +77,32 @@ static NAME(span) NAME(span_after)(const NAME(order) *o, double key)
     return next == next ? NAME(span_of)(o, next) : none;
 }
 
-/* What lies inside, at the edge and beyond: the first and the last packed, into spare[0] and spare[1]; x may be one
- * of these. */
+/* The numbers of values inside, in the boundary and beyond it.  Those inside are packed into spare[0], those beyond into
+ * spare[1]; x may be one of these. */
 typedef struct {
-    size_t inside, edge, beyond;
+    size_t inside, boundary, beyond;
 } NAME(thirds);
 
 static NAME(thirds)
-    NAME(divide)(const REAL *x, size_t count, NAME(span) inside, NAME(span) edge, NAME(workspace) *workspace)
+    NAME(divide)(const REAL *x, size_t count, NAME(span) inside, NAME(span) boundary, NAME(workspace) *workspace)
 {
     VEC inside_low = V(set1)(inside.low), inside_past = V(set1)(inside.past);
-    VEC edge_low = V(set1)(edge.low), edge_past = V(set1)(edge.past);
+    VEC boundary_low = V(set1)(boundary.low), boundary_past = V(set1)(boundary.past);
     NAME(thirds) t = {0, 0, 0};
-    const int plain = inside.past != inside.past && edge.past != edge.past; /* no upper ends */
+    const int plain = inside.past != inside.past && boundary.past != boundary.past; /* no upper ends */
     for (size_t i = 0; i < count; i += LANES) {
         size_t len = count - i < LANES ? count - i : LANES;
         unsigned all = (unsigned)((UINT64_C(1) << len) - 1);
         VEC a = len == LANES ? V(load)(x + i) : V(load_first)(x + i, len, 0);
         unsigned in = (plain ? V(at_least)(a, inside_low) : NAME(in_span)(a, inside_low, inside_past)) & all;
-        unsigned out = ~(plain ? V(at_least)(a, edge_low) : NAME(in_span)(a, edge_low, edge_past)) & ~in & all;
+        unsigned out =
+            ~(plain ? V(at_least)(a, boundary_low) : NAME(in_span)(a, boundary_low, boundary_past)) & ~in & all;
         V(pack)(workspace->spare[0] + t.inside, a, in);
         V(pack)(workspace->spare[1] + t.beyond, a, out);
         t.inside += fs_count_bits(in);
         t.beyond += fs_count_bits(out);
     }
-    t.edge = count - t.inside - t.beyond;
+    t.boundary = count - t.inside - t.beyond;
     return t;
 }
 
@@ -129,8 +132,8 @@ static uint64_t NAME(amount_above)(const NAME(order) *o, const REAL *x, size_t c
     return o->weighting ? NAME(mass_above)(o->weighting, x, count, value) : NAME(count_above)(x, count, value);
 }
 
-/* Keys about the boundary of `target` of `amount`: near it, high above it in the order and low below it, as far as a
- * sample of 32 can tell; all at it where no more than 64 are left and the sample is all of them. */
+/* Keys around the boundary of `target` of `amount`, as a sample estimates them: near it, before it in the order (high) and
+ * after it (low).  Where the sample is all of the values, the three are the boundary. */
 typedef struct {
     double high, near, low;
     int apart; /* less than half of the sample lies from high to low */
@@ -139,7 +142,7 @@ typedef struct {
 static NAME(pivots)
     NAME(pivots_of)(const NAME(order) *o, const REAL *x, size_t count, uint64_t target, uint64_t amount)
 {
-    enum { BESIDE = 4 }; /* how far on each side */
+    enum { MARGIN = 4 }; /* of the sample, on each side */
     uint64_t at_random = amount + BITS_OF(x[0]) + ((uint64_t)BITS_OF(x[count - 1]) << 20);
     REAL sample[NAME(SAMPLE)], weight[NAME(SAMPLE)];
     double key[NAME(SAMPLE)] = {0.0};
@@ -167,8 +170,8 @@ static NAME(pivots)
     NAME(pivots) p = {key[at], key[at], key[at], 0};
     if (taken < count) {
         size_t between = 0;
-        p.high = key[at > BESIDE ? at - BESIDE : 0];
-        p.low = key[at + BESIDE < taken ? at + BESIDE : taken - 1];
+        p.high = key[at > MARGIN ? at - MARGIN : 0];
+        p.low = key[at + MARGIN < taken ? at + MARGIN : taken - 1];
         for (size_t i = 0; i < taken; i++)
             between += key[i] <= p.high && key[i] >= p.low;
         p.apart = 2 * between < taken;
@@ -176,7 +179,7 @@ static NAME(pivots)
     return p;
 }
 
-/* The middle of the range of the keys, by its place among the numbers. */
+/* The key halfway between the extremes, counted in representable numbers. */
 static double NAME(middle_key)(const NAME(order) *o, const REAL *x, size_t count)
 {
     double low = INFINITY, high = -INFINITY;
@@ -189,7 +192,7 @@ static double NAME(middle_key)(const NAME(order) *o, const REAL *x, size_t count
     return fs_at_place(a / 2 + b / 2 + (a % 2 + b % 2) / 2);
 }
 
-/* So many of `count` equal values reach a target; they are `amount` together. */
+/* How many of `count` equal values, of `amount` together, it takes to reach a target. */
 static inline size_t NAME(ties_for)(uint64_t target, uint64_t amount, size_t count)
 {
     uint64_t one = amount / count;
@@ -197,22 +200,22 @@ static inline size_t NAME(ties_for)(uint64_t target, uint64_t amount, size_t cou
     return wanted < count ? (size_t)wanted : count;
 }
 
-/* The first entries of an order: how many, and their amounts together (0: not known). */
+/* The first entries of an order: how many, and their total amount (0: not known). */
 typedef struct {
     size_t count;
     uint64_t amount;
 } NAME(prefix);
 
-/* What is still to be looked at: values that hold the boundary, their amount, and what is left of the target after the
- * `before` entries, of the amount `passed`, that come first in the order. */
+/* The state of the search: the values that contain the boundary, their amount, and the remaining target after the `before`
+ * entries, of the amount `passed`, that precede them in the order. */
 typedef struct {
     const REAL *x;
     size_t count, before;
     uint64_t amount, target, passed;
 } NAME(rest);
 
-/* Look only at what lies from p.high to p.low, if the boundary is there.  If not, p.near becomes the end on whose far
- * side it is. */
+/* Narrows the search to the values from p.high to p.low if the boundary lies there.  If not, p.near becomes the end beyond
+ * which it lies. */
 static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
 {
     REAL *to = o->workspace->spare[r->x == o->workspace->spare[0]];
@@ -236,42 +239,44 @@ static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
     return 1;
 }
 
-static NAME(cut)
+static NAME(threshold)
     NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, NAME(prefix) *prefix);
 
-/* The cut within the edge, when the boundary is there: so many ties that their amounts reach `wanted`.  For distances
- * the edge is taken out of the whole list, as there are values on both sides of the centre. */
+/* The boundary lies among equal keys: as many ties as it takes to reach `wanted`.  For distances the ties are collected
+ * from the whole list, as there are values on both sides of the centre. */
 static void NAME(threshold_within_ties)(const NAME(order) *o, const NAME(list) *l, double key, NAME(thirds) t,
-                                        uint64_t wanted, uint64_t edge, NAME(cut) *cut, NAME(prefix) *prefix)
+                                        uint64_t wanted, uint64_t boundary, NAME(threshold) *threshold,
+                                        NAME(prefix) *prefix)
 {
     if (!o->by_distance) {
-        cut->tie = (REAL)key;
-        cut->ties = t.edge && cut->tie != l->none ? NAME(ties_for)(wanted, edge, t.edge) : 0;
-        prefix->count += t.inside + cut->ties;
-        prefix->amount += t.edge ? edge / t.edge * cut->ties : 0;
+        threshold->tie = (REAL)key;
+        threshold->ties = t.boundary && threshold->tie != l->none ? NAME(ties_for)(wanted, boundary, t.boundary) : 0;
+        prefix->count += t.inside + threshold->ties;
+        prefix->amount += t.boundary ? boundary / t.boundary * threshold->ties : 0;
         return;
     }
-    size_t within = NAME(divide)(l->value, l->count, cut->edge, cut->edge, o->workspace).inside;
-    size_t ties = NAME(divide)(o->workspace->spare[0], within, cut->inside, cut->inside, o->workspace).beyond;
+    size_t within = NAME(divide)(l->value, l->count, threshold->boundary, threshold->boundary, o->workspace).inside;
+    size_t ties =
+        NAME(divide)(o->workspace->spare[0], within, threshold->inside, threshold->inside, o->workspace).beyond;
     prefix->count = within - ties;
     prefix->amount = 0;
     if (ties) { /* among equal distances the values decide */
         NAME(list) tied = {o->workspace->spare[1], NULL, ties, 0, 0, (REAL)NAN, NULL};
         NAME(order) by_value = {o->weighting, 0, 0.0, 0.0, 0.0, o->workspace};
         NAME(prefix) first;
-        NAME(cut) among = NAME(select)(&by_value, &tied, wanted, NAME(amount)(o, tied.value, ties), &first);
-        cut->tie = among.tie;
-        cut->ties = among.ties;
+        NAME(threshold) among = NAME(select)(&by_value, &tied, wanted, NAME(amount)(o, tied.value, ties), &first);
+        threshold->tie = among.tie;
+        threshold->ties = among.ties;
         prefix->count += first.count;
     }
 }
 
-/* The cut after the first entries of the order whose amounts reach `target` >= 1 of `amount`, all there is. */
-static NAME(cut)
+/* The threshold of the shortest prefix of the order whose amount reaches `target` >= 1; `amount` is that of the list. */
+static NAME(threshold)
     NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, NAME(prefix) *prefix)
 {
     NAME(rest) r = {l->value, l->count, 0, amount, target, 0};
-    NAME(cut) cut = NAME(from)(NAME(above)(l->none));
+    NAME(threshold) threshold = NAME(from)(NAME(above)(l->none));
     for (int turn = 0; turn < 200 && r.count; turn++) {
         NAME(pivots) p = {0.0, 0.0, 0.0, 0};
         if (turn < 12)
@@ -280,27 +285,27 @@ static NAME(cut)
             p.near = NAME(middle_key)(o, r.x, r.count);
         if (p.apart && !o->by_distance && NAME(close_in)(o, &r, &p))
             continue;
-        cut.edge = NAME(span_of)(o, p.near);
-        cut.inside = NAME(span_after)(o, p.near);
-        NAME(thirds) t = NAME(divide)(r.x, r.count, cut.inside, cut.edge, o->workspace);
-        uint64_t inside = NAME(amount)(o, o->workspace->spare[0], t.inside), edge;
+        threshold.boundary = NAME(span_of)(o, p.near);
+        threshold.inside = NAME(span_after)(o, p.near);
+        NAME(thirds) t = NAME(divide)(r.x, r.count, threshold.inside, threshold.boundary, o->workspace);
+        uint64_t inside = NAME(amount)(o, o->workspace->spare[0], t.inside), boundary;
         if (inside >= r.target) {
             NAME(rest) closer = {o->workspace->spare[0], t.inside, r.before, inside, r.target, r.passed};
             r = closer;
             continue;
         }
         if (o->by_distance)
-            edge = r.amount - inside - NAME(amount)(o, o->workspace->spare[1], t.beyond);
+            boundary = r.amount - inside - NAME(amount)(o, o->workspace->spare[1], t.beyond);
         else
-            edge = t.edge ? t.edge * NAME(amount)(o, (const REAL[]){(REAL)p.near}, 1) : 0;
-        if (inside + edge >= r.target || t.beyond == 0) {
+            boundary = t.boundary ? t.boundary * NAME(amount)(o, (const REAL[]){(REAL)p.near}, 1) : 0;
+        if (inside + boundary >= r.target || t.beyond == 0) {
             prefix->count = r.before;
             prefix->amount = r.passed + inside;
-            NAME(threshold_within_ties)(o, l, p.near, t, r.target - inside, edge, &cut, prefix);
-            return cut;
+            NAME(threshold_within_ties)(o, l, p.near, t, r.target - inside, boundary, &threshold, prefix);
+            return threshold;
         }
-        uint64_t first = inside + edge;
-        NAME(rest) later = {o->workspace->spare[1], t.beyond,         r.before + t.inside + t.edge,
+        uint64_t first = inside + boundary;
+        NAME(rest) later = {o->workspace->spare[1], t.beyond,         r.before + t.inside + t.boundary,
                             r.amount - first,       r.target - first, r.passed + first};
         r = later;
     }

@@ -1,6 +1,9 @@
-/* Filters that keep, or drop, what is at least so likely: min_p, top_n_sigma, epsilon, eta, XTC, mirostat. */
+/* Filters that keep, or drop, the entries above a threshold of value or probability: min_p, top_n_sigma, epsilon, eta,
+ * XTC, mirostat.
+ *
+ * Needs real_f32.h or real_f64.h, filter/prefix-inl.h. */
 
-/* The values that are at least low (or the first of the sorted order, if these are too few). */
+/* The values that are at least low, or the first min_keep of the sorted order if those are fewer. */
 static NAME(list) NAME(keep_from)(const NAME(list) *l, REAL low, const NAME(task) *t)
 {
     if (l->max < low || (t->min_keep > 1 && NAME(count_from)(l, low) < t->min_keep))
@@ -17,7 +20,7 @@ static NAME(list) NAME(keep_min_p)(const NAME(list) *l, double min_p, const NAME
     return NAME(keep_from)(l, rest > 0.0 ? NAME(above)(low) : low, t);
 }
 
-/* Sum of (unit x - mean)^power over the values that are there, in eight lanes of double. */
+/* Sum of (unit x - mean)^power over the values above -inf, in eight lanes of double. */
 static double NAME(power_sum)(const NAME(list) *l, double unit, double mean, int power)
 {
     const f64x8 scale = f64x8_set1(unit), middle = f64x8_set1(mean), none = f64x8_set1(-INFINITY);
@@ -36,7 +39,7 @@ static double NAME(power_sum)(const NAME(list) *l, double unit, double mean, int
     return f64x8_sum(sum);
 }
 
-/* Standard deviation of the values that are there; where their squares overflow, from smaller units. */
+/* Standard deviation of the values above -inf, in smaller units where their squares would overflow. */
 static double NAME(deviation)(const NAME(list) *l)
 {
     double there = (double)NAME(count_there)(l), unit = 1.0, variance;
@@ -48,7 +51,7 @@ static double NAME(deviation)(const NAME(list) *l)
     }
 }
 
-/* What an entry must have to be of some probability: a value, and a weight too where that is the more exact. */
+/* The least value of an entry of some probability, and where that is more exact also its least weight. */
 typedef struct {
     REAL value, weight;
 } NAME(bound);
@@ -58,7 +61,7 @@ static NAME(bound) NAME(bound_of)(const NAME(weighting) *g, double probability, 
     double weight = probability * (double)mass * 0x1p-51;
     uint64_t integer = fs_part_of_mass(probability, mass);
     NAME(bound) b = {0, 0};
-    if (integer >= UINT64_C(1) << 40) /* as an integer, so that what is equal to it is seen to be */
+    if (integer >= UINT64_C(1) << 40) /* as an integer, so that equality is recognised */
         weight = ((double)integer - 0.5) * 0x1p-51;
     if (weight >= 0x1p-55 * fs_pow2(-g->down)) {
         b.weight = NAME(at_or_above)(weight);
@@ -69,13 +72,13 @@ static NAME(bound) NAME(bound_of)(const NAME(weighting) *g, double probability, 
     return b;
 }
 
-/* What is known of the entries within a bound. */
+/* The entries within a bound. */
 typedef struct {
     size_t count, ties;
-    REAL least; /* the smallest of them, `ties` times there */
+    REAL least; /* the smallest value, which occurs `ties` times */
 } NAME(likely);
 
-/* The entries within the bound, packed where `room` is given, else counted. */
+/* The entries within the bound: packed where `workspace` is given, else counted. */
 static NAME(likely)
     NAME(find_likely)(const NAME(list) *l, const NAME(weighting) *g, NAME(bound) bound, NAME(workspace) *workspace)
 {
@@ -109,7 +112,7 @@ static NAME(likely)
     return found;
 }
 
-/* The entries of this probability or more. */
+/* Keeps the entries of this probability or more. */
 static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, const NAME(weighting) *g, uint64_t mass,
                                     const NAME(task) *t)
 {
@@ -121,7 +124,7 @@ static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, con
     return NAME(in_workspace)(l, t->workspace, NAME(find_likely)(l, g, bound, t->workspace).count);
 }
 
-/* Of the entries of probability `threshold` or more, if there are two or more, all but the last are dropped. */
+/* XTC: of the entries of probability xtc_threshold or more, if they are two or more, drops all but the last. */
 static NAME(list) NAME(drop_likely)(const NAME(list) *l, const NAME(task) *t)
 {
     NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
@@ -129,7 +132,7 @@ static NAME(list) NAME(drop_likely)(const NAME(list) *l, const NAME(task) *t)
     NAME(likely) top = NAME(find_likely)(l, &g, NAME(bound_of)(&g, t->f->xtc_threshold, mass), NULL);
     if (top.count < 2 || NAME(count_there)(l) - (top.count - 1) < t->min_keep)
         return *l;
-    NAME(cut) c = {
+    NAME(threshold) c = {
         {NAME(above)(l->none), top.least}, {top.least, NAME(above)(top.least)}, top.least, top.ties - 1, 1};
     NAME(list) packed = NAME(pack)(l, c, t->workspace);
     NAME(measure_list)(&packed);

@@ -1,4 +1,6 @@
-/* The first entries of a row in the sorted order, as a list of their indices; and the place of one of them. */
+/* The first k entries of a row in the sorted order, as a list of their indices; and the rank of an entry.
+ *
+ * Needs real_f32.h or real_f64.h, filter/prefix-inl.h. */
 
 static inline int NAME(before)(const REAL *x, const uint32_t *number, size_t a, size_t b)
 {
@@ -15,7 +17,7 @@ static inline void NAME(swap)(REAL *x, uint32_t *number, size_t a, size_t b)
     number[b] = other;
 }
 
-/* Heapsort into the sorted order; the numbers go with the values. */
+/* Heapsort into the sorted order, values and numbers together. */
 static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
 {
     for (size_t start = count / 2, end = count; end > 1;) {
@@ -32,7 +34,7 @@ static void NAME(sort)(REAL *x, uint32_t *number, size_t count)
     }
 }
 
-/* The first k of the sorted order into *number, which lies in the room. */
+/* *number: the first k of the sorted order, in the workspace. */
 static fs_status NAME(top_k)(const fs_reader *reader, size_t n, size_t k, void *scratch, size_t chosen, int64_t *rank,
                              const uint32_t **number)
 {
@@ -48,7 +50,7 @@ static fs_status NAME(top_k)(const fs_reader *reader, size_t n, size_t k, void *
         *rank = 1 + (int64_t)NAME(count_from)(&l, NAME(above)(x)) +
                 (int64_t)(NAME(count_from)(&upto, x) - NAME(count_from)(&upto, NAME(above)(x)));
     }
-    l.none = (REAL)NAN; /* what cannot be drawn has its place in the order too */
+    l.none = (REAL)NAN; /* entries that cannot be drawn are part of the order too */
     l = NAME(keep_top)(&l, k, &workspace);
     if (!l.index)
         l = NAME(pack)(&l, NAME(from)(-(REAL)INFINITY), &workspace);

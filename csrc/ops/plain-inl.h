@@ -1,5 +1,7 @@
-/* One contiguous row of REAL by plain pointers and numbers, with the arguments checked: fastsoftmax.h says what each
- * does.  The description of the row is made here; the work is that of the functions of a described row. */
+/* The functions by plain pointers and numbers: they check their arguments, describe the row and call the functions of a
+ * described row.  fastsoftmax.h says what each does.
+ *
+ * Needs real_f32.h or real_f64.h, base/arguments.h. */
 
 static inline fs_row NAME(plain_row)(const REAL *x, int probs)
 {
@@ -51,7 +53,7 @@ int64_t NAME(fs_draw_probs)(const REAL *p, size_t n, double temperature, double 
     return status == FS_OK ? index : -(int64_t)status;
 }
 
-/* Many rows at a time know the shortest way for a row, but not why there is no index. */
+/* fs_sample_rows knows the shortest way for a row, but not why there is no index. */
 int64_t NAME(fs_draw)(const REAL *x, size_t n, double temperature, double u)
 {
     int64_t index;

@@ -1,4 +1,5 @@
-/* One row of any kind through the filters: drawn from, or with what they drop at -inf. */
+/* One row of any dtype and layout through the filters: a draw from the candidates, or the row with -inf where entries are
+ * dropped. */
 #ifndef FS_TRUNCATE_H
 #define FS_TRUNCATE_H
 
@@ -96,7 +97,7 @@ static fs_status kernel_sample_filtered(const fs_row *row, size_t n, double temp
 }
 
 /* The quotients of a row: (x - shift) / T.  The shift is 0, or the maximum where its own quotient is not finite in the
- * dtype of the result; what is finite stays so. */
+ * dtype of the result.  Finite stays finite. */
 typedef struct {
     double temperature, shift, most;
 } fs_divider;
@@ -109,7 +110,7 @@ static fs_divider fs_divider_of(double max, double temperature, fs_dtype dtype)
     return d;
 }
 
-/* At the ends of the temperature all that is left is alike. */
+/* At temperature 0 and infinity all candidates are equal. */
 static inline double fs_quotient(double x, const fs_divider *d)
 {
     if (!(fabs(x) < INFINITY) || d->temperature == 0.0 || d->temperature == INFINITY)

@@ -1,4 +1,4 @@
-/* Speculative decoding: is a drafted token taken for one of the target's, and what comes in its place.
+/* Speculative decoding: whether a drafted token is accepted, and the token in its place if it is not.
  * Leviathan, Kalman & Matias 2023 (arXiv 2211.17192); Chen et al. 2023 (arXiv 2302.01318). */
 #ifndef FS_VERIFY_H
 #define FS_VERIFY_H

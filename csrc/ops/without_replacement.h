@@ -32,8 +32,8 @@ static fs_status kernel_without_replacement(const fs_row *row, size_t n, double 
     }
     if (there < k)
         return FS_NO_MASS;
-    /* A Gumbel variate of a double lies between -4 and 38: what is +inf comes before all else by 100.  What lies too
-     * far below the maximum for a double stays above -inf, in the order of its index. */
+    /* A Gumbel variate of a double lies between -4 and 38: a bonus of 100 puts entries that are +inf first.  Entries too
+     * far below the maximum for a double stay above -inf, in the order of their index. */
     const double lowest = -0x1.fffffffffffffp1023;
     double divisor = temperature < INFINITY ? temperature : 1.0, of_limit = temperature < INFINITY ? 1.0 : 0.0;
     for (size_t start = 0; start < n && temperature > 0.0; start += FS_BLOCK_F64) {

@@ -1,5 +1,5 @@
-/* Rows the formula does not serve: temperature 0, infinite or extreme, and rows that hold +inf.
- * Each is another, ordinary row of doubles; this header says which. */
+/* Rows the formula does not serve: at a temperature that is 0, infinite or extreme, or with an entry +inf.
+ * Another, ordinary row of doubles stands in for each; this header says which. */
 #ifndef FS_LIMIT_ROWS_H
 #define FS_LIMIT_ROWS_H
 
@@ -13,7 +13,7 @@ typedef struct {
     int extreme; /* a finite entry is beyond 2^800 */
 } fs_peak;
 
-/* The chunks of a long row, in the order of the row. */
+/* The largest entry of each chunk of a long row. */
 enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * FS_BLOCK_F64 };
 typedef struct {
     const fs_reader *reader;
@@ -77,7 +77,7 @@ static fs_reader fs_ordered_reader(const fs_row *row, size_t n)
 {
     fs_reader s = fs_reader_of(row);
     fs_peak peak;
-    fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
+    fs_peak_of(&s, n, &peak); /* an interruption here interrupts the caller too */
     s.multiplier = peak.extreme ? 0x1p-200 : 1.0;
     s.transform = FS_ORDERED;
     return s;
@@ -88,7 +88,7 @@ static fs_reader fs_limit_reader(const fs_row *row, size_t n, double *temperatur
     fs_reader s = fs_reader_of(row);
     double t = *temperature;
     fs_peak peak;
-    fs_peak_of(&s, n, &peak); /* where it is interrupted, so is what follows */
+    fs_peak_of(&s, n, &peak); /* an interruption here interrupts the caller too */
     const double max = peak.max;
     s.max = max;
     s.limit = 1;

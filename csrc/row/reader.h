@@ -13,7 +13,7 @@ enum { FS_BLOCKS_PER_CHUNK = 64 };
 
 static inline size_t fs_chunks_of(size_t blocks) { return (blocks + FS_BLOCKS_PER_CHUNK - 1) / FS_BLOCKS_PER_CHUNK; }
 
-/* What a row is replaced by where the formula does not serve (row/limits.h). */
+/* The row that stands in for one the formula does not serve (row/limits.h). */
 typedef enum {
     FS_AS_IT_IS,
     FS_MAXIMA,  /* 0 at the maximum, -inf elsewhere */
@@ -22,18 +22,18 @@ typedef enum {
     FS_ORDERED   /* x * multiplier, and +inf becomes a number above all others */
 } fs_transform;
 
-/* The number that stands for +inf in a row that is FS_ORDERED. */
+/* The value of +inf in a row that is FS_ORDERED. */
 #define FS_HIGHEST 0x1p824
 
 typedef struct {
     const fs_row *row;
     fs_transform transform;
     double max, shift, multiplier;
-    int limit;   /* the row stands in for one of row/limits.h */
-    int weights; /* the probabilities themselves, not their logarithms, are wanted */
+    int limit;   /* this row stands in for another */
+    int weights; /* read probabilities as they are, not as their logarithms */
 } fs_reader;
 
-/* The call ends with this row: what it needs is not to be had. */
+/* Whether the call ends with this row. */
 static inline int fs_has_ended(fs_status status) { return status == FS_NO_MEMORY || status == FS_INTERRUPTED; }
 
 static inline fs_reader fs_reader_of(const fs_row *row)
@@ -91,14 +91,14 @@ static inline double fs_transformed(const fs_reader *s, double x)
     return (x - s->shift) * s->multiplier;
 }
 
-/* A bias as a float: what is finite stays so. */
+/* A bias as a float.  Finite stays finite. */
 static inline float fs_narrow_bias(double b)
 {
     const double most = 0x1.fffffep127;
     return (float)(b > most && b < INFINITY ? most : b < -most && b > -INFINITY ? -most : b);
 }
 
-/* A probability as a weight: what cannot be one becomes NaN. */
+/* A probability as a weight: NaN where it cannot be one. */
 static inline double fs_checked_weight(double p) { return p >= 0.0 && p < INFINITY ? p : NAN; }
 
 /* 16-bit entries, gathered where they are not contiguous. */
@@ -111,7 +111,7 @@ static inline const uint16_t *fs_gather16(const char *from, ptrdiff_t stride, si
     return to;
 }
 
-/* Contiguous 16-bit entries to float and back; float has room for whole vectors, 16 bits have not. */
+/* Contiguous 16-bit entries to float and back.  The floats may be written in whole vectors, the 16-bit entries may not. */
 static inline void fs_floats_of_half(fs_dtype dtype, const uint16_t *half, size_t len, float *to)
 {
     size_t i = 0;
@@ -132,7 +132,7 @@ static inline void fs_halves_of_float(fs_dtype dtype, const float *from, size_t 
         half[i] = dtype == FS_F16 ? fs_f16_from_f32(from[i]) : fs_bf16_from_f32(from[i]);
 }
 
-/* Entries [start, start + len) in float; `to` has room for FS_MAX_BLOCK. */
+/* Entries [start, start + len) in float, where they lie or in `to`, which holds FS_MAX_BLOCK. */
 static const float *fs_load_f32(const fs_reader *reader, size_t start, size_t len, float *to)
 {
     const fs_row *row = reader->row;

@@ -1,10 +1,10 @@
-/* A part of a row, of whole blocks, by itself: what its blocks leave; and what the row is, from what all of them left.
+/* A shard, that is a part of a row in whole blocks: its summary; the row from the summaries; the shard's part of a result.
  *
- * A block leaves its maximum and the sum of its weights (softmax/row-inl.h), a part also the mass without the largest entry of the
- * block that holds the part's maximum (softmax/logsumexp.h).  These are the same numbers wherever they are made, and the row combines
- * them in the order of the blocks, so every result below has the bits of the row in one piece.
+ * A summary holds for each block its maximum and the sum of its weights (softmax/row-inl.h), and for the shard the mass of
+ * the block with its maximum, without the largest entry (softmax/logsumexp.h).  These numbers do not depend on where they
+ * are computed, and the row combines them in the order of the blocks, so every result below has the bits of the undivided row.
  *
- * Included with the definitions of base/real_f32.h or base/real_f64.h.
+ * Needs real_f32.h or real_f64.h, softmax/logsumexp-inl.h, draw/logits-inl.h.
  */
 
 /* A block with NaN or +inf, or nothing but -inf: max is that, sum the number of entries +inf. */
@@ -22,7 +22,7 @@ static void NAME(shard_block)(const REAL *x, size_t len, const NAME(scale) *scal
         *sum = NAME(block_sum)(x, len, range, scale);
 }
 
-/* What the blocks of the n entries leave.  The rest is needed for a log_sum below 1 (softmax/logsumexp-inl.h); the other blocks only
+/* The summaries of the blocks of n entries.  The rest is needed for a log_sum below 1 (softmax/logsumexp-inl.h); the other blocks only
  * add to it, so it is taken where the block with the maximum has less than LOG_OF_REST alone, roundings included. */
 #define LOG_OF_REST 1.5
 static fs_status NAME(shard_summarise)(const fs_reader *reader, size_t n, double temperature, double *max,
@@ -85,7 +85,7 @@ static fs_status NAME(shard_count)(const fs_reader *reader, size_t n, double tem
     return FS_OK;
 }
 
-/* The row whose blocks left these, of which at least one has mass. */
+/* The row with these block summaries, of which at least one has mass. */
 static fs_status NAME(row_of_blocks)(NAME(row) *r, size_t blocks, const double *max, const double *sum,
                                      double temperature)
 {
@@ -152,7 +152,7 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
     return status;
 }
 
-/* Whether the blocks of the n entries from `first` have these maxima, as shard_count and shard_summarise left them. */
+/* Whether the blocks of the n entries from `first` have the maxima that shard_count or shard_summarise wrote. */
 static int NAME(shard_has)(const fs_reader *reader, size_t first, size_t n, const double *block_max)
 {
     const fs_scale c = fs_scale_of(1.0);
@@ -190,7 +190,7 @@ static fs_status NAME(shard_softmax)(const fs_reader *reader, size_t n, double t
     return FS_OK;
 }
 
-/* The entry of the block at `start` that a draw which fell there is. */
+/* The entry of a draw that falls in the block at `start`. */
 static fs_status NAME(shard_resolve)(const fs_reader *reader, size_t start, size_t len, double temperature,
                                      const fs_location *at, int64_t *index)
 {

@@ -1,13 +1,15 @@
-/* One shard of a row of any kind, and the row of its shards: which of shard/shard-inl.h it goes to.
+/* One shard of a row of any dtype and layout, and the row of its shards: which function of shard-inl.h each goes to.
  *
- * Three kinds of row.  By the formula, in the type of the dtype.  By the formula in double, at the temperatures at which
- * ops/one_row.h takes a row of float or less to double.  Counted: at temperature 0, at infinite temperature, and with an
- * entry +inf, each entry that counts has the same weight; with C of them the draw is number floor(u C), and no block of
- * any length changes that. */
+ * There are three kinds of row.  By the formula, in the type of the dtype.  By the formula in double, at the temperatures
+ * that take a row of float or less to double.  Counted: at temperature 0, at infinite temperature and with an entry +inf,
+ * each entry that counts has the same weight; of C such entries the draw is number floor(u C), whatever the blocks. */
 #ifndef FS_SHARD_H
 #define FS_SHARD_H
 
 #include "base/dtype.h"
+#include "row/reader.h"
+#include "row/writer.h"
+#include "softmax/logsumexp.h"
 
 static int fs_is_counted(double temperature, double max)
 {
@@ -130,7 +132,7 @@ static fs_status kernel_locate(fs_dtype dtype, double temperature, const fs_summ
     return FS_OK;
 }
 
-/* The row that stands for the one the shard is of, and its temperature and maximum, as row/limits.h has them. */
+/* The row that stands in for the shard's, with its temperature and maximum (row/limits.h). */
 static fs_reader fs_shard_reader(const fs_row *row, double *temperature, double *max)
 {
     fs_reader reader = fs_reader_of(row);
@@ -185,7 +187,7 @@ static fs_status kernel_log_softmax_shard(const fs_row *row, size_t n, double te
                      : log_blocks_f32(&reader, n, temperature, max, norm->log_sum, out);
 }
 
-/* Number at->high of the entries that count, among those from `start`: as many as there were. */
+/* Entry number at->high of those that count, from `start`; their number must be the one that was summarised. */
 static fs_status fs_resolve_counted(const fs_reader *reader, size_t start, size_t len, const fs_location *at,
                                     int64_t *index)
 {

@@ -1,6 +1,6 @@
 /* The virtual vector in plain C: every operation below is a loop over lanes.
  *
- * This header defines what each operation means; the other vec_*.h map the same names onto one,
+ * This header defines what each operation means; the other files here map the same names onto one,
  * two or four registers and must return the same bits.  Two logical vectors exist:
  *   f32x16  16 lanes of float      f64x8  8 lanes of double
  * For CPUs without a vector unit that has fused multiply-add, and for checking the others.
@@ -10,9 +10,9 @@
 
 #include "base/bits.h"
 
-/* How many vectors go through the exponential together. */
+/* Vectors that go through the exponential at the same time. */
 #define FS_IN_FLIGHT 1
-/* How many chains of maxima and minima run side by side. */
+/* Independent chains of maxima and minima. */
 #define FS_STREAMS 1
 
 typedef struct {

@@ -1,5 +1,4 @@
 /* One block of at most BLOCK consecutive entries: its range, its weights, their sum.
- * Written once for REAL; base/real_f32.h and base/real_f64.h say what that is.
  *
  * Weights.  c = log2(e)/temperature = ch + cl.  With y = x - shift, an integer N (below) and n = y ch rounded to the
  * step of softmax/exp2.h,
@@ -8,6 +7,8 @@
  * The subtraction n - N is exact: nothing is rounded in it, whatever the spread of x.
  *     |max ch| <  SHIFT_AT:  shift = 0,    N = rint(max ch)
  *     |max ch| >= SHIFT_AT:  shift = max,  N = 0;  x - max is then exact for all x whose weight is not 0
+ *
+ * Needs real_f32.h or real_f64.h, softmax/sum-inl.h, softmax/exp2.h.
  */
 
 typedef struct {
@@ -58,7 +59,7 @@ FS_NOINLINE int NAME(has_nan)(const REAL *x, size_t len)
 FS_INLINE NAME(range) NAME(range_of)(const REAL *x, size_t len, const NAME(scale) *s)
 {
     NAME(range) r;
-    VEC high, low, sum; /* the sum is NaN where an entry is (or where infinities meet, which is looked into) */
+    VEC high, low, sum; /* the sum is NaN if an entry is; also where infinities meet, so has_nan decides */
     size_t i = LANES;
     if (len < LANES) {
         high = low = sum = V(load_first)(x, len, x[0]);
@@ -111,7 +112,7 @@ FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAM
     return k;
 }
 
-/* The entries in v become their weights.  `wild`: weights may be subnormal or 0; then the constants were made with
+/* The entries in v become their weights.  `may_underflow`: weights may be subnormal or 0, and the constants were made with
  * lift = LIFT.  The vectors go step by step together, so that the latency of one hides behind the others. */
 FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int may_underflow)
 {
@@ -177,8 +178,8 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
         for (int j = 0; j < 8; j += FS_IN_FLIGHT)
-            NAME(step)(x + i + j * LANES, what & NAME(STORE) ? out + i + j * LANES : NULL, factor, &k, may_underflow, what,
-                       w + j, FS_IN_FLIGHT);
+            NAME(step)(x + i + j * LANES, what & NAME(STORE) ? out + i + j * LANES : NULL, factor, &k, may_underflow,
+                       what, w + j, FS_IN_FLIGHT);
         if (what & NAME(SUM)) {
             for (int j = 0; j < 8; j++)
                 NAME(sum_add)(&sum, w[j], j & 1);
@@ -187,12 +188,12 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
         }
     }
     const VEC zero = V(set1)(0);
-    VEC few[4] = {zero, zero, zero, zero}; /* all there is of a short row: kept, and summed as such */
+    VEC few[4] = {zero, zero, zero, zero}; /* the whole of a short row, which is summed as such */
     const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
             NAME(step)(x + i, what & NAME(STORE) ? out + i : NULL, factor, &k, may_underflow, what, w, 1);
-        } else { /* the lanes past the end are -inf, so this vector is wild */
+        } else { /* the lanes past the end are -inf, so this vector may underflow */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
             w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
             NAME(weights)(w, 1, &last, 1);

@@ -4,6 +4,8 @@
  *
  * Both terms of log_softmax are <= 0, so nothing cancels.  L itself is log(1 + rest): where the largest entry
  * dominates, the rest is summed again without it, so that L keeps its relative accuracy however small it is.
+ *
+ * Needs real_f32.h or real_f64.h, softmax/row-inl.h, softmax/softmax-inl.h, softmax/logsumexp.h.
  */
 
 /* L, from the total alone: accurate where the largest entry does not dominate. */

@@ -5,7 +5,7 @@
 
 #include "row/reader.h"
 
-/* Sum of 2^(c (x - max)) over [start, start + len), the first entry equal to max left out; in double. */
+/* Sum of 2^(c (x - max)) over [start, start + len) in double, without the first entry equal to max. */
 static double fs_rest_of_block(const fs_reader *reader, size_t start, size_t len, const fs_scale *c, double max)
 {
     scale_f64 scale = scale_of_f64(c);
@@ -29,7 +29,7 @@ static double fs_rest_of_block(const fs_reader *reader, size_t start, size_t len
     return rest;
 }
 
-/* max/T + log_sum with the rounding errors of the quotient and of the sum put back. */
+/* max/T + log_sum, with the rounding errors of the quotient and of the sum added back. */
 static double fs_add_maximum(double max, double temperature, double log_sum)
 {
     double quotient = max / temperature, sum = quotient + log_sum, back = sum - quotient;

@@ -4,6 +4,8 @@
  * from max.  The row's origin is that of its largest maximum; a block's factor is 2^(c d + k) with
  * d = shift_b - shift and k = power_b - power, an exact power of two unless a maximum had to be subtracted.
  * The factored sums are added in block order, error-free: the rounding errors are carried along.
+ *
+ * Needs real_f32.h or real_f64.h, softmax/block-inl.h, row/reader.h.
  */
 
 typedef struct {
@@ -86,7 +88,6 @@ static void NAME(summarise_blocks)(NAME(row) *r, const fs_reader *reader, size_t
     }
 }
 
-/* What the chunks of a row work on. */
 typedef struct {
     NAME(row) *row;
     const fs_reader *reader;
@@ -102,7 +103,7 @@ static void NAME(summarise_chunk)(void *context, size_t chunk)
                            past < ctx->row->count ? past : ctx->row->count);
 }
 
-/* Read the row once, and take the maximum of its blocks.  FS_LIMIT: there is a +inf. */
+/* Reads the row once.  FS_OK, FS_NAN, FS_NO_MASS, FS_INTERRUPTED; FS_LIMIT: it has an entry +inf. */
 static fs_status NAME(row_summarise)(NAME(row) *r, const fs_reader *reader, size_t n, REAL *weights)
 {
     NAME(reading) ctx = {r, reader, n, weights};

@@ -3,6 +3,8 @@
  * The weights are stored in the result and multiplied there while a row fits the second-level cache; beyond, they
  * are computed a second time instead (two reads and a write, against two reads and two writes).  Both give the
  * same bits.  Error: that of the weight, that of the weights in the total, 1/2 ulp from the product.
+ *
+ * Needs real_f32.h or real_f64.h, softmax/row-inl.h, row/writer.h.
  */
 
 /* Largest row, in bytes, whose weights wait in the result. */

@@ -2,14 +2,14 @@
  *
  * Weights are at most sqrt 2.  Adding one to an accumulator that starts at 1024 splits it, error-free, in two: what the
  * accumulator takes on is a multiple of its ulp, and these multiples add exactly; the rest, w - (new - old), is at most
- * half that ulp, and the rests are added beside it, where rounding is 2^-14 (float; double 2^-43) of the weights' own.
+ * half that ulp, and the rests are added separately, where rounding is 2^-14 (float; double 2^-43) of the weights' own.
  * Even and odd vectors go to accumulators of their own.  At the end the lanes are added in double: i and i + 8 (float),
  * i and i + 4, i + 2, i + 1.  What is missing at the end of a row counts as 0, which is exact, so a row of one vector is
  * summed as one of many is.
  *
- * Up to four vectors of float, all there is of a short row, are added in double as they are.
+ * The up to four vectors of a short row of float are added in double as they are.
  *
- * Included with the definitions of base/real_f32.h or base/real_f64.h.
+ * Needs real_f32.h or real_f64.h.
  */
 
 typedef struct {
