@@ -23,7 +23,7 @@ UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 MUTANTS = [
     Mutant("the last block is dropped", "softmax/row-inl.h", r"\(n \+ BLOCK - 1\) / BLOCK", "n / BLOCK", "draw"),
     Mutant("side=left in the rank", "simd/scalar.h", "cumulative <= t", "cumulative < t", "draw"),
-    Mutant("side=left among blocks", "draw/draw-inl.h", r"(\[middle\]\.cumulative) <= ", r"\1 < ", "draw"),
+    Mutant("side=left among blocks", "base/search.h", r"(number\[middle \* step\]) <= x", r"\1 < x", "draw"),
     Mutant("no draw is left open", "draw/guide_table.h", r"\] \+ 1 < x \?", "] < x ?", "many"),
     Mutant("side=left among bounds", "draw/guide_table.h", r"bound\[([0-3])\] <= x\)", r"bound[\1] < x)", "many"),
     Mutant(
@@ -37,7 +37,7 @@ MUTANTS = [
 ]
 
 MORE_MUTANTS = [
-    Mutant("side=left in a crowded cell", "draw/guide_table.h", r"bound\[middle\] <= x", "bound[middle] < x", "many"),
+    Mutant("side=left in a crowded cell", "base/search.h", r"(number\[middle \* step\]) <= x", r"\1 < x", "many"),
     Mutant("a bound above the true one", "draw/guide_table.h", r"(FS_GUIDE_SLACK) 0x1p-16", r"\1 -0.5", "many"),
     Mutant("a last bound that a draw passes", "draw/guide_table.h", r"UINT32_C\(0xfffffffe\)", "UINT32_MAX", "many"),
     Mutant("side=left in short rows", "simd/scalar.h", r"cumulative\[i\] <= t", "cumulative[i] < t", "draw"),
@@ -48,10 +48,16 @@ MORE_MUTANTS = [
         "fs_rest_of_block",
         "bits_shards",
     ),
-    Mutant("a place in a block is cut", "shard/shard-inl.h", r"at\[j\]\.low = t\.low", "at[j].low = 0", "bits_shards"),
+    Mutant(
+        "a place in a block is cut",
+        "shard/shard-inl.h",
+        r"at\[j\]\.low = found\.place\.low",
+        "at[j].low = 0",
+        "bits_shards",
+    ),
     Mutant(
         "the last +inf is not counted",
-        "shard/one_shard.h",
+        "shard/shard.h",
         r"number\+\+ == at->high",
         "number++ == at->high + 1",
         "bits_shards",
@@ -76,8 +82,8 @@ MORE_MUTANTS = [
     Mutant(
         "parts are skipped by the wrong bound",
         "filter/list-inl.h",
-        r"low = edge \? k",
-        "low = edge && 0 ? k",
+        r"low = boundary \? k",
+        "low = boundary && 0 ? k",
         "filters",
     ),
     Mutant("sums of weights overflow", "filter/mass-inl.h", r"g\.down\+\+;", "break;", "filters"),
@@ -99,7 +105,7 @@ MORE_MUTANTS = [
         "filters",
     ),
     Mutant("XTC drops all", "filter/threshold-inl.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
-    Mutant("u = 0 has no variate", "ops/top.h", r"u > 0\.0 \? u : 0x1p-54", "u", "ranking"),
+    Mutant("u = 0 has no variate", "ops/without_replacement.h", r"u > 0\.0 \? u : 0x1p-54", "u", "ranking"),
     Mutant("ranks from 0", "filter/top_k-inl.h", r"\*rank = 1 \+", "*rank =", "ranking"),
     Mutant("a draft is accepted at equality", "ops/verify.h", r"u \* q < p", "u * q <= p", "ranking"),
     Mutant(
@@ -117,7 +123,13 @@ MORE_MUTANTS = [
         "match > longest + 1)",
         "penalties",
     ),
-    Mutant("no room for whole vectors", "filter/workspace.h", r"return n \+ 128;", "return n;", "guard_filters"),
+    Mutant(
+        "no memory past the end for whole vectors",
+        "filter/workspace.h",
+        r"return n \+ 128;",
+        "return n;",
+        "guard_filters",
+    ),
     Mutant(
         "NaN is at least anything",
         "simd/scalar.h",
