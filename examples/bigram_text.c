@@ -1,11 +1,11 @@
-/* A bigram model learns its own source and writes text: the next letter depends on the last one.
+/* A bigram model is trained on a file and generates text: each letter depends only on the one before.
  *
  *     FS=$(python -c 'import fastsoftmax; print(fastsoftmax.get_include())')
  *     cc -std=c11 -O3 -ffp-contract=off examples/bigram_text.c "$FS/"*.c -I"$FS" -o bigram_text -lm -pthread
  *     ./bigram_text examples/bigram_text.c
  *
- * (Compiling the kernels of all instruction sets takes a minute.)  How often each letter is written in the long run is
- * known exactly: the chain has a stationary distribution, found here by multiplying out its transition matrix. */
+ * (Compiling the kernels of all instruction sets takes a minute.)  The long-run frequency of each letter is known
+ * exactly: the chain has a stationary distribution, computed here by applying its transition matrix repeatedly. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static const double temperature = 0.7;
 
 static int letter_of(int c) { return isalpha(c) ? tolower(c) - 'a' : LETTERS - 1; }
 
-/* How often each letter follows each, and once more, so that every letter may follow. */
+/* How often each letter follows each, plus one, so that every letter may follow. */
 static void learn(FILE *text, double counts[LETTERS][LETTERS])
 {
     int last = LETTERS - 1, c;
@@ -28,13 +28,13 @@ static void learn(FILE *text, double counts[LETTERS][LETTERS])
     while ((c = fgetc(text)) != EOF) {
         int letter = letter_of(c);
         if (letter == LETTERS - 1 && last == letter)
-            continue; /* one blank for all that is between two words */
+            continue; /* one blank for everything between two words */
         counts[last][letter]++;
         last = letter;
     }
 }
 
-/* The stationary distribution: what the transition matrix leaves as it is. */
+/* The stationary distribution: the vector that the transition matrix does not change. */
 static void find_stationary(double counts[LETTERS][LETTERS], double stationary[LETTERS])
 {
     double logits[LETTERS], matrix[LETTERS][LETTERS], next[LETTERS];

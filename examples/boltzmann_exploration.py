@@ -1,9 +1,9 @@
-"""Boltzmann exploration: 64 agents learn a small maze together, and cool down.
+"""Boltzmann exploration: 64 agents learn a small maze together, at a falling temperature.
 
     python examples/boltzmann_exploration.py
 
-Each agent draws its move from softmax(Q/T) over the moves that are legal where it stands. The temperature
-falls, so that the agents explore first and use what they have learned later.
+Each agent draws its move from softmax(Q/T) over the moves that are legal in its cell. As the temperature falls,
+the agents move from exploring to using what they have learned.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ height, width = len(rows), len(rows[0])
 cells = "".join(rows)
 start, goal = cells.index("S"), cells.index("G")
 
-# Where each move leads from each cell, and whether it may be made.
+# The cell that each move leads to, and whether the move is legal.
 leads_to = np.zeros((height * width, 4), int)
 legal = np.zeros((height * width, 4), bool)
 for cell in range(height * width):

@@ -1,4 +1,4 @@
-"""The sampling helper of the character-RNN tutorials, as it is known and as one line.
+"""The sampling helper of the character-RNN tutorials: the usual version, and one line.
 
     python examples/char_rnn_helper.py
 
@@ -24,7 +24,7 @@ def sample(preds, temperature=1.0):
 
 
 def attempt(helper, networks, temperature):
-    """How often the helper drew the most likely character, warned and failed."""
+    """How often the helper drew the most likely character, how often it warned, how often it failed."""
     likeliest = failures = 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -36,7 +36,7 @@ def attempt(helper, networks, temperature):
     return likeliest, len(caught), failures
 
 
-# What a network's last layer returns: float32, each row summing to 1 within float32's rounding.
+# The output of a network's last layer: float32, each row sums to 1 within float32 rounding.
 rng = np.random.default_rng(0)
 networks = np.exp(3 * rng.normal(size=(500, 60))).astype(np.float32)
 networks[:, 7] = 0  # a character the network has ruled out

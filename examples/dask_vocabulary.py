@@ -1,8 +1,8 @@
-"""Drawing tokens from an output layer whose vocabulary is cut into pieces, with Dask.
+"""Draw tokens from an output layer whose vocabulary is split into chunks, with Dask.
 
-The logits are hidden states times a matrix, whose columns (the vocabulary) lie in chunks, as they would on several
-machines. Each chunk of logits is made and summarised in one place; the draw needs the summaries, 1/256 of the logits,
-and the block it falls into. On a cluster nothing changes but the scheduler: `distributed.Client("address")`.
+The logits are hidden states times a matrix whose columns (the vocabulary) are in chunks, as they would be on several
+machines. Each chunk of logits is computed and summarised in one place; the draw needs the summaries, 1/256 the size of
+the logits, and the block it falls in. On a cluster only the scheduler changes: `distributed.Client("address")`.
 
     python examples/dask_vocabulary.py
 """
@@ -15,7 +15,7 @@ import fastsoftmax as fs
 from fastsoftmax.integrations.dask import sample
 
 REQUESTS, WIDTH, VOCABULARY = 32, 64, 128_256
-PIECE = 16_384  # a multiple of 1,024: then no logits are moved
+CHUNK = 16_384  # a multiple of 1,024, so that no logits are moved
 TEMPERATURE, SEED = 0.8, 7
 
 
@@ -23,20 +23,20 @@ def main() -> None:
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=(REQUESTS, WIDTH)).astype(np.float32)
     columns = rng.normal(0, 0.3, size=(WIDTH, VOCABULARY)).astype(np.float32)
-    logits = da.matmul(da.from_array(hidden, chunks=(16, -1)), da.from_array(columns, chunks=(-1, PIECE)))
+    logits = da.matmul(da.from_array(hidden, chunks=(16, -1)), da.from_array(columns, chunks=(-1, CHUNK)))
 
     step = 5  # the number of the token: a draw is a function of seed, request and step
     token, logprob = sample(logits, TEMPERATURE, seed=SEED, step=step, return_logprob=True)
     with dask.config.set(scheduler="threads"):
         token, logprob, whole = dask.compute(token, logprob, logits)
 
-    part = fs.summarize(whole[:16, :PIECE], TEMPERATURE)
-    print(f"a chunk of logits: {whole[:16, :PIECE].nbytes:,} bytes; its summary: {part.nbytes:,}")
+    part = fs.summarize(whole[:16, :CHUNK], TEMPERATURE)
+    print(f"a chunk of logits: {whole[:16, :CHUNK].nbytes:,} bytes; its summary: {part.nbytes:,}")
     print("first tokens:", token[:5], "log-probabilities:", logprob[:5].round(2))
 
     u = fs.keyed_uniforms(SEED, np.arange(REQUESTS), step)
-    in_one_piece = fs.sample(whole, TEMPERATURE, u=u)
-    same = bool((token == in_one_piece).all())
+    expected = fs.sample(whole, TEMPERATURE, u=u)  # from whole rows
+    same = bool((token == expected).all())
     print("The pieces drew what the whole rows draw." if same else "The pieces drew something else.")
 
 

@@ -2,8 +2,8 @@
 
     python examples/decoding_loop.py [FILE]
 
-A model of word triples learns FILE, or the pages of this repository, and writes on by itself: every token is
-drawn from a row of logits over the whole vocabulary, as a language model gives them.
+A model of word triples is trained on FILE, or on the documentation of this repository, and generates text: every
+token is drawn from a row of logits over the whole vocabulary, as in a language model.
 """
 
 import re
@@ -23,7 +23,7 @@ else:
     root = Path(__file__).resolve().parent.parent
     pages = [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md"))]
 text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-# Prose only: no code, tables, headings or marks.
+# Prose only: no code, tables, headings or markup.
 text = re.sub(r"```.*?```|^( {4}|\||#|<).*?$|\]\([^)]*\)|`[^`]*`", " ", text, flags=re.MULTILINE | re.DOTALL)
 tokens = re.findall(r"\b(?:[Aa]|[A-Za-z][a-z]+)(?:['-][a-z]+)*\b|[.,;:]", text)
 if len(tokens) < 100:
@@ -40,7 +40,7 @@ for i, token in enumerate(source):
 
 
 def logits_of(context):
-    """Absolute discounting: every order takes 0.5 from what it has seen and leaves that to the next shorter one."""
+    """Absolute discounting: each order subtracts 0.5 from every count and gives that mass to the next shorter order."""
     p = np.full(len(vocabulary), 1 / len(vocabulary))
     for order in range(3):
         seen = counts[order].get(tuple(context[len(context) - order :]))
@@ -52,7 +52,7 @@ def logits_of(context):
 
 
 def write(sampler, penalties=None, length=LENGTH):
-    """Tokens, and the surprise at each in bits."""
+    """The generated tokens, and the surprise of each in bits."""
     written, bits = [stop], []
     for _ in range(length):
         logits = logits_of(written)
@@ -70,7 +70,7 @@ def shown(written, start=0, count=45):
 
 
 def repeats(written, n=4):
-    """The share of the runs of n tokens that occurred before."""
+    """The share of runs of n tokens that occurred earlier."""
     runs = [tuple(written[i : i + n]) for i in range(len(written) - n + 1)]
     return 1 - len(set(runs)) / len(runs)
 
@@ -90,7 +90,7 @@ steady, bits = write(sampler)
 print(f"mirostat for {TARGET} bits a token: {bits.mean():.2f} on average, mu is now {sampler.mirostat_mu:.2f}")
 print(f"{shown(steady, 100)}\n")
 
-# A grammar says at every step which tokens may follow: here the initials spell a word, and a full stop ends.
+# A grammar says at every step which tokens may follow: here the initials spell a word, and a full stop ends the text.
 initials = "draws"
 allowed = [np.array([token[0].lower() == letter for token in vocabulary]) for letter in initials]
 allowed.append(np.arange(len(vocabulary)) == stop)

@@ -3,8 +3,8 @@
     python examples/numba_gibbs.py
 
 Each site of a 3 x 3 torus has one of 3 states; the energy is minus the number of neighbours that agree. The sampler
-visits the sites in turn and draws each from its distribution given the others. The lattice is small enough for
-the exact means: all of its 19,683 states are listed.
+visits the sites in turn and draws each from its distribution given the others. The lattice is small enough to compute
+the exact means, by enumerating all of its 19,683 states.
 """
 
 import itertools
@@ -19,7 +19,7 @@ SIDE, STATES, TEMPERATURE, SWEEPS, SEED = 3, 3, 1.4, 200_000, 1
 
 @numba.njit
 def agreeing(lattice, row, column, state):
-    """How many of the four neighbours have this state."""
+    """The number of the four neighbours that have this state."""
     up, down = lattice[row - 1, column], lattice[(row + 1) % SIDE, column]
     left, right = lattice[row, column - 1], lattice[row, (column + 1) % SIDE]
     return (up == state) + (down == state) + (left == state) + (right == state)
@@ -27,7 +27,7 @@ def agreeing(lattice, row, column, state):
 
 @numba.njit
 def measure(lattice):
-    """The energy, and the share of the sites that have the most frequent state."""
+    """The energy, and the share of sites in the most frequent state."""
     energy, count = 0.0, np.zeros(STATES)
     for row in range(SIDE):
         for column in range(SIDE):
@@ -38,7 +38,7 @@ def measure(lattice):
 
 @numba.njit
 def gibbs(sweeps, seed):
-    """The means of energy and order over so many sweeps."""
+    """The means of energy and order over the given number of sweeps."""
     lattice = np.zeros((SIDE, SIDE), np.int64)
     logits = np.empty(STATES)
     energy, order = 0.0, 0.0

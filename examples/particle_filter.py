@@ -2,9 +2,9 @@
 
     python examples/particle_filter.py
 
-A thing moves along a line; it is seen with noise. The filter keeps particles, weights them by how well they
-explain what is seen, and resamples. Independent uniforms give multinomial resampling; one uniform, spread out
-evenly, gives systematic resampling, which adds less noise.
+An object moves along a line and is observed with noise. The filter keeps particles, weights them by how well they
+explain the observation, and resamples. Independent uniforms give multinomial resampling; one uniform, repeated at
+equal distances, gives systematic resampling, which adds less noise.
 """
 
 import numpy as np
@@ -20,12 +20,12 @@ def multinomial(rng, count):
 
 
 def systematic(rng, count):
-    # The last uniform may round up to 1, which is outside.
+    # The last uniform may round up to 1, which is not allowed.
     return np.minimum((np.arange(count) + rng.random()) / count, np.nextafter(1.0, 0.0))
 
 
 def run_filter(seen, uniforms, rng):
-    """The filter's mean position at every step, and the log-likelihood of what was seen."""
+    """The filter's mean position at every step, and the log-likelihood of the observations."""
     particles = rng.normal(size=PARTICLES)
     means, log_likelihood = [], 0.0
     for observation in seen:
@@ -39,7 +39,7 @@ def run_filter(seen, uniforms, rng):
 
 
 def kalman(seen):
-    """The exact mean position and log-likelihood, which this linear case has."""
+    """The exact mean position and log-likelihood, which exist for this linear model."""
     mean, variance, means, log_likelihood = 0.0, 1.0, [], 0.0
     for observation in seen:
         mean, variance = mean + DRIFT, variance + WALK**2

@@ -1,9 +1,9 @@
-"""What temperature does to text: a model of four-letter contexts writes on by itself.
+"""What temperature does to text: a model of four-letter contexts generates text.
 
     python examples/text_temperature.py [FILE]
 
-Without FILE it learns from the documentation topics that every Python carries. The last text cools while it
-is written.
+Without FILE it is trained on the documentation topics that come with every Python. For the last text the
+temperature falls while it is generated.
 """
 
 import sys
@@ -36,7 +36,7 @@ for i in range(len(text)):
 
 
 def logits_of(context):
-    """log(count) of each symbol that may follow; -inf for the others, which are never drawn."""
+    """log(count) of each symbol that occurs after the context; -inf for the others, which are never drawn."""
     row = np.full(len(alphabet), -np.inf)
     for symbol, count in counts[context].items():
         row[place[symbol]] = np.log(count)
@@ -50,7 +50,7 @@ def write(sampler):
     return textwrap.fill(written, 100, initial_indent="    ", subsequent_indent="    ")
 
 
-# How uncertain the next symbol is, in bits, on average over places in the text.
+# The uncertainty of the next symbol in bits, averaged over places in the text.
 places = np.linspace(0, len(text) - 1, 1000).astype(int)
 rows = np.array([logits_of(ring[i : i + CONTEXT]) for i in places])
 

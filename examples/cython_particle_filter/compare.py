@@ -1,4 +1,6 @@
-"""Compares the compiled particle filter with the exact answer, which this linear case has.
+"""Compare the compiled particle filter with the exact result, which exists for this linear model.
+
+Build the module first:
 
     cd examples/cython_particle_filter
     cythonize -i particle_filter.pyx
