@@ -28,7 +28,7 @@ class Filters:
     eta_cutoff: float = 0.0
     xtc_threshold: float = 1.0
     xtc_probability: float = 0.0
-    xtc_u: float = 0.0  # XTC's coin: it happens where xtc_u < xtc_probability
+    xtc_u: float = 0.0  # the coin: XTC happens if xtc_u < xtc_probability
     mirostat_mu: float = math.inf
     dynatemp_range: float = 0.0
     dynatemp_exponent: float = 1.0
@@ -155,5 +155,5 @@ def dynamic_temperature(c: Candidates, temperature: float, f: Filters) -> float:
 
 
 def log(value: float) -> Fraction:
-    """To 60 digits, which decides every comparison: no logarithm of a fraction is a fraction but that of 1."""
+    """The logarithm to 60 digits: enough for every comparison, as no logarithm of a fraction but log 1 is a fraction."""
     return Fraction(Context(prec=60).ln(Decimal(value)))

@@ -17,7 +17,7 @@ class TopLogprobs(NamedTuple):
 def top_logprobs(
     x: Row, k: int, temperature: float = 1.0, *, chosen: int | None = None, mask: Mask = None, bias: Bias = None
 ) -> TopLogprobs:
-    """The first k of the sorted order (value descending, index ascending), with those of `log_softmax`.
+    """The first k entries in the sorted order (value descending, index ascending), with their `log_softmax`.
 
     `rank` is the place of the index `chosen` in that order, from 1 on.
 

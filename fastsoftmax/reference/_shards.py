@@ -1,7 +1,7 @@
-"""A row in shards: the summary of each, and from those of all of them each shard's part of the result.
+"""A row in shards: summarize each shard, combine the summaries, and finish every shard from the result.
 
-A summary has the largest entry and the weight of each block of 1,024 entries. All results are those of the whole row;
-the log-probability of a draw is in `log_softmax_from_summary`. A mask or a bias is applied to each shard first.
+A summary has the largest entry and the weight of each block of 1,024 entries. All results are those of the whole row.
+The log-probability of a draw is that of `log_softmax_from_summary`. Apply a mask or a bias to each shard first.
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from ._candidates import inverse_cdf
 from ._softmax import Row, Total, total_of, weights_of
 
 BLOCK = 1024
-# Of each block of entries, by the number of the first of them.
+# The total of each block, by the number of its first entry.
 Summary = dict[int, Total]
 
 
 def summarize(x: Row, temperature: float = 1.0, offset: int = 0) -> Summary:
-    """The summary of the entries x of a row, of which the first has the number `offset`, a multiple of 1,024.
+    """The summary of the shard x, whose first entry is number `offset` of the row, a multiple of 1,024.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def summarize(x: Row, temperature: float = 1.0, offset: int = 0) -> Summary:
 
 
 def combine(summaries: Iterable[Summary]) -> Summary:
-    """The summary of all shards of a row, which come in any order.
+    """The summary of several shards of a row, given in any order.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def combine(summaries: Iterable[Summary]) -> Summary:
 
 
 def softmax_from_summary(x: Row, summary: Summary) -> list[float]:
-    """`softmax` of the whole row, where its entries are x.
+    """The shard x's part of the `softmax` of the whole row.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def softmax_from_summary(x: Row, summary: Summary) -> list[float]:
 
 
 def log_softmax_from_summary(x: Row, summary: Summary) -> list[float]:
-    """`log_softmax` of the whole row, where its entries are x.
+    """The shard x's part of the `log_softmax` of the whole row.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def locate_draws(summary: Summary, *, u: float) -> int:
 
 
 def sample_from_summary(x: Row, summary: Summary, *, offset: int, u: float) -> int:
-    """`sample` of the whole row, if the draw falls in the entries x of it, which begin at `offset`; -1 if not.
+    """`sample` of the whole row if the draw falls in the shard x, which begins at entry `offset`; -1 if not.
 
     Examples
     --------

@@ -99,7 +99,7 @@ def exponent(v: float, largest: float, temperature: float) -> Fraction | float:
 
 
 def split(exact: Fraction | float) -> tuple[float, float]:
-    """The nearest float, and how much the exact number is above it."""
+    """The nearest float, and the exact number minus that float."""
     if not -sys.float_info.max <= exact <= sys.float_info.max:
         return math.inf if exact > 0 else -math.inf, 0.0
     return float(exact), float(exact - Fraction(float(exact)))
