@@ -155,5 +155,5 @@ def dynamic_temperature(c: Candidates, temperature: float, f: Filters) -> float:
 
 
 def log(value: float) -> Fraction:
-    """The logarithm to 60 digits: enough for every comparison, as no logarithm of a fraction but log 1 is a fraction."""
+    """The logarithm to 60 digits: enough to decide every comparison, as only log 1 equals a fraction."""
     return Fraction(Context(prec=60).ln(Decimal(value)))
