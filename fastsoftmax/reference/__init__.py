@@ -1,56 +1,31 @@
-"""The meaning of every public function, in plain Python.
+"""What every function of the package means, in plain Python: documentation that runs.
 
-Lists and the standard library only: no NumPy, no speed. A row is a list of numbers, several rows are a
-list of such lists. Names, parameters and special values are those of the fast functions; the parameters
-that are about arrays (``axis``, ``out``, ``keepdims``) are absent.
+A row is a list of numbers, every other argument is a plain number or a list as long as the row, and each function takes
+one row; the fast functions do the same to every row of an array. Nothing but the standard library is used, and nothing
+is done for speed: the code is the formula.
 
-Exponents ``(x_i - max x) / temperature`` are formed exactly, as fractions; filters and draws compare exact
-sums of weights. What is left of rounding is that of ``math.exp``, ``math.log1p`` and ``math.log``: a few
-units in the last place of a float64.
+Exponents ``(x_i - max x) / temperature`` are formed exactly, as fractions; filters and draws compare exact sums of
+weights. The only rounding is that of ``math.exp``, ``math.log`` and ``math.log1p``, a few units in the last place of a
+float64. A row that cannot be drawn from raises a ValueError that says why; no other argument is checked.
+
+`Categorical` and `Sampler` are `sample` with the arguments that stay the same held; a Sampler with a seed takes u from
+`keyed_uniforms`.
 """
 
-from ._categorical import Categorical
 from ._drafts import DraftVerdict, verify_draft
+from ._draw import sample, sample_probs
+from ._filters import truncate
 from ._keyed import keyed_uniforms
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
-from ._sampler import Sampler
-from ._sampling import sample, sample_probs
-from ._shards import (
-    Summary,
-    combine,
-    locate_draws,
-    log_softmax_from_summary,
-    logsumexp_from_summary,
-    sample_from_summary,
-    softmax_from_summary,
-    summarize,
-)
+from ._shards import Summary, combine, locate_draws, sample_from_summary, summarize
 from ._softmax import log_softmax, logsumexp, softmax
-from ._truncate import truncate
+
+from ._shards import log_softmax_from_summary, logsumexp_from_summary, softmax_from_summary  # isort: skip
 
 __all__ = [
-    "Categorical",
-    "DraftVerdict",
-    "Sampler",
-    "Summary",
-    "TopLogprobs",
-    "combine",
-    "keyed_uniforms",
-    "locate_draws",
-    "log_softmax",
-    "log_softmax_from_summary",
-    "logsumexp",
-    "logsumexp_from_summary",
-    "penalize",
-    "sample",
-    "sample_from_summary",
-    "sample_probs",
-    "sample_without_replacement",
-    "softmax",
-    "softmax_from_summary",
-    "summarize",
-    "top_logprobs",
-    "truncate",
-    "verify_draft",
-]
+    "DraftVerdict", "Summary", "TopLogprobs", "combine", "keyed_uniforms", "locate_draws", "log_softmax",
+    "log_softmax_from_summary", "logsumexp", "logsumexp_from_summary", "penalize", "sample", "sample_from_summary",
+    "sample_probs", "sample_without_replacement", "softmax", "softmax_from_summary", "summarize", "top_logprobs",
+    "truncate", "verify_draft",
+]  # fmt: skip

@@ -1,66 +1,57 @@
 """The entries of a row that may still be drawn, and their distribution."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
-from ._rows import InvalidRow, Row, allowed_logits, whats_wrong
-from ._softmax import split, weight
+from ._softmax import Bias, Mask, Row, exponent, total_of, weights_of
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Entries above -inf in the sorted order: value descending, index ascending."""
+    """Entries of the row x in the sorted order; if it was given as probabilities, they are the weights at T = 1."""
 
     indices: list[int]
-    x: list[float]
+    x: Row
+    probs: Row | None = None
     temperature: float = 1.0
-    probs: list[float] | None = None
-    """The weights themselves, where the row was given as such."""
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def take(self, positions: Iterable[int]) -> Candidates:
-        """Those at some positions of the sorted order, which are given ascending."""
-        chosen = list(positions)
-        return replace(
-            self,
-            indices=[self.indices[i] for i in chosen],
-            x=[self.x[i] for i in chosen],
-            probs=None if self.probs is None else [self.probs[i] for i in chosen],
-        )
+    def take(self, positions: Iterable[int]) -> "Candidates":
+        """The candidates at these positions of the sorted order."""
+        return replace(self, indices=[self.indices[i] for i in sorted(positions)])
 
-    def first(self, count: int) -> Candidates:
-        return self.take(range(min(count, len(self))))
+    def first(self, count: int) -> "Candidates":
+        return replace(self, indices=self.indices[:count])
 
-    def at(self, temperature: float) -> Candidates:
-        """At a temperature. What has no part in the limit (0, or entries +inf) is no candidate any more."""
+    def at(self, temperature: float) -> "Candidates":
+        """At another temperature, without those that have no part in the limit of 0, or next to +inf."""
+        c = replace(self, temperature=temperature)
         if temperature == 0:
-            return replace(self.first(1), temperature=1.0)
-        at_temperature = replace(self, temperature=temperature)
-        if self.x[0] == math.inf and temperature < math.inf:
-            return at_temperature.first(self.x.count(math.inf))
-        return at_temperature
+            return c.first(1)
+        return c.first(c.values.count(math.inf)) if c.values[0] == math.inf and temperature < math.inf else c
+
+    @cached_property
+    def values(self) -> list[float]:
+        return [self.x[i] for i in self.indices]
 
     @cached_property
     def exponents(self) -> list[Fraction]:
-        """``(x_i - max x) / temperature``, exactly; 0 for entries that are alike in the limit."""
-        if self.x[0] == math.inf or self.temperature == math.inf:
-            return [Fraction(0)] * len(self)
-        maximum, temperature = Fraction(self.x[0]), Fraction(self.temperature)
-        return [(Fraction(v) - maximum) / temperature for v in self.x]
+        return [Fraction(exponent(v, self.values[0], self.temperature)) for v in self.values]
 
     @cached_property
     def weights(self) -> list[Fraction]:
-        """``exp`` of the exponents, as exact numbers from here on."""
-        return [Fraction(w) for w in (map(weight, self.exponents) if self.probs is None else self.probs)]
+        """The probabilities times `total`, as exact numbers."""
+        if self.probs is not None and self.temperature == 1:
+            return [Fraction(self.probs[i]) for i in self.indices]
+        return [Fraction(w) for w in weights_of(self.values, self.values[0], self.temperature)]
 
     @cached_property
     def total(self) -> Fraction:
@@ -68,67 +59,39 @@ class Candidates:
 
     @cached_property
     def mean_exponent(self) -> Fraction:
-        """``sum p_i exponent_i``, so that ``-log p_i - H = mean_exponent - exponent_i``."""
+        """``sum p_i exponent_i``: with the entropy H, ``-log p_i - H = mean_exponent - exponent_i``."""
         return sum((w * e for w, e in zip(self.weights, self.exponents, strict=True)), Fraction(0)) / self.total
 
-    @cached_property
-    def _log_total(self) -> float:
-        """``log sum exp`` of the exponents: the first of them is the 1 of log1p."""
-        return math.log1p(math.fsum(map(weight, self.exponents[1:])))
+    def logprob(self, index: int) -> float:
+        return total_of(self.values, self.temperature).log_softmax([self.x[index]])[0]
 
-    @property
-    def entropy(self) -> float:
-        """H in nats."""
-        return self._log_total - float(self.mean_exponent)
-
-    def logprob(self, position: int) -> float:
-        return math.fsum((*split(self.exponents[position]), -self._log_total))
-
-    def draw(self, u: float) -> tuple[int, float]:
+    def draw(self, u: float, return_logprob: bool) -> Any:
         """The smallest index whose cumulative weight exceeds u times the total, and its log-probability."""
-        order, cumulative = self._in_index_order
-        position = order[inverse_cdf(cumulative, u)]
-        return self.indices[position], self.logprob(position)
-
-    @cached_property
-    def _in_index_order(self) -> tuple[list[int], list[Fraction]]:
-        order = sorted(range(len(self)), key=self.indices.__getitem__)
-        return order, list(accumulate(self.weights[i] for i in order))
+        weights = dict(zip(self.indices, self.weights, strict=True))
+        index = sorted(weights)[inverse_cdf([weights[i] for i in sorted(weights)], u)]
+        return (index, self.logprob(index)) if return_logprob else index
 
 
-def inverse_cdf(cumulative: Sequence[Fraction], u: float) -> int:
-    """The first place whose cumulative weight exceeds u times the last."""
+def inverse_cdf(weights: Iterable[Fraction], u: float | Fraction) -> int:
+    """The first place where the cumulative weight exceeds u times the total."""
+    cumulative = list(accumulate(weights))
     return bisect_right(cumulative, Fraction(u) * cumulative[-1])
 
 
-def candidates_of_logits(x: Row, mask: Sequence[bool] | None, bias: Row | None) -> Candidates:
-    """The entries above -inf of the logits, at temperature 1."""
-    x = allowed_logits(x, mask, bias)
-    if wrong := whats_wrong(x):
-        raise InvalidRow(wrong)
-    indices = sorted_order(x)[: sum(v > -math.inf for v in x)]
-    return Candidates(indices, [x[i] for i in indices])
-
-
-def candidates_of_probs(p: Row, mask: Sequence[bool] | None, bias: Row | None, keep_numbers: bool) -> Candidates:
-    """The entries above 0 of the probabilities, at temperature 1: as logits, or the numbers themselves."""
-    if mask is not None:
-        p = [v if allowed else 0.0 for v, allowed in zip(p, mask, strict=True)]
-    if any(map(math.isnan, p)):
-        raise InvalidRow("NaN")
-    if min(p) < 0:
-        raise InvalidRow("a negative probability")
-    if max(p) == math.inf:
-        raise InvalidRow("an infinite probability")
-    if max(p) == 0:
-        raise InvalidRow("no probability above 0")
-    if not keep_numbers:
-        return candidates_of_logits([math.log(v) if v > 0 else -math.inf for v in p], mask, bias)
-    indices = sorted_order(p)[: sum(v > 0 for v in p)]
-    probs = [p[i] for i in indices]
-    return Candidates(indices, [math.log(v) for v in probs], probs=probs)
-
-
 def sorted_order(x: Row) -> list[int]:
-    """The indices of all entries, by value descending and index ascending."""
-    return sorted(range(len(x)), key=lambda i: -x[i])
+    """All indices by value descending, and by index ascending where values are equal."""
+    return sorted(range(len(x)), key=lambda i: (-x[i], i))
+
+
+def allowed(x: Row, mask: Mask, bias: Bias) -> Row:
+    """``x_i + bias_i`` where the mask is True, -inf elsewhere."""
+    if bias is not None:
+        x = [v + b for v, b in zip(x, bias, strict=True)]
+    return x if mask is None else [v if m else -math.inf for v, m in zip(x, mask, strict=True)]
+
+
+def candidates_of(x: Row) -> Candidates:
+    """All entries above -inf, at temperature 1."""
+    if reason := total_of(x, 1.0).why_invalid():
+        raise ValueError(f"the row cannot be drawn from: {reason}")
+    return Candidates([i for i in sorted_order(x) if x[i] > -math.inf], x)

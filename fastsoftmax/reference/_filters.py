@@ -1,127 +1,159 @@
-"""The truncation filters, one function each, and the order they are applied in.
+"""The truncation filters, and truncate.
 
-A filter takes the candidates that the one before it left, with their distribution renormalised, its
-parameter and the least number to keep, and gives the candidates it keeps.
+A filter takes the candidates with their probabilities p, its parameter and the least number to keep; the probabilities
+of what it keeps are normalised again. H is the entropy ``-sum p_i log p_i``.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
-from ._candidates import Candidates
-from ._parameters import RowFilters
+from ._candidates import Candidates, allowed, candidates_of
+from ._softmax import Bias, Mask, Row, total_of
 
 
-def survivors(candidates: Candidates, temperature: float, filters: RowFilters) -> tuple[Candidates, float]:
-    """What the filters of a row keep, at the temperature it is drawn with, and that temperature."""
-    on = [(keeps, value) for name, keeps in IN_ORDER.items() if (value := getattr(filters, name)) is not None]
-    if not filters.temperature_last:
-        temperature = _dynamic_temperature(candidates, temperature, filters)
-        candidates = candidates.at(temperature)
+@dataclass(frozen=True)
+class Filters:
+    """The parameters, in the order in which the filters work. The default of each switches it off."""
+
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    top_n_sigma: float = 0.0
+    epsilon_cutoff: float = 0.0
+    eta_cutoff: float = 0.0
+    xtc_threshold: float = 1.0
+    xtc_probability: float = 0.0
+    xtc_u: float = 0.0  # the coin: XTC happens if xtc_u < xtc_probability
+    mirostat_mu: float = math.inf
+    dynatemp_range: float = 0.0
+    dynatemp_exponent: float = 1.0
+    min_tokens_to_keep: int = 1  # of each filter's own order
+    temperature_last: bool = False  # filter at temperature 1
+
+
+def truncate(x: Row, temperature: float = 1.0, *, mask: Mask = None, bias: Bias = None, **filters: Any) -> Row:
+    """``x_i / temperature`` where `sample` may draw, -inf elsewhere.
+
+    ``softmax(truncate(x, t, **filters))`` is the distribution that ``sample(x, t, **filters)`` draws from. What is kept
+    at temperature 0 or infinity is 0. A row that cannot be drawn from is NaN or -inf throughout.
+
+    Parameters
+    ----------
+    mask, bias : list of bool, list of float, optional
+        Where the mask is False, an entry is forbidden; the bias is added to `x`.
+    **filters
+        The fields of `Filters` (in ``_filters.py``); the function of the same name there says what a filter keeps.
+
+    Examples
+    --------
+    >>> truncate([1.0, 3.0, 2.0, 3.0], 0.5, top_k=2)
+    [-inf, 6.0, -inf, 6.0]
+    >>> truncate([0.0, 0.0, 0.0, 0.0], top_p=0.51, mask=[True, False, True, True])
+    [0.0, -inf, 0.0, -inf]
+    """
+    x = allowed(x, mask, bias)
+    if (total := total_of(x, temperature)).why_invalid():
+        return [total.largest] * len(x)
+    c = filtered(candidates_of(x), temperature, Filters(**filters))
+    row = [0.0 if c.temperature in (0, math.inf) else v / c.temperature for v in x]
+    return allowed(row, [i in c.indices for i in range(len(x))], None)
+
+
+def filtered(c: Candidates, temperature: float, f: Filters) -> Candidates:
+    """What the filters keep, at the temperature it is drawn with."""
+    xtc = [xtc_threshold] if f.xtc_u < f.xtc_probability and f.xtc_threshold <= 0.5 else []
+    in_order = [top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, *xtc]
+    on = [keep for keep in in_order if getattr(f, keep.__name__) != getattr(Filters, keep.__name__)]
+    if not f.temperature_last:
+        c = c.at(dynamic_temperature(c, temperature, f))
     elif on:
-        candidates = candidates.at(1.0)
-    for keeps, value in on:
-        candidates = keeps(candidates, value, filters.min_tokens_to_keep)
-    if filters.temperature_last:
-        temperature = _dynamic_temperature(candidates, temperature, filters)
-        candidates = candidates.at(temperature)
-    return candidates, temperature
+        c = c.at(1.0)
+    for keep in on:
+        c = keep(c, getattr(f, keep.__name__), f.min_tokens_to_keep)
+    if f.temperature_last:
+        c = c.at(dynamic_temperature(c, temperature, f))
+    return c if f.mirostat_mu == math.inf else mirostat(c, f.mirostat_mu)
 
 
-def top_k(c: Candidates, k: int, keep: int) -> Candidates:
-    """The first k."""
-    return c.first(max(k, keep))
+def top_k(c: Candidates, k: int, least: int) -> Candidates:
+    """The first k of the sorted order (value descending, index ascending)."""
+    return c.first(max(k, least))
 
 
-def top_p(c: Candidates, p: float, keep: int) -> Candidates:
-    """Those with less than the share p before them."""
+def top_p(c: Candidates, p: float, least: int) -> Candidates:
+    """Those with less than the probability p before them in the sorted order."""
     before = accumulate(c.weights, initial=Fraction(0))
-    return c.first(max(sum(mass < Fraction(p) * c.total for mass in before), keep))
+    return c.first(max(sum(mass < Fraction(p) * c.total for mass in before), least))
 
 
-def min_p(c: Candidates, ratio: float, keep: int) -> Candidates:
-    """p_i >= ratio p_max; for logits x_i / T >= x_max / T + ln ratio."""
-    if c.probs is not None:
-        return c.first(max(sum(w >= Fraction(ratio) * c.weights[0] for w in c.weights), keep))
-    least = _ln(ratio)
-    return c.first(max(sum(e >= least for e in c.exponents), keep))
+def min_p(c: Candidates, ratio: float, least: int) -> Candidates:
+    """``p_i >= ratio * max p``; for logits ``x_i / T >= max x / T + log ratio``."""
+    if c.probs is not None and c.temperature == 1:
+        return c.first(max(sum(w >= Fraction(ratio) * c.weights[0] for w in c.weights), least))
+    bound = log(ratio)
+    return c.first(max(sum(e >= bound for e in c.exponents), least))
 
 
-def typical_p(c: Candidates, mass: float, keep: int) -> Candidates:
-    """By ascending abs(-ln p_i - H), up to and with the first that brings the mass to the parameter."""
+def typical_p(c: Candidates, mass: float, least: int) -> Candidates:
+    """By ascending ``abs(-log p_i - H)``, up to and with the first that brings their probability to `mass`."""
     order = sorted(range(len(c)), key=lambda i: abs(c.mean_exponent - c.exponents[i]))
-    brought = accumulate(c.weights[i] for i in order)
-    count = 1 + sum(s < Fraction(mass) * c.total for s in brought)
-    return c.take(sorted(order[: max(count, keep)]))
+    sums = accumulate(c.weights[i] for i in order)
+    return c.take(order[: max(1 + sum(s < Fraction(mass) * c.total for s in sums), least)])
 
 
-def top_n_sigma(c: Candidates, width: float, keep: int) -> Candidates:
-    """x_i >= x_max - width sigma, with the population standard deviation of the finite x."""
-    if c.x[0] == math.inf:
-        return c.first(max(c.x.count(math.inf), keep))
-    x = [Fraction(v) for v in c.x]
+def top_n_sigma(c: Candidates, n: float, least: int) -> Candidates:
+    """``x_i >= max x - n * sigma``, sigma being the population standard deviation of the x."""
+    if c.values[0] == math.inf:
+        return c.first(max(c.values.count(math.inf), least))
+    x = [Fraction(v) for v in c.values]
     mean = sum(x) / len(x)
     variance = sum((v - mean) ** 2 for v in x) / len(x)
-    return c.first(max(sum((x[0] - v) ** 2 <= Fraction(width) ** 2 * variance for v in x), keep))
+    return c.first(max(sum((x[0] - v) ** 2 <= Fraction(n) ** 2 * variance for v in x), least))
 
 
-def epsilon_cutoff(c: Candidates, epsilon: float, keep: int) -> Candidates:
-    """p_i >= epsilon."""
-    return c.first(max(sum(w >= Fraction(epsilon) * c.total for w in c.weights), keep))
+def epsilon_cutoff(c: Candidates, epsilon: float, least: int) -> Candidates:
+    """``p_i >= epsilon``."""
+    return c.first(max(sum(w >= Fraction(epsilon) * c.total for w in c.weights), least))
 
 
-def eta_cutoff(c: Candidates, epsilon: float, keep: int) -> Candidates:
-    """p_i >= min(epsilon, sqrt(epsilon) exp(-H)), where ln p_i + H = exponent_i - mean exponent."""
-    least = c.mean_exponent + _ln(epsilon) / 2
-    reached = (w >= Fraction(epsilon) * c.total or e >= least for w, e in zip(c.weights, c.exponents, strict=True))
-    return c.first(max(sum(reached), keep))
+def eta_cutoff(c: Candidates, eta: float, least: int) -> Candidates:
+    """``p_i >= min(eta, sqrt(eta) * exp(-H))``, where ``log p_i + H`` is the exponent less its mean."""
+    bound = c.mean_exponent + log(eta) / 2
+    reached = (w >= Fraction(eta) * c.total or e >= bound for w, e in zip(c.weights, c.exponents, strict=True))
+    return c.first(max(sum(reached), least))
 
 
-def xtc(c: Candidates, threshold: float, keep: int) -> Candidates:
-    """Without those of p_i >= threshold but the least likely of them, unless too few would remain."""
-    likely = sum(w >= Fraction(threshold) * c.total for w in c.weights)
-    if likely < 2 or len(c) - (likely - 1) < keep:
-        return c
-    return c.take(range(likely - 1, len(c)))
+def xtc_threshold(c: Candidates, threshold: float, least: int) -> Candidates:
+    """The least likely of those with ``p_i >= threshold`` and all that follow; everything if that is too few."""
+    dropped = sum(w >= Fraction(threshold) * c.total for w in c.weights) - 1
+    return c if dropped < 1 or len(c) - dropped < least else c.take(range(dropped, len(c)))
 
 
 def mirostat(c: Candidates, mu: float) -> Candidates:
-    """-log2 p_i <= mu, and at least the first."""
-    try:
-        least = Fraction(2.0**-mu)
-    except OverflowError:
-        return c.first(1)
-    return c.first(max(sum(w >= least * c.total for w in c.weights), 1))
+    """``-log2 p_i <= mu``, and at least the first.
+
+    A `Sampler` begins with ``mu = 2 * mirostat_tau``. After a draw of probability p among what is kept, it subtracts
+    ``mirostat_eta * (-log2 p - mirostat_tau)`` from mu.
+    """
+    return c.first(max(sum(w >= Fraction(0.5 ** max(mu, 0.0)) * c.total for w in c.weights), 1))
 
 
-IN_ORDER: dict[str, Callable[[Candidates, Any, int], Candidates]] = {
-    "top_k": top_k,
-    "top_p": top_p,
-    "min_p": min_p,
-    "typical_p": typical_p,
-    "top_n_sigma": top_n_sigma,
-    "epsilon_cutoff": epsilon_cutoff,
-    "eta_cutoff": eta_cutoff,
-    "xtc_threshold": xtc,
-}
-
-
-def _dynamic_temperature(candidates: Candidates, temperature: float, filters: RowFilters) -> float:
-    """T_min + (T_max - T_min) (H / ln n)^exponent over the candidates, whose entropy is that at temperature 1."""
-    at_one = candidates.at(1.0)
-    if filters.dynatemp_range is None or len(at_one) < 2 or temperature == math.inf:
+def dynamic_temperature(c: Candidates, temperature: float, f: Filters) -> float:
+    """``T_min + (T_max - T_min) * (H / log m) ** exponent``, with H at temperature 1 of the m candidates."""
+    c = c.at(1.0)
+    if f.dynatemp_range == 0 or len(c) < 2 or temperature == math.inf:
         return temperature
-    lowest, highest = max(0.0, temperature - filters.dynatemp_range), temperature + filters.dynatemp_range
-    # Rounding alone could bring the entropy out of [0, ln n].
-    share = min(max(at_one.entropy / math.log(len(at_one)), 0.0), 1.0)
-    return lowest + (highest - lowest) * math.pow(share, filters.dynatemp_exponent)
+    lowest, highest = max(0.0, temperature - f.dynatemp_range), temperature + f.dynatemp_range
+    entropy = -c.logprob(c.indices[0]) - float(c.mean_exponent)
+    share = min(max(entropy / math.log(len(c)), 0.0), 1.0)  # which rounding could bring out of [0, 1]
+    return lowest + (highest - lowest) * math.pow(share, f.dynatemp_exponent)
 
 
-def _ln(value: float) -> Fraction:
-    """ln to 60 digits: decides each comparison with a fraction, which no ln but that of 1 can be equal to."""
+def log(value: float) -> Fraction:
+    """The logarithm to 60 digits: enough to decide every comparison, as only log 1 equals a fraction."""
     return Fraction(Context(prec=60).ln(Decimal(value)))

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import reference_rows
 
 import fastsoftmax as fs
 
@@ -150,7 +151,7 @@ def test_keys_of_a_list_may_lie_on_both_sides_of_two_to_the_63(given, keys):
     words = np.array([int(key) % 2**64 for key in keys], np.uint64)
     expected = fs.keyed_uniforms(1, words)
     np.testing.assert_array_equal(fs.keyed_uniforms(1, given(keys)).ravel(), expected)
-    np.testing.assert_array_equal(np.ravel(fs.reference.keyed_uniforms(1, [int(key) for key in keys])), expected)
+    np.testing.assert_array_equal(reference_rows.keyed_uniforms(1, keys), expected)
     x = np.random.default_rng(0).normal(size=(len(keys), 50))
     drawn = fs.Sampler(seed=1)(x, keys=list(keys))
     np.testing.assert_array_equal(drawn, fs.sample(x, u=expected))
@@ -160,8 +161,6 @@ def test_keys_of_a_list_may_lie_on_both_sides_of_two_to_the_63(given, keys):
 def test_a_key_beyond_64_bits_is_refused_with_the_range(keys):
     with pytest.raises(ValueError, match=r"keys must be from -2\*\*63 to 2\*\*64 - 1"):
         fs.keyed_uniforms(1, keys)
-    with pytest.raises(ValueError, match=r"keys must be from -2\*\*63 to 2\*\*64 - 1"):
-        fs.reference.keyed_uniforms(1, keys if isinstance(keys, int) else list(keys))
 
 
 @pytest.mark.parametrize(
@@ -177,11 +176,11 @@ def test_the_reference_gives_the_same():
         keys = [[0, 1], [-1, 2**63]]
         words = np.array(keys, object) % 2**64
         expected = fs.keyed_uniforms(seed, words.astype(np.uint64), step)
-        np.testing.assert_array_equal(fs.reference.keyed_uniforms(seed, keys, step), expected)
+        np.testing.assert_array_equal(reference_rows.keyed_uniforms(seed, keys, step), expected)
     logits = [[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]
-    fast, slow = fs.Sampler(seed=3, top_k=2), fs.reference.Sampler(seed=3, top_k=2)
+    fast, slow = (module.Sampler(seed=3, top_k=2) for module in (fs, reference_rows))
     for keys in (None, [5, 9], None):
-        assert fast(np.array(logits), keys=keys).tolist() == slow(logits, keys=keys)
+        np.testing.assert_array_equal(fast(np.array(logits), keys=keys), slow(logits, keys=keys))
 
 
 @pytest.mark.parametrize("counter, key, block", [
@@ -195,7 +194,7 @@ def test_the_reference_gives_the_same():
 ])  # fmt: skip
 def test_published_known_answers(counter, key, block):
     """Of Random123's kat_vectors, which the fast generator meets through NumPy's and the reference's."""
-    assert fs.reference._keyed.philox(counter, key) == [int(word, 16) for word in block.split()]
+    assert fs.reference._keyed.philox(counter, key) == tuple(int(word, 16) for word in block.split())
 
 
 def test_numpy_integers_are_keys_and_steps_as_ints_are():

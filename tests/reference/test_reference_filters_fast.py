@@ -1,10 +1,11 @@
-"""The fast filters against the oracle."""
+"""The fast filters against the reference."""
 
 import math
 import random
 
 import numpy as np
 import pytest
+import reference_rows
 from test_reference_filters import FILTERS, FLAT, FOUR, INF, random_value
 
 import fastsoftmax as fs
@@ -87,8 +88,25 @@ def test_fast_mirostat_is_the_references(temperature_last):
     source = random.Random(1)
     x = [source.gauss(0, 3) for _ in range(50)]
     parameters = {"mirostat_tau": 1.5, "mirostat_eta": 0.3, "top_k": 30, "temperature_last": temperature_last}
-    fast, slow = (module.Sampler(0.5, **parameters) for module in (fs, reference))
+    fast, slow = (module.Sampler(0.5, **parameters) for module in (fs, reference_rows))
     for _ in range(30):
         u = source.random()
         assert fast(x, u) == slow(x, u)
         assert fast.mirostat_mu == pytest.approx(slow.mirostat_mu, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fast_filters_of_several_rows_are_the_references(seed):
+    source = random.Random(seed)
+    x = [[source.gauss(0, 3) for _ in range(40)] for _ in range(8)]
+    rows = [random_parameters(source) for _ in x]
+    # A filter is off in the rows that have not drawn its parameter.
+    names = {name for row in rows for name in row}
+    neutral = {"top_p": 1.0, "typical_p": 1.0, "xtc_threshold": 1.0, "dynatemp_exponent": 1.0}
+    parameters = {name: [row.get(name, neutral.get(name, 0)) for row in rows] for name in names}
+    temperature, u = [source.choice([0.0, 0.5, 1.0, 2.0]) for _ in x], [source.random() for _ in x]
+    parameters |= {"mask": [[source.random() < 0.8 for _ in range(40)] for _ in x], "bias": {1: 2.0, 30: -1.0}}
+    fast, slow = (m.truncate(x, temperature, **parameters) for m in (fs, reference_rows))
+    np.testing.assert_allclose(fast, slow, rtol=1e-12)
+    fast, slow = (m.sample(x, temperature, u=u, **parameters) for m in (fs, reference_rows))
+    np.testing.assert_array_equal(fast, slow)
