@@ -1,207 +1,245 @@
-"""Draw the results of run.py as SVG files: time against n, the ratios with their errors, the filters.
+"""Draw the results of run.py: time against length, the ratios with their errors, the filters.
 
-    python bench/plot.py bench/results/FILE.json [--out FOLDER] [--threads 1]
+    python bench/plot.py bench/results/FILE.json [--out docs] [--threads 1]
 
-Nothing but the JSON is read and nothing but Python is needed. The colours have the same contrast on white and
-on a dark page, and the ground is transparent: a README is read on both, and an SVG cannot know on which.
+Nothing but the JSON is read, and the same JSON gives the same bytes. The ground is transparent and the colours have the
+same contrast on white and on a dark page, because a README is read on both.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from drawing import (
-    COLOURS,
-    LABELS,
-    RATIO_WIDTH,
-    Drawing,
-    LogScale,
-    Row,
-    caption,
-    draw_ratios,
-    ratio_groups,
-    ratio_height,
-    spread,
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from report import load, measured_on, readable_time
+
+Row = Mapping[str, Any]
+INK, OURS = "#757c85", "#e8491d"
+# Name in the pictures and colour of each contender that is drawn; ours appears in its fastest and its slowest form.
+STYLE = {
+    "fastsoftmax": ("fastsoftmax", OURS),
+    "fastsoftmax-new": ("ours, new array", OURS),
+    "fastsoftmax-call": ("ours, one call", OURS),
+    "torch": ("PyTorch", "#b06a10"),
+    "onnxruntime": ("ONNX Runtime", "#2f81d7"),
+    "onednn": ("oneDNN", "#6f75e0"),
+    "scipy": ("SciPy", "#1d9380"),
+    "numpy": ("NumPy", "#8a62d0"),
+    "numpy-choice": ("NumPy choice", "#8a62d0"),
+    "numpy-cdf": ("NumPy cumsum", "#c2559d"),
+    "numpy-gumbel": ("NumPy Gumbel", "#9c7a55"),
+    "llama.cpp": ("llama.cpp", "#2f81d7"),
+    "classic": ("RNN helper", "#1d9380"),
+    "jax": ("JAX", "#5f8f28"),
+    "numba": ("Numba", "#94801a"),
+    "transformers": ("transformers", "#c2559d"),
+}
+RATIOS = (
+    {
+        "softmax-f32-128256": "softmax of 128,256",
+        "softmax-f32-32x128256": "softmax of 32 × 128,256",
+        "softmax-f32-4096x64": "softmax of 4,096 × 64",
+        "softmax-f32-64": "softmax of 64",
+    },
+    {
+        "sample-f32-128256": "one draw from 128,256",
+        "sample-f32-4096x64": "a draw from each of 4,096 × 64",
+        "sampler-probs-f64-64": "Sampler, one draw from 64",
+    },
 )
-from report import filter_name, load, readable_time, shapes
-
-PANELS = {"softmax": "softmax(x / t), one row of float32", "sample": "one draw from softmax(x / t)"}
-GROUPS = {
-    "softmax-f32-128256": "softmax, 128,256",
-    "softmax-f32-32x128256": "softmax, 32 × 128,256",
-    "softmax-f32-4096x64": "softmax, 4,096 × 64",
-    "softmax-f32-64": "softmax, 64",
-    "sample-f32-128256": "one draw, 128,256",
-    "sample-f32-4096x64": "4,096 draws, × 64",
-    "sampler-probs-f64-64": "Sampler, 64",
+FILTERS = (
+    {
+        "filter-top_k-f32-128256": "top_k 50",
+        "filter-top_k-top_p-f32-128256": "top_k 50, top_p 0.95",
+        "filter-min_p-f32-128256": "min_p 0.05",
+    },
+    {
+        "filter-top_p-f32-128256": "top_p 0.95",
+        "filter-top_p-flat-f32-128256": "top_p 0.95 of a flat row",
+        "filter-typical_p-f32-128256": "typical_p 0.95",
+    },
+)
+WIDTH, LINE = 8.6, 0.185  # inches; a line of text
+RC = {
+    "svg.hashsalt": "fastsoftmax",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
-FILTER_GROUPS = {
-    "filter-top_k-f32-128256": "top_k 50",
-    "filter-top_k-top_p-f32-128256": "top_k 50, top_p 0.95",
-    "filter-top_p-f32-128256": "top_p 0.95",
-    "filter-top_p-normal3-f32-128256": "top_p 0.95, spread 3",
-    "filter-top_p-flat-f32-128256": "top_p 0.95, flat row",
-    "filter-min_p-f32-128256": "min_p 0.05",
-    "filter-typical_p-f32-128256": "typical_p 0.95",
-}
-SHAPE_PANELS = {"top_k=50": "top_k 50", "top_p=0.95": "top_p 0.95"}
 
 
-def curves(rows: Iterable[Row], operation: str, threads: int) -> dict[str, list[tuple[int, float]]]:
-    """(n, nanoseconds) of every contender of a panel, over the cases of one float32 row."""
-    found: dict[str, list[tuple[int, float]]] = {}
+def figure(height: float, document: Row, threads: int) -> Figure:
+    """A figure with the machine at its foot."""
+    drawn = Figure(figsize=(WIDTH, height))
+    drawn.text(0.01, 0.06 / height, measured_on(document, threads), size=8, va="bottom")
+    return drawn
+
+
+def panel(drawn: Figure, left: float, width: float, top: float, height: float) -> Axes:
+    """Axes without a frame; `left` and `width` are parts of the figure, `top` and `height` inches from its top."""
+    total = drawn.get_figheight()
+    axes = drawn.add_axes((left, 1 - (top + height) / total, width, height / total), facecolor="none")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=8)
+    axes.minorticks_off()
+    return axes
+
+
+def brief(error: Row | None) -> str:
+    """An error in a few characters."""
+    if not error:
+        return ""
+    if error["kind"] == "ulp":
+        return f"{error['max_ulp']:.2g} ulp" if error["max_ulp"] < 100 else f"{error['max_ulp']:.0f} ulp"
+    if error["kind"] == "filter":
+        return f"{error['wrongly_kept'] + error['wrongly_dropped']} of {error['kept']:,} wrong"
+    return ("" if error["draws"] else f"tv {error['total_variation']:.0e}") + (" draws p = 0" if error["zero_drawn"] else "")
+
+
+def bars(drawn: Figure, rows: Sequence[Row], groups: Sequence[Mapping[str, str]], top: float) -> float:
+    """Two columns of bars from 1× on, a group for each case; returns their height in inches."""
+    found = {(row["case"], row["contender"]): row for row in rows}
+    columns = []
+    for labels in groups:
+        lines: list[tuple[str, Row | None]] = []
+        for case, label in labels.items():
+            others = [row for (name, who), row in found.items() if name == case and who in STYLE and "ratio" in row]
+            if others:
+                mine = found[case, "fastsoftmax"]
+                heading = f"{label}: {readable_time(mine['ns'])}"
+                lines += [(", ".join(filter(None, [heading, brief(mine["error"])])), None)]
+                lines += [(row["contender"], row) for row in sorted(others, key=lambda row: row["ratio"])]
+                lines += [("", None)]
+        columns.append(lines[:-1])
+    most, height = max(row["ratio_q3"] for lines in columns for _, row in lines if row), LINE * max(map(len, columns))
+    for number, lines in enumerate(columns):
+        axes = panel(drawn, 0.115 + 0.5 * number, 0.27, top, LINE * len(lines))
+        axes.set(xscale="log", xlim=(0.8, most * 1.1), ylim=(len(lines) - 0.5, -0.5), xticks=[], yticks=[])
+        for y, (name, row) in enumerate(lines):
+            if row is None:
+                axes.text(-0.4, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold", color=OURS)
+                continue
+            label, colour = STYLE[name]
+            style = {"facecolor": "none", "edgecolor": colour} if colour == OURS else {"color": colour}
+            axes.barh(y, row["ratio"] - 1, 0.66, left=1, **style)
+            axes.plot([row["ratio_q1"], row["ratio_q3"]], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
+            axes.text(-0.03, y, label, transform=axes.get_yaxis_transform(), ha="right", va="center")
+            end = max(row["ratio"], row["ratio_q3"], 1)
+            axes.annotate(f"{row['ratio']:.3g}×", (end, y), (4, 0), textcoords="offset points", va="center", weight="bold")
+            axes.text(1.43, y, brief(row["error"]), transform=axes.get_yaxis_transform(), ha="right", va="center", size=8)
+        for y in (y for y, (_, row) in enumerate(lines) if row):
+            axes.plot([1, 1], [y - 0.5, y + 0.5], color=INK, lw=1)
+    return height
+
+
+def ratio_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+    """How many times as long the others take, with quartiles and errors."""
+    found = {row["case"] for row in rows}
+    count = [sum(1 + sum(1 for row in rows if row["case"] == case and row["contender"] in STYLE and "ratio" in row) + 1 for case in labels if case in found) for labels in RATIOS]
+    drawn = figure(0.4 + LINE * max(count) + 0.2, document, threads)
+    drawn.text(0.01, 1 - 0.06 / drawn.get_figheight(), "How many times as long the others take, and their errors", va="top", size=11)
+    bars(drawn, rows, RATIOS, 0.4)
+    return drawn
+
+
+def filter_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+    """The ratios of a draw through filters, and below them our time on every shape of row."""
+    panels: dict[str, list[tuple[Row, float]]] = {}
+    mine = {row["case"]: row for row in rows if row["contender"] == "fastsoftmax"}
     for row in rows:
-        one_row = len(row["shape"]) == 1 and row["dtype"] == "float32" and row["operation"] == operation
-        known = row["contender"] in COLOURS
-        if one_row and known and row["threads"] == threads and row["status"] == "ok" and "ns" in row:
-            found.setdefault(row["contender"], []).append((row["shape"][0], row["ns"]))
-    return {name: sorted(points) for name, points in found.items()}
+        if row["contender"] == "fastsoftmax-friendly" and row["case"] in mine:
+            kind = " ".join(f"{name} {value:g}" for name, value in row["options"].items())
+            panels.setdefault(kind, []).append((mine[row["case"]], 1 / row["ratio"]))
+    above = LINE * max(sum(2 + sum(row["case"] == case and row["contender"] in STYLE and "ratio" in row for row in rows) for case in labels) for labels in FILTERS)
+    below = LINE * max(map(len, panels.values()), default=0)
+    drawn = figure(0.4 + above + 0.65 + below + 0.3, document, threads)
+    height = drawn.get_figheight()
+    drawn.text(0.01, 1 - 0.06 / height, "One draw from 128,256 logits through filters: how many times as long the others take", va="top", size=11)
+    bars(drawn, rows, FILTERS, 0.4)
+    title = "Our time by shape of row, and how many times that of a row with a few large entries"
+    drawn.text(0.01, 1 - (0.5 + above) / height, title, va="center", size=11)
+    for number, (kind, shapes) in enumerate(panels.items()):
+        shapes = sorted(shapes, key=lambda pair: -pair[1])
+        axes = panel(drawn, 0.135 + 0.5 * number, 0.25, 0.85 + above, LINE * len(shapes))
+        axes.set(xscale="log", xlim=(0.3, 10), ylim=(len(shapes) - 0.5, -0.5), xticks=[], yticks=[])
+        for y, (row, times) in enumerate(shapes):
+            axes.barh(y, times - 1, 0.66, left=1, color=OURS)
+            axes.text(-0.03, y, row["row"], transform=axes.get_yaxis_transform(), ha="right", va="center")
+            axes.annotate(f"{times:.2g}×", (max(times, 1), y), (4, 0), textcoords="offset points", va="center", weight="bold")
+            axes.text(1.43, y, readable_time(row["ns"]), transform=axes.get_yaxis_transform(), ha="right", va="center", size=8)
+        axes.axvline(1, color=INK, lw=1)
+        axes.set_title(kind, size=9, weight="bold", color=OURS, loc="left", x=-0.43, pad=4)
+    return drawn
 
 
-def time_chart(document: Row, threads: int = 1) -> str:
-    """Time of a call against the length of the row, both axes logarithmic."""
-    panels = {name: curves(document["rows"], name, threads) for name in PANELS}
-    panels = {name: lines for name, lines in panels.items() if lines}
-    points = [point for lines in panels.values() for line in lines.values() for point in line]
-    if not points:
-        raise ValueError(f"no case of one float32 row was measured on {threads} threads")
-    left, plot_width, label_width, top, plot_height = 58, 300, 112, 44, 300
-    panel_width = plot_width + label_width
-    width, height = left + len(panels) * panel_width + (len(panels) - 1) * 26, top + plot_height + 62
-    drawing = Drawing(width, height, "Time of a call against the length of the row")
-    longest, least, most = max(p[0] for p in points), min(p[1] for p in points), max(p[1] for p in points)
-    shortest = min(p[0] for p in points)
-    times = LogScale(least / 1.5, most * 1.5, top + plot_height, top)
-    for number, (name, lines) in enumerate(panels.items()):
-        start = left + number * (panel_width + 26)
-        lengths = LogScale(shortest / 1.2, longest * 1.2, start, start + plot_width)
-        drawing.text(start, 22, PANELS[name], class_="title")
-        for decade in times.decades():
-            drawing.rule(start, times(decade), start + plot_width, times(decade))
-            if number == 0:
-                y = times(decade) + 4
-                drawing.text(start - 8, y, readable_time(decade), text_anchor="end", class_="small")
-        for decade in lengths.decades():
-            x = lengths(decade)
-            drawing.rule(x, top, x, top + plot_height, opacity="0.12")
-            label = f"{decade:,.0f}"
-            drawing.text(x, top + plot_height + 18, label, text_anchor="middle", class_="small")
-        middle = start + plot_width / 2
-        drawing.text(middle, top + plot_height + 36, "n", text_anchor="middle", font_style="italic")
-        _draw_lines(drawing, lines, lengths, times, start + plot_width + 10, (top, top + plot_height))
-    drawing.text(left, height - 6, caption(document, threads), class_="small")
-    return str(drawing)
+def time_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+    """Time of a call against the length of the row, both axes logarithmic, every curve labelled at its end."""
+    drawn = figure(4.3, document, threads)
+    titles = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
+    for number, (operation, title) in enumerate(titles.items()):
+        curves: dict[str, list[tuple[int, float]]] = {}
+        for row in rows:
+            one_row = row["operation"] == operation and len(row["shape"]) == 1 and row["dtype"] == "float32"
+            if one_row and row["contender"] in STYLE and "ns" in row:
+                curves.setdefault(row["contender"], []).append((row["shape"][0], row["ns"]))
+        axes = panel(drawn, 0.075 + 0.485 * number, 0.295, 0.42, 3.3)
+        axes.set(xscale="log", yscale="log", xlim=(8, 1.2e6), ylim=(60, 3e8))
+        axes.set_xticks([10, 1_000, 100_000], ["10", "1,000", "100,000"])
+        axes.set_yticks([1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8], map(readable_time, [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8]))
+        axes.grid(color=INK, alpha=0.2, lw=0.7)
+        axes.set_title(title, size=10, loc="left")
+        axes.set_xlabel("length of the row", size=8)
+        ends = sorted((points[-1][1], name) for name, points in curves.items() if points.sort() is None)
+        places = spread([end for end, _ in ends])
+        for (end, name), place in zip(ends, places, strict=True):
+            label, colour = STYLE[name]
+            ours = {"lw": 2.6, "marker": "o", "ms": 4, "zorder": 3} if name == "fastsoftmax" else {"lw": 1.2, "marker": "o", "ms": 2.2}
+            dashes = "--" if colour == OURS and name != "fastsoftmax" else "-"
+            axes.plot(*zip(*curves[name], strict=True), dashes, color=colour, **ours)
+            axes.annotate(label, (curves[name][-1][0], end), (1.05, place), textcoords=axes.transAxes, va="center", color=colour,
+                          weight="bold" if name == "fastsoftmax" else "normal", annotation_clip=False,
+                          arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)})
+    return drawn
 
 
-def _draw_lines(
-    drawing: Drawing,
-    lines: Mapping[str, list[tuple[int, float]]],
-    lengths: LogScale,
-    times: LogScale,
-    label_x: float,
-    span: tuple[float, float],
-) -> None:
-    """The curves, ours last and on top, each with its name at its right end."""
-    names = sorted(lines, key=lambda name: name == "fastsoftmax")
-    ends = [times(lines[name][-1][1]) for name in names]
-    places = spread(ends, 15, span[0] + 4, span[1] - 2)
-    for name, end, place in zip(names, ends, places, strict=True):
-        ours = name == "fastsoftmax"
-        colour = COLOURS[name]
-        points = [(lengths(n), times(time)) for n, time in lines[name]]
-        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        drawing.element("path", d=path, fill="none", stroke=colour, stroke_width=3.0 if ours else 1.6)
-        for x, y in points:
-            drawing.element("circle", cx=x, cy=y, r=3.2 if ours else 2.2, fill=colour)
-        link = f"M{points[-1][0] + 4:.1f} {end:.1f}L{label_x - 3:.1f} {place:.1f}"
-        drawing.element("path", d=link, fill="none", stroke=colour, stroke_opacity="0.5")
-        style = f"fill:{colour}"
-        drawing.text(label_x, place + 4, LABELS.get(name, name), style=style, class_="ours" if ours else "")
+def spread(ends: Sequence[float]) -> list[float]:
+    """Heights for labels next to these times, in parts of the axis, moved apart so that none overlap."""
+    import math
 
-
-def ratio_chart(document: Row, threads: int = 1) -> str:
-    """How many times as long the others take, with quartiles, and the error of each beside it."""
-    groups = ratio_groups(document["rows"], GROUPS, threads)
-    if not groups:
-        raise ValueError(f"none of {', '.join(GROUPS)} was measured on {threads} threads")
-    height = ratio_height(groups) + 26
-    drawing = Drawing(RATIO_WIDTH, height, "How many times as long the others take")
-    drawing.text(8, 22, "How many times as long the others take, and how wrong each is", class_="title")
-    draw_ratios(drawing, groups)
-    drawing.text(8, height - 8, caption(document, threads), class_="small")
-    return str(drawing)
-
-
-def filter_chart(document: Row, threads: int = 1) -> str:
-    """The ratios of a draw through the filters, and below them our time on every shape of row."""
-    groups = ratio_groups(document["rows"], FILTER_GROUPS, threads)
-    if not groups:
-        raise ValueError(f"none of {', '.join(FILTER_GROUPS)} was measured on {threads} threads")
-    measured = shapes([row for row in document["rows"] if row["threads"] == threads])
-    panels = {name: [pair for pair in measured if filter_name(pair[0]) == name] for name in SHAPE_PANELS}
-    panels = {name: pairs for name, pairs in panels.items() if pairs}
-    below = ratio_height(groups) + 10
-    height = below + 26
-    if panels:
-        height += 40 + 19 * max(map(len, panels.values()))
-    drawing = Drawing(RATIO_WIDTH, height, "Choosing the next token")
-    title = "One draw from 128,256 logits: how many times as long the others take"
-    drawing.text(8, 22, title, class_="title")
-    draw_ratios(drawing, groups)
-    for number, (name, pairs) in enumerate(panels.items()):
-        left = 8.0 + number * RATIO_WIDTH / 2
-        drawing.text(left, below + 14, f"{SHAPE_PANELS[name]}: our time by shape of row", class_="title")
-        _draw_shapes(drawing, pairs, left, below + 24)
-    drawing.text(8, height - 8, caption(document, threads), class_="small")
-    return str(drawing)
-
-
-def _draw_shapes(drawing: Drawing, pairs: Sequence[tuple[Row, Row]], left: float, top: float) -> None:
-    """A bar for each shape, from the time of the peaked row to its own, both on a logarithmic axis."""
-    times = [1 / beside["ratio"] for _, beside in pairs]
-    peaked = sorted(beside["ns"] for _, beside in pairs)[len(pairs) // 2]
-    start = left + 116
-    scale = LogScale(min(0.5, *times) / 1.1, max(3.0, *times), start, start + 130)
-    for number, ((mine, _), multiple) in enumerate(zip(pairs, times, strict=True)):
-        y = top + 19 * number
-        drawing.text(start - 8, y + 12, mine["row"], text_anchor="end")
-        x1, x2 = sorted((scale(1), scale(multiple)))
-        length = max(x2 - x1, 0.5)
-        drawing.element("rect", x=x1, y=y + 3, width=length, height=11, rx=2.0, fill=COLOURS["fastsoftmax"])
-        drawing.text(x2 + 8, y + 12, f"{readable_time(mine['ns'])}, {multiple:.1f}×")
-    bottom = top + 19 * len(pairs)
-    drawing.rule(scale(1), top, scale(1), bottom, opacity="1")
-    label = f"a peaked row: {readable_time(peaked)}"
-    drawing.text(scale(1), bottom + 10, label, text_anchor="middle", class_="small")
+    low, high = math.log(60), math.log(3e8)
+    places = [(math.log(end) - low) / (high - low) for end in ends]
+    for _ in range(200):
+        for index in range(len(places) - 1):
+            overlap = 0.052 - (places[index + 1] - places[index])
+            if overlap > 0:
+                places[index] -= overlap / 2
+                places[index + 1] += overlap / 2
+    return places
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write time.svg, ratios.svg and filters.svg; 1 if nothing could be drawn."""
-    options = argparse.ArgumentParser(prog="bench/plot.py", description=(__doc__ or "").splitlines()[0])
-    options.add_argument("results", type=Path, help="the JSON that run.py wrote")
-    options.add_argument("--out", type=Path, help="folder for the SVG files (that of the JSON)")
-    options.add_argument(
-        "--threads", type=int, default=1, help="which of the measured numbers of threads (1)"
-    )
-    asked = options.parse_args(arguments)
-    document = load(asked.results)
-    folder = asked.out or asked.results.parent
+    parser = argparse.ArgumentParser(prog="bench/plot.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", type=Path, help="the JSON that run.py wrote")
+    parser.add_argument("--out", type=Path, help="folder for the SVG files (that of the JSON)")
+    parser.add_argument("--threads", type=int, default=1, help="which number of threads (1)")
+    asked = parser.parse_args(arguments)
+    document, folder = load(asked.results), asked.out or asked.results.parent
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = 0
-    for name, chart in (("time", time_chart), ("ratios", ratio_chart), ("filters", filter_chart)):
-        try:
-            picture = chart(document, asked.threads)
-        except ValueError as error:
-            print(f"{name}.svg not drawn: {error}", file=sys.stderr)
-            continue
-        path = folder / f"{name}.svg"
-        path.write_text(picture, encoding="utf-8")
-        print(f"written to {path}")
-        drawn += 1
-    return 0 if drawn else 1
+    rows = [row for row in document["rows"] if row["status"] == "ok" and row["threads"] == asked.threads]
+    with matplotlib.rc_context(RC):
+        for name, chart in (("time", time_chart), ("ratios", ratio_chart), ("filters", filter_chart)):
+            chart(document, rows, asked.threads).savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return 0
 
 
 if __name__ == "__main__":
