@@ -1,8 +1,8 @@
 """How wrong an answer is, measured against tests/oracles.py and returned as the `error` of a row of the results.
 
-A softmax is judged in units in the last place (ulp), a draw by the total variation between its distribution and the exact
-one, a filter by its kept set, everything else by the number of wrong answers. A judge also says what is plainly wrong
-with a contender, which is then not timed.
+A softmax is judged in units in the last place (ulp), a draw by the total variation between its distribution and the
+exact one, a filter by its kept set, everything else by the number of wrong answers. A judge also says what is plainly
+wrong with a contender, which is then not timed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from timing import Contender
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import oracles  # noqa: E402
 
+# Stored bits of the mantissa, and the exponent of the smallest normal number.
+FORMATS = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126), "float64": (52, -1022)}
 Error = dict[str, Any]
 Verdict = tuple[Error, str | None]
 Judge = Callable[[Contender, float], Verdict]
@@ -47,7 +49,9 @@ def exact_softmax(x: np.ndarray, temperature: float) -> np.ndarray:
 
 def ulp_error(got: np.ndarray, exact: np.ndarray, dtype: np.dtype[Any]) -> Error:
     """The largest error where the exact value is a normal number, and in units of the smallest number elsewhere."""
-    bits, least = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126), "float64": (52, -1022)}[dtype.name]
+    bits, least = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126), "float64": (52, -1022)}[
+        dtype.name
+    ]
     exponents = np.where(exact > 0, np.frexp(exact)[1] - 1, least - 1)
     ulp = np.ldexp(np.ones_like(exact), np.maximum(exponents, least) - bits)
     error = np.abs(got.astype(exact.dtype) - exact) / ulp
@@ -150,7 +154,9 @@ def frequency_error(indices: np.ndarray, probs: np.ndarray) -> Verdict:
     counts = np.bincount(bins[indices], minlength=share.size)
     noise = 0.5 * float(np.sqrt(2 * share * (1 - share) / (math.pi * draws)).sum())
     distance = 0.5 * float(np.abs(counts / draws - share).sum())
-    gross = f"drawn frequencies are off by {distance:.1e}, chance {noise:.1e}" if distance > TIMES_CHANCE * noise else None
+    gross = (
+        f"drawn frequencies are off by {distance:.1e}, chance {noise:.1e}" if distance > TIMES_CHANCE * noise else None
+    )
     return _draw_error(distance, noise, draws, bool((probs[indices] == 0).any())), gross
 
 
@@ -200,17 +206,17 @@ def filter_judge(case: Case, source: np.ndarray) -> Judge:
     return judge
 
 
-def answers_judge(source: np.ndarray, what: str, answer: Any, uniforms: np.ndarray, first: Any, exact: Any) -> Judge:
-    """Whole answers at given uniforms; from a contender that takes none, how often each first(answer) comes.
+def answers_judge(source: np.ndarray, what: str, answer: Any, uniforms: np.ndarray) -> Judge:
+    """Whole answers at given uniforms; a contender that takes none is not judged.
 
     Float32 rounds an answer over now and then, a wrong rule gets many wrong: more than a hundredth is plainly wrong.
     """
     right = np.array([answer(u) for u in uniforms])
 
     def judge(contender: Contender, seconds: float) -> Verdict:
-        draw = contender.on(source)
         if contender.with_u is None:
-            return frequency_error(collect(lambda: first(draw()), WANTED_DRAWS, seconds), exact)
+            return {}, None
+        draw = contender.on(source)
         wrong = int((np.stack([draw(u) for u in uniforms]) != right).any(axis=1).sum())
         gross = f"{wrong} of {len(right)} {what} are wrong" if wrong > GROSS * len(right) else None
         return {"kind": "count", "wrong": wrong, "of": len(right), "what": what}, gross
@@ -231,8 +237,7 @@ def without_replacement_judge(case: Case, source: np.ndarray) -> Judge:
         keys = source.astype(np.longdouble) / case.temperature - np.log(-np.log1p(-u.astype(np.longdouble)))
         return np.argsort(-keys, kind="stable")[: case.options["k"]]
 
-    uniforms, exact = np.random.default_rng(2).random((8, source.size)), exact_softmax(source, case.temperature)
-    return answers_judge(source, "orders", answer, uniforms, lambda drawn: drawn.reshape(-1)[:1], exact)
+    return answers_judge(source, "orders", answer, np.random.default_rng(2).random((8, source.size)))
 
 
 def verify_judge(case: Case, source: np.ndarray) -> Judge:
@@ -248,10 +253,7 @@ def verify_judge(case: Case, source: np.ndarray) -> Judge:
         weights = target[accepted] if accepted == tokens.size else np.maximum(target[accepted] - drafted[accepted], 0)
         return accepted, inverse(weights, u[-1])
 
-    accept = np.minimum(1, p / q)
-    exact = np.append(1, np.cumprod(accept)) * np.append(1 - accept, 1)
-    uniforms = np.random.default_rng(2).random((100, len(source)))
-    return answers_judge(source, "verdicts", answer, uniforms, lambda verdict: verdict[:1], exact)
+    return answers_judge(source, "verdicts", answer, np.random.default_rng(2).random((100, len(source))))
 
 
 def penalize_judge(case: Case, source: np.ndarray) -> Judge:
@@ -320,7 +322,9 @@ def grid(dtype: str, seed: int, longest: int) -> Iterator[tuple[dict[str, Any], 
 
 def worst_errors(case: Case, builders: dict[str, Any], longest: int) -> dict[str, dict[str, Any] | Exception]:
     """The largest error of each contender over the grid, or the exception that ended it."""
-    found: dict[str, Any] = {name: {"error": {"kind": "ulp", "max_ulp": 0.0, "max_ulp_subnormal": 0.0}} for name in builders}
+    found: dict[str, Any] = {
+        name: {"error": {"kind": "ulp", "max_ulp": 0.0, "max_ulp_subnormal": 0.0}} for name in builders
+    }
     for point, source in grid(case.dtype, case.seed, longest):
         exact = exact_softmax(source, point["temperature"])
         for name, build in builders.items():
@@ -337,5 +341,5 @@ def worst_errors(case: Case, builders: dict[str, Any], longest: int) -> dict[str
             if error["max_ulp"] >= worst["max_ulp"]:
                 worst.update(max_ulp=error["max_ulp"], worst=point)
             worst["max_ulp_subnormal"] = max(worst["max_ulp_subnormal"], subnormal)
-            found[name].update(code=contender.code, note=contender.note)
+            found[name]["code"] = contender.code
     return found

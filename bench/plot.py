@@ -9,6 +9,8 @@ same contrast on white and on a dark page, because a README is read on both.
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,15 +19,15 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report import load, measured_on, readable_time
+from report import load, measured_on, readable_time, readable_ulp
 
 Row = Mapping[str, Any]
 INK, OURS = "#757c85", "#e8491d"
 # Name in the pictures and colour of each contender that is drawn; ours appears in its fastest and its slowest form.
 STYLE = {
     "fastsoftmax": ("fastsoftmax", OURS),
-    "fastsoftmax-new": ("ours, new array", OURS),
-    "fastsoftmax-call": ("ours, one call", OURS),
+    "fastsoftmax-new": ("with a new array", OURS),
+    "fastsoftmax-call": ("in one call", OURS),
     "torch": ("PyTorch", "#b06a10"),
     "onnxruntime": ("ONNX Runtime", "#2f81d7"),
     "onednn": ("oneDNN", "#6f75e0"),
@@ -45,12 +47,12 @@ RATIOS = (
         "softmax-f32-128256": "softmax of 128,256",
         "softmax-f32-32x128256": "softmax of 32 × 128,256",
         "softmax-f32-4096x64": "softmax of 4,096 × 64",
-        "softmax-f32-64": "softmax of 64",
     },
     {
+        "softmax-f32-64": "softmax of 64",
         "sample-f32-128256": "one draw from 128,256",
-        "sample-f32-4096x64": "a draw from each of 4,096 × 64",
-        "sampler-probs-f64-64": "Sampler, one draw from 64",
+        "sample-f32-4096x64": "draws from 4,096 × 64",
+        "sampler-probs-f64-64": "one draw from 64",
     },
 )
 FILTERS = (
@@ -65,7 +67,9 @@ FILTERS = (
         "filter-typical_p-f32-128256": "typical_p 0.95",
     },
 )
-WIDTH, LINE = 8.6, 0.185  # inches; a line of text
+PANELS = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
+TIMES = (60, 8e7)  # nanoseconds on the axis of the time chart
+WIDTH, LINE = 8.8, 0.185  # inches; a line of text
 RC = {
     "svg.hashsalt": "fastsoftmax",
     "svg.fonttype": "none",
@@ -78,149 +82,153 @@ RC = {
 }
 
 
-def figure(height: float, document: Row, threads: int) -> Figure:
-    """A figure with the machine at its foot."""
+def figure(height: float, document: Row, threads: int, title: str = "") -> Figure:
+    """A figure with its title at the top and the machine at its foot."""
     drawn = Figure(figsize=(WIDTH, height))
-    drawn.text(0.01, 0.06 / height, measured_on(document, threads), size=8, va="bottom")
+    drawn.text(0.008, 1 - 0.08 / height, title, va="top", size=11)
+    drawn.text(0.008, 0.06 / height, measured_on(document, threads), size=8, va="bottom")
     return drawn
 
 
-def panel(drawn: Figure, left: float, width: float, top: float, height: float) -> Axes:
+def panel(drawn: Figure, left: float, width: float, top: float, height: float, **limits: Any) -> Axes:
     """Axes without a frame; `left` and `width` are parts of the figure, `top` and `height` inches from its top."""
     total = drawn.get_figheight()
-    axes = drawn.add_axes((left, 1 - (top + height) / total, width, height / total), facecolor="none")
+    axes = drawn.add_axes((left, 1 - (top + height) / total, width, height / total))
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=8)
+    axes.set(xscale="log", **limits)
     axes.minorticks_off()
+    axes.tick_params(length=0, labelsize=8)
     return axes
 
 
 def brief(error: Row | None) -> str:
-    """An error in a few characters."""
+    """An error in a few characters; draws that can only be counted show none."""
     if not error:
         return ""
     if error["kind"] == "ulp":
-        return f"{error['max_ulp']:.2g} ulp" if error["max_ulp"] < 100 else f"{error['max_ulp']:.0f} ulp"
+        return f"{readable_ulp(error)} ulp"
     if error["kind"] == "filter":
         return f"{error['wrongly_kept'] + error['wrongly_dropped']} of {error['kept']:,} wrong"
-    return ("" if error["draws"] else f"tv {error['total_variation']:.0e}") + (" draws p = 0" if error["zero_drawn"] else "")
+    return "" if error["draws"] else f"tv {error['total_variation']:.0e}"
 
 
-def bars(drawn: Figure, rows: Sequence[Row], groups: Sequence[Mapping[str, str]], top: float) -> float:
-    """Two columns of bars from 1× on, a group for each case; returns their height in inches."""
-    found = {(row["case"], row["contender"]): row for row in rows}
-    columns = []
-    for labels in groups:
+def grouped(rows: Sequence[Row], columns: Sequence[Mapping[str, str]]) -> list[list[tuple[str, Row | None]]]:
+    """The lines of each column: the heading of a case, the other contenders from the fastest on, an empty line."""
+    found = []
+    for labels in columns:
         lines: list[tuple[str, Row | None]] = []
         for case, label in labels.items():
-            others = [row for (name, who), row in found.items() if name == case and who in STYLE and "ratio" in row]
+            of_case = {row["contender"]: row for row in rows if row["case"] == case and row["contender"] in STYLE}
+            others = sorted((row for row in of_case.values() if "ratio" in row), key=lambda row: row["ratio"])
             if others:
-                mine = found[case, "fastsoftmax"]
-                heading = f"{label}: {readable_time(mine['ns'])}"
-                lines += [(", ".join(filter(None, [heading, brief(mine["error"])])), None)]
-                lines += [(row["contender"], row) for row in sorted(others, key=lambda row: row["ratio"])]
-                lines += [("", None)]
-        columns.append(lines[:-1])
-    most, height = max(row["ratio_q3"] for lines in columns for _, row in lines if row), LINE * max(map(len, columns))
+                mine = of_case["fastsoftmax"]
+                error = re.sub(" of .* wrong", " wrong", brief(mine["error"]))
+                heading = f"{label}: fastsoftmax {readable_time(mine['ns'])}, {error}"
+                lines += [(heading, None), *((row["contender"], row) for row in others), ("", None)]
+        found.append(lines[:-1])
+    return found
+
+
+def bar(axes: Axes, y: int, label: str, ratio: float, end: float, colour: str, note: str, ours: bool) -> None:
+    """One line: the label, a bar from 1× on, the ratio behind `end`, and a note at the right."""
+    at, small = axes.get_yaxis_transform(), {"va": "center", "size": 8}
+    fill = {"facecolor": "none", "edgecolor": colour} if ours else {"color": colour}
+    axes.barh(y, ratio - 1, 0.66, left=1, **fill)
+    axes.plot([1, 1], [y - 0.5, y + 0.5], color=INK, lw=1)
+    axes.text(-0.03, y, label, transform=at, ha="right", va="center", color=OURS if ours else INK)
+    offset = {"xytext": (4, 0), "textcoords": "offset points"}
+    axes.annotate(f"{ratio:.3g}×", (max(end, 1), y), va="center", weight="bold", **offset)
+    axes.text(1.49, y, note, transform=at, ha="right", **small)
+
+
+def bars(drawn: Figure, columns: Sequence[Sequence[tuple[str, Row | None]]], top: float) -> None:
+    """Two columns of bars, with the quartiles of each ratio as a line across its end."""
+    most = max(row["ratio_q3"] for lines in columns for _, row in lines if row) ** 1.3
     for number, lines in enumerate(columns):
-        axes = panel(drawn, 0.115 + 0.5 * number, 0.27, top, LINE * len(lines))
-        axes.set(xscale="log", xlim=(0.8, most * 1.1), ylim=(len(lines) - 0.5, -0.5), xticks=[], yticks=[])
+        limits = {"xlim": (0.8, most), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
+        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, top, LINE * len(lines), **limits)
         for y, (name, row) in enumerate(lines):
             if row is None:
-                axes.text(-0.4, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold", color=OURS)
+                axes.text(-0.54, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold")
                 continue
             label, colour = STYLE[name]
-            style = {"facecolor": "none", "edgecolor": colour} if colour == OURS else {"color": colour}
-            axes.barh(y, row["ratio"] - 1, 0.66, left=1, **style)
+            end = max(row["ratio"], row["ratio_q3"])
+            bar(axes, y, label, row["ratio"], end, colour, brief(row["error"]), colour == OURS)
             axes.plot([row["ratio_q1"], row["ratio_q3"]], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
-            axes.text(-0.03, y, label, transform=axes.get_yaxis_transform(), ha="right", va="center")
-            end = max(row["ratio"], row["ratio_q3"], 1)
-            axes.annotate(f"{row['ratio']:.3g}×", (end, y), (4, 0), textcoords="offset points", va="center", weight="bold")
-            axes.text(1.43, y, brief(row["error"]), transform=axes.get_yaxis_transform(), ha="right", va="center", size=8)
-        for y in (y for y, (_, row) in enumerate(lines) if row):
-            axes.plot([1, 1], [y - 0.5, y + 0.5], color=INK, lw=1)
-    return height
 
 
 def ratio_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
     """How many times as long the others take, with quartiles and errors."""
-    found = {row["case"] for row in rows}
-    count = [sum(1 + sum(1 for row in rows if row["case"] == case and row["contender"] in STYLE and "ratio" in row) + 1 for case in labels if case in found) for labels in RATIOS]
-    drawn = figure(0.4 + LINE * max(count) + 0.2, document, threads)
-    drawn.text(0.01, 1 - 0.06 / drawn.get_figheight(), "How many times as long the others take, and their errors", va="top", size=11)
-    bars(drawn, rows, RATIOS, 0.4)
+    columns = grouped(rows, RATIOS)
+    title = "How many times as long the others take, and the largest errors"
+    drawn = figure(0.7 + LINE * max(map(len, columns)), document, threads, title)
+    bars(drawn, columns, 0.4)
     return drawn
 
 
 def filter_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
-    """The ratios of a draw through filters, and below them our time on every shape of row."""
-    panels: dict[str, list[tuple[Row, float]]] = {}
+    """The ratios of a draw through filters, and below them our time on every shape of row, the slowest first."""
+    shapes: dict[str, list[tuple[float, Row]]] = {}
     mine = {row["case"]: row for row in rows if row["contender"] == "fastsoftmax"}
     for row in rows:
-        if row["contender"] == "fastsoftmax-friendly" and row["case"] in mine:
+        if row["contender"] == "fastsoftmax-friendly":
             kind = " ".join(f"{name} {value:g}" for name, value in row["options"].items())
-            panels.setdefault(kind, []).append((mine[row["case"]], 1 / row["ratio"]))
-    above = LINE * max(sum(2 + sum(row["case"] == case and row["contender"] in STYLE and "ratio" in row for row in rows) for case in labels) for labels in FILTERS)
-    below = LINE * max(map(len, panels.values()), default=0)
-    drawn = figure(0.4 + above + 0.65 + below + 0.3, document, threads)
-    height = drawn.get_figheight()
-    drawn.text(0.01, 1 - 0.06 / height, "One draw from 128,256 logits through filters: how many times as long the others take", va="top", size=11)
-    bars(drawn, rows, FILTERS, 0.4)
-    title = "Our time by shape of row, and how many times that of a row with a few large entries"
-    drawn.text(0.01, 1 - (0.5 + above) / height, title, va="center", size=11)
-    for number, (kind, shapes) in enumerate(panels.items()):
-        shapes = sorted(shapes, key=lambda pair: -pair[1])
-        axes = panel(drawn, 0.135 + 0.5 * number, 0.25, 0.85 + above, LINE * len(shapes))
-        axes.set(xscale="log", xlim=(0.3, 10), ylim=(len(shapes) - 0.5, -0.5), xticks=[], yticks=[])
-        for y, (row, times) in enumerate(shapes):
-            axes.barh(y, times - 1, 0.66, left=1, color=OURS)
-            axes.text(-0.03, y, row["row"], transform=axes.get_yaxis_transform(), ha="right", va="center")
-            axes.annotate(f"{times:.2g}×", (max(times, 1), y), (4, 0), textcoords="offset points", va="center", weight="bold")
-            axes.text(1.43, y, readable_time(row["ns"]), transform=axes.get_yaxis_transform(), ha="right", va="center", size=8)
-        axes.axvline(1, color=INK, lw=1)
-        axes.set_title(kind, size=9, weight="bold", color=OURS, loc="left", x=-0.43, pad=4)
+            shapes.setdefault(kind, []).append((1 / row["ratio"], mine[row["case"]]))
+    columns = grouped(rows, FILTERS)
+    above, below = (LINE * max(map(len, part), default=0) for part in (columns, shapes.values()))
+    title = "One draw from 128,256 logits through filters: how many times as long the others take"
+    drawn = figure(1.4 + above + below, document, threads, title)
+    bars(drawn, columns, 0.4)
+    title = "fastsoftmax by shape of row: how many times as long as for a row with a few large entries"
+    drawn.text(0.008, 1 - (0.64 + above) / drawn.get_figheight(), title, va="center", size=11)
+    for number, (kind, lines) in enumerate(shapes.items()):
+        limits = {"xlim": (0.6, 20), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
+        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, 1.06 + above, LINE * len(lines), **limits)
+        axes.text(-0.54, -1, kind, transform=axes.get_yaxis_transform(), va="center", weight="bold")
+        for y, (times, row) in enumerate(sorted(lines, key=lambda line: -line[0])):
+            bar(axes, y, row["row"], times, times, OURS, readable_time(row["ns"]), ours=False)
     return drawn
 
 
 def time_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
     """Time of a call against the length of the row, both axes logarithmic, every curve labelled at its end."""
-    drawn = figure(4.3, document, threads)
-    titles = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
-    for number, (operation, title) in enumerate(titles.items()):
+    drawn = figure(4.5, document, threads)
+    ticks = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7]
+    for number, (operation, title) in enumerate(PANELS.items()):
         curves: dict[str, list[tuple[int, float]]] = {}
         for row in rows:
             one_row = row["operation"] == operation and len(row["shape"]) == 1 and row["dtype"] == "float32"
             if one_row and row["contender"] in STYLE and "ns" in row:
                 curves.setdefault(row["contender"], []).append((row["shape"][0], row["ns"]))
-        axes = panel(drawn, 0.075 + 0.485 * number, 0.295, 0.42, 3.3)
-        axes.set(xscale="log", yscale="log", xlim=(8, 1.2e6), ylim=(60, 3e8))
+        axes = panel(drawn, 0.075 + 0.49 * number, 0.29, 0.35, 3.6, yscale="log", xlim=(8, 1.2e6), ylim=TIMES)
         axes.set_xticks([10, 1_000, 100_000], ["10", "1,000", "100,000"])
-        axes.set_yticks([1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8], map(readable_time, [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8]))
+        axes.set_yticks(ticks, map(readable_time, ticks))
+        axes.minorticks_off()
         axes.grid(color=INK, alpha=0.2, lw=0.7)
         axes.set_title(title, size=10, loc="left")
         axes.set_xlabel("length of the row", size=8)
-        ends = sorted((points[-1][1], name) for name, points in curves.items() if points.sort() is None)
-        places = spread([end for end, _ in ends])
-        for (end, name), place in zip(ends, places, strict=True):
+        names = sorted(curves, key=lambda name: curves[name][-1][1])
+        for name, place in zip(names, spread([curves[name][-1][1] for name in names]), strict=True):
             label, colour = STYLE[name]
-            ours = {"lw": 2.6, "marker": "o", "ms": 4, "zorder": 3} if name == "fastsoftmax" else {"lw": 1.2, "marker": "o", "ms": 2.2}
-            dashes = "--" if colour == OURS and name != "fastsoftmax" else "-"
-            axes.plot(*zip(*curves[name], strict=True), dashes, color=colour, **ours)
-            axes.annotate(label, (curves[name][-1][0], end), (1.05, place), textcoords=axes.transAxes, va="center", color=colour,
-                          weight="bold" if name == "fastsoftmax" else "normal", annotation_clip=False,
-                          arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)})
+            ours, dash = name == "fastsoftmax", "--" if name == "fastsoftmax-new" else "-"
+            width, size, weight = (2.6, 4, "bold") if ours else (1.2, 2.2, "normal")
+            axes.plot(
+                *zip(*curves[name], strict=True), dash, color=colour, lw=width, marker="o", ms=size, zorder=2 + ours
+            )
+            link = {"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+            where = {"xytext": (1.06, place), "textcoords": axes.transAxes, "annotation_clip": False}
+            text = {"va": "center", "color": colour, "weight": weight}
+            axes.annotate(label, curves[name][-1], arrowprops=link, **where, **text)
     return drawn
 
 
 def spread(ends: Sequence[float]) -> list[float]:
     """Heights for labels next to these times, in parts of the axis, moved apart so that none overlap."""
-    import math
-
-    low, high = math.log(60), math.log(3e8)
+    low, high = map(math.log, TIMES)
     places = [(math.log(end) - low) / (high - low) for end in ends]
     for _ in range(200):
         for index in range(len(places) - 1):
-            overlap = 0.052 - (places[index + 1] - places[index])
+            overlap = 0.047 - (places[index + 1] - places[index])
             if overlap > 0:
                 places[index] -= overlap / 2
                 places[index + 1] += overlap / 2
@@ -238,7 +246,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [row for row in document["rows"] if row["status"] == "ok" and row["threads"] == asked.threads]
     with matplotlib.rc_context(RC):
         for name, chart in (("time", time_chart), ("ratios", ratio_chart), ("filters", filter_chart)):
-            chart(document, rows, asked.threads).savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+            drawn = chart(document, rows, asked.threads)
+            drawn.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
     return 0
 
 

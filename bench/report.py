@@ -1,7 +1,7 @@
 """The results as text: a table for the terminal, and the figures in README.md, made from the JSON alone.
 
-    python bench/report.py bench/results/FILE.json                      the table and a summary
-    python bench/report.py bench/results/FILE.json --readme README.md   rewrite what stands between the figures markers
+python bench/report.py bench/results/FILE.json                      the table and a summary
+python bench/report.py bench/results/FILE.json --readme README.md   rewrite what stands between the figures markers
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from typing import Any
 from cases import MANY, ROWS, goal_of
 
 SCHEMA = 2
-PACKAGES = "fastsoftmax numpy scipy torch onnxruntime onnx jax jaxlib numba transformers llama-cpp-python ml_dtypes".split()
+PACKAGES = "fastsoftmax numpy scipy torch onnxruntime jax jaxlib numba transformers llama-cpp-python ml_dtypes".split()
 MARKERS = "<!-- figures -->\n", "<!-- /figures -->"
 HEADER = f"{'contender':22}{'a call':>9}{'ratio':>9}  {'quartiles':15} {'goal':17} {'error':40} statement"
+FRIENDLY = "fastsoftmax-friendly"
 
 Row = Mapping[str, Any]
 
@@ -85,8 +87,9 @@ def readable_error(error: Row | None) -> str:
     if not error:
         return ""
     if error["kind"] == "ulp":
-        place = ", ".join(f"{key} {value if key == 'spread' else f'{value:.4g}'}" for key, value in error.get("worst", {}).items())
-        return f"{error['max_ulp']:.3g} ulp" + (f" at {place}" if place else "")
+        worst = error.get("worst")
+        place = " at n {n}, offset {offset:g}, t {temperature:.3g}, {spread}".format(**worst) if worst else ""
+        return f"{error['max_ulp']:.3g} ulp{place}"
     if error["kind"] == "filter":
         outside = f", {error['outside']} outside" if error.get("outside") else ""
         return f"{wrong_entries(error)}, tv {error['total_variation']:.2g}{outside}"
@@ -102,6 +105,10 @@ def wrong_entries(error: Row) -> str:
     return (f"+{kept} −{dropped} wrong" if kept or dropped else "0 wrong") + f" of {error['kept']}"
 
 
+def wrong_answers(error: Row) -> int:
+    return sum(error.get(key, 0) for key in ("wrong", "wrongly_kept", "wrongly_dropped", "outside"))
+
+
 def goal(row: Row) -> tuple[str, bool] | None:
     """A row's goal in words, and whether it is met; None if it has none, or was not measured."""
     asked, error = goal_of(row["case"], row["contender"]), row.get("error") or {}
@@ -114,7 +121,7 @@ def goal(row: Row) -> tuple[str, bool] | None:
         "difference": row.get("difference_ns"),
         "each": row["ns"] / MANY if "ns" in row else None,
         "ulp": error.get("max_ulp"),
-        "wrong": sum(error.get(key, 0) for key in ("wrong", "wrongly_kept", "wrongly_dropped", "outside")) if error else None,
+        "wrong": wrong_answers(error) if error else None,
     }
     value, unit = values[kind], {"difference": " ns", "each": " ns", "ulp": " ulp", "wrong": " wrong"}.get(kind, "×")
     if value is None:
@@ -123,10 +130,9 @@ def goal(row: Row) -> tuple[str, bool] | None:
     return f"{'≥' if kind == 'ratio' else '≤'} {bound:g}{unit}", met
 
 
-def table(rows: Sequence[Row], baseline: Row | None = None) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows of one case: speed, goal and error side by side."""
     lines = [rows[0]["case"] if rows else ""]
-    before = {(row["case"], row["contender"]): row for row in (baseline or {"rows": []})["rows"]}
     for row in rows:
         if row["status"] != "ok":
             lines.append(f"  {row['contender']:20} {row['status']}: {row['why']}")
@@ -137,16 +143,13 @@ def table(rows: Sequence[Row], baseline: Row | None = None) -> str:
             ratio, quartiles = f"{row['ratio']:.3g}×", f"{row['ratio_q1']:.3g} to {row['ratio_q3']:.3g}"
         found = goal(row)
         verdict = f"{found[0]} {'met' if found[1] else 'MISSED'}" if found else ""
-        error = readable_error(row.get("error"))
-        then = before.get((row["case"], row["contender"]), {}).get("ratio")
-        beside = f"  [{row['ratio'] / then:.2f} of the baseline's ratio]" if then and "ratio" in row else ""
-        line = f"  {row['contender']:20}{time:>9}{ratio:>9}  {quartiles:15} {verdict:17} {error:40} {row.get('code', '')}"
-        lines.append((line + beside).rstrip())
+        cells = f"{time:>9}{ratio:>9}  {quartiles:15} {verdict:17} {readable_error(row.get('error')):40}"
+        lines.append(f"  {row['contender']:20}{cells} {row.get('code', '')}".rstrip())
     return "\n".join(lines)
 
 
-def summary(rows: Sequence[Row], baseline: Row | None = None) -> str:
-    """Goals met and missed, what was skipped and why, and cases whose bits differ from the baseline's."""
+def summary(rows: Sequence[Row]) -> str:
+    """Goals met and missed, and what was skipped and why."""
     found = [(row, goal(row)) for row in rows]
     missed = [f"{row['case']} ({row['contender']} {g[0]})" for row, g in found if g and not g[1]]
     lines = [f"goals: {sum(1 for _, g in found if g and g[1])} met, {len(missed)} missed"]
@@ -156,11 +159,6 @@ def summary(rows: Sequence[Row], baseline: Row | None = None) -> str:
         if row["status"] != "ok":
             reasons.setdefault((row["status"], row["why"]), {})[row["contender"]] = None
     lines += [f"{status}: {', '.join(names)} ({why})" for (status, why), names in reasons.items()]
-    before = {row["case"]: row["bits"] for row in (baseline or {"rows": []})["rows"] if "bits" in row}
-    now = {row["case"]: row["bits"] for row in rows if row.get("bits") and row["case"] in before}
-    if now:
-        changed = [case for case, value in now.items() if value != before[case]]
-        lines.append(f"bits differ from the baseline's in {', '.join(changed) or 'none'} of {len(now)} cases")
     return "\n".join(lines)
 
 
@@ -182,27 +180,12 @@ def measured_on(found: Row, threads: int = 1) -> str:
 SOFTMAX_TABLE = (
     "softmax with temperature, float32",
     {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "onednn": "oneDNN", "scipy": "SciPy"},
-    {
-        "softmax-f32-64": "64, one call",
-        "softmax-f32-4096x4": "4,096 × 4",
-        "softmax-f32-4096x16": "4,096 × 16",
-        "softmax-f32-4096x64": "4,096 × 64",
-        "softmax-f32-64x256": "64 × 256",
-        "softmax-f32-32000": "32,000",
-        "softmax-f32-128256": "128,256",
-        "softmax-f32-32x128256": "32 × 128,256",
-    },
+    [f"softmax-f32-{shape}" for shape in "64 4096x4 4096x16 4096x64 64x256 32000 128256 32x128256".split()],
 )
 DRAW_TABLE = (
     "one draw from each row, float32",
     {"torch": "PyTorch `multinomial`", "numpy-choice": "NumPy `choice`", "llama.cpp": "llama.cpp"},
-    {
-        "sample-f32-4096x16": "4,096 × 16",
-        "sample-f32-4096x64": "4,096 × 64",
-        "sample-f32-4096x256": "4,096 × 256",
-        "sample-f32-32000": "32,000",
-        "sample-f32-128256": "128,256",
-    },
+    [f"sample-f32-{shape}" for shape in "4096x16 4096x64 4096x256 32000 128256".split()],
 )
 TOKEN_TABLE = (
     "choosing a token of 128,256 (logits: normal × 4), temperature 0.8",
@@ -222,54 +205,64 @@ TOKEN_TABLE = (
 )
 
 
-def markdown(by: Mapping[tuple[str, str], Row], spec: tuple[str, dict[str, str], dict[str, str]], ulp: bool) -> str:
-    """A table of the README: our time, the others' ratios; with the largest error in the same cell for a softmax."""
+def markdown(by: Mapping[tuple[str, str], Row], spec: tuple[str, dict[str, str], Any], ulp: bool = False) -> str:
+    """A table of the README: our time, the others' ratios, and for a softmax the largest error in the same cell."""
     title, rivals, cases = spec
     lines = [f"| {title} | fastsoftmax | {' | '.join(rivals.values())} |", "|---" * (2 + len(rivals)) + "|"]
-    for case, label in cases.items():
-        cells = [label]
+    for case in cases:
+        shape = " × ".join(f"{int(n):,}" for n in case.split("-")[-1].split("x"))
+        cells = [cases[case] if isinstance(cases, dict) else shape]
         for name in ("fastsoftmax", *rivals):
             row = by.get((case, name), {})
             text = f"{row['ratio']:.3g}×" if "ratio" in row else readable_time(row["ns"]) if "ns" in row else "–"
-            cells.append(f"{text} ({readable_ulp(row)} ulp)" if ulp and text != "–" else text)
+            cells.append(f"{text} ({readable_ulp(row['error'])} ulp)" if ulp and "ns" in row else text)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def readable_ulp(row: Row) -> str:
-    value = row["error"]["max_ulp"]
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+def readable_ulp(error: Row) -> str:
+    """The largest error in two digits, in full above 100."""
+    return f"{error['max_ulp']:.2g}" if error["max_ulp"] < 100 else f"{error['max_ulp']:.0f}"
 
 
 def figures(found: Row) -> str:
     """What stands between the figures markers of README.md."""
     rows = [row for row in found["rows"] if row["status"] == "ok" and row["threads"] == 1]
     by = {(row["case"], row["contender"]): row for row in rows}
-    worst = {name: max(1 / by[f"filter-{name}-{row}-f32-128256", "fastsoftmax-friendly"]["ratio"] for row in ROWS) for name in ("top_k", "top_p")}
+    times = {
+        kind: max(1 / by[f"filter-{kind}-{row}-f32-128256", FRIENDLY]["ratio"] for row in ROWS)
+        for kind in ("top_k", "top_p")
+    }
     sampler, classic = (by["sampler-probs-f64-64", name] for name in ("fastsoftmax", "classic"))
-    error = {dtype: by[f"accuracy-{dtype}", "fastsoftmax"]["error"]["max_ulp"] for dtype in ("f32", "f64")}
+    ulp = {dtype: by[f"accuracy-{dtype}", "fastsoftmax"]["error"]["max_ulp"] for dtype in ("f32", "f64")}
     others = max(row["error"]["max_ulp"] for row in rows if row["operation"] == "accuracy") / 1e6
-    wrong = sum(goal(row) is not None and not goal(row)[1] for row in rows if row["contender"] == "fastsoftmax" and goal_of(row["case"], "fastsoftmax") == ("wrong", 0.0))
-    return f"""{measured_on(found)}. A cell shows how many times as long the rival takes and, for a softmax, its largest error.
-
-{markdown(by, SOFTMAX_TABLE, ulp=True)}
-
-{markdown(by, DRAW_TABLE, ulp=False)}
-
-{markdown(by, TOKEN_TABLE, ulp=False)}
-
-![Filters: how many times as long other libraries take, and our time by shape of row](docs/filters.svg)
-
-Kept sets, draws, places and verdicts of fastsoftmax are compared with exact sorting: {'all are right' if not wrong else f'{wrong} cases have wrong ones'}.
-On other shapes of row a draw takes at most {worst['top_k']:.2g} times as long for top_k and {worst['top_p']:.2g} times for top_p.
-One draw by a `Sampler` from 64 probabilities takes {readable_time(sampler['ns'])}; the usual character-RNN helper takes {classic['ratio']:.3g}× as long.
-Over offsets to 10^4, temperatures from 0.001 to 30 and rows to 2^20 the largest error is {error['f32']:.2g} ulp in float32 and {error['f64']:.2g} in
-float64. That of the others reaches {others:.2g} million ulp, because they round `x / t` before the exponential.
-"""
+    wrong = sum(wrong_answers(row.get("error") or {}) for row in rows if row["contender"] == "fastsoftmax")
+    notes = (
+        f"Compared with exact sorting, fastsoftmax has {wrong or 'no'} wrong kept sets, draws, places or verdicts. Of "
+        "equal entries the others do not always keep the first.",
+        f"On other shapes of row, most of them made to be hard, a draw takes at most {times['top_k']:.2g} times as "
+        f"long with top_k and {times['top_p']:.2g} times with top_p.",
+        f"One draw by a `Sampler` from 64 probabilities takes {readable_time(sampler['ns'])}; the usual character-RNN "
+        f"helper takes {classic['ratio']:.3g}× as long.",
+        f"Over offsets to 10^4, temperatures from 0.001 to 30 and rows to 2^20, the largest error of a softmax is "
+        f"{ulp['f32']:.2g} ulp in float32 and {ulp['f64']:.2g} ulp in float64. That of the others reaches "
+        f"{others:.2g} million ulp, because they round `x / t` before the exponential.",
+        "llama.cpp is its sampler chain; copying the logits into its array of candidates is not timed.",
+    )
+    head = f"{measured_on(found)}. A cell says how many times as long the rival takes; for a softmax also its error."
+    parts = [
+        head,
+        markdown(by, SOFTMAX_TABLE, ulp=True),
+        markdown(by, DRAW_TABLE),
+        markdown(by, TOKEN_TABLE),
+        "![Filters: how many times as long other libraries take, and our time by shape of row](docs/filters.svg)",
+        "\n".join(textwrap.fill(f"- {note}", 120, subsequent_indent="  ", break_on_hyphens=False) for note in notes),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="bench/report.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(prog="bench/report.py", description="Show the results of bench/run.py.")
     parser.add_argument("results", type=load, help="JSON written by run.py")
     parser.add_argument("--readme", type=Path, help="file whose figures are rewritten")
     asked = parser.parse_args(arguments)
@@ -282,7 +275,8 @@ def main(arguments: list[str] | None = None) -> int:
     by_case: dict[str, list[Row]] = {}
     for row in asked.results["rows"]:
         by_case.setdefault(row["case"], []).append(row)
-    print(f"{heading(asked.results)}\n\n{HEADER}", *map(table, by_case.values()), f"\n{summary(asked.results['rows'])}", sep="\n")
+    print(f"{heading(asked.results)}\n\n{HEADER}", *map(table, by_case.values()), "", sep="\n")
+    print(summary(asked.results["rows"]))
     return 0
 
 

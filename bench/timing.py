@@ -26,16 +26,15 @@ ALIGNMENT = 64
 class Contender:
     """One way of doing a case: the expression that is timed, and everything it needs.
 
-    `code` is an expression in `x`, the input, and `names`; it is compiled into the timed loop as it stands, so the results
-    show what ran. `native` turns a NumPy array into what the library takes; where that does not share the array's memory
-    but `code` overwrites it, `refresh(native, array)` writes it anew. `with_u` is the same draw as `code` from given
-    uniforms `u`. `survivors(native)` returns the indices a draw is made from and their probabilities. `timer(array,
-    calls)`, where it is given, measures in place of the loop and returns nanoseconds a call.
+    `code` is an expression in `x`, the input, and `names`; it is compiled into the timed loop as it stands, so the
+    results show what ran. `native` turns a NumPy array into what the library takes; where that does not share the
+    array's memory but `code` overwrites it, `refresh(native, array)` writes it anew. `with_u` is the same draw as
+    `code` from given uniforms `u`. `survivors(native)` returns the indices a draw is made from and their probabilities.
+    `timer(array, calls)`, where it is given, measures in place of the loop and returns nanoseconds a call.
     """
 
     code: str
     names: dict[str, Any] = field(default_factory=dict)
-    note: str = ""
     native: Callable[[np.ndarray], Any] = lambda array: array
     result: Callable[[Any], np.ndarray] = np.asarray
     refresh: Callable[[Any, np.ndarray], None] | None = None
@@ -127,9 +126,7 @@ def bundle_size(call_ns: float, input_bytes: int) -> int:
     return max(1, min(wanted, MOST_CALLS, MOST_BYTES // max(input_bytes, 1)))
 
 
-def alternate(
-    ours: Callable[[], float], theirs: Callable[[], float], seconds: float
-) -> list[tuple[float, float]]:
+def alternate(ours: Callable[[], float], theirs: Callable[[], float], seconds: float) -> list[tuple[float, float]]:
     """Pairs (ours, theirs) until the time is up; each side goes first in every other pair."""
     pairs: list[tuple[float, float]] = []
     deadline = time.perf_counter() + seconds

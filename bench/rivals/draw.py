@@ -11,8 +11,8 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import contender, from_numpy, jax_array, load_jax, softmax_formula, to_numpy, with_torch
-from .tokens import LlamaCandidates, llama_chain
+from . import contender, softmax_formula, with_torch
+from .tokens import llama_chain
 
 # As many uniforms at once where a million draws are checked: enough for a table in a row of a few thousand entries.
 AT_ONCE = 128
@@ -33,11 +33,6 @@ def torch_multinomial(case: Case) -> Contender:
     return with_torch(case, f"torch.multinomial({probs}, 1)")
 
 
-def torch_exponential(case: Case) -> Contender:
-    """The race of exponentials that multinomial runs after checking its input."""
-    return with_torch(case, "torch.softmax(x / t, -1).div_(torch.empty_like(x).exponential_()).argmax(-1)")
-
-
 def _powered(probs: np.ndarray, temperature: float) -> np.ndarray:
     weights = probs ** (1 / temperature)
     return np.asarray(weights / weights.sum())
@@ -45,7 +40,7 @@ def _powered(probs: np.ndarray, temperature: float) -> np.ndarray:
 
 def numpy_choice(case: Case) -> Contender:
     names = {"probs": _powered if case.data == "probs" else softmax_formula}
-    return contender(case, "rng.choice(x.size, p=probs(x, t))", names=names, note="probs: the usual formula")
+    return contender(case, "rng.choice(x.size, p=probs(x, t))", names=names)
 
 
 def numpy_cdf(case: Case) -> Contender:
@@ -59,27 +54,7 @@ def numpy_cdf(case: Case) -> Contender:
         return (cumulative <= np.asarray(u)[:, None] * cumulative[:, -1:]).sum(axis=-1)
 
     names = {"draw": draw, "rows": None if len(case.shape) == 1 else case.shape[0]}
-    note = "exp, cumsum in float64, searchsorted"
-    return contender(case, "draw(x, t, rng.random(rows))", names=names, note=note, with_u="draw(x, t, u)")
-
-
-def jax(case: Case) -> Contender:
-    jax, temperature = load_jax(), case.temperature
-
-    @jax.jit
-    def step(key: Any, x: Any) -> tuple[Any, Any]:
-        key, used = jax.random.split(key)
-        return key, jax.random.categorical(used, x / temperature, axis=-1)
-
-    key = jax.random.key(1)
-
-    def categorical(x: Any) -> Any:
-        nonlocal key
-        key, index = step(key, x)
-        return index.block_until_ready()
-
-    note = "one jitted step: jax.random.split, jax.random.categorical(key, x / t)"
-    return contender(case, "categorical(x)", names={"categorical": categorical}, note=note, native=jax_array)
+    return contender(case, "draw(x, t, rng.random(rows))", names=names, with_u="draw(x, t, u)")
 
 
 @functools.lru_cache(maxsize=2)
@@ -104,7 +79,6 @@ def numba(case: Case) -> Contender:
         case,
         "draw(x, t, rng.random(len(x)))",
         names={"draw": _numba_draw(case.threads > 1), "t": np.dtype(case.dtype).type(case.temperature)},
-        note="exp, cumsum, searchsorted, row by row, @njit",
         native=lambda array: array.reshape(-1, array.shape[-1]),
         with_u="draw(x, t, np.atleast_1d(u))",
     )
@@ -112,7 +86,7 @@ def numba(case: Case) -> Contender:
 
 def llama_cpp(case: Case) -> Contender:
     """llama.cpp's sampler chain; the copy of the logits into its candidate array is not timed."""
-    return llama_chain(case, lambda library: [library.llama_sampler_init_temp(case.temperature)], "temp, dist")
+    return llama_chain(case, lambda library: [library.llama_sampler_init_temp(case.temperature)])
 
 
 def classic(case: Case) -> Contender:
@@ -130,7 +104,6 @@ def classic(case: Case) -> Contender:
         case,
         "helper(x, t)",
         names={"helper": helper},
-        note="log, divide, exp, normalise, np.random.multinomial, argmax on float64",
         native=lambda array: array if case.data == "probs" else softmax_formula(array, 1.0),
     )
 
@@ -141,71 +114,40 @@ def many(case: Case) -> Contender:
     return contender(case, call.format(f"{MANY}, rng=rng"), with_u=call.format(f"{AT_ONCE}, u=u"))
 
 
-def _float64_probs(x: np.ndarray, temperature: float) -> np.ndarray:
-    return softmax_formula(x.astype(np.float64), temperature)
-
-
-def many_numpy(case: Case, code: str) -> Contender:
-    names = {"probs": (lambda x, t: x / x.sum()) if case.data == "probs" else _float64_probs}
-    return contender(case, code, names=names, note="probs: softmax in float64")
-
-
-def prepared_numpy(case: Case, code: str, prepare: Any, note: str) -> Contender:
-    return contender(case, code, note=note, native=lambda array: prepare(_float64_probs(array, case.temperature)))
-
-
-def prepared_torch(case: Case) -> Contender:
-    return with_torch(
-        case,
-        f"torch.multinomial(x, {MANY}, replacement=True)",
-        note="x = torch.softmax(logits / t)",
-        native=lambda array: from_numpy(_float64_probs(array, case.temperature).astype(np.float32)),
-        result=to_numpy,
-    )
+def _float64_probs(case: Case) -> Any:
+    if case.data == "probs":
+        return lambda x, temperature: x / x.sum()
+    return lambda x, temperature: softmax_formula(x.astype(np.float64), temperature)
 
 
 RIVALS = {
     "sample": {
         "fastsoftmax": ours,
         "torch": torch_multinomial,
-        "torch-exponential": torch_exponential,
         "numpy-choice": numpy_choice,
         "numpy-cdf": numpy_cdf,
         "numpy-gumbel": lambda case: contender(case, "(x / t + rng.gumbel(size=x.shape)).argmax(-1)"),
         "llama.cpp": llama_cpp,
-        "jax": jax,
         "numba": numba,
     },
-    "sampler": {
-        "fastsoftmax": sampler,
-        "torch": torch_multinomial,
-        "numpy-choice": numpy_choice,
-        "classic": classic,
-    },
+    "sampler": {"fastsoftmax": sampler, "torch": torch_multinomial, "numpy-choice": numpy_choice, "classic": classic},
     "many": {
         "fastsoftmax": many,
-        "torch": lambda case: with_torch(
-            case, f"torch.multinomial(torch.softmax(x / t, -1), {MANY}, replacement=True)"
-        ),
-        "numpy-choice": lambda case: many_numpy(case, f"rng.choice(x.size, size={MANY}, p=probs(x, t))"),
-        "numpy-cdf": lambda case: many_numpy(
-            case, f"probs(x, t).cumsum().searchsorted(rng.random({MANY}), side='right')"
+        "numpy-choice": lambda case: contender(
+            case, f"rng.choice(x.size, size={MANY}, p=probs(x, t))", names={"probs": _float64_probs(case)}
         ),
     },
     "categorical": {
         "fastsoftmax": lambda case: contender(
             case,
             f"x.draw({MANY}, rng=rng)",
-            note="x = fastsoftmax.Categorical(logits, t)",
             native=lambda array: fastsoftmax.Categorical(array, case.temperature),
             with_u="x.draw(u=u)",
         ),
-        "torch": prepared_torch,
-        "numpy-choice": lambda case: prepared_numpy(
-            case, f"rng.choice(x.size, size={MANY}, p=x)", np.asarray, "x = softmax(logits / t)"
-        ),
-        "numpy-cdf": lambda case: prepared_numpy(
-            case, f"x.searchsorted(rng.random({MANY}), side='right')", np.cumsum, "x = softmax(logits / t).cumsum()"
+        "numpy-choice": lambda case: contender(
+            case,
+            f"rng.choice(x.size, size={MANY}, p=x)",
+            native=lambda array: _float64_probs(case)(array, case.temperature),
         ),
     },
 }

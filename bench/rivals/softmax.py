@@ -11,7 +11,7 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import Unsupported, contender, jax_array, load_jax, load_torch, softmax_formula, to_numpy, with_torch
+from . import Unsupported, contender, jax_array, load_jax, load_torch, softmax_formula, with_torch
 
 
 def ours(case: Case) -> Contender:
@@ -20,17 +20,7 @@ def ours(case: Case) -> Contender:
 
 def numpy(case: Case) -> Contender:
     names = {"softmax": softmax_formula}
-    return contender(case, "softmax(x, t)", names=names, note="e = exp((x - max(x)) / t); e / e.sum()")
-
-
-def numpy_out(case: Case) -> Contender:
-    def softmax_out(x: np.ndarray, temperature: float) -> np.ndarray:
-        np.subtract(x, x.max(axis=-1, keepdims=True), out=x)
-        np.divide(x, temperature, out=x)
-        np.exp(x, out=x)
-        return np.divide(x, x.sum(axis=-1, keepdims=True), out=x)
-
-    return contender(case, "softmax_out(x, t)", names={"softmax_out": softmax_out}, note="out=x at every step")
+    return contender(case, "softmax(x, t)", names=names)
 
 
 def scipy(case: Case) -> Contender:
@@ -41,22 +31,15 @@ def scipy(case: Case) -> Contender:
     return contender(case, "scipy.special.softmax(x / t, axis=-1)", names=names)
 
 
-def onednn(case: Case, with_temperature: bool = True) -> Contender:
+def onednn(case: Case) -> Contender:
     """PyTorch's mkldnn tensors, which can be multiplied by a number but not divided."""
     torch = load_torch(case)
     if not torch.backends.mkldnn.is_available():
         raise ImportError("this PyTorch is built without oneDNN")
     if case.dtype != "float32":
         raise Unsupported(f"mkldnn tensors of {case.dtype}")
-    divisor = np.float32(1 if with_temperature else case.temperature)
-    return contender(
-        case,
-        "torch.softmax(x * s, -1)" if with_temperature else "torch.softmax(x, -1)",
-        names={"torch": torch, "s": 1 / case.temperature},
-        note="x = tensor.to_mkldnn(); s = 1 / t" if with_temperature else "x = (tensor / t).to_mkldnn(): less work",
-        native=lambda array: torch.from_numpy(array / divisor).to_mkldnn(),
-        result=to_numpy,
-    )
+    names = {"s": 1 / case.temperature}
+    return with_torch(case, "torch.softmax(x * s, -1)", names=names, native=lambda x: torch.from_numpy(x).to_mkldnn())
 
 
 @functools.lru_cache(maxsize=8)
@@ -86,9 +69,7 @@ def _onnx_session(dtype: str, temperature: float, dimensions: int, threads: int)
 
 def onnxruntime(case: Case) -> Contender:
     session = _onnx_session(case.dtype, case.temperature, len(case.shape), case.threads)
-    return contender(
-        case, 'session.run(None, {"x": x})[0]', names={"session": session}, note="the graph is Div, Softmax"
-    )
+    return contender(case, 'session.run(None, {"x": x})[0]', names={"session": session})
 
 
 def onnxruntime_bound(case: Case) -> Contender:
@@ -105,15 +86,13 @@ def onnxruntime_bound(case: Case) -> Contender:
         session.run_with_iobinding(bound[0])
         return bound[1]
 
-    note = "session.run_with_iobinding, input and output bound beforehand"
-    return contender(case, "run(x)", names={"run": run}, note=note, native=bind)
+    return contender(case, "run(x)", names={"run": run}, native=bind)
 
 
 def jax(case: Case) -> Contender:
     jax, temperature = load_jax(), case.temperature
     names = {"softmax": jax.jit(lambda x: jax.nn.softmax(x / temperature, axis=-1))}
-    note = "softmax = jax.jit(lambda x: jax.nn.softmax(x / t))"
-    return contender(case, "softmax(x).block_until_ready()", names=names, note=note, native=jax_array)
+    return contender(case, "softmax(x).block_until_ready()", names=names, native=jax_array)
 
 
 @functools.lru_cache(maxsize=2)
@@ -138,7 +117,6 @@ def numba(case: Case) -> Contender:
         case,
         "softmax(x, t)",
         names={"softmax": _numba_softmax(case.threads > 1), "t": numpy_dtype(case.dtype).type(case.temperature)},
-        note="the formula row by row, @njit(fastmath=True)",
         native=lambda array: array.reshape(-1, array.shape[-1]),
         result=lambda array: array.reshape(case.shape),
     )
@@ -154,14 +132,12 @@ def on_threads(case: Case, count: int) -> Contender:
     call = "softmax, x, t, out=x" if case.operation == "threads-softmax" else "sample, x, t, {}"
     draw = {"with_u": f"on(fastsoftmax.{call})".format("u=u")} if "{}" in call else {}
     code = f"on(fastsoftmax.{call})".format("rng=rng")
-    return contender(case, code, names={"on": on}, note=f"on(f, ...): set_num_threads({count}), then f(...)", **draw)
+    return contender(case, code, names={"on": on}, **draw)
 
 
 def c_kernel(case: Case) -> Contender:
     core, temperature = fastsoftmax._core, case.temperature
-    return contender(
-        case, "fs_softmax_f32", timer=lambda row, calls: float(core._time_kernel(row, temperature, calls))
-    )
+    return contender(case, "fs_softmax_f32", timer=lambda row, calls: float(core._time_kernel(row, temperature, calls)))
 
 
 def c_api(case: Case, through: bool) -> Contender:
@@ -170,41 +146,35 @@ def c_api(case: Case, through: bool) -> Contender:
     return contender(
         case,
         "fs_draw_f32" if draws else "fs_softmax_f32",
-        note="through the pointer of the C API" if through else "the C kernel itself",
         timer=lambda row, calls: float(core._time_door(row, case.temperature, calls, draws, through)),
     )
 
 
-RIVALS = {
-    "softmax": {
-        "fastsoftmax": ours,
-        "fastsoftmax-new": lambda case: contender(case, "fastsoftmax.softmax(x, t)"),
-        "torch": lambda case: with_torch(case, "torch.softmax(x / t, -1)"),
-        "torch-out": lambda case: with_torch(case, "torch.softmax(torch.div(x, t, out=x), -1, out=x)"),
-        "onnxruntime": onnxruntime,
-        "onnxruntime-bound": onnxruntime_bound,
-        "onednn": onednn,
-        "onednn-notemp": lambda case: onednn(case, with_temperature=False),
-        "scipy": scipy,
-        "numpy": numpy,
-        "numpy-out": numpy_out,
-        "jax": jax,
-        "numba": numba,
-    },
-    "overhead": {"fastsoftmax": ours, "fastsoftmax-kernel": c_kernel},
-    **{
-        operation: {
-            "fastsoftmax": functools.partial(c_api, through=True),
-            "fastsoftmax-kernel": functools.partial(c_api, through=False),
-        }
-        for operation in ("c-api-softmax", "c-api-draw")
-    },
-    **{
-        operation: {
-            "fastsoftmax": lambda case: on_threads(case, case.threads),
-            "fastsoftmax-alone": lambda case: on_threads(case, 1),
-        }
-        for operation in ("threads-softmax", "threads-sample")
-    },
+def _two(ours: Any, theirs: Any, name: str) -> dict[str, Any]:
+    return {"fastsoftmax": ours, f"fastsoftmax-{name}": theirs}
+
+
+_API = _two(functools.partial(c_api, through=True), functools.partial(c_api, through=False), "kernel")
+_THREADS = _two(lambda case: on_threads(case, case.threads), lambda case: on_threads(case, 1), "alone")
+_SOFTMAX = {
+    "fastsoftmax": ours,
+    "fastsoftmax-new": lambda case: contender(case, "fastsoftmax.softmax(x, t)"),
+    "torch": lambda case: with_torch(case, "torch.softmax(x / t, -1)"),
+    "torch-out": lambda case: with_torch(case, "torch.softmax(torch.div(x, t, out=x), -1, out=x)"),
+    "onnxruntime": onnxruntime,
+    "onnxruntime-bound": onnxruntime_bound,
+    "onednn": onednn,
+    "scipy": scipy,
+    "numpy": numpy,
+    "jax": jax,
+    "numba": numba,
 }
-RIVALS["accuracy"] = RIVALS["softmax"]
+RIVALS = {
+    "softmax": _SOFTMAX,
+    "accuracy": _SOFTMAX,
+    "overhead": _two(ours, c_kernel, "kernel"),
+    "c-api-softmax": _API,
+    "c-api-draw": _API,
+    "threads-softmax": _THREADS,
+    "threads-sample": _THREADS,
+}

@@ -1,7 +1,7 @@
 """Choosing the next token: filters, batches, penalties, log-probabilities, drafts.
 
-Everybody draws from the same distribution: temperature first, then the filters. Where a library has its own kept set, its
-`survivors` are judged, and the timed draw is made from the same ones.
+Everybody draws from the same distribution: temperature first, then the filters. Each has `survivors`, the kept set that
+its timed draw is made from.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ def filter_sampler(case: Case) -> Contender:
         case,
         "sampler(x)",
         names={"sampler": fastsoftmax.Sampler(case.temperature, rng=1, **case.options)},
-        note=f"sampler = fastsoftmax.Sampler(t, rng=rng{case.keywords})",
         with_u=f"sampler(x, u=u{', xtc_u=0.0' if coin else ''})",
         survivors=survivors,
     )
@@ -62,7 +61,6 @@ def friendly(case: Case) -> Contender:
     row, mine = easier.input(), (penalize if case.operation == "penalize" else filter_sampler)(easier)
     return replace(
         mine,
-        note=f"the same call on {easier.name}",
         native=lambda array: row.copy(),
         refresh=lambda native, array: np.copyto(native, row),
         with_u=None,
@@ -95,7 +93,6 @@ def transformers(case: Case) -> Contender:
         case,
         "torch.multinomial(torch.softmax(processors(ids, x), -1), 1)",
         names={"processors": processors, "ids": ids},
-        note=f"processors: {', '.join(type(one).__name__ for one in processors)}; x has a batch of one",
         native=lambda array: from_numpy(array)[None, :],
         survivors=survivors,
     )
@@ -122,8 +119,7 @@ def filter_torch(case: Case) -> Contender:
         indices, weights = choose(x)
         return indices[torch.multinomial(weights, 1)]
 
-    note = "topk or sort (min_p: softmax and a comparison), softmax, cumsum, multinomial of what is left"
-    return with_torch(case, "draw(x)", names={"draw": draw}, note=note, survivors=normalised(choose))
+    return with_torch(case, "draw(x)", names={"draw": draw}, survivors=normalised(choose))
 
 
 def normalised(choose: Callable[[Any], Chosen]) -> Callable[[Any], Chosen]:
@@ -164,8 +160,7 @@ def filter_numpy(case: Case) -> Contender:
         cumulative = weights.cumsum(dtype=np.float64)
         return indices[cumulative.searchsorted(u * cumulative[-1], side="right")]
 
-    note = "partition (top_k), argsort and cumsum (top_p), exp, cumsum, searchsorted"
-    return contender(case, "draw(x, rng.random())", names={"draw": draw}, note=note, survivors=normalised(choose))
+    return contender(case, "draw(x, rng.random())", names={"draw": draw}, survivors=normalised(choose))
 
 
 class LlamaCandidates:
@@ -198,7 +193,7 @@ class LlamaCandidates:
         return self.tokens[moved // self.tokens.itemsize :][: self.array.size]
 
 
-def llama_chain(case: Case, links: Callable[[Any], list[Any]], note: str) -> Contender:
+def llama_chain(case: Case, links: Callable[[Any], list[Any]]) -> Contender:
     """A draw by a sampler chain of these links and dist; the candidate array is filled outside the timed part."""
     import llama_cpp
 
@@ -221,7 +216,6 @@ def llama_chain(case: Case, links: Callable[[Any], list[Any]], note: str) -> Con
         case,
         "draw(x)",
         names={"draw": draw},
-        note=f"llama_sampler_apply of the chain {note} on a ready candidate array",
         native=lambda array: LlamaCandidates(llama_cpp, array),
         refresh=LlamaCandidates.refresh,
         survivors=survivors if case.operation == "filter" else None,
@@ -238,8 +232,8 @@ def _chain(library: Any, links: list[Any]) -> Any:
 def filter_llama(case: Case) -> Contender:
     """llama.cpp's chain: top_k, temperature, the other filters, dist.
 
-    Its own default has the temperature last, which draws from another distribution. top_k may come first: the set is the
-    same, and 50 numbers are divided instead of all.
+    Its own default has the temperature last, which draws from another distribution. top_k comes first: the
+    set is the same, and 50 numbers are divided instead of all.
     """
     known = ("top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "xtc_threshold", "xtc_probability")
     only(case, known, "llama.cpp")
@@ -258,13 +252,13 @@ def filter_llama(case: Case) -> Contender:
         made.insert("top_k" in given, library.llama_sampler_init_temp(case.temperature))
         return made
 
-    return llama_chain(case, links, f"temp, {', '.join(given)}, dist")
+    return llama_chain(case, links)
 
 
 def penalize(case: Case) -> Contender:
     names = {"tokens": context(case.shape[-1])}
     code = f"fastsoftmax.penalize(x, tokens{case.keywords}, out=x)"
-    return contender(case, code, names=names, note="tokens: 4,096 of int64")
+    return contender(case, code, names=names)
 
 
 def penalize_numpy(case: Case) -> Contender:
@@ -279,7 +273,7 @@ def penalize_numpy(case: Case) -> Contender:
         return x
 
     names = {"penalized": penalized, "tokens": context(case.shape[-1])}
-    return contender(case, "penalized(x, tokens)", names=names, note="np.unique with counts, gather, scatter")
+    return contender(case, "penalized(x, tokens)", names=names)
 
 
 def penalize_llama(case: Case) -> Contender:
@@ -302,7 +296,6 @@ def penalize_llama(case: Case) -> Contender:
         case,
         "penalized(x)",
         names={"penalized": penalized},
-        note="llama_sampler_apply of penalties on a ready candidate array, the context accepted beforehand",
         native=lambda array: LlamaCandidates(llama_cpp, array),
         refresh=LlamaCandidates.refresh,
         result=lambda x: x.tokens["logit"].copy(),
@@ -314,61 +307,15 @@ def _stacked(pair: Any) -> np.ndarray:
     return np.stack([np.asarray(part, np.float64) for part in pair[:2]])
 
 
-def top_logprobs_numpy(case: Case) -> Contender:
-    def top(x: np.ndarray, temperature: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
-        scaled = x / temperature
-        peak = scaled.max()
-        first = np.argpartition(scaled, x.size - k)[-k:]
-        first = first[np.argsort(-scaled[first])]
-        return scaled[first] - peak - np.log(np.exp(scaled - peak).sum()), first
-
-    names = {"top": top, "t": np.float32(case.temperature)}
-    note = "argpartition, argsort of what it finds, log of the sum of exp"
-    return contender(case, f"top(x, t, {case.options['k']})", names=names, note=note, result=_stacked)
-
-
 def without_replacement(case: Case) -> Contender:
     call = f"fastsoftmax.sample_without_replacement(x, {case.options['k']}, t, {{}})"
     return contender(case, call.format("rng=rng"), with_u=call.format("u=u"))
-
-
-def without_replacement_gumbel(case: Case) -> Contender:
-    def draw(x: np.ndarray, temperature: Any, gumbel: np.ndarray, k: int) -> np.ndarray:
-        keys = x / temperature + gumbel
-        first = np.argpartition(keys, x.size - k)[-k:]
-        return np.asarray(first[np.argsort(-keys[first])])
-
-    code = f"draw(x, t, rng.gumbel(size=x.size), {case.options['k']})"
-    return contender(case, code, names={"draw": draw}, note="the largest by argpartition")
-
-
-def without_replacement_choice(case: Case) -> Contender:
-    code = f"rng.choice(x.size, {case.options['k']}, replace=False, p=softmax(x, t), shuffle=False)"
-    return contender(case, code, names={"softmax": softmax_formula})
 
 
 def verify_draft(case: Case) -> Contender:
     names = dict(zip(("draft", "tokens"), draft(case), strict=True))
     call = "fastsoftmax.verify_draft(x, draft, tokens, t, {})"
     return contender(case, call.format("rng=rng"), names=names, with_u=call.format("u=u"))
-
-
-def verify_torch(case: Case) -> Contender:
-    """The rule of speculative decoding, one softmax for all positions."""
-    torch = load_torch(case)
-    logits, tokens = map(torch.from_numpy, draft(case))
-    count, places = len(tokens), torch.arange(len(tokens))
-
-    def verify(x: Any, temperature: float) -> tuple[int, int]:
-        p, q = torch.softmax(x / temperature, -1), torch.softmax(logits / temperature, -1)
-        rejected = (torch.rand(count) >= p[places, tokens] / q[places, tokens]).nonzero()
-        if len(rejected) == 0:
-            return count, int(torch.multinomial(p[count], 1))
-        accepted = int(rejected[0, 0])
-        return accepted, int(torch.multinomial((p[accepted] - q[accepted]).clamp_(min=0), 1))
-
-    note = "softmax of both, ratios, the first rejected, multinomial of max(p − q, 0)"
-    return with_torch(case, "verify(x, t)", names={"verify": verify}, note=note)
 
 
 def verify_numpy(case: Case) -> Contender:
@@ -383,9 +330,8 @@ def verify_numpy(case: Case) -> Contender:
         cumulative = weights.cumsum(dtype=np.float64)
         return accepted, int(cumulative.searchsorted(u[-1] * cumulative[-1], side="right"))
 
-    note = "softmax of both, ratios, the first rejected, cumsum and searchsorted"
     code = f"verify(x, t, rng.random({len(tokens) + 1}))"
-    return contender(case, code, names={"verify": verify}, note=note, with_u="verify(x, t, u)")
+    return contender(case, code, names={"verify": verify}, with_u="verify(x, t, u)")
 
 
 RIVALS = {
@@ -396,7 +342,7 @@ RIVALS = {
         "transformers": transformers,
         "torch": filter_torch,
         "numpy": filter_numpy,
-        "numpy-max": lambda case: contender(case, "x.max()", note="draws nothing: the time of one read"),
+        "numpy-max": lambda case: contender(case, "x.max()"),
         "llama.cpp": filter_llama,
     },
     "penalize": {
@@ -412,13 +358,10 @@ RIVALS = {
         "torch": lambda case: with_torch(
             case, f"torch.log_softmax(x / t, -1).topk({case.options['k']})", result=_stacked
         ),
-        "numpy": top_logprobs_numpy,
     },
     "without-replacement": {
         "fastsoftmax": without_replacement,
         "torch": lambda case: with_torch(case, f"torch.multinomial(torch.softmax(x / t, -1), {case.options['k']})"),
-        "numpy-gumbel": without_replacement_gumbel,
-        "numpy-choice": without_replacement_choice,
     },
-    "verify-draft": {"fastsoftmax": verify_draft, "torch": verify_torch, "numpy": verify_numpy},
+    "verify-draft": {"fastsoftmax": verify_draft, "numpy": verify_numpy},
 }
