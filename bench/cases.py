@@ -1,137 +1,39 @@
-"""What is measured: which operation, on which shapes, from which data. Goals refer to the names of cases."""
+"""What is measured: a table of cases, their inputs, and what is expected of them (GOALS)."""
 
 from __future__ import annotations
 
+import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
-from rows import LEAST_VOCABULARY, PEAKED, ROWS
 
-# Exact in float32, so that no library is charged for rounding the temperature.
-TEMPERATURE = float(np.float32(0.7))
-FILTER_TEMPERATURE = float(np.float32(0.8))
-# The standard deviation of a language model's logits, roughly.
-SPREAD = 3.0
-
+# Exact in float32, so that no library loses accuracy by rounding the temperature.
+T, T_TOKENS = float(np.float32(0.7)), float(np.float32(0.8))
+# Standard deviations of the logits; with PEAKED the nucleus of 0.95 holds about a hundred of 128,256 entries.
+SPREAD, PEAKED = 3.0, 4.0
 VOCABULARIES = (32_000, 65_536, 128_256)
 VOCABULARY = VOCABULARIES[-1]
 ONE_ROW = (10, 64, 256, 1_024, 4_096, 16_384, *VOCABULARIES, 1_048_576)
-ONE_CALL = (10, 64, 256)
-# So many draws from one row, of these lengths.
-MANY = 1_000_000
-MANY_DRAWS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
-PREPARED = MANY_DRAWS[:4]
-SHORT_ROWS = ((4_096, 4), (4_096, 16), (4_096, 64), (64, 256))
+SHORT = (10, 64, 256)
+MANY, MANY_ROWS = 1_000_000, (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+PENALTY_VOCABULARIES = (32_000, VOCABULARY, 1_000_000)
+CONTEXT = 4_096
 
-SOFTMAX_RIVALS = (
-    "fastsoftmax-new",
-    "torch",
-    "torch-out",
-    "onnxruntime",
-    "onnxruntime-bound",
-    "onednn",
-    "onednn-notemp",
-    "scipy",
-    "numpy",
-    "numpy-out",
-    "jax",
-    "numba",
-)
-HALF_RIVALS = ("torch", "onnxruntime", "scipy", "numpy", "jax")
-SAMPLE_ROW_RIVALS = (
-    "torch",
-    "torch-exponential",
-    "numpy-choice",
-    "numpy-cdf",
-    "numpy-gumbel",
-    "llama.cpp",
-    "jax",
-    "numba",
-)
-SAMPLE_BATCH_RIVALS = ("torch", "torch-exponential", "numpy-cdf", "numpy-gumbel", "jax", "numba")
-SAMPLER_RIVALS = ("classic", "numpy-choice", "torch")
-MANY_RIVALS = ("torch", "numpy-choice", "numpy-cdf")
-ACCURACY_RIVALS = ("torch", "onnxruntime", "onednn", "scipy", "numpy", "jax", "numba")
-
-TOP_K: dict[str, float] = {"top_k": 50}
-TOP_P: dict[str, float] = {"top_p": 0.95}
-FILTER_RIVALS = ("fastsoftmax-call", "transformers", "torch", "llama.cpp", "llama.cpp-copy", "numpy")
-# What PyTorch and NumPy have no few lines for.
-RARE_FILTER_RIVALS = ("fastsoftmax-call", "llama.cpp", "llama.cpp-copy")
-SHAPES = (
-    "flat",
-    "ascending",
-    "descending",
-    "constant",
-    "two-valued",
-    "one-differs",
-    "close",
-    "full-blocks",
-    "adversarial",
-    "adversarial-parts",
-)
-# The shapes on which the others are measured as well.
-FLAT = ("flat", "constant")
-
-PENALTY_VOCABULARIES = (LEAST_VOCABULARY, VOCABULARY, 1_000_000)
-PENALTIES = {"repetition": 1.1, "frequency": 0.1, "presence": 0.1}
-DRY = {"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 2}
-
-# A serving batch: temperature, top_k, top_p and min_p of each request, neutral where it names none.
-BATCH = (
-    (0.8, 50, 1.0, 0.0),
-    (1.0, 0, 0.95, 0.0),
-    (0.7, 20, 0.9, 0.0),
-    (0.6, 0, 1.0, 0.05),
-    (1.2, 100, 1.0, 0.02),
-    (0.8, 40, 0.95, 0.05),
-    (0.9, 0, 0.8, 0.0),
-    (1.0, 50, 1.0, 0.1),
-)
-TOP_LOGPROBS = 20
-WITHOUT_REPLACEMENT = 50
-DRAFTED = 4
-# The standard deviation of the difference between the draft's logits and the target's.
-DRAFT_SPREAD = 1.0
-
-# Questions that one thread answers: a single row, or a single call.
-ONE_THREAD = (
-    "overhead",
-    "door-softmax",
-    "door-draw",
-    "accuracy",
-    "many",
-    "categorical",
-    "filter",
-    "penalize",
-    "top-logprobs",
-    "without-replacement",
-    "verify-draft",
-)
-
-
-# And one that a single thread has nothing to say to.
-SHARED = ("threads-softmax", "threads-sample")
-SHARED_SHAPES = ((64, 256), (4_096, 16), (VOCABULARY,), (32, 4_096), (8, 32_000), (32, VOCABULARY), (4_096, 4_096))
-# Of these, those that take more than two milliseconds on one thread.
-LONG_CALLS = ("32x128256", "4096x4096")
+SOFTMAX = "torch torch-out onnxruntime onnxruntime-bound onednn scipy numpy jax numba"
+HALF = "torch onnxruntime scipy numpy jax"
+ACCURACY = "torch onnxruntime onednn scipy numpy jax numba"
+DRAW = "torch numpy-cdf numpy-gumbel numba"
+RARE = "fastsoftmax-call llama.cpp"
+FILTER = f"{RARE} transformers torch numpy"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of `--list`: an operation on an input of a shape, and those it is compared with.
-
-    `operation` is softmax, sample, sampler (one draw through a Sampler), many (a million draws from one row),
-    categorical (the same from a row prepared beforehand), overhead (a call less its kernel), door-softmax and
-    door-draw (a call from compiled code beside its kernel), accuracy (no timing), filter (one draw from what the
-    filters leave), batch (the same, every row with its own parameters), penalize, top-logprobs, without-replacement,
-    verify-draft, threads-softmax or threads-sample (on all threads, beside one). `data` says whether the input holds
-    logits or probabilities, `row` what shape they have, `options` are parameters of ours by name, `seed` is that of
-    the run, for a builder that needs more of the input than `x`.
-    """
+    """One operation on one input, and the rivals that do the same. README.md explains the operations."""
 
     name: str
     operation: str
@@ -139,219 +41,247 @@ class Case:
     rivals: tuple[str, ...]
     dtype: str = "float32"
     data: str = "logits"
-    temperature: float = TEMPERATURE
+    temperature: float = T
     row: str = "normal"
     spread: float = SPREAD
-    options: tuple[tuple[str, float], ...] = ()
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    threads: int = 1
     seed: int = 0
 
     @property
-    def parameters(self) -> dict[str, float]:
-        """The options as keyword arguments."""
-        return dict(self.options)
+    def keywords(self) -> str:
+        return "".join(f", {name}={value}" for name, value in self.options.items())
 
-    @property
-    def longest(self) -> int:
-        """The length of a row, 0 where the case has a grid of its own."""
-        return self.shape[-1] if self.shape else 0
-
-    def input(self, seed: int) -> np.ndarray:
-        """The same array for the same seed, whatever other cases are measured."""
-        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+    def input(self) -> np.ndarray:
+        """The same array for the same seed, whichever other cases are measured."""
+        rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
         if self.row != "normal":
-            return ROWS[self.row](self.longest, self.spread, rng).astype(numpy_dtype(self.dtype))
-        logits = rng.normal(0.0, self.spread, self.shape)
+            return ROWS[self.row](self.shape[-1], rng).astype(numpy_dtype(self.dtype))
+        values = rng.normal(0.0, self.spread, self.shape)
         if self.data == "probs":
-            weights = np.exp(logits)
-            return np.asarray(weights / weights.sum(axis=-1, keepdims=True), numpy_dtype(self.dtype))
-        return logits.astype(numpy_dtype(self.dtype))
+            values = np.exp(values)
+            values /= values.sum(axis=-1, keepdims=True)
+        return np.asarray(values, numpy_dtype(self.dtype))
+
+    def friendly(self) -> Case:
+        """The same operation on the peaked row, or at the smallest vocabulary."""
+        if self.operation == "penalize":
+            n = PENALTY_VOCABULARIES[0]
+            return replace(self, name=self.name.replace(str(self.shape[-1]), str(n)), shape=(n,))
+        return replace(self, name=self.name.replace(f"-{self.row}", ""), row="normal")
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """A dtype by name, bfloat16 from ml_dtypes (ImportError where it is not installed)."""
+    """A dtype by name; bfloat16 needs ml_dtypes (ImportError where it is not installed)."""
     if name == "bfloat16":
         import ml_dtypes
 
-        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return bfloat16
+        return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(name)
 
 
-def short(dtype: str) -> str:
-    """float32 → f32, bfloat16 → bf16."""
-    return dtype.replace("float", "f")
-
-
-def _case(operation: str, shape: tuple[int, ...], rivals: tuple[str, ...], **options: Any) -> Case:
-    dtype = short(options.get("dtype", "float32"))
+def _case(operation: str, shape: tuple[int, ...], rivals: str = "", **options: Any) -> Case:
+    dtype = options.get("dtype", "float32").replace("float", "f")
     data = "-probs" if options.get("data") == "probs" else ""
-    name = f"{operation}{data}-{dtype}-{'x'.join(map(str, shape))}"
-    return Case(name, operation, shape, rivals, **options)
+    name = "-".join([f"{operation}{data}", dtype, *(["x".join(map(str, shape))] if shape else [])])
+    return Case(name, operation, shape, tuple(rivals.split()), **options)
+
+
+def _tokens(operation: str, kind: str, shape: tuple[int, ...], rivals: str, options: Any, **more: Any) -> Case:
+    name = "-".join(filter(None, [operation, kind, "f32", "x".join(map(str, shape))]))
+    defaults = {"temperature": T_TOKENS, "spread": PEAKED}
+    return Case(name, operation, shape, tuple(rivals.split()), options=options, **{**defaults, **more})
+
+
+def _filter(kind: str, options: dict[str, Any], rivals: str = FILTER, **more: Any) -> Case:
+    return _tokens("filter", kind, (VOCABULARY,), rivals, options, **more)
 
 
 def all_cases() -> list[Case]:
-    """Every case, in the order of the tables."""
-    cases = [_case("softmax", (n,), SOFTMAX_RIVALS) for n in ONE_ROW]
-    cases += [_case("softmax", (32, n), SOFTMAX_RIVALS) for n in VOCABULARIES]
-    cases += [_case("softmax", shape, SOFTMAX_RIVALS) for shape in SHORT_ROWS]
-    for dtype in ("float64", "float16", "bfloat16"):
-        rivals = SOFTMAX_RIVALS if dtype == "float64" else HALF_RIVALS
-        cases += [_case("softmax", shape, rivals, dtype=dtype) for shape in ((128_256,), (4_096, 16))]
-    cases += [_case("sample", (n,), SAMPLE_ROW_RIVALS) for n in ONE_ROW]
-    cases += [_case("sample", (4_096, n), SAMPLE_BATCH_RIVALS) for n in (16, 64, 256)]
+    """Every case, in the order of the results."""
+    ours = f"fastsoftmax-new {SOFTMAX}"
+    cases = [_case("softmax", (n,), ours) for n in ONE_ROW]
+    cases += [_case("softmax", (32, n), ours) for n in VOCABULARIES]
+    cases += [_case("softmax", shape, ours) for shape in ((4_096, 4), (4_096, 16), (4_096, 64), (64, 256))]
+    for dtype, rivals in (("float64", ours), ("float16", HALF), ("bfloat16", HALF)):
+        cases += [_case("softmax", shape, rivals, dtype=dtype) for shape in ((VOCABULARY,), (4_096, 16))]
+    cases += [_case("sample", (n,), f"{DRAW} numpy-choice llama.cpp") for n in ONE_ROW]
+    cases += [_case("sample", (4_096, n), DRAW) for n in (16, 64, 256)]
     for data in ("logits", "probs"):
-        cases += [_case("sampler", (n,), SAMPLER_RIVALS, dtype="float64", data=data) for n in ONE_CALL]
-    cases += [_case("overhead", (n,), ()) for n in ONE_CALL]
-    cases += [_case(f"door-{what}", (n,), ("fastsoftmax-kernel",)) for what in ("softmax", "draw") for n in ONE_CALL]
-    cases += [
-        Case(f"accuracy-{short(dtype)}", "accuracy", (), ACCURACY_RIVALS, dtype=dtype)
-        for dtype in ("float32", "float64")
-    ]
-    cases += [_case(operation, shape, ("fastsoftmax-alone",)) for operation in SHARED for shape in SHARED_SHAPES]
-    return cases + many_cases() + filter_cases() + token_cases()
-
-
-def many_cases() -> list[Case]:
-    """A million draws from one row: from the logits on, from probabilities, and from what is prepared."""
-    cases = [_case("many", (n,), MANY_RIVALS) for n in MANY_DRAWS]
-    cases += [_case("many", (n,), ("numpy-choice",), dtype="float64") for n in MANY_DRAWS]
+        rivals = "classic numpy-choice torch"
+        cases += [_case("sampler", (n,), rivals, dtype="float64", data=data) for n in SHORT]
+    for operation in ("overhead", "c-api-softmax", "c-api-draw"):
+        cases += [_case(operation, (n,), "fastsoftmax-kernel") for n in SHORT]
+    cases += [_case("accuracy", (), ACCURACY, dtype=dtype) for dtype in ("float32", "float64")]
+    cases += [_case("many", (n,), "numpy-choice") for n in MANY_ROWS]
+    cases += [_case("many", (n,), "numpy-choice", dtype="float64") for n in MANY_ROWS]
     probs: dict[str, Any] = {"dtype": "float64", "data": "probs", "temperature": 1.0}
-    cases += [_case("many", (n,), ("numpy-choice",), **probs) for n in MANY_DRAWS]
-    return cases + [_case("categorical", (n,), MANY_RIVALS) for n in PREPARED]
-
-
-def filter_cases() -> list[Case]:
-    """One draw from what the filters leave of a row: against the others, then on every shape of row."""
-
-    def case(name: str, filters: dict[str, float], rivals: tuple[str, ...], **options: Any) -> Case:
-        return _logits_case("filter", name, (VOCABULARY,), rivals, filters, **options)
-
-    cases = [
-        case("top_k", TOP_K, (*FILTER_RIVALS, "numpy-max")),
-        case("top_k-top_p", {**TOP_K, **TOP_P}, FILTER_RIVALS),
-        case("top_p", TOP_P, FILTER_RIVALS),
-        case("top_p-normal3", TOP_P, FILTER_RIVALS, spread=3.0),
-        case("min_p", {"min_p": 0.05}, FILTER_RIVALS),
-        case("typical_p", {"typical_p": 0.95}, ("transformers", *RARE_FILTER_RIVALS)),
-        case("top_n_sigma", {"top_n_sigma": 1.0}, RARE_FILTER_RIVALS),
-        case("xtc", {"xtc_threshold": 0.05, "xtc_probability": 1.0}, RARE_FILTER_RIVALS),
-    ]
-    for name, filters in (("top_k", TOP_K), ("top_p", TOP_P)):
-        for row in SHAPES:
-            others = FILTER_RIVALS if name == "top_p" and row in FLAT else ()
-            cases.append(case(f"{name}-{row}", filters, ("fastsoftmax-friendly", *others), row=row))
-    return cases
+    cases += [_case("many", (n,), "numpy-choice", **probs) for n in MANY_ROWS]
+    cases += [_case("categorical", (n,), "numpy-choice") for n in MANY_ROWS[:4]]
+    for operation in ("threads-softmax", "threads-sample"):
+        shapes = ((64, 256), (4_096, 16), (VOCABULARY,), (32, 4_096), (8, 32_000), (32, VOCABULARY), (4_096, 4_096))
+        cases += [_case(operation, shape, "fastsoftmax-alone") for shape in shapes]
+    return cases + token_cases()
 
 
 def token_cases() -> list[Case]:
-    """What a decoding loop does around the draw."""
-    singles = ("fastsoftmax-singles",)
-    cases = [_logits_case("batch", "", (len(BATCH), VOCABULARY), singles)]
-    for name, more in (("", {}), ("dry", DRY)):
-        for n in PENALTY_VOCABULARIES:
-            rivals = () if name else ("llama.cpp", "numpy")
-            if n > LEAST_VOCABULARY:
-                rivals = ("fastsoftmax-least", *rivals)
-            cases.append(_logits_case("penalize", name, (n,), rivals, {**PENALTIES, **more}))
-    row, draft = (VOCABULARY,), (DRAFTED + 1, VOCABULARY)
-    cases.append(_logits_case("top-logprobs", "", row, ("torch", "numpy"), {"k": TOP_LOGPROBS}))
-    cases.append(
-        _logits_case(
-            "without-replacement", "", row, ("torch", "numpy-gumbel", "numpy-choice"), {"k": WITHOUT_REPLACEMENT}
-        )
-    )
-    cases.append(_logits_case("verify-draft", "", draft, ("torch", "numpy"), {"K": DRAFTED}))
+    """Choosing the next token: filters on several rows, then what else a decoding loop does."""
+    top_k, top_p = {"top_k": 50}, {"top_p": 0.95}
+    cases = [
+        _filter("top_k", top_k, f"{FILTER} numpy-max"),
+        _filter("top_k-top_p", {**top_k, **top_p}),
+        _filter("top_p", top_p),
+        _filter("top_p-normal3", top_p, spread=3.0),
+        _filter("min_p", {"min_p": 0.05}),
+        _filter("typical_p", {"typical_p": 0.95}, f"{RARE} transformers"),
+        _filter("top_n_sigma", {"top_n_sigma": 1.0}, RARE),
+        _filter("xtc", {"xtc_threshold": 0.05, "xtc_probability": 1.0}, RARE),
+    ]
+    for kind, options in (("top_k", top_k), ("top_p", top_p)):
+        for row in ROWS:
+            others = FILTER if kind == "top_p" and row in ("flat", "constant") else ""
+            cases.append(_filter(f"{kind}-{row}", options, f"fastsoftmax-friendly {others}", row=row))
+    penalties = {"repetition": 1.1, "frequency": 0.1, "presence": 0.1}
+    for n in PENALTY_VOCABULARIES:
+        least = "fastsoftmax-least " if n > PENALTY_VOCABULARIES[0] else ""
+        cases.append(_tokens("penalize", "", (n,), f"{least}llama.cpp numpy", penalties))
+    row = (VOCABULARY,)
+    cases.append(_tokens("top-logprobs", "", row, "torch", {"k": 20}))
+    cases.append(_tokens("without-replacement", "", row, "torch", {"k": 50}))
+    cases.append(_tokens("verify-draft", "", (5, VOCABULARY), "numpy", {"K": 4}))
     return cases
 
 
-def _logits_case(
-    operation: str,
-    name: str,
-    shape: tuple[int, ...],
-    rivals: tuple[str, ...],
-    parameters: dict[str, float] | None = None,
-    spread: float = PEAKED,
-    **options: Any,
-) -> Case:
-    """A case of the decoding loop, at its temperature and on a peaked row if nothing else is said."""
-    parts = (operation, name, "f32", "x".join(map(str, shape)))
-    return Case(
-        "-".join(part for part in parts if part),
-        operation,
-        shape,
-        rivals,
-        temperature=FILTER_TEMPERATURE,
-        spread=spread,
-        options=tuple((parameters or {}).items()),
-        **options,
-    )
+def context(vocabulary: int) -> np.ndarray:
+    """Token ids as in a text: log-uniform, the last 16 repeated. Larger vocabularies get the same ids, spread out."""
+    rng, least = np.random.default_rng(7), PENALTY_VOCABULARIES[0]
+    ranks = np.floor(least ** rng.random(CONTEXT)).astype(np.int64) - 1
+    ranks[-16:] = ranks[CONTEXT // 2 : CONTEXT // 2 + 16]
+    return ranks * (vocabulary // least)
 
 
-def batch_requests() -> list[dict[str, float]]:
-    """The parameters of each row of the batch, by name."""
-    return [dict(zip(("temperature", "top_k", "top_p", "min_p"), values, strict=True)) for values in BATCH]
+def draft(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a draft model, which differ from the target's by normal noise, and tokens drawn from them."""
+    rng, target = np.random.default_rng(5), case.input().astype(np.float64)[:-1]
+    logits = (target + rng.normal(0.0, 1.0, target.shape)).astype(np.float32)
+    gumbel = rng.gumbel(size=logits.shape)
+    return logits, (logits / case.temperature + gumbel).argmax(axis=-1)
 
 
-def friendly(case: Case) -> Case:
-    """The same filters on the peaked row, beside which the time on another shape is seen."""
-    return next(
-        other
-        for other in filter_cases()
-        if other.options == case.options and (other.row, other.spread) == ("normal", PEAKED)
-    )
+def full_blocks(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Against pruning by block maxima: the largest entries fill 49 blocks of 1,024, one fewer than top_k 50 asks for.
+
+    The other entries are dealt round, so that every further block has a maximum near the same bound; weights fall as
+    1/rank, so 0.95 of the mass needs half the row.
+    """
+    ranked = -0.8 * np.log1p(np.arange(n, dtype=np.float64))
+    full = min(49 * 1_024, n // 2)
+    whole = (n - full) // 1_024 * 1_024
+    dealt = ranked[full : full + whole].reshape(1_024, -1).T.reshape(-1)
+    return np.concatenate([rng.permutation(ranked[:full]), dealt, ranked[full + whole :]])
 
 
-def least_vocabulary(case: Case) -> Case:
-    """The same penalties at the smallest vocabulary."""
-    return next(
-        other
-        for other in token_cases()
-        if other.options == case.options and other.operation == "penalize" and other.longest == LEAST_VOCABULARY
-    )
+def against_pivots(n: int, rng: np.random.Generator, lower: int = 0) -> np.ndarray:
+    """Every evenly spaced sample of 64 misjudges this row, and halving the range of values hardly divides it.
+
+    The first sample would see the lowest values; among the entries left without it, the second would see the next
+    lowest, and so on twelve times, as in McIlroy's adversary of quicksort. The rest lies within a few units in the last
+    place around a float a little above 1, with one entry just inside the half that stays for each halving of the range
+    [3/4, 2]. `lower` smaller entries follow this row in the first sample.
+    """
+    row, left = np.empty(n), np.arange(n + lower)
+    for turn in range(12):
+        seen = np.arange(64) * left.size // 64
+        row[left[seen]] = 0.5 + turn / 64
+        left = np.delete(left, seen)
+        left = left[left < n]
+    heap, low, high = 0x3F80_0000 + 0x12_3456, 0x3F40_0000, 0x4000_0000
+    single = [low, high]
+    while high - low > 16:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if middle < heap else (low, middle - 1)
+        single.append(low if middle < heap else high)
+    bits = heap + rng.integers(0, 8, left.size, dtype=np.int32)
+    bits[rng.choice(left.size, len(single), replace=False)] = single
+    row[left] = bits.astype(np.int32).view(np.float32)
+    return row
 
 
-def select(cases: list[Case], patterns: list[str]) -> list[Case]:
-    """The cases that a pattern names: exactly if there is such a case, else as a glob or a part of names."""
+# Shapes of row that are hard for some way of filtering; close: distances from the maximum over 60 powers of two.
+ROWS = {
+    "flat": lambda n, rng: rng.normal(0.0, 0.1, n),
+    "ascending": lambda n, rng: np.sort(rng.normal(0.0, PEAKED, n)),
+    "descending": lambda n, rng: np.sort(rng.normal(0.0, PEAKED, n))[::-1],
+    "constant": lambda n, rng: np.full(n, 1.5),
+    "two-valued": lambda n, rng: rng.integers(0, 2, n).astype(np.float64),
+    "one-differs": lambda n, rng: np.where(np.arange(n) == n // 2, 8.0, 0.0),
+    "close": lambda n, rng: -np.exp2(rng.uniform(-50.0, 10.0, n)),
+    "full-blocks": full_blocks,
+    "adversarial": against_pivots,
+    "adversarial-parts": lambda n, rng: np.append(against_pivots(49 * 128, rng, 50), np.full(n - 49 * 128, -1.0)),
+}
+
+_LONG = "(32000|65536|128256)"
+_BLOCKS = "4096x4|4096x16|4096x64|64x256"
+_HARD = "|".join(ROWS)
+# Case (a regular expression), contender, what is bounded, bound. ratio: theirs / ours at least; times: ours / theirs at
+# most; difference: ours − theirs in ns at most; each: ns a draw at most; ulp, wrong answers: at most.
+GOALS: tuple[tuple[str, str, str, float], ...] = (
+    (f"softmax-f32-{_LONG}", "torch", "ratio", 3.0),
+    (f"softmax-f32-{_LONG}", "onnxruntime", "ratio", 2.5),
+    (f"softmax-f32-{_LONG}", "scipy", "ratio", 5.0),
+    (f"softmax-f32-32x{_LONG}", "onednn", "ratio", 1.8),
+    ("softmax-f32-4096x4", "torch", "ratio", 6.0),
+    ("softmax-f32-4096x16", "torch", "ratio", 2.0),
+    ("softmax-f32-(4096x64|64x256)", "torch", "ratio", 3.0),
+    (f"softmax-f32-({_BLOCKS})", "scipy", "ratio", 8.0),
+    (f"softmax-f32-({_BLOCKS})", "onnxruntime", "ratio", 2.0),
+    ("softmax-f32-(10|64|256)", "torch", "ratio", 5.0),
+    (f"sample-f32-{_LONG}", "torch", "ratio", 120.0),
+    (f"sample-f32-{_LONG}", "numpy-choice", "ratio", 40.0),
+    (f"sample-f32-{_LONG}", "llama.cpp", "ratio", 6.0),
+    ("sample-f32-4096x16", "torch", "ratio", 25.0),
+    ("sample-f32-4096x64", "torch", "ratio", 30.0),
+    ("sample-f32-4096x256", "torch", "ratio", 40.0),
+    ("sampler-(probs-)?f64-.*", "classic", "ratio", 18.0),
+    ("many-.*", "fastsoftmax", "each", 15.0),
+    ("categorical-.*", "fastsoftmax", "each", 3.0),
+    ("categorical-.*", "numpy-choice", "ratio", 10.0),
+    ("overhead-.*", "fastsoftmax-kernel", "difference", 150.0),
+    ("c-api-.*", "fastsoftmax-kernel", "times", 1.05),
+    ("accuracy-f32", "fastsoftmax", "ulp", 3.0),
+    ("accuracy-f64", "fastsoftmax", "ulp", 4.0),
+    ("filter-top_k-f32.*", "transformers", "ratio", 200.0),
+    ("filter-top_k-f32.*", "llama.cpp", "ratio", 5.0),
+    ("filter-top_k-f32.*", "numpy-max", "times", 1.7),
+    ("filter-top_k-top_p-f32.*", "transformers", "ratio", 350.0),
+    ("filter-top_p-f32.*", "transformers", "ratio", 300.0),
+    ("filter-top_p-f32.*", "llama.cpp", "ratio", 40.0),
+    ("filter-min_p-f32.*", "transformers", "ratio", 200.0),
+    ("filter-top_p-(flat|constant)-.*", "transformers", "ratio", 15.0),
+    (f"filter-top_k-({_HARD})-.*", "fastsoftmax-friendly", "times", 3.0),
+    (f"filter-top_p-({_HARD})-.*", "fastsoftmax-friendly", "times", 6.0),
+    ("penalize-.*", "fastsoftmax-least", "times", 1.3),
+    ("threads-.*-(32x128256|4096x4096)", "fastsoftmax-alone", "ratio", 1.8),
+    ("threads-.*", "fastsoftmax-alone", "ratio", 0.95),
+    ("(filter|top-logprobs|without-replacement|verify-draft)-.*", "fastsoftmax", "wrong", 0.0),
+)
+
+
+def goal_of(case: str, contender: str) -> tuple[str, float] | None:
+    """What is bounded in this row of the results, and the bound; the first line of the table that fits."""
+    for pattern, name, kind, bound in GOALS:
+        if name == contender and re.fullmatch(pattern, case):
+            return kind, bound
+    return None
+
+
+def select(cases: Iterable[Case], patterns: list[str]) -> list[Case]:
+    """The cases that a pattern names: exactly if there is such a case, else as a glob or as a part of the name."""
+    cases = list(cases)
     names = {case.name for case in cases}
 
-    def matches(name: str, pattern: str) -> bool:
+    def fits(name: str, pattern: str) -> bool:
         return name == pattern if pattern in names else pattern in name or fnmatchcase(name, pattern)
 
-    return [
-        case for case in cases if not patterns or any(matches(case.name, pattern) for pattern in patterns)
-    ]
-
-
-@dataclass(frozen=True)
-class AccuracyPoint:
-    """One input of the accuracy grid. `spread` says how the logits lie around the offset.
-
-    normal: standard deviation SPREAD, so a small temperature leaves one entry.
-    scaled: x − offset uniform over 80 temperatures, so every entry keeps a weight whatever the temperature.
-    """
-
-    n: int
-    offset: float
-    temperature: float
-    spread: str
-
-    def input(self, dtype: str, seed: int) -> np.ndarray:
-        key = zlib.crc32(repr(self).encode())
-        rng = np.random.default_rng([seed, key])
-        if self.spread == "normal":
-            around = rng.normal(0.0, SPREAD, self.n)
-        else:
-            around = self.temperature * rng.uniform(-80.0, 0.0, self.n)
-        return (self.offset + around).astype(numpy_dtype(dtype))
-
-
-def accuracy_grid(largest_n: int) -> list[AccuracyPoint]:
-    """Offsets 0 to 1e4, temperatures 1e-3 to 30 (each exact in float32), n to `largest_n`."""
-    return [
-        AccuracyPoint(n, offset, float(np.float32(temperature)), spread)
-        for n in (2, 10, 100, 1_000, 32_000, 1 << 20)
-        if n <= largest_n
-        for offset in (0.0, 1.0, -100.0, 1e4)
-        for temperature in (1e-3, 0.03, 0.7, 1.0, 30.0)
-        for spread in ("normal", "scaled")
-    ]
+    return [case for case in cases if not patterns or any(fits(case.name, pattern) for pattern in patterns)]

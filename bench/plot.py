@@ -1,207 +1,254 @@
-"""Draw the results of run.py as SVG files: time against n, the ratios with their errors, the filters.
+"""Draw the results of run.py: time against length, the ratios with their errors, the filters.
 
-    python bench/plot.py bench/results/FILE.json [--out FOLDER] [--threads 1]
+    python bench/plot.py bench/results/FILE.json [--out docs] [--threads 1]
 
-Nothing but the JSON is read and nothing but Python is needed. The colours have the same contrast on white and
-on a dark page, and the ground is transparent: a README is read on both, and an SVG cannot know on which.
+Nothing but the JSON is read, and the same JSON gives the same bytes. The ground is transparent and the colours have the
+same contrast on white and on a dark page, because a README is read on both.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from drawing import (
-    COLOURS,
-    LABELS,
-    RATIO_WIDTH,
-    Drawing,
-    LogScale,
-    Row,
-    caption,
-    draw_ratios,
-    ratio_groups,
-    ratio_height,
-    spread,
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from report import load, measured_on, readable_time, readable_ulp
+
+Row = Mapping[str, Any]
+INK, OURS = "#757c85", "#e8491d"
+# Name in the pictures and colour of each contender that is drawn; ours appears in its fastest and its slowest form.
+STYLE = {
+    "fastsoftmax": ("fastsoftmax", OURS),
+    "fastsoftmax-new": ("with a new array", OURS),
+    "fastsoftmax-call": ("in one call", OURS),
+    "torch": ("PyTorch", "#b06a10"),
+    "onnxruntime": ("ONNX Runtime", "#2f81d7"),
+    "onednn": ("oneDNN", "#6f75e0"),
+    "scipy": ("SciPy", "#1d9380"),
+    "numpy": ("NumPy", "#8a62d0"),
+    "numpy-choice": ("NumPy choice", "#8a62d0"),
+    "numpy-cdf": ("NumPy cumsum", "#c2559d"),
+    "numpy-gumbel": ("NumPy Gumbel", "#9c7a55"),
+    "llama.cpp": ("llama.cpp", "#2f81d7"),
+    "classic": ("RNN helper", "#1d9380"),
+    "jax": ("JAX", "#5f8f28"),
+    "numba": ("Numba", "#94801a"),
+    "transformers": ("transformers", "#c2559d"),
+}
+RATIOS = (
+    {
+        "softmax-f32-128256": "softmax of 128,256",
+        "softmax-f32-32x128256": "softmax of 32 × 128,256",
+        "softmax-f32-4096x64": "softmax of 4,096 × 64",
+    },
+    {
+        "softmax-f32-64": "softmax of 64",
+        "sample-f32-128256": "one draw from 128,256",
+        "sample-f32-4096x64": "draws from 4,096 × 64",
+        "sampler-probs-f64-64": "one draw from 64",
+    },
 )
-from report import filter_name, load, readable_time, shapes
-
-PANELS = {"softmax": "softmax(x / t), one row of float32", "sample": "one draw from softmax(x / t)"}
-GROUPS = {
-    "softmax-f32-128256": "softmax, 128,256",
-    "softmax-f32-32x128256": "softmax, 32 × 128,256",
-    "softmax-f32-4096x64": "softmax, 4,096 × 64",
-    "softmax-f32-64": "softmax, 64",
-    "sample-f32-128256": "one draw, 128,256",
-    "sample-f32-4096x64": "4,096 draws, × 64",
-    "sampler-probs-f64-64": "Sampler, 64",
+FILTERS = (
+    {
+        "filter-top_k-f32-128256": "top_k 50",
+        "filter-top_k-top_p-f32-128256": "top_k 50, top_p 0.95",
+        "filter-min_p-f32-128256": "min_p 0.05",
+    },
+    {
+        "filter-top_p-f32-128256": "top_p 0.95",
+        "filter-top_p-flat-f32-128256": "top_p 0.95 of a flat row",
+        "filter-typical_p-f32-128256": "typical_p 0.95",
+    },
+)
+PANELS = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
+TIMES = (60, 8e7)  # nanoseconds on the axis of the time chart
+WIDTH, LINE = 8.8, 0.185  # inches; a line of text
+RC = {
+    "svg.hashsalt": "fastsoftmax",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
-FILTER_GROUPS = {
-    "filter-top_k-f32-128256": "top_k 50",
-    "filter-top_k-top_p-f32-128256": "top_k 50, top_p 0.95",
-    "filter-top_p-f32-128256": "top_p 0.95",
-    "filter-top_p-normal3-f32-128256": "top_p 0.95, spread 3",
-    "filter-top_p-flat-f32-128256": "top_p 0.95, flat row",
-    "filter-min_p-f32-128256": "min_p 0.05",
-    "filter-typical_p-f32-128256": "typical_p 0.95",
-}
-SHAPE_PANELS = {"top_k=50": "top_k 50", "top_p=0.95": "top_p 0.95"}
 
 
-def curves(rows: Iterable[Row], operation: str, threads: int) -> dict[str, list[tuple[int, float]]]:
-    """(n, nanoseconds) of every contender of a panel, over the cases of one float32 row."""
-    found: dict[str, list[tuple[int, float]]] = {}
+def figure(height: float, document: Row, threads: int, title: str = "") -> Figure:
+    """A figure with its title at the top and the machine at its foot."""
+    drawn = Figure(figsize=(WIDTH, height))
+    drawn.text(0.008, 1 - 0.08 / height, title, va="top", size=11)
+    drawn.text(0.008, 0.06 / height, measured_on(document, threads), size=8, va="bottom")
+    return drawn
+
+
+def panel(drawn: Figure, left: float, width: float, top: float, height: float, **limits: Any) -> Axes:
+    """Axes without a frame; `left` and `width` are parts of the figure, `top` and `height` inches from its top."""
+    total = drawn.get_figheight()
+    axes = drawn.add_axes((left, 1 - (top + height) / total, width, height / total))
+    axes.spines[:].set_visible(False)
+    axes.set(xscale="log", **limits)
+    axes.minorticks_off()
+    axes.tick_params(length=0, labelsize=8)
+    return axes
+
+
+def brief(error: Row | None) -> str:
+    """An error in a few characters; draws that can only be counted show none."""
+    if not error:
+        return ""
+    if error["kind"] == "ulp":
+        return f"{readable_ulp(error)} ulp"
+    if error["kind"] == "filter":
+        return f"{error['wrongly_kept'] + error['wrongly_dropped']} of {error['kept']:,} wrong"
+    return "" if error["draws"] else f"tv {error['total_variation']:.0e}"
+
+
+def grouped(rows: Sequence[Row], columns: Sequence[Mapping[str, str]]) -> list[list[tuple[str, Row | None]]]:
+    """The lines of each column: the heading of a case, the other contenders from the fastest on, an empty line."""
+    found = []
+    for labels in columns:
+        lines: list[tuple[str, Row | None]] = []
+        for case, label in labels.items():
+            of_case = {row["contender"]: row for row in rows if row["case"] == case and row["contender"] in STYLE}
+            others = sorted((row for row in of_case.values() if "ratio" in row), key=lambda row: row["ratio"])
+            if others:
+                mine = of_case["fastsoftmax"]
+                error = re.sub(" of .* wrong", " wrong", brief(mine["error"]))
+                heading = f"{label}: fastsoftmax {readable_time(mine['ns'])}, {error}"
+                lines += [(heading, None), *((row["contender"], row) for row in others), ("", None)]
+        found.append(lines[:-1])
+    return found
+
+
+def bar(axes: Axes, y: int, label: str, ratio: float, end: float, colour: str, note: str, ours: bool) -> None:
+    """One line: the label, a bar from 1× on, the ratio behind `end`, and a note at the right."""
+    at, small = axes.get_yaxis_transform(), {"va": "center", "size": 8}
+    fill = {"facecolor": "none", "edgecolor": colour} if ours else {"color": colour}
+    axes.barh(y, ratio - 1, 0.66, left=1, **fill)
+    axes.plot([1, 1], [y - 0.5, y + 0.5], color=INK, lw=1)
+    axes.text(-0.03, y, label, transform=at, ha="right", va="center", color=OURS if ours else INK)
+    offset = {"xytext": (4, 0), "textcoords": "offset points"}
+    axes.annotate(f"{ratio:.3g}×", (max(end, 1), y), va="center", weight="bold", **offset)
+    axes.text(1.49, y, note, transform=at, ha="right", **small)
+
+
+def bars(drawn: Figure, columns: Sequence[Sequence[tuple[str, Row | None]]], top: float) -> None:
+    """Two columns of bars, with the quartiles of each ratio as a line across its end."""
+    most = max(row["ratio_q3"] for lines in columns for _, row in lines if row) ** 1.3
+    for number, lines in enumerate(columns):
+        limits = {"xlim": (0.8, most), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
+        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, top, LINE * len(lines), **limits)
+        for y, (name, row) in enumerate(lines):
+            if row is None:
+                axes.text(-0.54, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold")
+                continue
+            label, colour = STYLE[name]
+            end = max(row["ratio"], row["ratio_q3"])
+            bar(axes, y, label, row["ratio"], end, colour, brief(row["error"]), colour == OURS)
+            axes.plot([row["ratio_q1"], row["ratio_q3"]], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
+
+
+def ratio_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+    """How many times as long the others take, with quartiles and errors."""
+    columns = grouped(rows, RATIOS)
+    title = "How many times as long the others take, and the largest errors"
+    drawn = figure(0.7 + LINE * max(map(len, columns)), document, threads, title)
+    bars(drawn, columns, 0.4)
+    return drawn
+
+
+def filter_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+    """The ratios of a draw through filters, and below them our time on every shape of row, the slowest first."""
+    shapes: dict[str, list[tuple[float, Row]]] = {}
+    mine = {row["case"]: row for row in rows if row["contender"] == "fastsoftmax"}
     for row in rows:
-        one_row = len(row["shape"]) == 1 and row["dtype"] == "float32" and row["operation"] == operation
-        known = row["contender"] in COLOURS
-        if one_row and known and row["threads"] == threads and row["status"] == "ok" and "ns" in row:
-            found.setdefault(row["contender"], []).append((row["shape"][0], row["ns"]))
-    return {name: sorted(points) for name, points in found.items()}
+        if row["contender"] == "fastsoftmax-friendly":
+            kind = " ".join(f"{name} {value:g}" for name, value in row["options"].items())
+            shapes.setdefault(kind, []).append((1 / row["ratio"], mine[row["case"]]))
+    columns = grouped(rows, FILTERS)
+    above, below = (LINE * max(map(len, part), default=0) for part in (columns, shapes.values()))
+    title = "One draw from 128,256 logits through filters: how many times as long the others take"
+    drawn = figure(1.4 + above + below, document, threads, title)
+    bars(drawn, columns, 0.4)
+    title = "fastsoftmax by shape of row: how many times as long as for a row with a few large entries"
+    drawn.text(0.008, 1 - (0.64 + above) / drawn.get_figheight(), title, va="center", size=11)
+    for number, (kind, lines) in enumerate(shapes.items()):
+        limits = {"xlim": (0.6, 20), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
+        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, 1.06 + above, LINE * len(lines), **limits)
+        axes.text(-0.54, -1, kind, transform=axes.get_yaxis_transform(), va="center", weight="bold")
+        for y, (times, row) in enumerate(sorted(lines, key=lambda line: -line[0])):
+            bar(axes, y, row["row"], times, times, OURS, readable_time(row["ns"]), ours=False)
+    return drawn
 
 
-def time_chart(document: Row, threads: int = 1) -> str:
-    """Time of a call against the length of the row, both axes logarithmic."""
-    panels = {name: curves(document["rows"], name, threads) for name in PANELS}
-    panels = {name: lines for name, lines in panels.items() if lines}
-    points = [point for lines in panels.values() for line in lines.values() for point in line]
-    if not points:
-        raise ValueError(f"no case of one float32 row was measured on {threads} threads")
-    left, plot_width, label_width, top, plot_height = 58, 300, 112, 44, 300
-    panel_width = plot_width + label_width
-    width, height = left + len(panels) * panel_width + (len(panels) - 1) * 26, top + plot_height + 62
-    drawing = Drawing(width, height, "Time of a call against the length of the row")
-    longest, least, most = max(p[0] for p in points), min(p[1] for p in points), max(p[1] for p in points)
-    shortest = min(p[0] for p in points)
-    times = LogScale(least / 1.5, most * 1.5, top + plot_height, top)
-    for number, (name, lines) in enumerate(panels.items()):
-        start = left + number * (panel_width + 26)
-        lengths = LogScale(shortest / 1.2, longest * 1.2, start, start + plot_width)
-        drawing.text(start, 22, PANELS[name], class_="title")
-        for decade in times.decades():
-            drawing.rule(start, times(decade), start + plot_width, times(decade))
-            if number == 0:
-                y = times(decade) + 4
-                drawing.text(start - 8, y, readable_time(decade), text_anchor="end", class_="small")
-        for decade in lengths.decades():
-            x = lengths(decade)
-            drawing.rule(x, top, x, top + plot_height, opacity="0.12")
-            label = f"{decade:,.0f}"
-            drawing.text(x, top + plot_height + 18, label, text_anchor="middle", class_="small")
-        middle = start + plot_width / 2
-        drawing.text(middle, top + plot_height + 36, "n", text_anchor="middle", font_style="italic")
-        _draw_lines(drawing, lines, lengths, times, start + plot_width + 10, (top, top + plot_height))
-    drawing.text(left, height - 6, caption(document, threads), class_="small")
-    return str(drawing)
+def time_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+    """Time of a call against the length of the row, both axes logarithmic, every curve labelled at its end."""
+    drawn = figure(4.5, document, threads)
+    ticks = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7]
+    for number, (operation, title) in enumerate(PANELS.items()):
+        curves: dict[str, list[tuple[int, float]]] = {}
+        for row in rows:
+            one_row = row["operation"] == operation and len(row["shape"]) == 1 and row["dtype"] == "float32"
+            if one_row and row["contender"] in STYLE and "ns" in row:
+                curves.setdefault(row["contender"], []).append((row["shape"][0], row["ns"]))
+        axes = panel(drawn, 0.075 + 0.49 * number, 0.29, 0.35, 3.6, yscale="log", xlim=(8, 1.2e6), ylim=TIMES)
+        axes.set_xticks([10, 1_000, 100_000], ["10", "1,000", "100,000"])
+        axes.set_yticks(ticks, map(readable_time, ticks))
+        axes.minorticks_off()
+        axes.grid(color=INK, alpha=0.2, lw=0.7)
+        axes.set_title(title, size=10, loc="left")
+        axes.set_xlabel("length of the row", size=8)
+        names = sorted(curves, key=lambda name: curves[name][-1][1])
+        for name, place in zip(names, spread([curves[name][-1][1] for name in names]), strict=True):
+            label, colour = STYLE[name]
+            ours, dash = name == "fastsoftmax", "--" if name == "fastsoftmax-new" else "-"
+            width, size, weight = (2.6, 4, "bold") if ours else (1.2, 2.2, "normal")
+            axes.plot(
+                *zip(*curves[name], strict=True), dash, color=colour, lw=width, marker="o", ms=size, zorder=2 + ours
+            )
+            link = {"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+            where = {"xytext": (1.06, place), "textcoords": axes.transAxes, "annotation_clip": False}
+            text = {"va": "center", "color": colour, "weight": weight}
+            axes.annotate(label, curves[name][-1], arrowprops=link, **where, **text)
+    return drawn
 
 
-def _draw_lines(
-    drawing: Drawing,
-    lines: Mapping[str, list[tuple[int, float]]],
-    lengths: LogScale,
-    times: LogScale,
-    label_x: float,
-    span: tuple[float, float],
-) -> None:
-    """The curves, ours last and on top, each with its name at its right end."""
-    names = sorted(lines, key=lambda name: name == "fastsoftmax")
-    ends = [times(lines[name][-1][1]) for name in names]
-    places = spread(ends, 15, span[0] + 4, span[1] - 2)
-    for name, end, place in zip(names, ends, places, strict=True):
-        ours = name == "fastsoftmax"
-        colour = COLOURS[name]
-        points = [(lengths(n), times(time)) for n, time in lines[name]]
-        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        drawing.element("path", d=path, fill="none", stroke=colour, stroke_width=3.0 if ours else 1.6)
-        for x, y in points:
-            drawing.element("circle", cx=x, cy=y, r=3.2 if ours else 2.2, fill=colour)
-        link = f"M{points[-1][0] + 4:.1f} {end:.1f}L{label_x - 3:.1f} {place:.1f}"
-        drawing.element("path", d=link, fill="none", stroke=colour, stroke_opacity="0.5")
-        style = f"fill:{colour}"
-        drawing.text(label_x, place + 4, LABELS.get(name, name), style=style, class_="ours" if ours else "")
-
-
-def ratio_chart(document: Row, threads: int = 1) -> str:
-    """How many times as long the others take, with quartiles, and the error of each beside it."""
-    groups = ratio_groups(document["rows"], GROUPS, threads)
-    if not groups:
-        raise ValueError(f"none of {', '.join(GROUPS)} was measured on {threads} threads")
-    height = ratio_height(groups) + 26
-    drawing = Drawing(RATIO_WIDTH, height, "How many times as long the others take")
-    drawing.text(8, 22, "How many times as long the others take, and how wrong each is", class_="title")
-    draw_ratios(drawing, groups)
-    drawing.text(8, height - 8, caption(document, threads), class_="small")
-    return str(drawing)
-
-
-def filter_chart(document: Row, threads: int = 1) -> str:
-    """The ratios of a draw through the filters, and below them our time on every shape of row."""
-    groups = ratio_groups(document["rows"], FILTER_GROUPS, threads)
-    if not groups:
-        raise ValueError(f"none of {', '.join(FILTER_GROUPS)} was measured on {threads} threads")
-    measured = shapes([row for row in document["rows"] if row["threads"] == threads])
-    panels = {name: [pair for pair in measured if filter_name(pair[0]) == name] for name in SHAPE_PANELS}
-    panels = {name: pairs for name, pairs in panels.items() if pairs}
-    below = ratio_height(groups) + 10
-    height = below + 26
-    if panels:
-        height += 40 + 19 * max(map(len, panels.values()))
-    drawing = Drawing(RATIO_WIDTH, height, "Choosing the next token")
-    title = "One draw from 128,256 logits: how many times as long the others take"
-    drawing.text(8, 22, title, class_="title")
-    draw_ratios(drawing, groups)
-    for number, (name, pairs) in enumerate(panels.items()):
-        left = 8.0 + number * RATIO_WIDTH / 2
-        drawing.text(left, below + 14, f"{SHAPE_PANELS[name]}: our time by shape of row", class_="title")
-        _draw_shapes(drawing, pairs, left, below + 24)
-    drawing.text(8, height - 8, caption(document, threads), class_="small")
-    return str(drawing)
-
-
-def _draw_shapes(drawing: Drawing, pairs: Sequence[tuple[Row, Row]], left: float, top: float) -> None:
-    """A bar for each shape, from the time of the peaked row to its own, both on a logarithmic axis."""
-    times = [1 / beside["ratio"] for _, beside in pairs]
-    peaked = sorted(beside["ns"] for _, beside in pairs)[len(pairs) // 2]
-    start = left + 116
-    scale = LogScale(min(0.5, *times) / 1.1, max(3.0, *times), start, start + 130)
-    for number, ((mine, _), multiple) in enumerate(zip(pairs, times, strict=True)):
-        y = top + 19 * number
-        drawing.text(start - 8, y + 12, mine["row"], text_anchor="end")
-        x1, x2 = sorted((scale(1), scale(multiple)))
-        length = max(x2 - x1, 0.5)
-        drawing.element("rect", x=x1, y=y + 3, width=length, height=11, rx=2.0, fill=COLOURS["fastsoftmax"])
-        drawing.text(x2 + 8, y + 12, f"{readable_time(mine['ns'])}, {multiple:.1f}×")
-    bottom = top + 19 * len(pairs)
-    drawing.rule(scale(1), top, scale(1), bottom, opacity="1")
-    label = f"a peaked row: {readable_time(peaked)}"
-    drawing.text(scale(1), bottom + 10, label, text_anchor="middle", class_="small")
+def spread(ends: Sequence[float]) -> list[float]:
+    """Heights for labels next to these times, in parts of the axis, moved apart so that none overlap."""
+    low, high = map(math.log, TIMES)
+    places = [(math.log(end) - low) / (high - low) for end in ends]
+    for _ in range(200):
+        for index in range(len(places) - 1):
+            overlap = 0.047 - (places[index + 1] - places[index])
+            if overlap > 0:
+                places[index] -= overlap / 2
+                places[index + 1] += overlap / 2
+    return places
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write time.svg, ratios.svg and filters.svg; 1 if nothing could be drawn."""
-    options = argparse.ArgumentParser(prog="bench/plot.py", description=(__doc__ or "").splitlines()[0])
-    options.add_argument("results", type=Path, help="the JSON that run.py wrote")
-    options.add_argument("--out", type=Path, help="folder for the SVG files (that of the JSON)")
-    options.add_argument(
-        "--threads", type=int, default=1, help="which of the measured numbers of threads (1)"
-    )
-    asked = options.parse_args(arguments)
-    document = load(asked.results)
-    folder = asked.out or asked.results.parent
+    parser = argparse.ArgumentParser(prog="bench/plot.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", type=Path, help="the JSON that run.py wrote")
+    parser.add_argument("--out", type=Path, help="folder for the SVG files (that of the JSON)")
+    parser.add_argument("--threads", type=int, default=1, help="which number of threads (1)")
+    asked = parser.parse_args(arguments)
+    document, folder = load(asked.results), asked.out or asked.results.parent
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = 0
-    for name, chart in (("time", time_chart), ("ratios", ratio_chart), ("filters", filter_chart)):
-        try:
-            picture = chart(document, asked.threads)
-        except ValueError as error:
-            print(f"{name}.svg not drawn: {error}", file=sys.stderr)
-            continue
-        path = folder / f"{name}.svg"
-        path.write_text(picture, encoding="utf-8")
-        print(f"written to {path}")
-        drawn += 1
-    return 0 if drawn else 1
+    rows = [row for row in document["rows"] if row["status"] == "ok" and row["threads"] == asked.threads]
+    with matplotlib.rc_context(RC):
+        for name, chart in (("time", time_chart), ("ratios", ratio_chart), ("filters", filter_chart)):
+            drawn = chart(document, rows, asked.threads)
+            drawn.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ decided exactly.
 from fractions import Fraction
 from math import ceil
 
-import filter_oracle
 import numpy as np
+import oracles
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -125,9 +125,7 @@ FILTERS = ["top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon_cutof
 
 def assert_keeps(x, temperature, parameters, allowed=None):
     """fs.truncate keeps a set that the oracle allows. Returns whether the oracle had only one to offer."""
-    verdict = filter_oracle.kept(
-        x, temperature, allowed=allowed, tolerance=filter_oracle.tolerance_of(x.dtype), **parameters
-    )
+    verdict = oracles.kept(x, temperature, allowed=allowed, tolerance=oracles.tolerance_of(x.dtype), **parameters)
     result = fs.truncate(x, temperature, mask=allowed, **parameters)
     assert not np.isnan(result).any()
     kept = np.flatnonzero(result > -np.inf)
@@ -231,7 +229,7 @@ def test_values_next_to_a_boundary_are_decided_right(dtype, name):
     for number in range(300):
         n, temperature = 2 + random_length(rng, 2000), float(rng.choice([0.7, 1.0, 2.5]))
         x = stored([spread, heavy_tail, ties, two_values, with_minus_inf][number % 5](n, rng), dtype)
-        c = filter_oracle.candidates(x, temperature, None, filter_oracle.tolerance_of(dtype))
+        c = oracles.candidates(x, temperature, None, oracles.tolerance_of(dtype))
         if c.size < 2 or c.flat:
             continue
         value = boundary(name, c, rng) * (1 + rng.choice([-4, 4]) * c.tolerance * (1 + c.entropy))

@@ -3,7 +3,6 @@
 import copy
 import pickle
 
-import filter_oracle
 import numpy as np
 import oracles
 import pytest
@@ -98,7 +97,7 @@ def test_mirostat_starts_at_twice_tau():
 def test_mirostat_keeps_draws_and_learns(filters, narrow, rng):
     tau, eta, temperature = 2.5, 0.3, 1.3
     sampler = fs.Sampler(temperature, mirostat_tau=tau, mirostat_eta=eta, return_logprob=True, rng=3, **filters)
-    tolerance = filter_oracle.tolerance_of(np.dtype(narrow))
+    tolerance = oracles.tolerance_of(np.dtype(narrow))
     for _ in range(60):
         x = (3 * rng.normal(size=200)).astype(narrow)
         u, mu = float(rng.random()), sampler.mirostat_mu
@@ -106,8 +105,8 @@ def test_mirostat_keeps_draws_and_learns(filters, narrow, rng):
         kept = np.flatnonzero(fs.truncate(x, temperature, **filters) > -INF)
         mask = np.zeros(200, bool)
         mask[kept] = True
-        left = filter_oracle.candidates(x, temperature, mask, tolerance)
-        possible = [left.take(positions).indices for positions in filter_oracle.mirostat(left, mu)]
+        left = oracles.candidates(x, temperature, mask, tolerance)
+        possible = [left.take(positions).indices for positions in oracles.mirostat(left, mu)]
         assert any(index in one for one in possible)
         if len(possible) == 1:
             (one,) = possible

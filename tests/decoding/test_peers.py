@@ -4,8 +4,8 @@ Sources: llama.cpp, tests/test-sampling.cpp; transformers, tests/generation/test
 this package means something else, a test says what and why.
 """
 
-import filter_oracle
 import numpy as np
+import oracles
 import pytest
 from oracles import needs_longdouble
 
@@ -270,7 +270,7 @@ def assert_same_kept(ours, theirs, x, temperature, **filters):
     for row, mine, other in zip(x, ours, theirs, strict=True):
         if ((mine > -INF) == (other > -INF)).all():
             continue
-        verdict = filter_oracle.kept(row, temperature, tolerance=1e-4, **filters)
+        verdict = oracles.kept(row, temperature, tolerance=1e-4, **filters)
         assert not verdict.sure or np.unique(row).size < row.size
         close += 1
     assert close <= 0.05 * len(x)
