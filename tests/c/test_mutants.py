@@ -1,4 +1,4 @@
-"""The programs of tests/c notice what they are for: each wrong variant of csrc/ in mutants.py makes one of them fail."""
+"""The programs of tests/c notice the faults they look for: each wrong variant in mutants.py makes one of them fail."""
 
 import os
 import re
@@ -32,9 +32,7 @@ def mutate(mutant: Mutant, csrc: Path) -> None:
 def build(builder: Builder, mutant: Mutant, csrc: Path) -> Path:
     """The mutant's program with the objects that the change reaches compiled anew, and the others as they are."""
     if LINKED_WITH[mutant.program] != "library":
-        return builder.with_kernels(
-            mutant.program, NATIVE, *flags_of_set("scalar"), "-U__SIZEOF_INT128__", csrc=csrc
-        )
+        return builder.with_kernels(mutant.program, NATIVE, *flags_of_set("scalar"), "-U__SIZEOF_INT128__", csrc=csrc)
     objects = []
     for right in builder.library(NATIVE):
         source = csrc / f"{right.stem}.c"

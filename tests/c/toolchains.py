@@ -1,4 +1,4 @@
-"""Compilers with their flags, and what they build from csrc/ and tests/c: each object and each program once a session."""
+"""Compilers with their flags, and what they build from csrc/ and tests/c: each object and program once a session."""
 
 import os
 import shutil
