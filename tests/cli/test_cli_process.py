@@ -150,9 +150,9 @@ class TestProcess:
     """What only a process of its own shows."""
 
     def test_a_closed_pipe_ends_quietly(self) -> None:
-        for argv in (["generate", "--length", "300000"], ["softmax", "--format", "json", "1", "2"], ["--length", "1000"]):
+        for arguments in ("generate --length 300000", "softmax --format json 1 2", "--length 1000"):
             with subprocess.Popen(
-                command(*argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+                command(*arguments.split()), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
             ) as process:
                 assert process.stdout and process.stderr
                 process.stdout.close()
