@@ -1,4 +1,4 @@
-"""What all tests share: the dtypes that stay what they are, a generator with a fixed seed, the C kernels."""
+"""What all tests share: the dtypes that are kept as they are, and a generator with a fixed seed."""
 
 import copy
 import functools
@@ -7,7 +7,6 @@ import types
 
 import numpy as np
 import pytest
-from c_kernels import Builder
 from oracles import DTYPES
 
 
@@ -19,11 +18,6 @@ def dtype(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240611)
-
-
-@pytest.fixture(scope="session")
-def builder(tmp_path_factory):
-    return Builder(tmp_path_factory.mktemp("c"))
 
 
 def pytest_itemcollected(item):

@@ -67,7 +67,7 @@ def test_results_are_within_their_ulps_of_exact(error_of, dtype, temperature, rn
 @needs_longdouble
 @wide
 @each_error
-@pytest.mark.parametrize("n, temperature", [(2**15, 0.3), (2**15, 30.0), (2**17 + 5, 1.0), (2**20, 0.7)])
+@pytest.mark.parametrize("n, temperature", [(2**15, 0.3), (2**15, 30.0), (2**18 + 5, 0.7)])
 def test_long_rows_are_within_their_ulps_of_exact(error_of, dtype, n, temperature, rng):
     kinds = rows_of_every_kind(rng, n, temperature, dtype)
     # Of the longest, a wide one, a flat one and one at offset 1e4; one at a time, to bound the memory.
@@ -110,7 +110,7 @@ def test_numbers_near_the_ends_of_the_range_are_within_their_ulps(dtype):
 
 
 @wide
-@pytest.mark.parametrize("n", [1, 5, 64, 1000, 1025, 2**16, 2**20])
+@pytest.mark.parametrize("n", [1, 5, 64, 1000, 1025, 2**18])
 def test_float32_probabilities_sum_to_one_within_2_to_minus_22(dtype, n, rng):
     for temperature in (1e-3, 0.5, 1.0, 30.0):
         p = fs.softmax((5 * rng.normal(size=n)).astype(dtype), temperature)

@@ -32,7 +32,7 @@ def _bytes_in_use():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
 @pytest.mark.parametrize("filters", [{}, {"top_k": 50}, {"top_p": 0.9}, {"typical_p": 0.9}, {"min_p": 0.05}], ids=str)
-@pytest.mark.parametrize("n", [64, 40_000, 200_000])
+@pytest.mark.parametrize("n", [64, 200_000])
 def test_a_loop_keeps_the_memory_it_has(filters, n):
     logits = np.random.default_rng(1).standard_normal((2, n)).astype(np.float32)
     sampler = fs.Sampler(0.8, rng=1, **filters)
@@ -42,12 +42,12 @@ def test_a_loop_keeps_the_memory_it_has(filters, n):
     gc.disable()  # what other libraries do at a collection is not ours
     try:
         before = _bytes_in_use()
-        for _ in range(200):
+        for _ in range(100):
             sampler(logits[0]), sampler(logits[1])
         grown = _bytes_in_use() - before
     finally:
         gc.enable()
-    # Python's own objects come and go; a block a draw would be 400 of them
+    # Python's own objects come and go; a block a draw would be 200 of them
     assert grown < 2000
 
 

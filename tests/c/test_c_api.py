@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_kernels import CC, CSRC, NATIVE, ROOT, Builder
+from toolchains import CC, CSRC, NATIVE, ROOT, Builder
 
 import fastsoftmax as fs
 from fastsoftmax import _core

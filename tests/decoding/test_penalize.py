@@ -5,6 +5,7 @@ import time
 import ml_dtypes
 import numpy as np
 import pytest
+from breadth import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import bits
@@ -186,7 +187,7 @@ breakers = st.lists(st.integers(0, 4) | st.lists(st.integers(0, 4), min_size=1, 
     last_n=st.none() | st.integers(1, 70),
     allowed=st.integers(1, 4),
 )
-@settings(deadline=None, derandomize=True, max_examples=1500)
+@settings(deadline=None, derandomize=True, max_examples=cases(300))
 def test_dry_agrees_with_trying_every_occurrence(context, breakers, last_n, allowed):
     dry = {"dry_multiplier": 1.5, "dry_base": 1.25, "dry_allowed_length": allowed, "dry_penalty_last_n": last_n,
            "dry_sequence_breakers": breakers}  # fmt: skip

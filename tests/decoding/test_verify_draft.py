@@ -3,6 +3,7 @@
 import numpy as np
 import oracles
 import pytest
+from breadth import cases
 from oracles import LAST_U, bits, needs_longdouble, share_tolerance
 from scipy.stats import chi2
 
@@ -39,7 +40,7 @@ def verdicts(p, q, tokens, u, tolerance):
 @pytest.mark.parametrize("n, count", [(2, 1), (5, 0), (5, 3), (300, 4), (3000, 2)])
 @pytest.mark.parametrize("narrow", [np.float32, np.float64])
 def test_accepts_and_corrects_by_the_rule(n, count, temperature, narrow, rng):
-    for _ in range(30):
+    for _ in range(cases(8)):
         target = (2 * rng.normal(size=(count + 1, n))).astype(narrow)
         draft = (target[:count] + rng.normal(size=(count, n))).astype(narrow)
         q = oracles.softmax(draft, temperature) if count else np.zeros((0, n))
@@ -141,7 +142,7 @@ def assert_distributed(observed, expected):
 @pytest.mark.parametrize("with_draft", [True, False])
 @pytest.mark.parametrize("temperature", [0.8, 1.0])
 def test_one_token_is_distributed_as_the_target(with_draft, temperature, dtype):
-    count = 2**18
+    count = 2**16
     source = np.random.default_rng(8)
     target = np.array([[0.0, 1.0, -1.0, 0.3], [0.0, 0.0, 0.0, 0.0]], dtype)
     draft = np.array([[0.5, -1.0, 1.0, 0.0]], dtype)

@@ -1,16 +1,18 @@
-"""The C kernels without Python: objects of csrc/ and programs of tests/c, each built once a session."""
+"""Compilers with their flags, and what they build from csrc/ and tests/c: each object and program once a session."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 PROGRAMS = ROOT / "tests" / "c"
 CC = os.environ.get("CC", "cc").split()
@@ -20,6 +22,8 @@ LANGUAGE = ["-std=c11", "-D_GNU_SOURCE", "-ffp-contract=off", *WARNINGS]
 SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 # GCC's copies of stack frames do not keep the alignment of vectors.
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
+# A program that includes the kernels does not use their table: as a whole program GCC compiles only what is called.
+ONLY_WHAT_IS_CALLED = ["-fwhole-program", "-Wno-maybe-uninitialized", "-Wno-ignored-optimization-argument"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,14 @@ class Toolchain:
         command = [*self.compiler, *LANGUAGE, *self.flags, *flags, f"-I{csrc}"]
         subprocess.run([*command, "-c", str(source), "-o", str(to)], check=True)
 
+    def includes(self, source: Path, header: str, csrc: Path) -> bool:
+        """Whether a file of csrc/ is compiled into another."""
+        command = [*self.compiler, "-MM", f"-I{csrc}", str(source)]
+        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return str(csrc / header) in found.split()
 
-NATIVE = Toolchain("native", tuple(CC), ("-O2",))
+
+NATIVE = Toolchain("native", tuple(CC), ("-O1",))
 RELEASE = Toolchain("release", tuple(CC), ("-O3", "-fvisibility=hidden"))
 CLANG = Toolchain("clang", ("clang",), ("-O2",))
 SANITIZED = Toolchain("sanitized", tuple(CC), ("-Og", *SANITIZERS), tuple(SANITIZERS))
@@ -51,49 +61,66 @@ AARCH64 = Toolchain("aarch64", ("aarch64-linux-gnu-gcc",), ("-Og",), ("-static",
 
 
 class Builder:
-    """Objects of csrc/ and programs of tests/c, each built once a session."""
+    """Objects of csrc/ and programs of tests/c, each built once a session, whichever thread asks for it first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.objects: dict[str, list[Path]] = {}
-        self.programs: dict[tuple[str, ...], Path] = {}
+        self.lock = Lock()
+        self.locks: dict[object, Any] = {}
+        self.built: dict[object, Any] = {}
+
+    def once(self, key: object, build: Callable[[], Any]) -> Any:
+        with self.lock:
+            mine = self.locks.setdefault(key, Lock())
+        with mine:
+            if key not in self.built:
+                self.built[key] = build()
+            return self.built[key]
 
     def library(self, toolchain: Toolchain) -> list[Path]:
-        toolchain.skip_unless_installed()
-        if toolchain.name not in self.objects:
+        """The objects of every file of csrc/."""
+
+        def build() -> list[Path]:
             folder = self.folder / toolchain.name
             folder.mkdir()
             sources = sorted(CSRC.glob("*.c"), reverse=True)  # the scalar kernels first: they take longest
             objects = [folder / f"{source.stem}.o" for source in sources]
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(toolchain.compile, sources, objects))
-            self.objects[toolchain.name] = objects
-        return self.objects[toolchain.name]
+            return objects
+
+        toolchain.skip_unless_installed()
+        return self.once(toolchain, build)  # type: ignore[no-any-return]
 
     def program(
         self, name: str, toolchain: Toolchain, *flags: str, objects: Sequence[Path] = (), csrc: Path = CSRC
     ) -> Path:
-        toolchain.skip_unless_installed()
-        key = (name, toolchain.name, str(csrc), *flags, *map(str, objects))
-        if key not in self.programs:
-            program = self.folder / f"{name}-{len(self.programs)}"
+        def build() -> Path:
+            program = self.folder / f"{name}-{abs(hash(key)):x}"
             object_file = program.with_suffix(".o")
             toolchain.compile(PROGRAMS / f"{name}.c", object_file, *flags, csrc=csrc)
             command = [*toolchain.compiler, str(object_file), *map(str, objects), "-o", str(program)]
             subprocess.run([*command, *toolchain.link, "-lm", "-pthread"], check=True)
-            self.programs[key] = program
-        return self.programs[key]
+            return program
+
+        toolchain.skip_unless_installed()
+        key = (name, toolchain, csrc, flags, tuple(objects))
+        return self.once(key, build)  # type: ignore[no-any-return]
 
     def with_library(self, name: str, toolchain: Toolchain) -> Path:
         return self.program(name, toolchain, objects=self.library(toolchain))
 
     def with_kernels(self, name: str, toolchain: Toolchain, *flags: str, csrc: Path = CSRC) -> Path:
         """A program that includes the kernels of one set, with what these call."""
-        objects = [self.folder / f"{toolchain.name}-{stem}.o" for stem in ("thread_pool", "alloc")]
-        for path in objects:
-            if not path.exists():
-                toolchain.compile(CSRC / f"{path.stem.removeprefix(f'{toolchain.name}-')}.c", path)
-        return self.program(name, toolchain, *flags, objects=objects, csrc=csrc)
+
+        def build(stem: str) -> Path:
+            to = self.folder / f"{toolchain.name}-{stem}.o"
+            toolchain.compile(CSRC / f"{stem}.c", to)
+            return to
+
+        toolchain.skip_unless_installed()
+        objects = [self.once((toolchain, stem), lambda stem=stem: build(stem)) for stem in ("thread_pool", "alloc")]
+        return self.program(name, toolchain, *ONLY_WHAT_IS_CALLED, *flags, objects=objects, csrc=csrc)
 
     def with_its_own_pool(self, name: str, toolchain: Toolchain) -> Path:
         """A program that includes thread_pool.c, with the rest of the library."""

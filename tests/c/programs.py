@@ -1,0 +1,105 @@
+"""The programs of tests/c: what each is linked with, and which sample of its cases each kind of run takes."""
+
+from dataclasses import dataclass
+
+from toolchains import AARCH64, CLANG, NATIVE, RELEASE, SANITIZED, Toolchain
+
+# What a program is linked with.
+LIBRARY = "library"  # all of csrc/
+OWN_POOL = "own pool"  # all but thread_pool.c, which it includes
+ONE_SET = "one set"  # it includes the kernels or the vectors of one instruction set; built once for each
+NOTHING = "nothing"  # it includes headers alone; built once for each set of FLAGS_OF_HEADERS
+
+# What a program of ONE_SET is compiled with.
+SET_FLAGS = {"scalar": (), "neon": (), "avx2": ("-march=x86-64-v3",), "avx512": ("-march=x86-64-v4",)}
+FLAGS_OF_HEADERS = {"compiler": (), "portable": ("-U__SIZEOF_INT128__",)}
+
+# The kinds of run: the toolchain, and which marker of pytest selects it.
+KINDS: dict[str, tuple[Toolchain, str | None]] = {
+    "ordinary": (NATIVE, None),
+    "neon": (AARCH64, None),
+    "clang": (CLANG, "slow"),
+    "sanitized": (SANITIZED, "slow"),
+    "release": (RELEASE, "slow"),
+    "full": (RELEASE, "full"),
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program, and for each kind of run the value of its option: one in so many cases, or how many calls."""
+
+    name: str
+    link: str
+    option: str
+    ordinary: int | None
+    neon: int | None
+    clang: int | None
+    sanitized: int | None
+    release: int | None
+    full: int | None
+    alone: bool = False
+
+
+TABLE = [
+    #                                              ordinary   neon  clang sanitized release  full
+    Program("bits", LIBRARY, "--every",                1499, 19001,  1999,  5003,     499,    101),
+    Program("bits_filters", LIBRARY, "--every",        1999, 19001,  3989,  5003,    1999,    499),
+    Program("bits_shards", LIBRARY, "--every",           97,   499,    97,   499,      29,      5),
+    Program("guard", LIBRARY, "--every",                 59,   599,  None,   149,       7,      1),
+    Program("guard_filters", LIBRARY, "--every",         59,  1499,  None,   149,      19,      5),
+    Program("draw", LIBRARY, "--every",                 199,  3989,  None,   397,      29,      7),
+    Program("many", LIBRARY, "--every",                  23,    28,  None,     9,       3,      1),
+    Program("filters", LIBRARY, "--every",                7,   397,  None,    29,       3,      1),
+    Program("ranking", LIBRARY, "--every",                5,   199,  None,    29,    None,      1),
+    Program("penalties", LIBRARY, "--every",              1,   199,  None,     7,    None,   None),
+    Program("plain", LIBRARY, "--every",                  3,   199,  None,    29,    None,      1),
+    Program("environment", LIBRARY, "--every",            3,   149,  None,     4,    None,      1),
+    Program("exp_all", ONE_SET, "--stride",            4099,  None,  None, 65537,     129,     17),
+    Program("half", ONE_SET, "--stride",                257,  None,  None,  4099,      31,      7),
+    Program("vectors", ONE_SET, "--every",                1,     1,  None,     1,    None,   None),
+    Program("wide", NOTHING, "--every",                   1,  None,  None,     1,    None,   None),
+    # What these see depends on when their threads run, or on the time they take: they have the machine to themselves.
+    Program("race", LIBRARY, "--calls",                 100,  None,  None,   150,    None,   None, alone=True),
+    Program("linear", LIBRARY, "--every",              None,  None,  None,  None,       1,   None, alone=True),
+    Program("threads", OWN_POOL, "--every",             997,  None,  None,   997,      97,     11, alone=True),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A program in one kind of run; `variant` is the instruction set or the flags it is built for, if any."""
+
+    program: Program
+    kind: str
+    variant: str = ""
+
+    @property
+    def sample(self) -> int:
+        return getattr(self.program, self.kind)  # type: ignore[no-any-return]
+
+    @property
+    def toolchain(self) -> Toolchain:
+        return KINDS[self.kind][0]
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.kind, self.program.name, self.variant)))
+
+
+def variants(program: Program, kind: str) -> list[str]:
+    if program.link == NOTHING:
+        return list(FLAGS_OF_HEADERS)
+    if program.link == ONE_SET:
+        return ["neon"] if kind == "neon" else list(SET_FLAGS)
+    return [""]
+
+
+RUNS = [
+    Run(program, kind, variant)
+    for alone in (False, True)
+    for kind in KINDS
+    for program in TABLE
+    if program.alone == alone
+    if getattr(program, kind) is not None
+    for variant in variants(program, kind)
+]
