@@ -8,8 +8,8 @@ except ImportError as error:
     if find_spec(f"{__name__}._core") is not None:
         raise  # the file is there: what is wrong with it, or with what it needs, is in the error
     raise ImportError(
-        "the compiled part of fastsoftmax is missing: run `pip install .` in its source folder (a C compiler is needed), "
-        "or leave that folder to use the installed package"
+        "the compiled part of fastsoftmax is missing: run `pip install .` in its source folder "
+        "(a C compiler is needed), or leave that folder to use the installed package"
     ) from error
 
 from . import reference, schedules

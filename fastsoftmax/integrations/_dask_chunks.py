@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from .. import _sampling, _softmax
 from .._args.arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows
-from .._sharding.finishing import finish, locations_of, resolve
 from .._args.keyed import COINS, DRAWS, keyed
 from .._sharding.api import logsumexp_from_summary, summarize_called
+from .._sharding.finishing import finish, locations_of, resolve
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
 
 # What a chunk needs to resolve its draws, and what it answers.
