@@ -124,7 +124,7 @@ def penalize(
     result.fill(result.source)
     if math.prod(rows.shape):
         _core.penalize_rows(
-            result.parts, dtype_code(a.dtype), context, starts, np.broadcast_to(penalties, rows.shape), *breakers
+            result.parts, dtype_code(a.dtype), context, starts, rows.broadcast(penalties, "penalties"), *breakers
         )
     return result.finish()  # type: ignore[no-any-return]
 

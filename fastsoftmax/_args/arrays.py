@@ -125,16 +125,19 @@ class Rows:
         """A parameter with one value, or one for each row: broadcast to the rows."""
         if a.shape == self.shape:
             return a
-        try:
-            return np.broadcast_to(a, self.shape)
-        except ValueError:
-            raise ValueError(
-                f"{name} of shape {a.shape} does not broadcast to the rows, whose shape is {self.shape}"
-            ) from None
+        self.check_shape(a.shape, name)
+        return np.broadcast_to(a, self.shape)
 
     def check_shape(self, shape: tuple[int, ...], name: str) -> None:
         """Raise unless a parameter of this shape broadcasts to the rows."""
-        self.broadcast(np.broadcast_to(np.empty(()), shape), name)
+        if shape in ((), self.shape):
+            return
+        try:
+            fits = np.broadcast_shapes(shape, self.shape) == self.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"{name} of shape {shape} does not broadcast to the rows, whose shape is {self.shape}")
 
     def name_row(self, flat: int) -> str:
         """How an error names a row, by its number in row-major order."""
@@ -163,7 +166,7 @@ def temperature_rows(temperature: Any, rows: Rows, name: str = "temperature") ->
 
 def raise_out_of_range(name: str, values: Array, good: Array, wanted: str, rows: Rows) -> None:
     """Raise the ValueError of a parameter, one value or one for each row, of which not all are good."""
-    rows.broadcast(values, name)
+    rows.check_shape(values.shape, name)
     place = ""
     if values.ndim and math.prod(rows.shape):
         place = f" ({rows.name_row(int(np.argmin(np.broadcast_to(good, rows.shape))))})"

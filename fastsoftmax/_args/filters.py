@@ -62,8 +62,8 @@ class Filters(NamedTuple):
 
     def rows(self, rows: Rows) -> Array:
         """The record of each row."""
-        if self.record.shape == rows.shape or not self.record.shape:
-            return np.broadcast_to(self.record, rows.shape)
+        if self.record.shape == rows.shape:
+            return self.record
         for name, shape in self.shapes.items():
             rows.check_shape(shape, name)
         return np.broadcast_to(self.record, rows.shape)

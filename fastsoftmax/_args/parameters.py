@@ -62,5 +62,5 @@ def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | Non
         if not good.all():
             raise_out_of_range(name, column, good, parameter.wanted, rows or Rows((*column.shape, 1), -1, name))
     if rows is not None:
-        rows.broadcast(column, name)
+        rows.check_shape(column.shape, name)
     return np.minimum(column, _LARGEST_COUNT).astype(np.int64) if parameter.kind == "count" else column
