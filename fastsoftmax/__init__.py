@@ -3,19 +3,21 @@
 try:
     from . import _core as _core
 except ImportError as error:
-    if error.name != "fastsoftmax._core" and "_core" not in str(error):
-        raise
+    from importlib.util import find_spec
+
+    if find_spec(f"{__name__}._core") is not None:
+        raise  # the file is there: what is wrong with it, or with what it needs, is in the error
     raise ImportError(
         "the compiled part of fastsoftmax is missing: run `pip install .` in its source folder "
         "(a C compiler is needed), or leave that folder to use the installed package"
     ) from error
 
 from . import reference, schedules
+from ._args.keyed import keyed_uniforms
 from ._categorical import Categorical
 from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._include import get_include
-from ._args.keyed import keyed_uniforms
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
@@ -28,8 +30,8 @@ from ._sharding.api import (
     softmax_from_summary,
     summarize,
 )
-from ._softmax import log_softmax, logsumexp, softmax
 from ._sharding.summary import Summary, combine
+from ._softmax import log_softmax, logsumexp, softmax
 from ._truncation import truncate
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Categorical: one row, prepared for many draws."""
+"""Categorical: one row, with a table for many draws."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ._args.arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._args.random import as_generator, uniforms
-from ._sampling import refuse
+from ._args.random import as_generator, check_u_or_rng, uniforms
+from ._sampling import raise_invalid_row
 
 
-class Categorical(_core.Prepared):
+class Categorical(_core.CategoricalBase):
     """The distribution softmax(logits/T) of one row, prepared once for any number of draws.
 
     Parameters
@@ -53,10 +53,10 @@ class Categorical(_core.Prepared):
     Notes
     -----
     ``Categorical(x, T).draw(size, u=u)`` equals ``sample(x, T, size=size, u=u)`` for every u, to the bit; ``rng=``
-    takes the same uniforms from the generator.  What is prepared is a table of the bounds between the entries
-    (indexed search [1]_), of some 20 bytes an entry, and a copy of the row.
+    takes the same uniforms from the generator.  A Categorical holds a copy of the row and a table of the bounds between
+    its entries (indexed search [1]_), about 20 bytes for each entry.
 
-    It cannot be changed; it may be pickled, and drawn from by several threads at once.
+    It is immutable, can be pickled, and several threads may draw from it at once.
 
     References
     ----------
@@ -90,10 +90,10 @@ class Categorical(_core.Prepared):
         bias: Any = None,
     ) -> None:
         if (logits is None) == (probs is None):
-            raise ValueError("give one of logits and probs: " + ("both are missing" if probs is None else "not both"))
-        of_probs = probs is not None
-        name = "probs" if of_probs else "logits"
-        a = float_array(probs if of_probs else logits, name)
+            raise ValueError("give one of logits and probs" + (": both are missing" if probs is None else ", not both"))
+        from_probs = probs is not None
+        name = "probs" if from_probs else "logits"
+        a = float_array(probs if from_probs else logits, name)
         if a.ndim != 1:
             raise ValueError(
                 f"{name} must be one row, of shape (n,), not {a.shape}; make a Categorical of each row, or use sample"
@@ -102,13 +102,12 @@ class Categorical(_core.Prepared):
         t = float(temperature_rows(temperature, rows))
         allowed, words = mask_rows(mask, rows)
         added, added_at = bias_rows(bias, rows)
-        values = _own(a)
-        allowed = None if allowed is None else _own(allowed)
-        why = self._prepare(
-            values, dtype_code(a.dtype), of_probs, t, allowed, words, None if added is None else _own(added), added_at
-        )
+        values = _frozen_copy(a)
+        allowed = None if allowed is None else _frozen_copy(allowed)
+        added = None if added is None else _frozen_copy(added)
+        why = self._prepare(values, dtype_code(a.dtype), from_probs, t, allowed, words, added, added_at)
         if why is not None:
-            refuse(values, name, rows, 0, why, mask_entries(allowed, words, rows, 0), mend="mend it")
+            raise_invalid_row(values, name, rows, 0, why, mask_entries(allowed, words, rows, 0), fix="fix it")
 
     def draw(self, size: Any = None, *, u: Any = None, rng: Any = None) -> Any:
         """Draw indices, as :func:`sample` does.
@@ -142,8 +141,7 @@ class Categorical(_core.Prepared):
         array([[0, 1],
                [2, 2]])
         """
-        if u is not None and rng is not None:
-            raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+        check_u_or_rng(u, rng)
         shape = size_shape(size)
         index: NDArray[np.int64]
         if u is not None:
@@ -172,7 +170,7 @@ class Categorical(_core.Prepared):
         Returns
         -------
         float or ndarray of float64
-            log p in nats, in the shape of `index`; -inf for what is never drawn.
+            log p in nats, with the shape of `index`; -inf for an entry that is never drawn.
 
         Raises
         ------
@@ -183,7 +181,7 @@ class Categorical(_core.Prepared):
 
         Notes
         -----
-        The value is that of ``sample(..., return_logprob=True)``.  A call reads the whole row: pass all indices at
+        The value is that of ``sample(..., return_logprob=True)``.  Each call reads the whole row: pass all indices at
         once.
 
         Examples
@@ -207,7 +205,7 @@ class Categorical(_core.Prepared):
     def __repr__(self) -> str:
         if len(self) == 0:
             return "<Categorical: not prepared>"
-        what = "probs" if self._of_probs else "logits"
+        what = "probs" if self._from_probs else "logits"
         parts = [f"{len(self)} {self._values.dtype.name} {what}", f"temperature {self.temperature}"]
         parts += ["masked"] * (self._mask is not None) + ["biased"] * (self._bias is not None)
         return f"<Categorical: {', '.join(parts)}>"
@@ -223,10 +221,10 @@ class Categorical(_core.Prepared):
             bias: Any = self._bias
         else:
             bias = dict(zip(self._bias_at.tolist(), self._bias.tolist(), strict=True))
-        return _restored, (type(self), self._of_probs, self._values, self.temperature, self._mask, bias)
+        return _restored, (type(self), self._from_probs, self._values, self.temperature, self._mask, bias)
 
 
-def _own(a: NDArray[Any]) -> NDArray[Any]:
+def _frozen_copy(a: NDArray[Any]) -> NDArray[Any]:
     """A contiguous copy that nobody writes to."""
     mine = np.array(a, order="C", copy=True)
     mine.flags.writeable = False
@@ -234,6 +232,6 @@ def _own(a: NDArray[Any]) -> NDArray[Any]:
 
 
 def _restored(
-    cls: type[Categorical], of_probs: bool, values: Any, temperature: float, mask: Any, bias: Any
+    cls: type[Categorical], from_probs: bool, values: Any, temperature: float, mask: Any, bias: Any
 ) -> Categorical:
-    return cls(None if of_probs else values, temperature, probs=values if of_probs else None, mask=mask, bias=bias)
+    return cls(None if from_probs else values, temperature, probs=values if from_probs else None, mask=mask, bias=bias)

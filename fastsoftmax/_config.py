@@ -1,4 +1,4 @@
-"""Which instruction set and how many threads are in use, and how to see and choose them."""
+"""Instruction set and number of threads: chosen at import, shown by show_config; the number can be set."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from . import _core
 
 __version__ = "0.1.0"
 
-_VARIABLE = "FASTSOFTMAX_ISA"
-_THREADS = "FASTSOFTMAX_NUM_THREADS"
+_ISA_VARIABLE = "FASTSOFTMAX_ISA"
+_THREADS_VARIABLE = "FASTSOFTMAX_NUM_THREADS"
 _MOST_THREADS = 1024
 
 
 def choose_instruction_set() -> str | None:
-    """Take the one that FASTSOFTMAX_ISA names, else the best one; the name that was asked for."""
-    name = os.environ.get(_VARIABLE, "").strip().lower() or None
-    if not _core.choose(name):
+    """Use the one that FASTSOFTMAX_ISA names, else the best one; returns that name, or None."""
+    name = os.environ.get(_ISA_VARIABLE, "").strip().lower() or None
+    if not _core.choose_instruction_set(name):
         raise ImportError(
-            f"{_VARIABLE}={name} is not available on this machine; available: {', '.join(_core.available())}"
+            f"{_ISA_VARIABLE}={name} is not available on this machine; "
+            f"available: {', '.join(_core.available_instruction_sets())}"
         )
     return name
 
@@ -31,20 +32,20 @@ _forced = choose_instruction_set()
 
 
 def choose_threads() -> None:
-    """Take the number that FASTSOFTMAX_NUM_THREADS gives, else one."""
-    given = os.environ.get(_THREADS, "").strip()
+    """Use the number that FASTSOFTMAX_NUM_THREADS gives, else one."""
+    given = os.environ.get(_THREADS_VARIABLE, "").strip()
     if not given:
         return
     if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= _MOST_THREADS:
-        raise ImportError(f"{_THREADS}={given} must be a whole number from 1 to {_MOST_THREADS}")
-    _core.set_threads(int(given))
+        raise ImportError(f"{_THREADS_VARIABLE}={given} must be a whole number from 1 to {_MOST_THREADS}")
+    _core.set_num_threads(int(given))
 
 
 choose_threads()
 
 
 def set_num_threads(n: int) -> int:
-    """Let each call share its work among so many threads, its own included.
+    """Set the number of threads that share the work of a call, the calling one included.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def set_num_threads(n: int) -> int:
     Returns
     -------
     int
-        The number before, so that it can be put back.
+        The number before, so that it can be restored.
 
     Raises
     ------
@@ -70,12 +71,12 @@ def set_num_threads(n: int) -> int:
 
     Notes
     -----
-    Results do not depend on it, to the last bit.  Rows are shared, and a single long row by its blocks (through filters
-    a row is done by one thread).  A call begins alone and asks others only where some tenth of a millisecond of work
-    is left, so short calls cost what they cost without.  The threads are made when first needed, belong to the
-    process, sleep between calls, and are made anew in a forked child.  There is one team: where several threads of
-    the caller's own compute at the same time, one of them has it and the others work alone.  On Windows calls stay
-    with one thread.
+    The number of threads does not change any result, to the last bit.  The rows of a call are shared among the threads,
+    and so are the blocks of a single long row, unless it is filtered.  A call begins alone and wakes the others only if
+    about a tenth of a millisecond of work is left, so short calls take no longer than with one thread.  There is one
+    thread pool for the process: the threads start when they are first needed, sleep between calls, and are started
+    again in a forked child.  If several threads of the caller compute at the same time, one of them has the pool and
+    the others work alone.  On Windows every call uses one thread.
 
     Examples
     --------
@@ -88,11 +89,11 @@ def set_num_threads(n: int) -> int:
         raise TypeError(f"n must be an int, got {n!r}")
     if not 1 <= n <= _MOST_THREADS:
         raise ValueError(f"n must be from 1 to {_MOST_THREADS}, got {n}")
-    return _core.set_threads(int(n))
+    return _core.set_num_threads(int(n))
 
 
 def get_num_threads() -> int:
-    """The number of threads a call may use, its own included.
+    """The number of threads that share the work of a call, the calling one included.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def get_num_threads() -> int:
     >>> fastsoftmax.get_num_threads()
     1
     """
-    return _core.threads()
+    return _core.get_num_threads()
 
 
 @overload
@@ -113,7 +114,7 @@ def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
 @overload
 def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
 def show_config(mode: str = "stdout") -> dict[str, Any] | None:
-    """Say what was found on this machine and what is in use.
+    """Show what was found on this machine and what is in use.
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     Notes
     -----
     The environment variable ``FASTSOFTMAX_ISA`` (``scalar``, ``avx2``, ``avx512`` or ``neon``), read at import,
-    forces an instruction set, ``FASTSOFTMAX_NUM_THREADS`` sets the number of threads.  Results do not depend on them;
-    only speed does.
+    forces an instruction set, ``FASTSOFTMAX_NUM_THREADS`` sets the number of threads.  They change the speed, and no
+    result.
 
     Examples
     --------
@@ -150,15 +151,19 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "compiler": _core.COMPILER,
-        "isa": {"chosen": _core.chosen(), "available": _core.available(), "forced": _forced},
-        "threads": _core.threads(),
+        "isa": {
+            "chosen": _core.chosen_instruction_set(),
+            "available": _core.available_instruction_sets(),
+            "forced": _forced,
+        },
+        "threads": _core.get_num_threads(),
     }
     if mode == "dicts":
         return config
     if mode != "stdout":
         raise ValueError(f'mode must be "stdout" or "dicts", got {mode!r}')
     isa = config["isa"]
-    why = f"forced by {_VARIABLE}" if _forced else "the best one here"
+    why = f"forced by {_ISA_VARIABLE}" if _forced else "the best one here"
     print(f"fastsoftmax      {config['version']}")
     print(f"numpy            {config['numpy']}")
     print(f"python           {config['python']} on {config['machine']}")

@@ -1,17 +1,21 @@
-# What Cython code of others cimports (docs/compiled.md): the functions of fastsoftmax.h for contiguous rows, by plain
-# pointers and numbers.  They need neither the GIL nor a header, take no lock and hold no state; a Numba function calls
-# them by address.  fastsoftmax.h says what each does; here is what an argument is:
+# The C API for other Cython code (docs/compiled.md): the functions of fastsoftmax.h for contiguous rows, with plain
+# pointers and numbers.  They need neither the GIL nor a header; Numba functions call them by address.  Any number of
+# threads may call them at once.  Where more than one thread is set (set_num_threads), a call with much work takes the
+# lock of the thread pool.  Memory is allocated, and freed again, only for rows of more than 2^18 entries, and by
+# draw_many for 64 draws and more, which makes a table of the row.
+#
+# fastsoftmax.h documents each function.  The arguments are:
 #
 #   x, p          one row of n >= 1 entries, or `rows` rows one after another: logits, or weights >= 0
 #   temperature   >= 0 or +inf
-#   out           as large as x: x itself, or apart from it
-#   u             uniforms in [0, 1): one, k for draw_many, one a row for draw_rows
-#   scratch       scratch_size(n) bytes of any alignment, for one thread at a time; 0: n is above 2^32 - 1024
-#   coin          XTC's uniform; 1: XTC stays out
+#   out           as large as x: x itself, or memory that does not overlap it
+#   u             uniforms in [0, 1): one, k for draw_many, one for each row for draw_rows
+#   scratch       scratch_size(n) bytes of any alignment, for one thread at a time; size 0: n is above 2^32 - 1024
+#   coin          the uniform of XTC; 1: XTC is not applied
 #
-# A function that returns int returns one of the codes below; an index below 0 is minus a code.  FS_ARGUMENT: nothing is
-# written.  FS_NO_MEMORY, for rows of more than 2^18 entries alone: *_rows has done the rows before.  A row of NaN or
-# without mass gives a row of NaN, or an index below 0, and does not stop *_rows, which returns FS_OK.
+# A function that returns int returns one of the codes below; an index below 0 is a negated code.  With FS_ARGUMENT
+# nothing is written.  With FS_NO_MEMORY *_rows has done the rows before.  A row with NaN or without mass gives a row of
+# NaN, or an index below 0, and *_rows goes on with the next one and returns FS_OK.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
@@ -25,10 +29,10 @@ cdef enum:
     FS_NO_MASS = 2    # every entry is -inf, or of weight 0
     FS_NO_MEMORY = 3
     FS_ARGUMENT = 4   # an argument is out of its range
-    FS_INTERRUPTED = 5  # only for calls of fastsoftmax itself, which Ctrl-C ends
-    FS_CHANGED = 6  # likewise: the entries of a shard are not those that were summarised
+    FS_INTERRUPTED = 5  # only in calls of fastsoftmax itself, which Ctrl-C ends
+    FS_CHANGED = 6      # only in shards: the entries are not those that were summarised
 
-# Which entries of a row may be drawn: begin with no_filters, which switches every filter off.
+# The filters of a row: call no_filters first, which switches every filter off.
 ctypedef struct filters_t:
     int64_t top_k
     double top_p

@@ -1,4 +1,4 @@
-"""verify_draft: speculative decoding's rule of what to accept of a draft."""
+"""verify_draft: the acceptance rule of speculative decoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._args.arrays import Rows, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
-from ._args.random import as_generator, uniforms
+from ._args.random import as_generator, check_u_or_rng, uniforms
 
 
 class DraftVerdict(NamedTuple):
@@ -30,15 +30,15 @@ def verify_draft(
     u: Any = None,
     rng: Any = None,
 ) -> DraftVerdict:
-    """Accept the drafted tokens that the target could have drawn, and draw the one that follows.
+    """Decide how many drafted tokens to accept, and draw the token that follows them.
 
     Parameters
     ----------
     target_logits : array_like, shape (..., K + 1, n)
         The target's logits at each of the K drafted positions and the one after them.
     draft_logits : array_like, shape (..., K, n), or None
-        What the drafted tokens were drawn from; None for a draft without probabilities (a lookup, an n-gram), which
-        counts as sure of its tokens.
+        The logits that the drafted tokens were drawn from; None for a draft without probabilities (a lookup, an
+        n-gram), whose tokens then have probability 1.
     tokens : array_like of int, shape (..., K)
         The drafted tokens; K may be 0.
     temperature : float or array_like, default 1.0
@@ -53,9 +53,9 @@ def verify_draft(
     Returns
     -------
     accepted : int or ndarray of int64
-        How many of the drafted tokens, from the first on, are accepted.
+        The number of drafted tokens accepted, counted from the first.
     token : int or ndarray of int64
-        The token after them: in place of the first that is rejected, or after all.
+        The token that follows them: it replaces the first rejected token, or follows all K.
 
     Raises
     ------
@@ -68,9 +68,9 @@ def verify_draft(
     Notes
     -----
     With p the target's and q the draft's probabilities, a token t is accepted if and only if u q(t) < p(t).  The
-    first that is not is replaced by a draw from max(p - q, 0), normalised; after all of them comes a draw from p.  The
-    tokens then have the target's distribution, whatever the draft [1]_ [2]_.  For truncated distributions pass
-    ``truncate(...)`` of both, and temperature 1.
+    first rejected token is replaced by a draw from max(p - q, 0), normalised.  If all are accepted, a draw from p
+    follows.  The tokens then have the target's distribution, whatever the draft [1]_ [2]_.  For filtered
+    distributions pass ``truncate(...)`` of both, and temperature 1.
 
     References
     ----------
@@ -90,8 +90,7 @@ def verify_draft(
     >>> fastsoftmax.verify_draft(target, draft, [2], u=[0.9, 0.5])
     DraftVerdict(accepted=0, token=0)
     """
-    if u is not None and rng is not None:
-        raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+    check_u_or_rng(u, rng)
     target = float_array(target_logits, "target_logits")
     if target.ndim < 2 or target.shape[-2] < 1:
         raise ValueError(f"target_logits must have the shape (..., K + 1, n) for K drafted tokens, not {target.shape}")
@@ -131,5 +130,5 @@ def verify_draft(
         if bad is not None:
             name, sequence, position, why = bad
             what = "has NaN" if why == "nan" else "has no entry above -inf"
-            raise ValueError(f"{name}: {rows.name_row(sequence * positions + position)} {what}; mend it")
+            raise ValueError(f"{name}: {rows.name_row(sequence * positions + position)} {what}; fix it")
     return DraftVerdict(accepted, token) if shape else DraftVerdict(int(accepted), int(token))

@@ -1,4 +1,4 @@
-"""Where the C header and the sources of the kernels are."""
+"""get_include: the folder with the C header and the sources of the kernels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def get_include() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the folder was left out when the package was packed again.
+        If the folder is missing from the installation.
 
     Notes
     -----
@@ -31,7 +31,7 @@ def get_include() -> str:
     True
     """
     package = Path(__file__).resolve().parent
-    # Beside the modules where they are installed, beside the package in a checkout.
+    # In the package where it is installed, next to the package in a checkout.
     for folder in (package / "include", package.parent / "csrc"):
         if (folder / "fastsoftmax.h").is_file():
             return str(folder)

@@ -1,9 +1,9 @@
-"""penalize: tokens and sequences that the context repeats become less likely."""
+"""penalize: lower the logits of tokens and sequences that repeat the context."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,32 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import Array, Axis, Result, Rows, any_array, as_float64, dtype_code, float_array
+from ._args.arrays import Array, Axis, Result, Rows, any_array, dtype_code, float_array
+from ._args.parameters import LARGEST, Parameter, checked_column
 
-# fs_penalties of csrc/fastsoftmax.h
-_RECORD = np.dtype(
-    [
-        ("repetition", np.float64),
-        ("frequency", np.float64),
-        ("presence", np.float64),
-        ("dry_multiplier", np.float64),
-        ("dry_base", np.float64),
-        ("dry_allowed_length", np.int64),
-        ("dry_penalty_last_n", np.int64),
-    ]
-)
-_LARGEST = np.finfo(np.float64).max
-# least, most, and what the error calls the range
-_RANGES = {
-    "repetition": (np.finfo(np.float64).tiny, _LARGEST, "positive; 1 switches it off"),
-    "frequency": (-_LARGEST, _LARGEST, "finite; 0 switches it off"),
-    "presence": (-_LARGEST, _LARGEST, "finite; 0 switches it off"),
-    "dry_multiplier": (0.0, _LARGEST, "zero or positive; 0 switches DRY off"),
-    "dry_base": (1.0, _LARGEST, "at least 1"),
-    "dry_allowed_length": (1, 2**62, "at least 1"),
-    "dry_penalty_last_n": (0, 2**62, "zero or positive; None is the whole context"),
+# In the order of fs_penalties (csrc/fastsoftmax.h).
+_PARAMETERS = {
+    "repetition": Parameter("number", 1.0, float(np.finfo(np.float64).tiny), LARGEST, "positive; 1 switches it off"),
+    "frequency": Parameter("number", 0.0, -LARGEST, LARGEST, "finite; 0 switches it off"),
+    "presence": Parameter("number", 0.0, -LARGEST, LARGEST, "finite; 0 switches it off"),
+    "dry_multiplier": Parameter("number", 0.0, 0.0, LARGEST, "zero or positive; 0 switches DRY off"),
+    "dry_base": Parameter("number", 1.75, 1.0, LARGEST, "at least 1"),
+    "dry_allowed_length": Parameter("count", 2, 1, math.inf, "at least 1"),
+    "dry_penalty_last_n": Parameter("count", -1, 0, math.inf, "zero or positive; None is the whole context"),
 }
-
+_RECORD = np.dtype([(name, parameter.dtype) for name, parameter in _PARAMETERS.items()])
 
 _NONE: tuple[()] = ()
 _NO_BREAKERS = (np.empty(0, np.int64), np.zeros(1, np.int64))
@@ -58,7 +46,7 @@ def penalize(
     dry_sequence_breakers: Iterable[Any] = _NONE,
     out: Any = None,
 ) -> Array:
-    """Logits with a penalty on what the context repeats.
+    """Lower the logits of tokens that would repeat the context.
 
     Parameters
     ----------
@@ -70,43 +58,43 @@ def penalize(
     axis : int, tuple of int or None, default -1
         The axis of the vocabulary.
     lengths : array_like of int, optional
-        How many tokens of each row of an array are valid; what is behind them is never looked at.
+        The number of valid tokens in each row of an array; the tokens after them are not read.
     repetition : float or array_like, default 1.0
         r > 0: x becomes x/r where it is positive, x r else, for every token of the context [1]_.
     frequency, presence : float or array_like, default 0.0
         x becomes x - count * frequency - presence, for every token of the context.
     dry_multiplier : float or array_like, default 0.0
-        m >= 0, DRY [2]_: a token that would prolong a repeat of l tokens by one more gets
-        x - m base**(l - allowed_length), where l is at least the allowed length.
+        m >= 0, DRY [2]_: x becomes x - m base**(l - allowed_length) for a token that would extend a repeat of l tokens,
+        where l is at least the allowed length.
     dry_base : float or array_like, default 1.75
         At least 1.
     dry_allowed_length : int or array_like of int, default 2
-        Repeats shorter than this are free; at least 1.
+        At least 1; shorter repeats are not penalized.
     dry_penalty_last_n : int or array_like of int, optional
-        DRY looks at so many tokens at the end; None: at all.
+        The number of tokens at the end of the context that DRY looks at; None: all.
     dry_sequence_breakers : iterable of int or of sequences of int
-        Tokens, or sequences of them, which no repeat reaches across.  A single token that is one is not penalized.
+        Tokens, or sequences of them, that end a repeat.  A token that is a breaker is not penalized itself.
     out : ndarray, optional
-        Where the result goes; `logits` itself is in place, and then the cost does not depend on the vocabulary.
+        Where the result goes; `logits` itself is in place, and then the time does not depend on the vocabulary.
 
     Returns
     -------
     ndarray
-        In the shape of `logits`, and the dtype :func:`softmax` would give.
+        With the shape of `logits` and the dtype of the result of :func:`softmax`.
 
     Raises
     ------
     ValueError
         For a token outside the vocabulary, by row and position; a parameter out of range; shapes that do not fit.
-        Then nothing has been written.
+        `out` is then unchanged.
     TypeError
         For tokens that are not integers, or data of other dtypes.
 
     Notes
     -----
-    They are applied in the order repetition, frequency and presence, DRY, in float64, and rounded once.  Infinite
-    and NaN logits stay what they are, finite ones stay finite.  For penalties that look at different parts of the
-    context, call it once for each.  DRY takes time in proportion to the context.
+    The penalties are applied in the order repetition, frequency and presence, DRY, in float64; the result is rounded
+    once.  Infinite and NaN logits stay as they are, finite ones stay finite.  To look at different parts of the context
+    with different penalties, call the function several times.  DRY takes time in proportion to the context.
 
     References
     ----------
@@ -125,54 +113,37 @@ def penalize(
     """
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
-    given = (
-        repetition, frequency, presence, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n,
-    )  # fmt: skip
-    penalties = _of_scalars(*given) if _core.are_scalars(given) else _records(given, rows)
+    given = {
+        "repetition": repetition, "frequency": frequency, "presence": presence, "dry_multiplier": dry_multiplier,
+        "dry_base": dry_base, "dry_allowed_length": dry_allowed_length, "dry_penalty_last_n": dry_penalty_last_n,
+    }  # fmt: skip
+    penalties = _record_of_scalars(**given) if _core.are_scalars(given) else _records(given, rows)
     breakers = _NO_BREAKERS if dry_sequence_breakers is _NONE else _sequences(dry_sequence_breakers)
     context, starts = _context(tokens, lengths, rows)
     result = Result(a, out, rows)
     result.fill(result.source)
     if math.prod(rows.shape):
         _core.penalize_rows(
-            result.parts, dtype_code(a.dtype), context, starts, np.broadcast_to(penalties, rows.shape), *breakers
+            result.parts, dtype_code(a.dtype), context, starts, rows.broadcast(penalties, "penalties"), *breakers
         )
     return result.finish()  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=64, typed=True)  # typed: True is not 1
-def _of_scalars(*given: Any) -> NDArray[Any]:
+def _record_of_scalars(**given: Any) -> NDArray[Any]:
     return _records(given, Rows((1,), -1, "logits"))
 
 
-def _records(given: tuple[Any, ...], rows: Rows) -> NDArray[Any]:
-    """The parameters of each row, in the order of the fields."""
+def _records(given: Mapping[str, Any], rows: Rows) -> NDArray[Any]:
+    """The parameters of each row."""
     records = np.empty(rows.shape, _RECORD)
-    for name, value in zip(_RANGES, given, strict=True):
-        records[name] = -1 if value is None and name == "dry_penalty_last_n" else _parameter(name, value, rows)
+    for name, parameter in _PARAMETERS.items():
+        value = given[name]
+        if value is None and name == "dry_penalty_last_n":
+            records[name] = parameter.off
+        else:
+            records[name] = checked_column(name, parameter, value, rows)
     return records
-
-
-def _parameter(name: str, value: Any, rows: Rows) -> Array:
-    given = any_array(value, name)
-    wanted = "iu" if _RECORD[name].kind == "i" else "fiu"
-    if given.dtype.kind not in wanted and not ("f" in wanted and given.dtype.name == "bfloat16"):
-        kind = "an int" if wanted == "iu" else "a number"
-        raise TypeError(f"{name} must be {kind}, or an array of them, got {value!r}")
-    column = given.copy() if wanted == "iu" else as_float64(given)  # nobody can change it once it has been checked
-    least, most, meaning = _RANGES[name]
-    good = (column >= least) & (column <= most)
-    try:
-        spread = np.broadcast_to(column, rows.shape)
-    except ValueError:
-        raise ValueError(
-            f"{name} of shape {column.shape} does not broadcast to the rows, whose shape is {rows.shape}"
-        ) from None
-    if not good.all():
-        bad = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
-        place = f" ({rows.name_row(bad)})" if column.ndim and rows.shape else ""
-        raise ValueError(f"{name} must be {meaning}; got {column[~good][0]}{place}")
-    return spread
 
 
 def _integers(value: Any, name: str) -> Array:
@@ -185,14 +156,14 @@ def _integers(value: Any, name: str) -> Array:
 
 
 def _context(tokens: Any, lengths: Any, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The tokens of all rows one after another, and where each row's begin, and their end."""
+    """The tokens of all rows one after another, where those of each row begin, and the end."""
     count = math.prod(rows.shape)
     ragged = bool(rows.shape) and isinstance(tokens, list | tuple) and any(np.ndim(one) == 1 for one in tokens)
     if ragged:
         if lengths is not None:
-            raise ValueError("lengths goes with an array of tokens; these are sequences, which have their own")
+            raise ValueError("lengths needs tokens as one array; these are sequences, each with its own length")
         if len(rows.shape) != 1 or len(tokens) != count:
-            raise ValueError(f"tokens: {len(tokens)} sequences for rows of shape {rows.shape}; one a row is needed")
+            raise ValueError(f"tokens: {len(tokens)} sequences for rows of shape {rows.shape}; pass one for each row")
         parts = [_integers(one, f"tokens of row {i}").copy() for i, one in enumerate(tokens)]
         if any(part.ndim != 1 for part in parts):
             raise ValueError("tokens: every sequence must have one dimension")
@@ -204,7 +175,7 @@ def _context(tokens: Any, lengths: Any, rows: Rows) -> tuple[NDArray[np.int64], 
             )
         if not rows.shape and lengths is None:
             return _checked(a, rows, 0).astype(np.int64, copy=False), np.array((0, a.size), np.int64)
-        valid = _valid(lengths, a.shape[-1], rows)
+        valid = _valid_lengths(lengths, a.shape[-1], rows)
         parts = [part[:n] for part, n in zip(a.reshape(count, a.shape[-1]), valid, strict=True)]
     for i, part in enumerate(parts):
         _checked(part, rows, i)
@@ -215,7 +186,7 @@ def _context(tokens: Any, lengths: Any, rows: Rows) -> tuple[NDArray[np.int64], 
 
 
 def _checked(part: Array, rows: Rows, row: int) -> Array:
-    """The tokens of one row, all of them entries."""
+    """The tokens of one row; raises where one is not an entry of it."""
     if part.size and not (part.min() >= 0 and part.max() < rows.entries):
         at = int(np.argmax((part < 0) | (part >= rows.entries)))
         raise ValueError(
@@ -225,19 +196,19 @@ def _checked(part: Array, rows: Rows, row: int) -> Array:
     return part
 
 
-def _valid(lengths: Any, most: int, rows: Rows) -> list[int]:
+def _valid_lengths(lengths: Any, most: int, rows: Rows) -> list[int]:
     if lengths is None:
         return [most] * math.prod(rows.shape)
     given = _integers(lengths, "lengths")
     if given.shape != rows.shape:
         raise ValueError(f"lengths must have the shape of the rows, {rows.shape}, not {given.shape}")
     if ((given < 0) | (given > most)).any():
-        raise ValueError(f"lengths must be from 0 to the {most} tokens of a row")
+        raise ValueError(f"lengths must be from 0 to {most}, the number of tokens in a row")
     return [int(n) for n in given.reshape(-1)]
 
 
 def _sequences(given: Iterable[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The breakers one after another, and where each begins, and their end."""
+    """The breakers one after another, where each begins, and the end."""
     name = "dry_sequence_breakers"
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"{name} must be a collection of tokens or of sequences of tokens, got {given!r}")
@@ -246,7 +217,7 @@ def _sequences(given: Iterable[Any]) -> tuple[NDArray[np.int64], NDArray[np.int6
         return _integers(given, name).astype(np.int64), np.arange(len(given) + 1)
     parts = [np.atleast_1d(_integers(one, name)).astype(np.int64) for one in given]
     if any(part.ndim != 1 or part.size == 0 for part in parts):
-        raise ValueError(f"{name} must be tokens, or sequences of at least one")
+        raise ValueError(f"{name} must be tokens, or sequences of at least one token")
     starts = np.zeros(len(parts) + 1, np.int64)
     np.cumsum([part.size for part in parts], out=starts[1:])
     return (np.concatenate(parts) if parts else np.empty(0, np.int64)), starts

@@ -1,4 +1,4 @@
-"""The most likely entries, and drawing several without replacement."""
+"""top_logprobs, the most likely entries, and sample_without_replacement, several draws without repeats."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ._args.arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._args.random import as_generator, uniforms
-from ._sampling import refuse
+from ._args.random import as_generator, check_u_or_rng, uniforms
+from ._sampling import raise_invalid_row
 
 
 class TopLogprobs(NamedTuple):
@@ -45,7 +45,7 @@ def top_logprobs(
     mask: Any = None,
     bias: Any = None,
 ) -> TopLogprobs:
-    """The k most likely entries of every row, their log-probabilities, and the rank of one.
+    """The k most likely entries of every row, their log-probabilities, and the rank of a chosen one.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def top_logprobs(
     logprobs : ndarray of float64
         log p in nats, the largest first, in the shape of the rows and k.
     indices : ndarray of int64
-        Where they are; entries of equal logits by their index, what cannot be drawn (log p = -inf) last.
+        The entries themselves; equal logits in the order of the index, what cannot be drawn (log p = -inf) last.
     rank : int or ndarray of int64, or None
-        The place of `chosen` in the whole order: 1 for the most likely.
+        The place of `chosen` among all entries: 1 for the most likely.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def top_logprobs(
             rows.split(a), dtype_code(a.dtype), t, k, allowed, words, added, added_at, places, index, logprob, rank
         )
         if bad is not None:
-            refuse(a, "logits", rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]), "mend it")
+            raise_invalid_row(a, "logits", rows, *bad, mask_entries(allowed, words, rows, bad[0]), "fix it")
     return TopLogprobs(logprob, index, int(rank) if rank is not None and not rows.shape else rank)
 
 
@@ -119,7 +119,7 @@ def sample_without_replacement(
     mask: Any = None,
     bias: Any = None,
 ) -> NDArray[np.int64]:
-    """Draw k distinct indices from every row, one after another from what is left.
+    """Draw k distinct indices from every row, one after another.
 
     Parameters
     ----------
@@ -151,13 +151,13 @@ def sample_without_replacement(
 
     Notes
     -----
-    The first index is drawn from softmax(x/T), each next one from the same without those before it (the
-    Plackett-Luce order).  It is the order of the k largest
+    The first index is drawn from softmax(x/T), and each of the others from the same distribution without the entries
+    drawn before (the Plackett-Luce order).  They are the k largest, in descending order, of
 
     .. math:: x_i / T - \\log(-\\log(1 - u_i))
 
-    the Gumbel top-k of [1]_.  -log(1 - u) is taken so that a small u, on which the likely entries depend, keeps all its
-    53 bits; u = 0 counts as 2**-54.
+    the Gumbel top-k of [1]_.  With -log(1 - u) a small u, on which the likely entries depend, keeps all its 53 bits;
+    u = 0 counts as 2**-54.
 
     References
     ----------
@@ -170,8 +170,7 @@ def sample_without_replacement(
     >>> fastsoftmax.sample_without_replacement(np.array([0.0, -np.inf, 1.0, 2.0]), 3, rng=1)
     array([2, 3, 0])
     """
-    if u is not None and rng is not None:
-        raise ValueError("u and rng are both given; pass the uniforms or where they come from")
+    check_u_or_rng(u, rng)
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
     k = _how_many(k, rows)
@@ -187,10 +186,10 @@ def sample_without_replacement(
         if bad is not None and bad[1] == "mass":
             raise ValueError(
                 f"logits: {rows.name_row(bad[0])} has fewer than k = {k} entries above -inf that are allowed; "
-                "ask for fewer"
+                "pass a smaller k"
             )
         if bad is not None:
-            refuse(a, "logits", rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]), "mend it")
+            raise_invalid_row(a, "logits", rows, *bad, mask_entries(allowed, words, rows, bad[0]), "fix it")
     return index
 
 

@@ -1,4 +1,4 @@
-"""Sampler: `sample` in a loop, with the parameters held."""
+"""Sampler: `sample` in a loop, with the parameters checked once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from . import _core
 from ._args.arrays import Axis, Rows, any_array, as_float64, temperature_rows
-from ._args.filters import NAMES, OFF, UNIT, as_filters, with_surprise
-from ._args.keyed import COINS, DRAWS, integer_keys, keyed, word
+from ._args.filters import as_filters, with_surprise
+from ._args.keyed import COINS, DRAWS, checked_word, integer_keys, keyed
 from ._args.random import as_generator
 from ._sampling import check_on_invalid, draw_rows
 
 
-class Sampler(_core.Drawer):
+class Sampler(_core.SamplerBase):
     """Draws from softmax(logits/T) in a loop, with the parameters checked once.
 
     Parameters
@@ -27,12 +27,12 @@ class Sampler(_core.Drawer):
         As in :func:`sample`.
     seed : int, optional
         Instead of `rng`, 0 <= seed < 2**64: the uniforms are :func:`keyed_uniforms` of this seed, the keys given at
-        the call (or the numbers of the rows) and `step`.
+        the call (or else the numbers of the rows) and `step`.
     top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, \
 dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         The filters of :func:`sample`.
     mirostat_tau : float or array_like, optional
-        Mirostat v2 [1]_: keep the surprise of what is drawn, -log2 p, near this many bits.
+        Mirostat v2 [1]_: keep the surprise of the drawn index, -log2 p, near this many bits.
     mirostat_eta : float or array_like, default 0.1
         How fast it is corrected, >= 0.
 
@@ -41,14 +41,14 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     temperature : float, array_like or callable
         May be set between draws.
     step : int
-        The number of calls made so far; may be set, for a schedule or the streams of a seed to go on from there.
+        The number of calls made so far.  May be set; a schedule and the uniforms of a seed go on from there.
     mirostat_mu : float or ndarray of float64, or None without mirostat
         The largest surprise allowed at the next draw, in bits (for each row); 2 tau at first; may be set.
 
     Raises
     ------
     ValueError, TypeError
-        As in :func:`sample`, for the parameters at once.
+        As in :func:`sample`; for the parameters already when the Sampler is made.
 
     Notes
     -----
@@ -56,11 +56,11 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     Sampler may be pickled and copied, with the state of its generator; one made without `rng` uses the generator
     of the process.
 
-    With a seed, all that a Sampler has of state is the step: ``sampler(logits, keys=ids)`` at step s draws row i by
+    With a seed, the step is the only state: ``sampler(logits, keys=ids)`` at step s draws row i with
     ``keyed_uniforms(seed, ids[i], s)``, whatever else is in the batch.
 
     With mirostat, which comes after the other filters, entries with -log2 p > mu are dropped (one stays), and after
-    the draw mu becomes mu - eta (-log2 p_x - tau), p_x the probability of what was drawn.
+    the draw mu becomes mu - eta (-log2 p_x - tau), where p_x is the probability of the drawn index.
 
     References
     ----------
@@ -98,7 +98,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         xtc_threshold: Any = None,
         xtc_probability: Any = None,
         dynatemp_range: Any = None,
-        dynatemp_exponent: Any = UNIT,
+        dynatemp_exponent: Any = 1.0,
         min_tokens_to_keep: Any = 1,
         temperature_last: Any = False,
         mirostat_tau: Any = None,
@@ -107,19 +107,21 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         on_invalid: str = "raise",
     ) -> None:
         check_on_invalid(on_invalid)
-        given = (
-            top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
-            dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+        given = _core.given_filters(
+            top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
+            epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
+            xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
+            min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
         )  # fmt: skip
         # Arrays are copied: what is checked here is what is used, and pickled.
-        kept: tuple[Any, ...] = tuple(
-            value if value is None or isinstance(value, bool | int | float) else np.array(value) for value in given
-        )
-        self._given = dict(zip(NAMES, kept, strict=True))
-        self._filters = as_filters(kept)
+        self._given = {
+            name: value if isinstance(value, bool | int | float) else np.array(value)
+            for name, value in (given or {}).items()
+        }
+        self._filters = as_filters(self._given)
         if rng is not None and seed is not None:
             raise ValueError("rng and seed are both given; pass one of them")
-        self._seed = None if seed is None else word("seed", seed)
+        self._seed = None if seed is None else checked_word("seed", seed)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
         self._mask = mask
@@ -135,9 +137,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             and mirostat_tau is None and (self._filters is None or self._filters.record.ndim == 0)
         )  # fmt: skip
         if self._filters is not None and self._filters.record.ndim == 0:
-            self.set_filters(self._filters.record, self._filters.tosses)
+            self.set_filters(self._filters.record, self._filters.needs_coin)
         else:
-            self.set_filters(None, False)  # there may be those of an earlier __init__
+            self.set_filters(None, False)  # __init__ may be called again
         self.temperature = temperature
         self.step = 0
         self._bind()
@@ -172,19 +174,18 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self.__dict__.update(state)
 
     def __repr__(self) -> str:
-        given = zip(self._given.items(), OFF, strict=True)
-        on = [f"{name}={value!r}" for (name, value), off in given if not _is_off(value, off)]
+        given = [f"{name}={value!r}" for name, value in self._given.items()]
         stream = f"rng={self._rng!r}" if self._seed is None else f"seed={self._seed}"
-        shown = [f"temperature={self._temperature!r}", *on, stream, f"step={self.step}"]
+        shown = [f"temperature={self._temperature!r}", *given, stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _draw_general(self, values: Any, u: Any, probs: bool, xtc_u: Any, keys: Any) -> Any:
-        """What the compiled loop does not take: schedules, several rows, other arrays, rows that must be refused."""
+        """The general path: several rows, other arrays, mirostat, or a row that cannot be drawn from."""
         temperature = self._temperature(self.step) if callable(self._temperature) else self._temperature
         rng = self._rng if u is None else None
         filters, tau = self._filters, self._mirostat_tau
         if keys is not None and (self._seed is None or u is not None):
-            raise ValueError("keys are for a Sampler with a seed, and not beside u")
+            raise ValueError("keys need a Sampler with a seed, and cannot be combined with u")
         if self._seed is not None or tau is not None:
             values = any_array(values, "probs" if probs else "logits")
             rows = Rows(values.shape, self._axis, "logits")
@@ -204,22 +205,22 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             drawn = drawn if self._return_logprob else drawn[0]
         self.count()
         if self._seed is None and self._rng is None:
-            self._bind()  # a forked child has a new generator
+            self._bind()  # the process may be a forked child, which has a new generator
         return drawn
 
     def _keyed(self, rows: Rows, keys: Any) -> tuple[Any, Any]:
-        """The uniforms of this step, and the coins, for the rows or their keys."""
+        """The uniforms and the coins of this step, for these keys, or else the numbers of the rows."""
         if keys is None:
             keys = np.arange(math.prod(rows.shape)).reshape(rows.shape)
         given = integer_keys(keys)
         if given.shape != rows.shape:
             raise ValueError(f"keys must have the shape of the rows, {rows.shape}, not {given.shape}")
         assert self._seed is not None
-        step = word("step", self.step)
+        step = checked_word("step", self.step)
         return keyed(self._seed, given, step, DRAWS), keyed(self._seed, given, step, COINS)
 
     def _correct_mirostat(self, tau: Any, logprob: Any) -> None:
-        """mu after a draw; that of a row which could not be drawn from stays."""
+        """Set mu after a draw; that of a row that could not be drawn from stays."""
         error = -np.asarray(logprob) / math.log(2.0) - tau
         mu = self.mirostat_mu - self._mirostat_eta * np.where(np.isnan(error), 0.0, error)
         self.mirostat_mu = mu if np.ndim(mu) else float(mu)
@@ -232,30 +233,25 @@ def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int) -> Sampl
     return sampler
 
 
-def _is_off(value: Any, off: Any) -> bool:
-    """Whether a filter is as if not given; a pickle has equal values, not the same objects."""
-    return value is off or (type(value) is type(off) and bool(value == off))
-
-
 def _check_temperature(temperature: Any) -> None:
-    """Refuse at once what no call could use; the shape is known only with the logits."""
+    """Check the values already here; the shape can be checked only with the logits."""
     t = any_array(temperature, "temperature")
     temperature_rows(temperature, Rows((*t.shape, 1), -1, "logits"))
 
 
 def _check_mirostat(name: str, value: Any, rows: Rows) -> None:
-    """Refuse what is not a number for each row."""
+    """Raise unless the value is a number, or one for each row."""
     given = any_array(value, name)
     if given.dtype.kind not in "fiu" or np.isnan(given).any():
         raise ValueError(f"{name} must be a number, or one for each row, got {value!r}")
     if given.shape not in ((), rows.shape):
         raise ValueError(
-            f"{name} must be one number, or have the shape of the rows, {rows.shape}; it has {given.shape}"
+            f"{name} must be one number, or have the shape of the rows, {rows.shape}, not {given.shape}"
         )
 
 
 def _bits(name: str, value: Any) -> Any:
-    """Numbers of mirostat's, checked; the shape is known only with the logits."""
+    """A parameter of mirostat, checked but for its shape, which can be checked only with the logits."""
     if value is None:
         return None
     given = any_array(value, name)

@@ -1,8 +1,9 @@
-"""sample and sample_probs: one way of drawing, by index."""
+"""sample and sample_probs: draw an index from each row, filtered or not."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,10 @@ from ._args.arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._args.filters import OFF, UNIT, Filters, as_filters
-from ._args.random import as_generator, uniforms
+from ._args.filters import Filters, as_filters
+from ._args.random import as_generator, check_u_or_rng, uniforms
 
-# From so many draws of one row on, their uniforms are not written down.
+# At least this many draws from one row take their uniforms one by one, without an array of them.
 _MANY = 256
 
 
@@ -51,7 +52,7 @@ def sample(
     xtc_probability: Any = None,
     xtc_u: Any = None,
     dynatemp_range: Any = None,
-    dynatemp_exponent: Any = UNIT,
+    dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     return_logprob: bool = False,
@@ -69,7 +70,7 @@ def sample(
     axis : int, tuple of int or None, default -1
         The axis to draw along; the index of several axes is that of the flattened ones, in C order.
     size : int or tuple of int, optional
-        Draw so many from each row: the result's shape ends in `size`.
+        The draws from each row: the shape of the result ends in `size`.
     u : array_like, optional
         The uniforms, in [0, 1), broadcast to the shape of the result: the draw is a function of them.
     rng : None, int, SeedSequence, BitGenerator or Generator, optional
@@ -89,7 +90,7 @@ def sample(
     typical_p : float or array_like, optional
         Keep the entries whose -log p is closest to the entropy, until they have this probability [3]_.
     top_n_sigma : float or array_like, optional
-        Keep logits within so many standard deviations of the largest.
+        Keep logits within this many standard deviations of the largest.
     epsilon_cutoff, eta_cutoff : float or array_like, optional
         Keep entries of probability epsilon, or min(eta, sqrt(eta) exp(-entropy)), or more [4]_.
     xtc_threshold, xtc_probability : float or array_like, optional
@@ -154,20 +155,13 @@ def sample(
     >>> fastsoftmax.sample(logits[0], top_k=2, top_p=0.9, size=5, rng=7)
     array([2, 2, 2, 1, 2])
     """
-    if u is not None and rng is not None:
-        raise ValueError("u and rng are both given; pass the uniforms or where they come from")
-    given = (
-        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
-        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+    given = _core.given_filters(
+        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
+        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
+        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
+        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
     )  # fmt: skip
-    filters = None if _core.all_same(given, OFF) else as_filters(given)
-    if mask is None and bias is None and size is None and not return_logprob:
-        index = _draw_plain(logits, False, temperature, axis, u, rng, filters, xtc_u, on_invalid)
-        if index is not None:
-            return index
-    return draw_rows(
-        logits, False, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
-    )
+    return _draw(logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
 
 def sample_probs(
@@ -191,7 +185,7 @@ def sample_probs(
     xtc_probability: Any = None,
     xtc_u: Any = None,
     dynatemp_range: Any = None,
-    dynatemp_exponent: Any = UNIT,
+    dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     return_logprob: bool = False,
@@ -237,20 +231,13 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     >>> fastsoftmax.sample_probs([1, 0, 1, 2], u=[0.0, 0.25, 0.5, 0.999], size=4)
     array([0, 2, 3, 3])
     """
-    if u is not None and rng is not None:
-        raise ValueError("u and rng are both given; pass the uniforms or where they come from")
-    given = (
-        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
-        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+    given = _core.given_filters(
+        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
+        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
+        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
+        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
     )  # fmt: skip
-    filters = None if _core.all_same(given, OFF) else as_filters(given)
-    if mask is None and bias is None and size is None and not return_logprob:
-        index = _draw_plain(probs, True, temperature, axis, u, rng, filters, xtc_u, on_invalid)
-        if index is not None:
-            return index
-    return draw_rows(
-        probs, True, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
-    )
+    return _draw(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
 
 def check_on_invalid(on_invalid: Any) -> None:
@@ -259,41 +246,57 @@ def check_on_invalid(on_invalid: Any) -> None:
 
 
 def coin_rows(filters: Filters | None, xtc_u: Any, u: Any, generator: Any, shape: tuple[int, ...]) -> Any:
-    """The coins of XTC, one a row: given, or taken before the uniforms of the draws; None where it is off."""
+    """The coins of XTC, one for each row: given, or drawn before the uniforms of the draws; None where it is off."""
+    needs_coin = filters is not None and filters.needs_coin
     if xtc_u is not None:
         coins = uniform_rows(xtc_u, shape, "xtc_u")
-        return coins if filters is not None and filters.tosses else None
-    if filters is None or not filters.tosses:
+        return coins if needs_coin else None
+    if not needs_coin:
         return None
     if u is not None:
-        raise ValueError("u is given and XTC is on: pass its coins too, one a row, as xtc_u")
+        raise ValueError("u is given and XTC is on: pass its coins too, one for each row, as xtc_u")
     return np.asarray(uniforms(generator, shape))
 
 
-def _draw_plain(
+def _draw(
     values: Any,
     probs: bool,
     temperature: Any,
     axis: Axis,
+    size: Any,
     u: Any,
     rng: Any,
-    filters: Filters | None,
+    mask: Any,
+    bias: Any,
+    given: Mapping[str, Any] | None,
     xtc_u: Any,
+    return_logprob: bool,
     on_invalid: str,
 ) -> Any:
-    """What a loop calls: a plain array and one temperature.  None, and no uniform taken, for anything else."""
-    if not _core.accepts_plain(values, temperature, axis) or xtc_u is not None:
-        return None
-    if filters is not None and (filters.record.ndim or filters.tosses):
-        return None
+    """`sample` and `sample_probs`; given: the filters by name.  What a loop passes takes the fast path."""
+    if u is not None:
+        check_u_or_rng(u, rng)
+    filters = None if given is None else as_filters(given)
+    if (
+        mask is not None
+        or bias is not None
+        or size is not None
+        or return_logprob
+        or xtc_u is not None
+        or (filters is not None and (filters.record.ndim or filters.needs_coin))
+        or not _core.accepts_plain(values, temperature, axis)
+    ):
+        return draw_rows(
+            values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
+        )
     check_on_invalid(on_invalid)
     shape = values.shape[:-1]
-    given = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
+    uniform = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
     record = None if filters is None else filters.record
-    index, bad = _core.sample_plain(values, probs, temperature, given if shape else float(given), record)
+    index, bad = _core.sample_plain(values, probs, temperature, uniform if shape else float(uniform), record)
     if bad >= 0 and on_invalid == "raise":
         name = "probs" if probs else "logits"
-        refuse(values, name, Rows(values.shape, axis, name), bad, None)
+        raise_invalid_row(values, name, Rows(values.shape, axis, name), bad, None)
     return index
 
 
@@ -312,7 +315,7 @@ def draw_rows(
     return_logprob: bool,
     on_invalid: str,
 ) -> Any:
-    """`sample` and `sample_probs` of anything."""
+    """The general path of `sample` and `sample_probs`."""
     name = "probs" if probs else "logits"
     a = float_array(values, name)
     rows = Rows(a.shape, axis, name)
@@ -338,10 +341,10 @@ def draw_rows(
             generator.bit_generator, drawn,
         )  # fmt: skip
         if why is not None:
-            uniforms(generator, shape)  # a row that cannot be drawn from takes them all the same
+            uniforms(generator, shape)  # a row that cannot be drawn from uses up its uniforms like any other
             drawn.fill(-1)
             if on_invalid == "raise":
-                refuse(a, name, rows, 0, why, mask_entries(allowed, words, rows, 0))
+                raise_invalid_row(a, name, rows, 0, why, mask_entries(allowed, words, rows, 0))
         return drawn
     given = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
 
@@ -353,23 +356,26 @@ def draw_rows(
             allowed, words, added, added_at, records, coins, index, logprob, on_invalid == "raise",
         )  # fmt: skip
         if bad is not None and on_invalid == "raise":
-            refuse(a, name, rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]))
+            raise_invalid_row(a, name, rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]))
     if shape:
         return index if logprob is None else (index, logprob)
     return int(index) if logprob is None else (int(index), float(logprob))
 
 
-def refuse(
-    a: Array, name: str, rows: Rows, flat: int, why: str | None, allowed: Array | None = None, mend: str | None = None
+def raise_invalid_row(
+    a: Array, name: str, rows: Rows, number: int, why: str | None, allowed: Array | None = None, fix: str | None = None
 ) -> None:
-    """Raise the ValueError of a row that cannot be drawn from; `allowed`: the mask of that row."""
-    row = as_float64(rows.split(a).reshape(-1, rows.entries)[flat])
+    """Raise the ValueError of a row that cannot be drawn from: which row, what is wrong, and what to do about it.
+
+    `why` is the word of the compiled part, "nan" or "mass", where it is known; `allowed` is the mask of the row.
+    """
+    row = as_float64(rows.split(a).reshape(-1, rows.entries)[number])
     if name == "probs":
         bad = ~((row >= 0) & (row < np.inf))
-        nothing = "has no entry above 0 that is allowed"
+        without_mass = "has no entry above 0 that is allowed"
     else:
         bad = np.isnan(row)
-        nothing = "has no entry above -inf that is allowed"
+        without_mass = "has no entry above -inf that is allowed"
     if allowed is not None:
         bad &= allowed
     if bad.any():
@@ -378,6 +384,6 @@ def refuse(
     elif why == "nan":
         what = "becomes NaN where the bias is added"
     else:
-        what = nothing
-    mend = mend or 'mend it, or pass on_invalid="flag" to get -1 for it'
-    raise ValueError(f"{name}: {rows.name_row(flat)} {what}; {mend}")
+        what = without_mass
+    fix = fix or 'fix it, or pass on_invalid="flag" to get -1 for it'
+    raise ValueError(f"{name}: {rows.name_row(number)} {what}; {fix}")

@@ -1,4 +1,4 @@
-"""softmax, log_softmax and logsumexp: what the arguments mean."""
+"""softmax, log_softmax and logsumexp."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None)
         integers and bool become float64.  Any layout; CPU tensors with ``__dlpack__`` are read without a copy.
     temperature : float or array_like, default 1.0
         T, in the units of `x`, 0 <= T <= inf; one number, or one for each row (broadcast to the shape of `x`
-        without `axis`).  Small T is sure of the largest entry, large T spreads the probability; 0 and inf are
-        the limits.
+        without `axis`).  A small T concentrates the probability on the largest entry, a large T spreads it; 0 and inf
+        are the limits.
     axis : int, tuple of int or None, default -1
         The axis of the entries; None is the whole array.
     out : array, optional
@@ -83,7 +83,7 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = N
     -------
     ndarray
         log p, in nats, in the shape and dtype of `x`; `out` itself where it is given.  -inf where p is 0;
-        NaN rows as in :func:`softmax`.  Relatively accurate also where p is nearly 1.
+        NaN rows as in :func:`softmax`.  The relative error is small even where p is nearly 1.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = N
     -----
     .. math:: \\log p_i = (x_i - x_{max})/T - \\log(1 + \\sum_{j \\ne max} \\exp((x_j - x_{max})/T))
 
-    Both terms are at most 0, so nothing cancels; the sum leaves one largest entry out [1]_.
+    Both terms are at most 0, so nothing cancels; the sum is over all entries but one of the largest [1]_.
 
     References
     ----------
@@ -136,7 +136,7 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     -----
     .. math:: \\log \\sum_j \\exp(x_j / T)
 
-    Accurate near 0 too: the sum leaves the largest entry out and ends in log1p.
+    Accurate near 0 too: the largest entry is left out of the sum, and log1p is taken of the rest.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""truncate: what the filters of `sample` leave, as logits."""
+"""truncate: the logits after the filters of `sample`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._args.arrays import (
     mask_rows,
     temperature_rows,
 )
-from ._args.filters import UNIT, as_filters, no_filters
+from ._args.filters import as_filters, no_filters
 from ._args.random import as_generator
 from ._sampling import coin_rows
 
@@ -42,7 +42,7 @@ def truncate(
     xtc_probability: Any = None,
     xtc_u: Any = None,
     dynatemp_range: Any = None,
-    dynatemp_exponent: Any = UNIT,
+    dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     rng: Any = None,
@@ -62,14 +62,14 @@ def truncate(
 dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         The filters of :func:`sample`, in this order.
     rng : None, int, SeedSequence, BitGenerator or Generator, optional
-        Where XTC's coins come from, one double a row, if it is on and `xtc_u` is not given.
+        Where the coins of XTC come from, one double for each row, if it is on and `xtc_u` is not given.
     out : ndarray, optional
         Where the result goes; `logits` itself is in place.
 
     Returns
     -------
     ndarray
-        In the shape of `logits`, and the dtype :func:`softmax` would give; the quotient is rounded once.
+        With the shape of `logits` and the dtype of the result of :func:`softmax`; the quotient is rounded once.
 
     Raises
     ------
@@ -81,10 +81,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     Notes
     -----
     ``softmax(truncate(x, T, **filters))`` is the distribution that ``sample(x, T, **filters)`` draws from.  At T = 0
-    that is one entry, the lowest index of the maximum, which becomes 0; at T = inf every entry that is left becomes 0.
-    Where x/T of the maximum is beyond the largest number of the dtype, it is (x - max)/T.
-    Entries of +inf are the only ones left where there are any.  A row that holds NaN becomes NaN; one without an entry
-    above -inf stays so.
+    that is one entry, the lowest index of the maximum, which becomes 0; at T = inf every entry that passes becomes 0.
+    Where the quotient of the maximum would overflow, the result is (x - max)/T.
+    If a row has entries of +inf, only these pass.  A row with NaN becomes NaN; a row of nothing but -inf stays so.
 
     Examples
     --------
@@ -93,9 +92,11 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     >>> fastsoftmax.truncate(np.array([1.0, 3.0, 2.0, 0.0]), 0.5, top_k=2)
     array([-inf,   6.,   4., -inf])
     """
-    given = (
-        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
-        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+    given = _core.given_filters(
+        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
+        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
+        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
+        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
     )  # fmt: skip
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")

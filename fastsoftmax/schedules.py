@@ -1,8 +1,7 @@
 """Temperature schedules: annealing from exploration to exploitation.
 
-A schedule is a function of the step, for `Sampler` or to be called by itself. With
-``t = step / steps`` held within [0, 1], it goes from `start` at ``t = 0`` to `end` at ``t = 1`` and stays
-there, never below `floor`.
+A schedule is a function of the step, for `Sampler` or to be called directly. With ``t = step / steps`` clipped to
+[0, 1], it goes from `start` at ``t = 0`` to `end` at ``t = 1`` and stays there, never below `floor`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class _Schedule(ABC):
         steps = np.asarray(step, dtype=np.float64)
         if np.isnan(steps).any():
             raise ValueError("step must not be NaN")
-        # At least 1-d throughout, so that a number takes the same path as an array and gets the same bits.
+        # At least 1-d: a number then gets the same bits as in an array.
         temperatures = self._at(np.atleast_1d(steps)).reshape(steps.shape)
         return temperatures if steps.ndim else float(temperatures)
 
@@ -72,7 +71,7 @@ class constant(_Schedule):
 
 @dataclass(frozen=True)
 class _Annealing(_Schedule):
-    """The parameters and the ends that the schedules between two temperatures share."""
+    """What the schedules between two temperatures have in common."""
 
     start: float
     end: float
@@ -90,7 +89,7 @@ class _Annealing(_Schedule):
 
     def _at(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         between = self._between(np.clip(step / self.steps, 0.0, 1.0))
-        # The ends are set, not computed: a formula meets them only to within rounding.
+        # The ends are set exactly: the formula would round.
         between = np.where(step <= 0, self.start, np.where(step >= self.steps, self.end, between))
         return np.maximum(between, self.floor)
 
@@ -107,7 +106,7 @@ class linear(_Annealing):
         Temperatures at step 0 and before, and at step `steps` and after.
     steps : number above 0
     floor : float in [0, inf), optional
-        The least temperature given.
+        The lowest temperature.
 
     Raises
     ------
@@ -136,7 +135,7 @@ class exponential(_Annealing):
         Temperatures at step 0 and before, and at step `steps` and after.
     steps : number above 0
     floor : float in [0, inf), optional
-        The least temperature given.
+        The lowest temperature.
 
     Raises
     ------
@@ -154,7 +153,7 @@ class exponential(_Annealing):
         super().__post_init__()
         for name in ("start", "end"):
             if getattr(self, name) == 0:
-                raise ValueError(f"{name} must be above 0: no ratio leads to or from 0")
+                raise ValueError(f"{name} must be above 0: there is no ratio to or from 0")
 
     def _between(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         return self.start ** (1.0 - t) * self.end**t
@@ -171,7 +170,7 @@ class cosine(_Annealing):
         Temperatures at step 0 and before, and at step `steps` and after.
     steps : number above 0
     floor : float in [0, inf), optional
-        The least temperature given.
+        The lowest temperature.
 
     Raises
     ------

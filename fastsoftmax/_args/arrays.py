@@ -1,7 +1,7 @@
-"""What an argument means as rows of entries: dtypes, axes, broadcasting, overlap.
+"""Array arguments as rows of entries: dtypes, axes, broadcasting, overlap of input and output.
 
-Everything here is about shapes and memory; no entry is looked at.  The rows come out in the form the typed layer
-takes: entries along the last axis, parameters broadcast to the rows.
+The functions return arrays as the compiled part takes them: the entries along the last axis, parameters checked and
+broadcast to the rows.  The logits themselves are not read.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from .dlpack import array_from_dlpack
 
-# The codes of fs_dtype in csrc/fastsoftmax.h, by NumPy's name of the dtype.
+# The dtypes in which results are given, with their codes (fs_dtype in csrc/fastsoftmax.h).
 _CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
-# The same by NumPy's number of it, which is found faster; bfloat16 has none of its own.
+# By NumPy's type number, which is a faster key; bfloat16 has no fixed one.
 _CODES_BY_NUMBER = {np.dtype(name).num: code for name, code in _CODES.items() if name != "bfloat16"}
-_KEPT = "float16, bfloat16, float32 or float64 (integers and bool become float64)"
+_DTYPES = "float16, bfloat16, float32 or float64 (integers and bool become float64)"
 
-_NORMAL = np.finfo(np.float64).tiny
+_LEAST_NORMAL = np.finfo(np.float64).tiny
 
 Axis = int | tuple[int, ...] | None
 Array = NDArray[Any]
 
 
 def as_float64(a: Array) -> NDArray[np.float64]:
-    """A copy in float64, in silence: signalling NaN and long doubles out of range are the caller's to judge."""
+    """A copy in float64, without warnings: the caller checks for NaN and infinity."""
     if a.dtype == np.float64:
         return a.astype(np.float64)
     with np.errstate(all="ignore"):
@@ -37,19 +37,19 @@ def as_float64(a: Array) -> NDArray[np.float64]:
 
 
 def dtype_code(dtype: np.dtype[Any]) -> int:
-    """The C code of one of the four kept dtypes."""
+    """The C code of a floating-point dtype."""
     code = _CODES_BY_NUMBER.get(dtype.num)
     return _CODES[dtype.name] if code is None else code
 
 
 def any_array(x: Any, name: str) -> Array:
-    """x as an ndarray of our own that shares its memory where it has any, of whatever dtype.
+    """x as an ndarray of any dtype, a view of x's memory where it has any.
 
-    It is a view, so that nobody who holds x can give it another shape while we work.
+    It is always a new array object: nobody who holds x can resize or reshape it during the call.
     """
     if isinstance(x, np.ndarray):
         if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, whose mask would be lost; pass its data, and mask=~{name}.mask")
+            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {name}.data, mask=~{name}.mask")
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return array_from_dlpack(x, name)
@@ -60,26 +60,26 @@ def any_array(x: Any, name: str) -> Array:
 
 
 def float_array(x: Any, name: str) -> Array:
-    """x as an aligned array of a kept dtype in native byte order; without a copy where it is one already."""
+    """x as an aligned floating-point array in native byte order, without a copy where it is one already."""
     a = any_array(x, name)
     if a.dtype.kind in "biu":
         return a.astype(np.float64)
     if a.dtype.num not in _CODES_BY_NUMBER and a.dtype.name not in _CODES:
-        raise TypeError(f"{name} must be {_KEPT}, not {a.dtype}")
+        raise TypeError(f"{name} must be {_DTYPES}, not {a.dtype}")
     if not (a.dtype.isnative and a.flags.aligned):
         return a.astype(a.dtype.newbyteorder("="))
     return a
 
 
 class Rows:
-    """How the axes of an array of this shape divide into rows and entries.
+    """How the axes of an array divide into those of the rows and those of the entries.
 
     Parameters
     ----------
     shape : tuple of int
         Shape of the array.
     axis : int, tuple of int or None
-        The entries' axes; None is all of them.  Several axes count as one, in C order.
+        The axes of the entries; None means all axes.  Several axes count as one, in C order.
     name : str
         The argument's name, for errors.
     """
@@ -101,10 +101,10 @@ class Rows:
         self.shape = tuple(full[i] for i in range(ndim) if i not in axes)
         self.entries = math.prod(full[i] for i in axes)
         if self.entries == 0 and math.prod(self.shape) > 0:
-            raise ValueError(f"{name} has no entries along axis {axis}: there is nothing to normalise or draw")
+            raise ValueError(f"{name} has no entries along axis {axis}: nothing to normalise or draw from")
 
     def split(self, a: Array) -> Array:
-        """The array with its entries last, as one axis; a view unless several axes cannot be one."""
+        """The array with its entries last, as one axis; a view unless the axes cannot be merged without a copy."""
         if not self.array_shape:
             a = a.reshape(1)
         if self.axes == (a.ndim - 1,):
@@ -121,8 +121,26 @@ class Rows:
     def keepdims_shape(self) -> tuple[int, ...]:
         return tuple(1 if i in self.axes else n for i, n in enumerate(self.array_shape))
 
+    def broadcast(self, a: Array, name: str) -> Array:
+        """A parameter with one value, or one for each row: broadcast to the rows."""
+        if a.shape == self.shape:
+            return a
+        self.check_shape(a.shape, name)
+        return np.broadcast_to(a, self.shape)
+
+    def check_shape(self, shape: tuple[int, ...], name: str) -> None:
+        """Raise unless a parameter of this shape broadcasts to the rows."""
+        if shape in ((), self.shape):
+            return
+        try:
+            fits = np.broadcast_shapes(shape, self.shape) == self.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"{name} of shape {shape} does not broadcast to the rows, whose shape is {self.shape}")
+
     def name_row(self, flat: int) -> str:
-        """How an error names the row of this number in row-major order."""
+        """How an error names a row, by its number in row-major order."""
         if not self.shape:
             return "the row"
         where = np.unravel_index(flat, self.shape)
@@ -132,30 +150,31 @@ class Rows:
 def temperature_rows(temperature: Any, rows: Rows, name: str = "temperature") -> Array:
     """The temperature of each row: float64, checked, broadcast to the rows."""
     if isinstance(temperature, int) and not isinstance(temperature, bool):
-        temperature = _float_of(temperature, name)  # an int of any size, which NumPy would take for an object
+        temperature = _float_of(temperature, name)  # NumPy makes an object of a large int
     given = any_array(temperature, name)
     if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
-        raise TypeError(f"{name} must be a real number or an array of them, not {_describe(temperature, given)}")
+        raise TypeError(f"{name} must be a real number or an array of them, not {type_of_value(temperature, given)}")
     t = as_float64(given)
-    try:
-        spread = t if t.shape == rows.shape else np.broadcast_to(t, rows.shape)
-    except ValueError:
-        raise ValueError(
-            f"{name} of shape {t.shape} does not broadcast to the rows, whose shape is {rows.shape}"
-        ) from None
-    if ((t >= _NORMAL) & (t < np.inf)).all():  # what is common is checked in less time
-        return spread
+    of_rows = rows.broadcast(t, name)
+    if ((t >= _LEAST_NORMAL) & (t < np.inf)).all():  # the common case, checked faster
+        return of_rows
     good = _between_bits(t, np.inf, inclusive=True)
     if not good.all():
-        where = int(np.argmin(np.broadcast_to(good, rows.shape))) if math.prod(rows.shape) else 0
-        value = float(t[~good][0])
-        place = f" ({rows.name_row(where)})" if t.ndim and rows.shape else ""
-        raise ValueError(f"{name} must be zero, positive or inf, got {value}{place}")
-    return spread
+        raise_out_of_range(name, t, good, "zero, positive or inf", rows)
+    return of_rows
+
+
+def raise_out_of_range(name: str, values: Array, good: Array, wanted: str, rows: Rows) -> None:
+    """Raise the ValueError of a parameter, one value or one for each row, of which not all are good."""
+    rows.check_shape(values.shape, name)
+    place = ""
+    if values.ndim and math.prod(rows.shape):
+        place = f" ({rows.name_row(int(np.argmin(np.broadcast_to(good, rows.shape))))})"
+    raise ValueError(f"{name} must be {wanted}; got {values[~good][0]}{place}")
 
 
 def _between_bits(a: NDArray[np.float64], most: float, inclusive: bool) -> NDArray[np.bool_]:
-    """0 <= a <= most (or < most), by the bits: a process that flushes subnormals takes -5e-324 for 0."""
+    """0 <= a <= most (or < most).  Bits are compared: where subnormals are flushed to zero, -5e-324 >= 0 is true."""
     bits = np.asarray(a).view(np.int64)
     limit = int(np.float64(most).view(np.int64)) + inclusive
     good: NDArray[np.bool_] = (bits >= 0) & (bits < limit)
@@ -167,10 +186,11 @@ def _float_of(value: Any, name: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"{name}: {str(value)[:20]}... is too large for a float; pass inf if that is meant") from None
+        raise ValueError(f"{name}: {str(value)[:20]}... is too large for a float; pass inf for infinity") from None
 
 
-def _describe(value: Any, a: Array) -> str:
+def type_of_value(value: Any, a: Array) -> str:
+    """How an error names the type of a value, which is the array a."""
     return type(value).__name__ if a.ndim == 0 else f"an array of {a.dtype}"
 
 
@@ -178,7 +198,7 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
     """The uniforms of the draws: float64, checked, broadcast to the shape of the result, contiguous."""
     given = any_array(u, name)
     if given.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be numbers in [0, 1), not {_describe(u, given)}")
+        raise TypeError(f"{name} must be numbers in [0, 1), not {type_of_value(u, given)}")
     wide = as_float64(given)
     good = _between_bits(wide, 1.0, inclusive=False)
     if not good.all():
@@ -193,7 +213,7 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
 
 
 def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
-    """The mask with its entries, or its words of 32 entries, last; and whether it is words.  None stays None."""
+    """The mask with its entries last, or its words of 32 entries, and whether it is words.  None stays None."""
     if mask is None:
         return None, False
     a = any_array(mask, "mask")
@@ -220,7 +240,7 @@ def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
 
 
 def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Array | None:
-    """The mask of one row, by its number, as a bool for each entry."""
+    """The mask of the row with this number, as one bool for each entry."""
     if mask is None:
         return None
     row: Array = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
@@ -231,7 +251,7 @@ def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Arra
 
 
 def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
-    """The bias with its entries last; or, from a mapping, its values and their entries.  None stays None."""
+    """The bias with its entries last; or from a mapping, its values and the entries they are for.  None stays None."""
     if bias is None:
         return None, None
     if isinstance(bias, Mapping):
@@ -248,7 +268,7 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | 
         return np.array([value for _, value in pairs], np.float64), np.array([key for key, _ in pairs], np.int64)
     a = any_array(bias, "bias")
     if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
-        raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {_describe(bias, a)}")
+        raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {type_of_value(bias, a)}")
     try:
         spread = np.broadcast_to(as_float64(a), rows.array_shape)
     except ValueError:
@@ -259,17 +279,12 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | 
 
 
 def index_rows(index: Any, name: str, rows: Rows) -> Array:
-    """An index of each row: int64, checked, broadcast to the rows."""
+    """One index for each row: int64, checked, broadcast to the rows."""
     given = any_array(index, name)
     if given.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integer indices, not {_describe(index, given)}")
+        raise TypeError(f"{name} must be integer indices, not {type_of_value(index, given)}")
     given = given.copy()  # nobody can change it once it has been checked
-    try:
-        spread = np.broadcast_to(given, rows.shape)
-    except ValueError:
-        raise ValueError(
-            f"{name} of shape {given.shape} does not broadcast to the rows, whose shape is {rows.shape}"
-        ) from None
+    spread = rows.broadcast(given, name)
     bad = (spread < 0) | (spread >= rows.entries)
     if bad.any():
         where = int(np.argmax(bad))
@@ -290,14 +305,20 @@ def size_shape(size: Any) -> tuple[int, ...]:
         if part < 0:
             raise ValueError(f"size must not be negative, got {size!r}")
     if math.prod(max(int(part), 1) for part in parts) >= 2**48:  # more bytes than a process can address
-        raise ValueError(f"size must be of less than 2**48 draws from a row, got {size!r}")
+        raise ValueError(f"size must be of less than 2**48 draws from each row, got {size!r}")
     return tuple(int(part) for part in parts)
 
 
 class Result:
-    """Where a result of the shape and dtype of x goes: `out`, or a new array; and whether by a detour.
+    """Where a result with the shape and dtype of x goes: `out`, or a new array.
 
-    `source` is x, copied first where it shares memory with `out` other than element by element.
+    Attributes
+    ----------
+    source : ndarray
+        x to be read from: a copy where x and `out` share memory, unless they are the same elements in the same places.
+    parts : ndarray
+        Where the rows of the result are to be written: a view of the result, or, where there is no such view (byte
+        order, alignment, merged axes), a buffer that `finish` copies.
     """
 
     def __init__(self, x: Array, given: Any, rows: Rows) -> None:
@@ -323,11 +344,11 @@ class Result:
             raise TypeError(f"out must be an array, not {type(given).__name__}")
         out = any_array(given, "out")
         if out.shape != x.shape:
-            raise ValueError(f"out has shape {out.shape}, but the result has shape {x.shape}")
+            raise ValueError(f"out has shape {out.shape}, but must have the shape of the result, {x.shape}")
         if out.dtype.newbyteorder("=") != x.dtype:
-            raise TypeError(f"out has dtype {out.dtype}, but the result is {x.dtype}")
+            raise TypeError(f"out has dtype {out.dtype}, but must have the dtype of the result, {x.dtype}")
         if not out.flags.writeable:
-            raise ValueError("out is read-only")
+            raise ValueError("out is read-only: pass a writeable array")
         return out
 
     def _in_place(self, x: Array) -> bool:
@@ -336,12 +357,12 @@ class Result:
         )
 
     def fill(self, source: Array) -> None:
-        """Begin with the entries of `source`; nothing is moved where they are there already."""
+        """Copy the entries of `source` to where the result goes, unless they are there already."""
         if not self.direct or not self._in_place(source):
             self.parts[...] = self.rows.split(source)
 
     def finish(self) -> Any:
-        """Bring the parts home where they took a detour; the result."""
+        """The result, copied from the buffer where there is one."""
         if not self.direct:
             self.array[...] = self.rows.join(self.parts)
         return self.array if self.given is None else self.given

@@ -1,4 +1,4 @@
-"""Tensors of other libraries through DLPack, bfloat16 among them, which numpy.from_dlpack does not know.
+"""Tensors of other libraries through DLPack, bfloat16 included, which numpy.from_dlpack does not accept.
 
 References
 ----------
@@ -38,7 +38,7 @@ class _Tensor(ctypes.Structure):
     )
 
 
-# A function object of our own: the attributes of ctypes.pythonapi's are everybody's.
+# A function object of its own: others may set argtypes on the shared one of ctypes.pythonapi.
 _pointer_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
@@ -47,7 +47,7 @@ _pointer_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char
 def _bfloat16_bits(capsule: Any) -> NDArray[np.uint16] | None:
     """The bits of the bfloat16 tensor in an unversioned capsule; None for any other dtype.
 
-    The capsule stays unconsumed and keeps the memory: the array's base holds it.
+    The capsule is not consumed, and so owns the memory; the base of the array keeps it alive.
     """
     tensor = ctypes.cast(_pointer_in(capsule, b"dltensor"), ctypes.POINTER(_Tensor)).contents
     if (tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes) != (_BFLOAT, 16, 1):
@@ -62,9 +62,9 @@ def _bfloat16_bits(capsule: Any) -> NDArray[np.uint16] | None:
 
 
 def array_from_dlpack(x: Any, name: str) -> NDArray[Any]:
-    """The tensor x in the memory of the CPU as an array, without a copy."""
+    """The tensor x, which must be in CPU memory, as an array, without a copy."""
     if x.__dlpack_device__()[0] != _CPU:
-        raise TypeError(f"{name} is not in the memory of the CPU; move it there first")
+        raise TypeError(f"{name} is not in CPU memory; copy it there first")
     try:
         return np.from_dlpack(x)
     except (BufferError, RuntimeError, TypeError) as error:
@@ -77,5 +77,5 @@ def array_from_dlpack(x: Any, name: str) -> NDArray[Any]:
     try:
         import ml_dtypes
     except ModuleNotFoundError:
-        raise TypeError(f"{name} is bfloat16, which NumPy knows through ml_dtypes: pip install ml_dtypes") from None
+        raise TypeError(f"{name} is bfloat16, which NumPy lacks without ml_dtypes: pip install ml_dtypes") from None
     return bits.view(ml_dtypes.bfloat16)

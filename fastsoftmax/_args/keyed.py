@@ -1,4 +1,4 @@
-"""Uniforms that are a function of a seed, a key and a step: NumPy's Philox, addressed and not counted."""
+"""keyed_uniforms: uniforms that are a function of a seed, a key and a step, by NumPy's Philox."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from .. import _core
 from .arrays import any_array
 
-# What of the generator a number is used for: the second word of the counter.
+# What a uniform is for; the second word of the generator's counter.
 DRAWS, COINS = 0, 1
 
 
 def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
-    """One uniform for each key, the same whatever else is asked for, wherever and in whatever order.
+    """One uniform for each key, which depends on nothing but the seed, the key and the step.
 
     Parameters
     ----------
     seed : int
-        0 <= seed < 2**64: the stream of an experiment.
+        0 <= seed < 2**64; one for each experiment.
     keys : array_like of int
-        What the uniforms are for: requests, particles, rows.  Integers of any type; negative ones count as
-        2**64 more.  From -2**63 to 2**64 - 1, also where a list holds both ends, for which NumPy has no type.
+        What the uniforms are for: the ids of requests, particles, rows.  Integers of any type from -2**63 to 2**64 - 1;
+        negative ones are taken modulo 2**64.  A list may hold both ends, for which NumPy has no type.
     step : int, default 0
-        0 <= step < 2**64: which uniform of each key.
+        0 <= step < 2**64; one for each uniform of a key.
 
     Returns
     -------
@@ -60,29 +60,29 @@ def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
     >>> fastsoftmax.sample(np.zeros((3, 4)), u=u)
     array([3, 1, 2])
     """
-    return keyed(word("seed", seed), keys, word("step", step), DRAWS)[()]
+    return keyed(checked_word("seed", seed), keys, checked_word("step", step), DRAWS)[()]
 
 
 def keyed(seed: int, keys: Any, step: int, stream: int) -> NDArray[np.float64]:
-    """The same, of a checked seed and step, for one of the uses above."""
+    """keyed_uniforms with a seed and a step that are checked; `stream` is DRAWS or COINS."""
     given = integer_keys(keys)
-    wide = np.uint64 if given.dtype.kind == "u" else np.int64  # what is negative is taken modulo 2**64
+    wide = np.uint64 if given.dtype.kind == "u" else np.int64  # a view of int64 as uint64 is modulo 2**64
     words = np.require(given, wide, ["C", "A"]).view(np.uint64)
     u = np.empty(given.shape, np.float64)
-    _core.keyed_into(seed, words, step, stream, u)
+    _core.fill_keyed_uniforms(seed, words, step, stream, u)
     return u
 
 
 def integer_keys(keys: Any) -> NDArray[Any]:
-    """Keys as an array of integers that 64 bits hold."""
+    """Keys as an array of 64-bit integers, signed or not."""
     given = any_array(keys, "keys")
     if given.dtype.kind in "iu" or not given.size:
         return given
-    # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: each for itself.
+    # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: look at each key.
     if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(keys, list | tuple)):
         raise TypeError(f"keys must be integers, not {given.dtype}")
-    each = given if given.dtype.kind == "O" else np.array(keys, object)
-    return np.array([_key_word(key) for key in each.flat], np.uint64).reshape(each.shape)
+    one_by_one = given if given.dtype.kind == "O" else np.array(keys, object)
+    return np.array([_key_word(key) for key in one_by_one.flat], np.uint64).reshape(one_by_one.shape)
 
 
 def _key_word(key: Any) -> int:
@@ -97,8 +97,8 @@ def _key_word(key: Any) -> int:
     return number % 2**64
 
 
-def word(name: str, value: Any) -> int:
-    """An integer that 64 bits hold, checked."""
+def checked_word(name: str, value: Any) -> int:
+    """A seed or a step: an int from 0 to 2**64 - 1, checked."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, got {value!r}")
     if not 0 <= value < 2**64:

@@ -1,4 +1,4 @@
-"""Where uniforms come from: `rng=` as SPEC 7 has it, and the generator of the process.
+"""The argument `rng`, with the meaning of SPEC 7, and the generator of the process.
 
 References
 ----------
@@ -32,16 +32,16 @@ def process_generator() -> np.random.Generator:
     return generator
 
 
-def _renew() -> None:
+def _renew_in_child() -> None:
     global _generator, _lock
     _lock = threading.Lock()  # another thread of the parent may have held the old one
     _generator = None
-    _core.new_stream_epoch()
-    _core.this_is_the_main_thread()
+    _core.count_fork()
+    _core.set_main_thread()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=_renew_in_child)
 
 
 def as_generator(rng: Any) -> np.random.Generator:
@@ -51,7 +51,7 @@ def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.Generator):
         return rng
     if isinstance(rng, np.random.RandomState):
-        raise TypeError("rng: RandomState is not supported; use numpy.random.default_rng(seed)")
+        raise TypeError("rng must not be a RandomState: use numpy.random.default_rng(seed)")
     if isinstance(rng, bool | str | bytes):
         raise TypeError(f"rng must be None, an int, a SeedSequence, a BitGenerator or a Generator, not {rng!r}")
     try:
@@ -65,8 +65,13 @@ def as_generator(rng: Any) -> np.random.Generator:
 
 
 def uniforms(rng: Any, shape: tuple[int, ...]) -> Any:
-    """One double for each draw, in row-major order; a float for the shape ()."""
+    """One uniform for each draw, in row-major order; a float for the shape ()."""
     generator = as_generator(rng)
     if type(generator) is np.random.Generator:
         return generator.random(shape) if shape else generator.random()
-    return uniform_rows(generator.random(shape), shape)  # a subclass may return anything
+    return uniform_rows(generator.random(shape), shape)  # a subclass may return anything: check it
+
+
+def check_u_or_rng(u: Any, rng: Any) -> None:
+    if u is not None and rng is not None:
+        raise ValueError("u and rng are both given; pass either the uniforms or their generator")

@@ -1,1 +1,1 @@
-# What _core.pyx is made of, in one namespace.
+# The Cython layer: the files that _core.pyx includes, and the declarations of the C kernels.

@@ -1,10 +1,14 @@
-# The door of _core.pxd: fastsoftmax.h under names without fs_.
+# The C API: the functions of _core.pxd, which are those of fastsoftmax.h without the prefix fs_.
+#
+# Other Cython modules, Numba and ctypes call them, without the GIL.  They check their arguments and raise nothing.
 
 cdef extern from "base/arguments.h" nogil:
     bint fs_is_usable(size_t n, double temperature)
 
 if sizeof(filters_t) != sizeof(fs_filters) or fs_abi_version() != FS_ABI_VERSION:
-    raise ImportError("fastsoftmax._core was built from a _core.pxd that is not of its kernels: build it again")
+    raise ImportError(
+        "fastsoftmax._core was built from a _core.pxd that does not match its kernels: build fastsoftmax again"
+    )
 
 
 cdef int abi_version() noexcept nogil:
@@ -174,40 +178,3 @@ cdef int logsumexp_rows_f64(const double *x, size_t rows, size_t n, double tempe
 cdef int draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
                        int64_t *index) noexcept nogil:
     return fs_draw_rows_f64(x, rows, n, temperature, u, index)
-
-
-ctypedef int (*softmax_type)(const float *x, size_t n, double temperature, float *out) noexcept nogil
-ctypedef int64_t (*draw_type)(const float *x, size_t n, double temperature, double u) noexcept nogil
-
-
-cdef void *exported(name) except NULL:
-    """Where a caller of others gets to by this name."""
-    capsule = globals()["__pyx_capi__"][name]
-    return PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
-
-
-def _time_door(cnp.ndarray x, double temperature, size_t repeats, bint draws, bint through):
-    """Nanoseconds a call for one row of float32 takes, through the door or straight to the C function (bench/)."""
-    if not is_plain(x) or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT or cnp.PyArray_NDIM(x) != 1 or repeats == 0:
-        raise ValueError("x must be one plain row of float32 and repeats positive")
-    cdef softmax_type softmax = <softmax_type>exported("softmax_f32")
-    cdef draw_type draw = <draw_type>exported("draw_f32")
-    cdef size_t n = cnp.PyArray_DIM(x, 0), _i
-    cdef float *row = <float *>cnp.PyArray_DATA(x)
-    from time import perf_counter_ns
-
-    start = perf_counter_ns()
-    with nogil:
-        if draws and through:
-            for _i in range(repeats):
-                draw(row, n, temperature, 0.5)
-        elif draws:
-            for _i in range(repeats):
-                fs_draw_f32(row, n, temperature, 0.5)
-        elif through:
-            for _i in range(repeats):
-                softmax(row, n, temperature, row)
-        else:
-            for _i in range(repeats):
-                fs_softmax_f32(row, n, temperature, row)
-    return (perf_counter_ns() - start) / repeats

@@ -1,20 +1,22 @@
-# Many draws from one row: at once, and from a row prepared beforehand.
+# ManyDraws draws from one row, of which a table is made first: at once (sample_many), or kept (CategoricalBase).
+#
+# _categorical.py and _sampling.py have checked the arguments; the arrays are one-dimensional, prepared as in rows.pxi.
 
-# Draws from one row, by the one thread that calls; given uniforms are shared by the kernel itself.
-cdef struct Many:
-    const fs_categorical *table  # NULL: the row, which is not prepared
+# Draws with one table; the kernel shares given uniforms among the threads itself.
+cdef struct ManyDraws:
+    const fs_categorical *table  # NULL: `row`, of which a table must be made
     fs_row row
     size_t n
     double temperature
     size_t count
-    const double *u       # NULL: from the generator
+    const double *u       # NULL: from the bit generator
     bitgen_t *bitgen
     int64_t *index
     Outcome outcome
 
 
-cdef void many_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef Many *f = <Many *>job
+cdef void many_draws_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef ManyDraws *f = <ManyDraws *>job
     cdef fs_status status
     if f.table == NULL:
         status = fs_sample_from(&f.row, f.n, f.temperature, f.count, <fs_uniform_of *>f.bitgen.next_double,
@@ -27,34 +29,39 @@ cdef void many_task(void *job, size_t first, size_t past) noexcept nogil:
     note(&f.outcome, 0, status)
 
 
-# A row prepared, or asked for log-probabilities.
-cdef struct Asking:
+cdef struct Preparation:
     fs_row row
     size_t n
     double temperature
-    fs_categorical *table  # NULL: log-probabilities
+    fs_categorical *table
+    Outcome outcome
+
+
+cdef void prepare_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Preparation *f = <Preparation *>job
+    note(&f.outcome, 0, fs_categorical_build(&f.row, f.n, f.temperature, f.table))
+
+
+cdef struct LogProbs:
+    fs_row row
+    size_t n
+    double temperature
     size_t count
-    const int64_t *entry
+    const int64_t *index
     double *logprob
     Outcome outcome
 
 
-cdef void asking_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef Asking *f = <Asking *>job
-    if f.table != NULL:
-        note(&f.outcome, 0, fs_categorical_build(&f.row, f.n, f.temperature, f.table))
-    else:
-        note(&f.outcome, 0, fs_logprob(&f.row, f.n, f.temperature, f.count, f.entry, f.logprob))
+cdef void logprob_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef LogProbs *f = <LogProbs *>job
+    note(&f.outcome, 0, fs_logprob(&f.row, f.n, f.temperature, f.count, f.index, f.logprob))
 
 
-cdef bitgen_t *bitgen_of(bit_generator) except NULL:
-    return <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+cdef class CategoricalBase:
+    """One row with its table, made once and then only read, by any number of threads.
 
-
-cdef class Prepared:
-    """One row, prepared once and then only read, by any number of threads.
-
-    Built by `_prepare`, once, before anybody else has it: until then it has no entries, and must not be drawn from.
+    `_prepare` makes the table, once, before any other thread has the object.  Until then there are no entries, and
+    drawing raises.
     """
 
     cdef fs_categorical *table
@@ -62,8 +69,8 @@ cdef class Prepared:
     cdef fs_row row
     cdef size_t entries
     cdef readonly double temperature
-    cdef readonly object _values, _mask, _bias, _bias_at  # what `row` points into
-    cdef readonly bint _of_probs
+    cdef readonly object _values, _mask, _bias, _bias_at  # the arrays that `row` points into
+    cdef readonly bint _from_probs
 
     def __cinit__(self, *args, **kwargs):
         self.table = NULL
@@ -74,58 +81,48 @@ cdef class Prepared:
 
     def _prepare(self, cnp.ndarray values, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words,
                  cnp.ndarray bias, cnp.ndarray bias_at):
-        """Take this row, of one-dimensional arrays that nobody else writes to; why it cannot be drawn from, or None."""
-        cdef Walk w
-        cdef Operands operands
-        cdef Asking f
+        """Make the table of a row, whose arrays nobody else writes to; returns None, or why it cannot be drawn from."""
+        cdef Preparation f
         cdef size_t n = cnp.PyArray_DIM(values, 0)
-        cdef size_t size = fs_categorical_size(n)
+        cdef cnp.npy_intp size = fs_categorical_size(n)
         if self.table != NULL:
-            raise ValueError("a row is prepared once")
+            raise ValueError("a Categorical is initialised once: make another one for another row")
         if size == 0:
-            raise ValueError(f"a row of {n} entries is too long to be prepared: 2**26 at most")
-        walk_over(&w, values, 0)
-        take_along(&w, values)
-        take_along(&w, values)  # Operands comes after the row and its temperature
-        self.row = row_of(values, dtype, probs)
-        self.row.data = cnp.PyArray_DATA(values)
-        take_operands(&operands, &w, &self.row, mask, words, bias, bias_at)
-        set_operands(&operands, &w, &self.row)
+            raise ValueError(f"a row of {n} entries is too long for a Categorical, 2**26 at most: use sample")
+        self.row = single_row(values, dtype, probs, mask, words, bias, bias_at)
         self._values, self._mask, self._bias, self._bias_at = values, mask, bias, bias_at
-        self._of_probs = probs
+        self._from_probs = probs
         self.temperature = temperature
-        cdef cnp.npy_intp bytes_of_table = size
-        # NumPy's memory: what is large is in large pages
-        memory = cnp.PyArray_EMPTY(1, &bytes_of_table, cnp.NPY_UINT8, 0)
-        cdef fs_categorical *table = <fs_categorical *>cnp.PyArray_DATA(<cnp.ndarray>memory)
+        # NumPy's allocator asks for huge pages where an array is large.
+        memory = cnp.PyArray_EMPTY(1, &size, cnp.NPY_UINT8, 0)
         f.row = self.row
         f.n = n
         f.temperature = temperature
-        f.table = table
-        run_rows(asking_task, &f, &f.outcome, 1, 4 * n, True)
-        rejected = rejection(&f.outcome)
+        f.table = <fs_categorical *>cnp.PyArray_DATA(<cnp.ndarray>memory)
+        run_rows(prepare_task, &f, &f.outcome, 1, 4 * n, True)
+        rejected = rejected_row(&f.outcome)
         if rejected is not None:
             return rejected[1]
         self.memory = memory
-        self.table = table
+        self.table = f.table
         self.entries = n
         return None
 
     def _draw_given(self, cnp.ndarray u, cnp.ndarray index):
         """The draws of these uniforms (float64, checked) into index (int64); both C-contiguous, of one size."""
-        cdef Many f
+        cdef ManyDraws f
         f.count = cnp.PyArray_SIZE(index)
         f.table = self.table
         f.u = <const double *>cnp.PyArray_DATA(u)
         f.index = <int64_t *>cnp.PyArray_DATA(index)
         self._check()
         if not are_uniforms(u, f.count):
-            raise ValueError("the uniforms were changed while they were read")
-        run_rows(many_task, &f, &f.outcome, 1, f.count, True)
+            raise ValueError("the uniforms were changed while they were converted")
+        run_rows(many_draws_task, &f, &f.outcome, 1, f.count, True)
 
     def _draw_from(self, bit_generator, cnp.ndarray index):
-        """As many draws as index (int64, C-contiguous) has places, from a NumPy bit generator, under its lock."""
-        cdef Many f
+        """Fill index (int64, C-contiguous) with draws from a NumPy bit generator, under its lock."""
+        cdef ManyDraws f
         f.count = cnp.PyArray_SIZE(index)
         f.table = self.table
         f.u = NULL
@@ -133,7 +130,7 @@ cdef class Prepared:
         f.index = <int64_t *>cnp.PyArray_DATA(index)
         self._check()
         with bit_generator.lock:
-            run_rows(many_task, &f, &f.outcome, 1, f.count, True)
+            run_rows(many_draws_task, &f, &f.outcome, 1, f.count, True)
 
     def _draw_one(self, bit_generator):
         """One draw from a NumPy bit generator, as an int."""
@@ -145,49 +142,40 @@ cdef class Prepared:
         return index
 
     def _logprob_into(self, cnp.ndarray index, cnp.ndarray logprob):
-        """log p of these entries (int64, checked) into logprob (float64); both C-contiguous, of one size."""
-        cdef Asking f
+        """log p of the entries of index (int64, checked) into logprob (float64); both C-contiguous, of one size."""
+        cdef LogProbs f
         self._check()
         f.row = self.row
         f.n = self.entries
         f.temperature = self.temperature
-        f.table = NULL
         f.count = cnp.PyArray_SIZE(index)
-        f.entry = <const int64_t *>cnp.PyArray_DATA(index)
+        f.index = <const int64_t *>cnp.PyArray_DATA(index)
         f.logprob = <double *>cnp.PyArray_DATA(logprob)
-        run_rows(asking_task, &f, &f.outcome, 1, f.n + 8 * f.count, True)
+        run_rows(logprob_task, &f, &f.outcome, 1, f.n + 8 * f.count, True)
 
     def _check(self):
-        """Refuse what has not been prepared: `__init__` has not been called."""
+        """Raise where `__init__` has not been called."""
         if self.table == NULL:
             raise ValueError("no row has been prepared: call Categorical.__init__ first")
 
 
 def sample_many(cnp.ndarray x, int dtype, bint probs, double temperature, cnp.ndarray mask, bint words,
                 cnp.ndarray bias, cnp.ndarray bias_at, bit_generator, cnp.ndarray index):
-    """As many draws from one row as index (int64, C-contiguous) has places; the other arguments as for `sample_rows`.
+    """Fill index (int64, C-contiguous) with draws from one row; the other arguments as for `sample_rows`.
 
-    Their uniforms come one by one from a NumPy bit generator, under its lock, and are written nowhere.  Returns why the
-    row cannot be drawn from, and then none has been taken; or None.
+    The uniforms come one by one from a NumPy bit generator, under its lock, and are not stored.  Returns None, or why
+    the row cannot be drawn from; then no uniform has been taken.
     """
-    cdef Walk w
-    cdef Operands operands
-    cdef Many f
+    cdef ManyDraws f
     f.table = NULL
-    f.row = row_of(x, dtype, probs)
+    f.row = single_row(x, dtype, probs, mask, words, bias, bias_at)
     f.n = cnp.PyArray_DIM(x, 0)
     f.temperature = temperature
     f.count = cnp.PyArray_SIZE(index)
     f.u = NULL
     f.bitgen = bitgen_of(bit_generator)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
-    walk_over(&w, x, 0)
-    take_along(&w, x)
-    take_along(&w, x)  # Operands comes after the row and its temperature
-    f.row.data = w.data[0]
-    take_operands(&operands, &w, &f.row, mask, words, bias, bias_at)
-    set_operands(&operands, &w, &f.row)
     with bit_generator.lock:
-        run_rows(many_task, &f, &f.outcome, 1, f.n + f.count, True)
-    rejected = rejection(&f.outcome)
+        run_rows(many_draws_task, &f, &f.outcome, 1, f.n + f.count, True)
+    rejected = rejected_row(&f.outcome)
     return None if rejected is None else rejected[1]

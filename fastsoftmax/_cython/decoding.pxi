@@ -1,10 +1,10 @@
-# What a decoding loop asks for besides a draw: the most likely tokens, tokens without replacement, penalties for what
-# repeats, the verification of a draft.
+# The other steps of a decoding loop: top_logprobs, sample_without_replacement, penalize, verify_draft.
+# Arrays are prepared as for the general path (rows.pxi).
 
 cdef struct Ranking:
     Rows rows
     size_t k
-    int of_chosen  # -1: none
+    int chosen_operand  # -1: none
     int64_t *index
     double *logprob
     int64_t *rank
@@ -12,7 +12,7 @@ cdef struct Ranking:
 
 cdef void top_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Ranking *f = <Ranking *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row = f.rows.row
     cdef fs_status status
     cdef size_t i, k = f.k
@@ -24,7 +24,7 @@ cdef void top_task(void *job, size_t first, size_t past) noexcept nogil:
     for i in range(first, past):
         set_row(&f.rows, &w, &row)
         status = fs_top(&row, f.rows.n, temperature_at(&w), k, scratch, f.index + i * k, f.logprob + i * k,
-                        <size_t>(<int64_t *>w.data[f.of_chosen])[0] if f.of_chosen >= 0 else 0,
+                        <size_t>(<int64_t *>w.data[f.chosen_operand])[0] if f.chosen_operand >= 0 else 0,
                         f.rank + i if f.rank != NULL else NULL)
         note(&f.rows.outcome, i, status)
         if status != FS_OK:
@@ -37,33 +37,33 @@ def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.nd
              cnp.ndarray rank):
     """The first k of the sorted order of every row.
 
-    index, logprob: C-contiguous, rows * k elements.  chosen and rank (or None): int64, the rows' shape; rank
-    C-contiguous.  Returns (row, why) of the first row without an order, or None.
+    index, logprob: C-contiguous, rows * k elements.  chosen and rank (or None): int64, one for each row; rank
+    C-contiguous.  Returns (row, why) of the first row that has no order, or None.
     """
     cdef Ranking f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
-    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
     f.k = k
-    f.of_chosen = -1 if chosen is None else take_along(&f.rows.walk, chosen)
+    f.chosen_operand = -1 if chosen is None else add_operand(&f.rows.iterator, chosen)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
     f.logprob = <double *>cnp.PyArray_DATA(logprob)
     f.rank = NULL if rank is None else <int64_t *>cnp.PyArray_DATA(rank)
-    run_rows(top_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
-    return rejection(&f.rows.outcome)
+    run_rows(top_task, &f, &f.rows.outcome, f.rows.count, FILTER_WORK * f.rows.n, False)
+    return rejected_row(&f.rows.outcome)
 
 
 cdef struct Distinct:
     Rows rows
     size_t k
-    int of_u
+    int u_operand
     ptrdiff_t u_stride
     int64_t *index
 
 
 cdef void without_replacement_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Distinct *f = <Distinct *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row = f.rows.row
     cdef fs_status status
     cdef size_t i
@@ -74,7 +74,7 @@ cdef void without_replacement_task(void *job, size_t first, size_t past) noexcep
     go_to_row(&w, first)
     for i in range(first, past):
         set_row(&f.rows, &w, &row)
-        status = fs_without_replacement(&row, f.rows.n, temperature_at(&w), f.k, <const double *>w.data[f.of_u],
+        status = fs_without_replacement(&row, f.rows.n, temperature_at(&w), f.k, <const double *>w.data[f.u_operand],
                                         f.u_stride, scratch, f.index + i * f.k)
         note(&f.rows.outcome, i, status)
         if status != FS_OK:
@@ -84,21 +84,21 @@ cdef void without_replacement_task(void *job, size_t first, size_t past) noexcep
 
 def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray u,
                              cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index):
-    """k distinct indices of every row in drawn order; u has the shape of x.  Returns (row, why) or None."""
+    """k distinct indices of every row in the order drawn; u has the shape of x.  Returns (row, why) or None."""
     cdef Distinct f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
-    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
     f.k = k
-    f.of_u = take_along(&f.rows.walk, u)
+    f.u_operand = add_operand(&f.rows.iterator, u)
     f.u_stride = cnp.PyArray_STRIDE(u, cnp.PyArray_NDIM(u) - 1)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
-    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
-    return rejection(&f.rows.outcome)
+    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, FILTER_WORK * f.rows.n, False)
+    return rejected_row(&f.rows.outcome)
 
 
 cdef struct Penalizing:
-    Walk walk
+    RowIterator iterator
     Outcome outcome
     fs_output row
     const int64_t *tokens
@@ -109,7 +109,7 @@ cdef struct Penalizing:
 
 cdef void penalize_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Penalizing *f = <Penalizing *>job
-    cdef Walk w = f.walk
+    cdef RowIterator w = f.iterator
     cdef fs_output row = f.row
     cdef size_t i
     cdef void *scratch = fs_thread_scratch(fs_penalize_scratch(f.longest))
@@ -126,14 +126,15 @@ cdef void penalize_task(void *job, size_t first, size_t past) noexcept nogil:
 
 def penalize_rows(cnp.ndarray out, int dtype, cnp.ndarray context, cnp.ndarray starts, cnp.ndarray penalties,
                   cnp.ndarray breaker_tokens, cnp.ndarray breaker_starts):
-    """Lower, in place, what the context of each row repeats.
+    """Lower, in place, the logits of what the context of each row repeats.
 
-    context: int64, the tokens of all rows one after another; starts: int64, where each row's begin, and their end.
-    penalties: records of _penalties.py, the rows' shape.  Breakers likewise; tokens are within the row.
+    context: int64, the tokens of all rows one after another, all of them entries of the row; starts: int64, where those
+    of each row begin, and the end.  penalties: records of _penalties.py, one for each row.  The breakers are given in
+    the same way as the context.
     """
     cdef Penalizing f
     cdef int nd = cnp.PyArray_NDIM(out)
-    cdef size_t rows = walk_over(&f.walk, out, nd - 1), i
+    cdef size_t rows = begin_iteration(&f.iterator, out, nd - 1), i
     f.tokens = <const int64_t *>cnp.PyArray_DATA(context)
     f.start = <const int64_t *>cnp.PyArray_DATA(starts)
     f.breakers.token = <const int64_t *>cnp.PyArray_DATA(breaker_tokens)
@@ -142,17 +143,17 @@ def penalize_rows(cnp.ndarray out, int dtype, cnp.ndarray context, cnp.ndarray s
     f.longest = 0
     for i in range(rows):
         f.longest = max(f.longest, <size_t>(f.start[i + 1] - f.start[i]))
-    take_along(&f.walk, out)
-    take_along(&f.walk, penalties)
+    add_operand(&f.iterator, out)
+    add_operand(&f.iterator, penalties)
     f.row.stride = cnp.PyArray_STRIDE(out, nd - 1)
     f.row.dtype = <fs_dtype>dtype
     run_rows(penalize_task, &f, &f.outcome, rows, 16 * f.longest, False)
 
 
 cdef struct Verification:
-    Rows rows  # of the target; the operand TEMPERATURE is not a row's
-    fs_row of_draft
-    int drafted  # its operand; -1: none
+    Rows rows  # of the target, without the operand TEMPERATURE
+    fs_row draft_row
+    int draft_operand  # -1: none
     ptrdiff_t target_stride, draft_stride
     size_t positions
     const int64_t *tokens
@@ -162,27 +163,28 @@ cdef struct Verification:
     int64_t *token
 
 
-cdef fs_status verify(const Verification *f, const Walk *w, size_t i, size_t *position, fs_row *target) noexcept nogil:
-    """The sequence at which the walk is; `position` and the row `target` are where it ended."""
-    cdef fs_row draft = f.of_draft
-    cdef fs_row *of_draft = NULL
+cdef fs_status verify(const Verification *f, const RowIterator *w, size_t i, size_t *position,
+                      fs_row *target) noexcept nogil:
+    """Verify the current sequence; `position` and the row `target` are where it ended."""
+    cdef fs_row draft = f.draft_row
+    cdef fs_row *draft_or_null = NULL
     cdef const int64_t *given = f.tokens + i * f.positions
     cdef const double *u = f.u + i * (f.positions + 1)
     cdef const double *t = f.temperature + 2 * i
     cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
     cdef fs_status status = FS_OK
     cdef size_t j = 0
-    cdef int yes = 1
+    cdef int accepted = 1
     if scratch == NULL:
         return FS_NO_MEMORY
     target[0] = f.rows.row
     target.data = w.data[ROW]
-    if f.drafted >= 0:
-        draft.data = w.data[f.drafted]
-        of_draft = &draft
+    if f.draft_operand >= 0:
+        draft.data = w.data[f.draft_operand]
+        draft_or_null = &draft
     while j < f.positions:
-        status = fs_accept(target, of_draft, f.rows.n, t, given[j], u[j], &yes)
-        if status != FS_OK or not yes:
+        status = fs_accept(target, draft_or_null, f.rows.n, t, given[j], u[j], &accepted)
+        if status != FS_OK or not accepted:
             break
         target.data = <const char *>target.data + f.target_stride
         draft.data = <const char *>draft.data + f.draft_stride
@@ -192,13 +194,13 @@ cdef fs_status verify(const Verification *f, const Walk *w, size_t i, size_t *po
         return status
     f.accepted[i] = j
     if j < f.positions:
-        return fs_correct(target, of_draft, f.rows.n, t, given[j], u[f.positions], scratch, f.token + i)
+        return fs_correct(target, draft_or_null, f.rows.n, t, given[j], u[f.positions], scratch, f.token + i)
     return fs_sample(target, f.rows.n, t[0], 1, u + f.positions, f.token + i, NULL)
 
 
 cdef void verify_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Verification *f = <Verification *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row
     cdef size_t i, position
     cdef fs_status status
@@ -216,24 +218,24 @@ def verify_rows(cnp.ndarray target, int target_dtype, cnp.ndarray draft, int dra
     """How many of the drafted tokens of each sequence are accepted, and the token that follows them.
 
     target: the sequences' shape, then positions + 1, then entries; draft: one position less, or None.  tokens, u:
-    C-contiguous, the sequences' shape and positions (u: one more) last.  temperature: C-contiguous, of target and
-    draft last.  Returns (which, sequence, position, why) of the first row that cannot be drawn from, or None.
+    C-contiguous, the sequences' shape and positions (u: one more) last.  temperature: C-contiguous, those of target
+    and draft last.  Returns (which, sequence, position, why) of the first row that cannot be drawn from, or None.
     """
     cdef Verification f
     cdef int nd = cnp.PyArray_NDIM(target)
-    cdef size_t sequences = walk_over(&f.rows.walk, target, nd - 2), position = 0
+    cdef size_t sequences = begin_iteration(&f.rows.iterator, target, nd - 2), position = 0
     cdef fs_row row
     f.rows.n = cnp.PyArray_DIM(target, nd - 1)
     check_row_length(f.rows.n)
-    f.rows.row = row_of(target, target_dtype, False)
+    f.rows.row = row_like(target, target_dtype, False)
     f.positions = cnp.PyArray_DIM(target, nd - 2) - 1
     f.target_stride = cnp.PyArray_STRIDE(target, nd - 2)
     f.draft_stride = 0
-    f.drafted = -1
-    take_along(&f.rows.walk, target)
+    f.draft_operand = -1
+    add_operand(&f.rows.iterator, target)
     if draft is not None:
-        f.drafted = take_along(&f.rows.walk, draft)
-        f.of_draft = row_of(draft, draft_dtype, False)
+        f.draft_operand = add_operand(&f.rows.iterator, draft)
+        f.draft_row = row_like(draft, draft_dtype, False)
         f.draft_stride = cnp.PyArray_STRIDE(draft, nd - 2)
     f.tokens = <const int64_t *>cnp.PyArray_DATA(tokens)
     f.u = <const double *>cnp.PyArray_DATA(u)
@@ -241,12 +243,12 @@ def verify_rows(cnp.ndarray target, int target_dtype, cnp.ndarray draft, int dra
     f.accepted = <int64_t *>cnp.PyArray_DATA(accepted)
     f.token = <int64_t *>cnp.PyArray_DATA(token)
     run_rows(verify_task, &f, &f.rows.outcome, sequences, 2 * (f.positions + 1) * f.rows.n, False)
-    rejected = rejection(&f.rows.outcome)
+    rejected = rejected_row(&f.rows.outcome)
     if rejected is None:
         return None
-    go_to_row(&f.rows.walk, rejected[0])
-    verify(&f, &f.rows.walk, rejected[0], &position, &row)
-    # fs_accept and fs_correct look at the target first
-    cdef double max_of_target = 0.0
-    of_draft_is_bad = fs_logsumexp(&row, f.rows.n, 1.0, &max_of_target) == FS_OK
-    return ("draft_logits" if of_draft_is_bad else "target_logits"), rejected[0], position, rejected[1]
+    go_to_row(&f.rows.iterator, rejected[0])
+    verify(&f, &f.rows.iterator, rejected[0], &position, &row)
+    # fs_accept and fs_correct read the target first: if that row is good, the draft's is not
+    cdef double ignored = 0.0
+    target_is_good = fs_logsumexp(&row, f.rows.n, 1.0, &ignored) == FS_OK
+    return ("draft_logits" if target_is_good else "target_logits"), rejected[0], position, rejected[1]

@@ -1,7 +1,9 @@
-# Plain arrays, as a loop passes them: contiguous rows of a float dtype, one temperature.
+# The fast path of softmax, sample and sample_probs: plain arrays (arguments.pxi), the last axis, one temperature.
+#
+# `softmax_plain` and `accepts_plain` check the arguments; what they do not take goes to the general path (rows.pxi).
 
 def softmax_plain(x, temperature, axis, out):
-    """softmax where everything is plain, else None and nothing done."""
+    """softmax of a plain array into `out`, a new array or x itself; None, with nothing done, for other arguments."""
     cdef double t = plain_temperature(temperature)
     if t < 0 or not is_plain(x) or not is_last_axis(axis):
         return None
@@ -37,17 +39,18 @@ cdef void plain_softmax_task(void *job, size_t first, size_t past) noexcept nogi
     cdef PlainSoftmax *f = <PlainSoftmax *>job
     cdef size_t from_start = first * f.n * size_of(f.dtype)
     cdef const char *t = <const char *>f.temperature + <ptrdiff_t>first * f.t_stride
-    note_rows(&f.outcome, first, past, plain_rows(f.dtype, f.x + from_start, past - first, f.n, <const double *>t,
-                                                  f.t_stride, f.out + from_start))
+    cdef size_t done = softmax_contiguous_rows(f.dtype, f.x + from_start, past - first, f.n, <const double *>t,
+                                               f.t_stride, f.out + from_start)
+    note_rows(&f.outcome, first, past, done)
 
 
 cdef int run_plain_softmax(fs_dtype dtype, const void *x, size_t rows, size_t n, const double *t, ptrdiff_t t_stride,
                            void *out) except -1:
-    """softmax of contiguous rows."""
+    """softmax of contiguous rows, whose temperatures are `t_stride` bytes apart."""
     cdef PlainSoftmax f
-    if rows * n < RELEASE_AT:
-        if plain_rows(dtype, x, rows, n, t, t_stride, out) < rows:
-            raise MemoryError("no memory for the summaries of a row")
+    if rows * n < RELEASE_GIL_AT:
+        if softmax_contiguous_rows(dtype, x, rows, n, t, t_stride, out) < rows:
+            raise MemoryError("not enough memory for the workspace of a row")
         return 0
     f.dtype = dtype
     f.x = <const char *>x
@@ -58,8 +61,8 @@ cdef int run_plain_softmax(fs_dtype dtype, const void *x, size_t rows, size_t n,
     return run_rows(plain_softmax_task, &f, &f.outcome, rows, n, True)
 
 
-cdef inline size_t plain_rows(fs_dtype dtype, const void *x, size_t rows, size_t n, const double *t,
-                              ptrdiff_t t_stride, void *out) noexcept nogil:
+cdef inline size_t softmax_contiguous_rows(fs_dtype dtype, const void *x, size_t rows, size_t n, const double *t,
+                                           ptrdiff_t t_stride, void *out) noexcept nogil:
     """softmax of contiguous rows of any dtype; the number of rows done."""
     if dtype == FS_F32:
         return fs_softmax_rows_f32(<const float *>x, n * 4, rows, n, t, t_stride, <float *>out, n * 4)
@@ -68,9 +71,9 @@ cdef inline size_t plain_rows(fs_dtype dtype, const void *x, size_t rows, size_t
     return fs_softmax_rows_half(dtype, <const uint16_t *>x, rows, n, t, t_stride, <uint16_t *>out)
 
 
-cdef inline size_t plain_draws(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
-                               const double *u, int64_t *index) noexcept nogil:
-    """One draw from each of contiguous rows, -1 where there is none to be had; the number of rows done."""
+cdef inline size_t draw_contiguous_rows(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
+                                        const double *u, int64_t *index) noexcept nogil:
+    """One draw from each of contiguous rows, -1 for a row that cannot be drawn from; the number of rows done."""
     cdef fs_row row
     cdef fs_status status
     cdef size_t i
@@ -90,6 +93,7 @@ cdef inline size_t plain_draws(fs_dtype dtype, bint probs, const void *x, size_t
 
 
 cdef inline fs_row bare_row(const void *data, ptrdiff_t stride, fs_dtype dtype, bint probs) noexcept nogil:
+    """A row without mask and bias."""
     cdef fs_row row
     row.data = data
     row.stride = stride
@@ -105,10 +109,10 @@ cdef inline fs_row bare_row(const void *data, ptrdiff_t stride, fs_dtype dtype, 
     return row
 
 
-cdef size_t plain_filtered(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
-                           const fs_filters *filters, const double *coin, const double *u,
-                           int64_t *index) noexcept nogil:
-    """`plain_draws` from what the filters leave; coin: one a row, or NULL."""
+cdef size_t draw_filtered_rows(fs_dtype dtype, bint probs, const void *x, size_t rows, size_t n, double t,
+                               const fs_filters *filters, const double *coin, const double *u,
+                               int64_t *index) noexcept nogil:
+    """`draw_contiguous_rows` from the filtered rows; coin: XTC's, one for each row, or NULL."""
     cdef fs_row row = bare_row(x, size_of(dtype), dtype, probs)
     cdef fs_status status
     cdef size_t i
@@ -144,10 +148,10 @@ cdef void plain_draws_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef const char *x = f.x + first * f.n * size_of(f.dtype)
     cdef size_t done
     if f.filters != NULL:
-        done = plain_filtered(f.dtype, f.probs, x, past - first, f.n, f.temperature, f.filters,
-                              f.coin + first if f.coin != NULL else NULL, f.u + first, f.index + first)
+        done = draw_filtered_rows(f.dtype, f.probs, x, past - first, f.n, f.temperature, f.filters,
+                                  f.coin + first if f.coin != NULL else NULL, f.u + first, f.index + first)
     else:
-        done = plain_draws(f.dtype, f.probs, x, past - first, f.n, f.temperature, f.u + first, f.index + first)
+        done = draw_contiguous_rows(f.dtype, f.probs, x, past - first, f.n, f.temperature, f.u + first, f.index + first)
     note_rows(&f.outcome, first, past, done)
 
 
@@ -158,14 +162,14 @@ cdef int run_plain_draws(fs_dtype dtype, bint probs, const void *x, size_t rows,
     cdef size_t done
     if filters != NULL:
         check_row_length(n)
-    if rows * n < RELEASE_AT:
+    if rows * n < RELEASE_GIL_AT:
         if filters != NULL:
             with nogil:  # several times the work of a row without filters
-                done = plain_filtered(dtype, probs, x, rows, n, t, filters, coin, u, index)
+                done = draw_filtered_rows(dtype, probs, x, rows, n, t, filters, coin, u, index)
         else:
-            done = plain_draws(dtype, probs, x, rows, n, t, u, index)
+            done = draw_contiguous_rows(dtype, probs, x, rows, n, t, u, index)
         if done < rows:
-            raise MemoryError("no memory for the summaries, or the scratch, of a row")
+            raise MemoryError("not enough memory for the workspace of a row")
         return 0
     f.dtype = dtype
     f.probs = probs
@@ -179,72 +183,43 @@ cdef int run_plain_draws(fs_dtype dtype, bint probs, const void *x, size_t rows,
     return run_rows(plain_draws_task, &f, &f.outcome, rows, n, filters == NULL)
 
 
-cdef const fs_filters *filters_in(cnp.ndarray record) except NULL:
-    """The one record of a structured array of _args/filters.py."""
-    if cnp.PyArray_ITEMSIZE(record) != sizeof(fs_filters) or cnp.PyArray_SIZE(record) != 1:
-        raise ValueError("not one record of filters")
-    return <const fs_filters *>cnp.PyArray_DATA(record)
+def accepts_plain(x, temperature, axis):
+    """Whether `sample_plain` takes this array, temperature and axis."""
+    return plain_temperature(temperature) > 0 and is_plain(x) and is_last_axis(axis)
 
 
-cdef inline bint are_uniforms(object u, cnp.npy_intp count):
-    """A contiguous float64 array of so many."""
-    return (cnp.PyArray_SIZE(<cnp.ndarray?>u) == count and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>u)
-            and cnp.PyArray_TYPE(<cnp.ndarray>u) == cnp.NPY_DOUBLE)
+def sample_plain(x, bint probs, temperature, u, filters=None):
+    """The index drawn from each row, and the number of the first row that cannot be drawn from, or -1.
 
-
-def sample_plain(x, bint probs, temperature, u, filters=None, coins=None):
-    """One index a row of what `accepts_plain` accepts, and the number of the first row without one, or -1.
-
-    `u`: one uniform as a float for a one-dimensional x, else a contiguous float64 array of one a row; checked.
-    The index is an int for a float, -1 where a row cannot be drawn from.  `filters`: one record of _args/filters.py;
-    `coins`: XTC's, as `u` is, or None.
+    x and temperature must be as `accepts_plain` wants them.  u, checked: a float for a one-dimensional x, whose index
+    is an int; else a contiguous float64 array with one uniform for each row.  filters: one record of _args/filters.py
+    without XTC, or None.  The index of a row that cannot be drawn from is -1.
     """
-    # Looked at again: the caller's code has run since (u.__array__), and the array may have been resized.
+    # Checked again: the caller's code has run since (u.__array__), and may have resized the array.
     if not accepts_plain(x, temperature, -1):
-        raise ValueError("the array was changed while its uniforms were read")
-    cdef double t = plain_temperature(temperature), one
-    cdef cnp.ndarray a = <cnp.ndarray>x, index
+        raise ValueError("the array was changed by the conversion of its uniforms")
+    cdef cnp.ndarray a = <cnp.ndarray>x, index = None
     cdef int nd = cnp.PyArray_NDIM(a)
-    cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(a))
     cdef size_t n = cnp.PyArray_DIM(a, nd - 1)
-    cdef size_t size = cnp.PyArray_SIZE(a)
-    cdef size_t rows = size // n
-    cdef Py_ssize_t bad = -1, i
-    cdef const void *source = cnp.PyArray_DATA(a)
-    cdef const double *given = &one
-    cdef int64_t single = -1
-    cdef int64_t *to = &single
-    if not (rows == 1 and nd == 1 if type(u) is float else are_uniforms(u, rows)):
-        raise ValueError("the array was changed while its uniforms were read")
-    cdef const fs_filters *of_filters = NULL
-    cdef const double *coin = NULL
-    cdef double one_coin
-    if filters is not None:
-        of_filters = filters_in(filters)
-        if type(coins) is float:
-            one_coin = <double>coins
-            coin = &one_coin
-            if rows != 1:
-                raise ValueError("one coin for several rows")
-        elif coins is not None:
-            if not are_uniforms(coins, rows):
-                raise ValueError("the array was changed while its uniforms were read")
-            coin = <const double *>cnp.PyArray_DATA(<cnp.ndarray>coins)
+    cdef size_t rows = <size_t>cnp.PyArray_SIZE(a) // n
+    cdef const fs_filters *record = NULL if filters is None else filters_in(filters)
+    cdef double one_u
+    cdef const double *uniforms = &one_u
+    cdef int64_t one_index = -1
+    cdef int64_t *indices = &one_index
+    cdef Py_ssize_t i, bad = -1
+    if not (nd == 1 if type(u) is float else are_uniforms(u, rows)):
+        raise ValueError("the array was changed by the conversion of its uniforms")
     if type(u) is float:
-        one = <double>u
-        index = None
+        one_u = <double>u
     else:
-        given = <const double *>cnp.PyArray_DATA(<cnp.ndarray>u)
+        uniforms = <const double *>cnp.PyArray_DATA(<cnp.ndarray>u)
         index = <cnp.ndarray>cnp.PyArray_EMPTY(nd - 1, cnp.PyArray_DIMS(a), cnp.NPY_INT64, 0)
-        to = <int64_t *>cnp.PyArray_DATA(index)
-    run_plain_draws(dtype, probs, source, rows, n, t, of_filters, coin, given, to)
+        indices = <int64_t *>cnp.PyArray_DATA(index)
+    run_plain_draws(dtype_of(cnp.PyArray_TYPE(a)), probs, cnp.PyArray_DATA(a), rows, n, plain_temperature(temperature),
+                    record, NULL, uniforms, indices)
     for i in range(<Py_ssize_t>rows):
-        if to[i] < 0:
+        if indices[i] < 0:
             bad = i
             break
-    return (single if index is None else index), bad
-
-
-def accepts_plain(x, temperature, axis):
-    """Whether `sample_plain` would take these."""
-    return plain_temperature(temperature) > 0 and is_plain(x) and is_last_axis(axis)
+    return (one_index if index is None else index), bad

@@ -1,7 +1,14 @@
-# Rows of any layout: softmax and draws.
+# The general path: softmax, log_softmax, logsumexp, draws and truncation of rows of any dtype and layout.
+#
+# _args/arrays.py has checked and prepared the arrays: the entries are last, the axes before them are those of the rows,
+# and every parameter is broadcast to the rows.  A RowIterator walks over all of them together.
 
-# Several arrays walked together over the same rows, in row-major order.
-cdef struct Walk:
+cdef enum:
+    MAX_DIMS = 64
+    MAX_OPERANDS = 8
+
+# Where several arrays, the operands, have the current row; rows come in row-major order.
+cdef struct RowIterator:
     int dims
     int operands
     Py_ssize_t shape[MAX_DIMS]
@@ -10,12 +17,12 @@ cdef struct Walk:
     char *data[MAX_OPERANDS]
 
 
-cdef size_t walk_over(Walk *w, cnp.ndarray x, int dims) except? 0:
-    """Begin a walk over the first `dims` axes of x; returns the number of rows."""
+cdef size_t begin_iteration(RowIterator *w, cnp.ndarray x, int dims) except? 0:
+    """Begin at row 0 of the first `dims` axes of x, without operands; returns the number of rows."""
     cdef size_t rows = 1
     cdef int i
     if dims > MAX_DIMS:
-        raise ValueError("arrays of more than 64 dimensions are not supported")
+        raise ValueError(f"an array may have at most 64 dimensions besides that of the entries, not {dims}")
     w.dims = dims
     w.operands = 0
     for i in range(dims):
@@ -25,8 +32,8 @@ cdef size_t walk_over(Walk *w, cnp.ndarray x, int dims) except? 0:
     return rows
 
 
-cdef int take_along(Walk *w, cnp.ndarray a) noexcept:
-    """Walk this array too: its first axes are those of the walk."""
+cdef int add_operand(RowIterator *w, cnp.ndarray a) noexcept:
+    """Iterate over this array too, whose first axes are those of the rows; returns its place in `data`."""
     cdef int k = w.operands, i
     for i in range(w.dims):
         w.stride[k][i] = cnp.PyArray_STRIDE(a, i)
@@ -35,7 +42,7 @@ cdef int take_along(Walk *w, cnp.ndarray a) noexcept:
     return k
 
 
-cdef inline void next_row(Walk *w) noexcept nogil:
+cdef inline void next_row(RowIterator *w) noexcept nogil:
     cdef int d = w.dims - 1, k
     while d >= 0:
         w.at[d] += 1
@@ -49,8 +56,8 @@ cdef inline void next_row(Walk *w) noexcept nogil:
         d -= 1
 
 
-cdef void go_to_row(Walk *w, size_t row) noexcept nogil:
-    """From row 0 to the row of this number."""
+cdef void go_to_row(RowIterator *w, size_t row) noexcept nogil:
+    """Go from row 0 to the row with this number."""
     cdef int d = w.dims - 1, k
     while d >= 0:
         w.at[d] = row % w.shape[d]
@@ -60,23 +67,15 @@ cdef void go_to_row(Walk *w, size_t row) noexcept nogil:
         d -= 1
 
 
-cdef fs_row row_of(cnp.ndarray x, int dtype, bint probs) noexcept:
+cdef fs_row row_like(cnp.ndarray x, int dtype, bint probs) noexcept:
+    """What the rows of x have in common: no data, no mask, no bias."""
     return bare_row(NULL, cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - 1), <fs_dtype>dtype, probs)
 
 
-# The mask and the bias that go along with the rows.
-cdef struct Operands:
-    int of_mask
-    int of_bias
-
-
-cdef int take_operands(Operands *operands, Walk *w, fs_row *row, cnp.ndarray mask, bint words, cnp.ndarray bias,
-                     cnp.ndarray bias_at) except -1:
-    """Walk a mask and a bias (or None) as _args/arrays.py has them."""
-    operands.of_mask = -1
-    operands.of_bias = -1
+cdef void set_layout_of_mask_and_bias(fs_row *row, cnp.ndarray mask, bint words, cnp.ndarray bias,
+                                      cnp.ndarray bias_at) noexcept:
+    """What the rows have in common of a mask and a bias (or None) of _args/arrays.py."""
     if mask is not None:
-        operands.of_mask = take_along(w, mask)
         row.mask_kind = FS_MASK_WORDS if words else FS_MASK_BYTES
         row.mask_stride = cnp.PyArray_STRIDE(mask, cnp.PyArray_NDIM(mask) - 1)
     if bias_at is not None:
@@ -84,20 +83,24 @@ cdef int take_operands(Operands *operands, Walk *w, fs_row *row, cnp.ndarray mas
         row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
         row.bias_count = cnp.PyArray_DIM(bias_at, 0)
     elif bias is not None:
-        operands.of_bias = take_along(w, bias)
         row.bias_stride = cnp.PyArray_STRIDE(bias, cnp.PyArray_NDIM(bias) - 1)
-    return 0
 
 
-cdef inline void set_operands(const Operands *operands, const Walk *w, fs_row *row) noexcept nogil:
-    if operands.of_mask >= 0:
-        row.mask = w.data[operands.of_mask]
-    if operands.of_bias >= 0:
-        row.bias = <const double *>w.data[operands.of_bias]
+cdef fs_row single_row(cnp.ndarray x, int dtype, bint probs, cnp.ndarray mask, bint words, cnp.ndarray bias,
+                       cnp.ndarray bias_at) noexcept:
+    """The row of one-dimensional arrays."""
+    cdef fs_row row = row_like(x, dtype, probs)
+    row.data = cnp.PyArray_DATA(x)
+    set_layout_of_mask_and_bias(&row, mask, words, bias, bias_at)
+    if mask is not None:
+        row.mask = cnp.PyArray_DATA(mask)
+    if bias is not None and bias_at is None:
+        row.bias = <const double *>cnp.PyArray_DATA(bias)
+    return row
 
 
 cdef inline bint is_constant(cnp.ndarray a) noexcept nogil:
-    """One number, broadcast."""
+    """Whether a is one number, broadcast."""
     cdef int i
     for i in range(cnp.PyArray_NDIM(a)):
         if cnp.PyArray_STRIDE(a, i) != 0 and cnp.PyArray_DIM(a, i) != 1:
@@ -105,13 +108,13 @@ cdef inline bint is_constant(cnp.ndarray a) noexcept nogil:
     return True
 
 
-# What all operations on rows begin with: the walk at row 0, with the operands ROW and TEMPERATURE first.
+# The beginning of every job: an iterator at row 0, with the operands ROW and TEMPERATURE first.
 cdef struct Rows:
-    Walk walk
+    RowIterator iterator
     size_t count
     size_t n
     fs_row row
-    Operands operands
+    int mask_operand, bias_operand  # -1: none, or the same for all rows
     Outcome outcome
 
 cdef enum:
@@ -121,22 +124,35 @@ cdef enum:
 
 cdef int begin_rows(Rows *rows, cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature) except -1:
     cdef int nd = cnp.PyArray_NDIM(x)
-    rows.count = walk_over(&rows.walk, x, nd - 1)
+    rows.count = begin_iteration(&rows.iterator, x, nd - 1)
     rows.n = cnp.PyArray_DIM(x, nd - 1)
-    rows.row = row_of(x, dtype, probs)
-    take_along(&rows.walk, x)
-    take_along(&rows.walk, temperature)
-    rows.operands.of_mask = -1
-    rows.operands.of_bias = -1
+    rows.row = row_like(x, dtype, probs)
+    add_operand(&rows.iterator, x)
+    add_operand(&rows.iterator, temperature)
+    rows.mask_operand = -1
+    rows.bias_operand = -1
     return 0
 
 
-cdef inline void set_row(const Rows *rows, const Walk *w, fs_row *row) noexcept nogil:
+cdef void add_mask_and_bias(Rows *rows, cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at) noexcept:
+    """Give the rows a mask and a bias (or None) of _args/arrays.py."""
+    set_layout_of_mask_and_bias(&rows.row, mask, words, bias, bias_at)
+    if mask is not None:
+        rows.mask_operand = add_operand(&rows.iterator, mask)
+    if bias is not None and bias_at is None:
+        rows.bias_operand = add_operand(&rows.iterator, bias)
+
+
+cdef inline void set_row(const Rows *rows, const RowIterator *w, fs_row *row) noexcept nogil:
+    """Point `row`, a copy of rows.row, to the current row."""
     row.data = w.data[ROW]
-    set_operands(&rows.operands, w, row)
+    if rows.mask_operand >= 0:
+        row.mask = w.data[rows.mask_operand]
+    if rows.bias_operand >= 0:
+        row.bias = <const double *>w.data[rows.bias_operand]
 
 
-cdef inline double temperature_at(const Walk *w) noexcept nogil:
+cdef inline double temperature_at(const RowIterator *w) noexcept nogil:
     return (<double *>w.data[TEMPERATURE])[0]
 
 
@@ -144,33 +160,33 @@ cdef inline double temperature_at(const Walk *w) noexcept nogil:
 
 cdef struct Transform:
     Rows rows
-    int of_out
-    fs_output to
+    int out_operand
+    fs_output out
     bint log
 
 
 cdef void transform_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Transform *f = <Transform *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row = f.rows.row
-    cdef fs_output to = f.to
+    cdef fs_output out = f.out
     cdef fs_status status
     cdef size_t i
     go_to_row(&w, first)
     for i in range(first, past):
         set_row(&f.rows, &w, &row)
-        to.data = w.data[f.of_out]
+        out.data = w.data[f.out_operand]
         if f.log:
-            status = fs_log_softmax(&row, f.rows.n, temperature_at(&w), &to)
+            status = fs_log_softmax(&row, f.rows.n, temperature_at(&w), &out)
         else:
-            status = fs_softmax(&row, f.rows.n, temperature_at(&w), &to)
+            status = fs_softmax(&row, f.rows.n, temperature_at(&w), &out)
         if note(&f.rows.outcome, i, status):
             return
         next_row(&w)
 
 
 def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, bint log):
-    """softmax (or log_softmax) of every row of x into out, of the same dtype; temperature: float64, the rows' shape."""
+    """softmax (or log_softmax) of every row of x into out, of the same dtype; temperature: float64, one a row."""
     cdef Transform f
     begin_rows(&f.rows, x, dtype, False, temperature)
     if (not log and cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(out)
@@ -179,9 +195,9 @@ def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarra
                           <double *>cnp.PyArray_DATA(temperature), 0 if is_constant(temperature) else sizeof(double),
                           cnp.PyArray_DATA(out))
         return
-    f.of_out = take_along(&f.rows.walk, out)
-    f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
-    f.to.dtype = <fs_dtype>dtype
+    f.out_operand = add_operand(&f.rows.iterator, out)
+    f.out.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
+    f.out.dtype = <fs_dtype>dtype
     f.log = log
     run_rows(transform_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
 
@@ -190,27 +206,27 @@ def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarra
 
 cdef struct LogSumExp:
     Rows rows
-    double *to
+    double *result
 
 
 cdef void logsumexp_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef LogSumExp *f = <LogSumExp *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row = f.rows.row
     cdef size_t i
     go_to_row(&w, first)
     for i in range(first, past):
         set_row(&f.rows, &w, &row)
-        if note(&f.rows.outcome, i, fs_logsumexp(&row, f.rows.n, temperature_at(&w), f.to + i)):
+        if note(&f.rows.outcome, i, fs_logsumexp(&row, f.rows.n, temperature_at(&w), f.result + i)):
             return
         next_row(&w)
 
 
 def logsumexp_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray result):
-    """logsumexp of every row of x into result: float64, C-contiguous, one element a row."""
+    """logsumexp of every row of x into result: float64, C-contiguous, one element for each row."""
     cdef LogSumExp f
     begin_rows(&f.rows, x, dtype, False, temperature)
-    f.to = <double *>cnp.PyArray_DATA(result)
+    f.result = <double *>cnp.PyArray_DATA(result)
     run_rows(logsumexp_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
 
 
@@ -220,7 +236,7 @@ cdef struct Draws:
     Rows rows
     size_t k
     const double *u
-    int of_filters  # -1: none
+    int filters_operand  # -1: none
     const double *coin
     int64_t *index
     double *logprob
@@ -229,13 +245,13 @@ cdef struct Draws:
 
 cdef void draw_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Draws *f = <Draws *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row = f.rows.row
     cdef fs_status status
     cdef size_t i, j, k = f.k, n = f.rows.n
     cdef void *scratch = NULL
     cdef double *logprob
-    if f.of_filters >= 0:
+    if f.filters_operand >= 0:
         scratch = fs_thread_scratch(fs_scratch_size(n))
         if scratch == NULL:
             note(&f.rows.outcome, first, FS_NO_MEMORY)
@@ -243,11 +259,11 @@ cdef void draw_task(void *job, size_t first, size_t past) noexcept nogil:
     go_to_row(&w, first)
     for i in range(first, past):
         if f.stop and fs_atomic_load(&f.rows.outcome.rejected) < i << STATUS_BITS:
-            return  # the call ends with a row before this one
+            return  # the call raises for a row before this one
         set_row(&f.rows, &w, &row)
         logprob = NULL if f.logprob == NULL else f.logprob + i * k
         if scratch != NULL:
-            status = fs_sample_filtered(&row, n, temperature_at(&w), <const fs_filters *>w.data[f.of_filters],
+            status = fs_sample_filtered(&row, n, temperature_at(&w), <const fs_filters *>w.data[f.filters_operand],
                                         f.coin[i] if f.coin != NULL else 1.0, k, f.u + i * k, scratch,
                                         f.index + i * k, logprob)
         else:
@@ -267,44 +283,44 @@ def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, c
                 cnp.ndarray coins, cnp.ndarray index, cnp.ndarray logprob, bint stop):
     """k draws from every row of x.
 
-    u, index and logprob (or None): C-contiguous, rows * k elements.  mask (or None): the rows' shape and the
-    entries (bool) or the words (int32) last.  bias (or None): float64 likewise, or one-dimensional with
-    bias_at.  filters (or None): records of _args/filters.py, the rows' shape; coins (or None): XTC's, C-contiguous, one a
-    row.  A row that cannot be drawn from gives -1 and NaN, or ends the call where `stop`.
-    Returns (row, why) of the first such row, or None; why is "nan" or "mass".
+    u, index and logprob (or None) are C-contiguous, rows * k elements.  mask (or None) has the shape of the rows, and
+    last the entries (bool) or the words (int32).  bias (or None) is float64 and has the shape of x, or one value for
+    each index in bias_at.  filters (or None) are records of _args/filters.py in the shape of the rows; coins (or None)
+    are XTC's, C-contiguous, one for each row.  A row that cannot be drawn from gives -1 and NaN, or, with `stop`, ends
+    the call.  Returns (row, why) of the first such row, or None; why is "nan" or "mass".
     """
     cdef Draws f
     begin_rows(&f.rows, x, dtype, probs, temperature)
-    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
+    add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
     f.k = k
     f.u = <const double *>cnp.PyArray_DATA(u)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
     f.logprob = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
     f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
     f.stop = stop
-    f.of_filters = -1
+    f.filters_operand = -1
     if filters is not None:
         check_row_length(f.rows.n)
-        f.of_filters = take_along(&f.rows.walk, filters)
-    cdef size_t work = f.rows.n if filters is None else FILTERED * f.rows.n
+        f.filters_operand = add_operand(&f.rows.iterator, filters)
+    cdef size_t work = f.rows.n if filters is None else FILTER_WORK * f.rows.n
     run_rows(draw_task, &f, &f.rows.outcome, f.rows.count, work + 8 * k, filters is None)
-    return rejection(&f.rows.outcome)
+    return rejected_row(&f.rows.outcome)
 
 
 # --- truncation ---
 
 cdef struct Truncation:
     Rows rows
-    int of_out, of_filters
+    int out_operand, filters_operand
     const double *coin
-    fs_output to
+    fs_output out
 
 
 cdef void truncate_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Truncation *f = <Truncation *>job
-    cdef Walk w = f.rows.walk
+    cdef RowIterator w = f.rows.iterator
     cdef fs_row row = f.rows.row
-    cdef fs_output to = f.to
+    cdef fs_output out = f.out
     cdef fs_status status
     cdef size_t i
     cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
@@ -314,9 +330,9 @@ cdef void truncate_task(void *job, size_t first, size_t past) noexcept nogil:
     go_to_row(&w, first)
     for i in range(first, past):
         set_row(&f.rows, &w, &row)
-        to.data = w.data[f.of_out]
-        status = fs_truncate(&row, f.rows.n, temperature_at(&w), <const fs_filters *>w.data[f.of_filters],
-                             f.coin[i] if f.coin != NULL else 1.0, scratch, &to)
+        out.data = w.data[f.out_operand]
+        status = fs_truncate(&row, f.rows.n, temperature_at(&w), <const fs_filters *>w.data[f.filters_operand],
+                             f.coin[i] if f.coin != NULL else 1.0, scratch, &out)
         if note(&f.rows.outcome, i, status):
             return
         next_row(&w)
@@ -324,14 +340,14 @@ cdef void truncate_task(void *job, size_t first, size_t past) noexcept nogil:
 
 def truncate_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
                   cnp.ndarray bias_at, cnp.ndarray filters, cnp.ndarray coins, cnp.ndarray out):
-    """x / temperature where the filters leave an entry, -inf elsewhere; the arguments as for `sample_rows`."""
+    """x / temperature for the entries that pass the filters, -inf for the others; arguments as for `sample_rows`."""
     cdef Truncation f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
-    take_operands(&f.rows.operands, &f.rows.walk, &f.rows.row, mask, words, bias, bias_at)
-    f.of_out = take_along(&f.rows.walk, out)
-    f.of_filters = take_along(&f.rows.walk, filters)
+    add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
+    f.out_operand = add_operand(&f.rows.iterator, out)
+    f.filters_operand = add_operand(&f.rows.iterator, filters)
     f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
-    f.to.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
-    f.to.dtype = <fs_dtype>dtype
-    run_rows(truncate_task, &f, &f.rows.outcome, f.rows.count, FILTERED * f.rows.n, False)
+    f.out.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
+    f.out.dtype = <fs_dtype>dtype
+    run_rows(truncate_task, &f, &f.rows.outcome, f.rows.count, FILTER_WORK * f.rows.n, False)

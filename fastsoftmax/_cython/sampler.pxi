@@ -1,13 +1,13 @@
-# One draw after another: what a Sampler is made of.
+# The fast path of Sampler: one index after another from plain one-dimensional arrays (arguments.pxi).
 
-# Counts the forks of this process: a stream that follows the process is bound again in the child.
-cdef long stream_epoch = 0
+# Counts the forks of this process: a Sampler on the generator of the process is bound to a new one in the child.
+cdef long fork_count = 0
 
 
-def new_stream_epoch():
+def count_fork():
     """To be called in a forked child."""
-    global stream_epoch
-    stream_epoch += 1
+    global fork_count
+    fork_count += 1
 
 
 from numpy import integer as _NumPyInteger
@@ -17,30 +17,30 @@ cdef inline bint is_numpy_integer(object value) noexcept:
     return isinstance(value, _NumPyInteger)
 
 
-cdef class Drawer:
-    """A temperature and a stream of uniforms, held ready for drawing one index at a time.
+cdef class SamplerBase:
+    """A temperature, filters and a stream of uniforms, kept ready for drawing one index at a time.
 
-    Called with a plain one-dimensional array it draws; anything else, and a row that cannot be drawn from, goes
+    A call with a plain one-dimensional array draws from it.  Any other call, and a row that cannot be drawn from, goes
     to the method `_draw_general(values, u, probs, xtc_u, keys)` of the subclass.  `bind` or `set_seed` must come first.
 
-    Without a GIL its fields are looked at and changed in critical sections: threads that share a Drawer may find each
-    other's steps, never each other's freed memory.
+    Without a GIL the fields are read and written in critical sections: threads that share a Sampler may see each
+    other's steps, but never memory that another thread has freed.
     """
 
     cdef bitgen_t *bitgen
     cdef object bit_generator, lock  # the first keeps `bitgen` alive
     cdef object schedule
-    cdef double temperature_at_hand
-    cdef long epoch
+    cdef double fast_temperature  # -1: the general path
+    cdef long bound_at_fork  # the fork_count that the generator of the process belongs to; -1: another generator
     cdef fs_filters filters
-    cdef bint filtered, needs_coin  # tosses: XTC's coin is taken before each draw
+    cdef bint filtered, needs_coin  # XTC's coin is drawn before each index
     cdef bint keyed
     cdef uint64_t seed
     cdef object steps
 
     def __cinit__(self, *args, **kwargs):
         self.bitgen = NULL
-        self.temperature_at_hand = -1.0
+        self.fast_temperature = -1.0
         self.filtered = False
         self.needs_coin = False
         self.keyed = False
@@ -55,50 +55,52 @@ cdef class Drawer:
     @step.setter
     def step(self, step):
         if is_numpy_integer(step):
-            step = int(step)  # which has no end
+            step = int(step)  # an int of any size: it does not overflow
         with cython.critical_section(self):
             self.steps = step
 
     def count(self):
-        """One call more has been made."""
+        """Count a call."""
         with cython.critical_section(self):
             self.steps += 1
 
     def bind(self, generator, bint follows_process):
-        """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock."""
-        cdef bitgen_t *bitgen
+        """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock.
+
+        follows_process: it is the generator of the process, and a forked child must bind a new one.
+        """
         bit_generator = generator.bit_generator
         lock = bit_generator.lock
-        bitgen = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        cdef bitgen_t *bitgen = bitgen_of(bit_generator)
         with cython.critical_section(self):
-            # The old ones go when all is in its place: their end may let another thread in.
+            # The old objects are swapped out and freed afterwards: freeing may run code that lets another thread in.
             self.bit_generator, bit_generator = bit_generator, self.bit_generator
             self.lock, lock = lock, self.lock
             self.bitgen = bitgen
             self.keyed = False
-            self.epoch = stream_epoch if follows_process else -1
+            self.bound_at_fork = fork_count if follows_process else -1
 
     def set_temperature(self, temperature):
-        """Draw here with a temperature, or a schedule's, that is positive and finite; the subclass sees to others."""
+        """Set the temperature, or its schedule; one that is not positive and finite is left to the general path."""
         schedule = temperature if callable(temperature) else None
         with cython.critical_section(self):
-            self.temperature_at_hand = plain_temperature(temperature)
+            self.fast_temperature = plain_temperature(temperature)
             self.schedule, schedule = schedule, self.schedule
 
     def set_filters(self, record, bint needs_coin):
-        """Draw from what these filters leave: one record of _args/filters.py, or None."""
+        """Filter the rows: one record of _args/filters.py, or None."""
         self.filtered = record is not None
         self.needs_coin = needs_coin
         if self.filtered:
             memcpy(&self.filters, filters_in(record), sizeof(fs_filters))
 
     def set_seed(self, uint64_t seed):
-        """Take the uniforms from this seed, the keys and the step (keyed_uniforms), not from a generator."""
+        """Take the uniforms from this seed, the keys and the step, as keyed_uniforms does, and not from a generator."""
         self.keyed = True
         self.seed = seed
 
-    cdef bint take_keyed(self, keys, double *uniform, double *coin) noexcept:
-        """The uniform of an int key (None: 0) at this step, and the coin if there is one; False for anything else."""
+    cdef bint keyed_uniform_and_coin(self, keys, double *uniform, double *coin) noexcept:
+        """The uniform, and the coin if needed, of an int key (None: 0) at this step; False for another key."""
         cdef uint64_t key = 0, step
         with cython.critical_section(self):
             steps = self.steps
@@ -116,7 +118,7 @@ cdef class Drawer:
         return True
 
     cdef object draw(self, x, u, xtc_u, keys, bint probs):
-        """The index, or what the subclass makes of it."""
+        """Draw an index on the fast path, or call the general one."""
         cdef double uniform, coin = 1.0, temperature
         cdef int64_t index = -1
         cdef size_t n
@@ -124,21 +126,22 @@ cdef class Drawer:
         cdef const void *data
         cdef bitgen_t *bitgen
         with cython.critical_section(self):
-            schedule, steps, temperature = self.schedule, self.steps, self.temperature_at_hand
+            schedule, steps, temperature = self.schedule, self.steps, self.fast_temperature
         if schedule is not None:
             temperature = plain_temperature(schedule(steps))
         if (u is not None or xtc_u is not None or temperature < 0 or not is_plain(x)
-                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1 or (self.epoch >= 0 and self.epoch != stream_epoch)
+                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1
+                or (self.bound_at_fork >= 0 and self.bound_at_fork != fork_count)
                 or (keys is not None and not self.keyed)):
             return self._draw_general(x, u, probs, xtc_u, keys)
         dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
         data = cnp.PyArray_DATA(<cnp.ndarray>x)
         n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
         if self.keyed:
-            if not self.take_keyed(keys, &uniform, &coin):
+            if not self.keyed_uniform_and_coin(keys, &uniform, &coin):
                 return self._draw_general(x, u, probs, xtc_u, keys)
         else:
-            # Of one generator, which is held: who waits for its lock lets in others, who may bind another.
+            # Hold on to one generator: while this thread waits for the lock, another may bind a different one.
             with cython.critical_section(self):
                 bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
             with lock:
@@ -166,9 +169,9 @@ cdef class Drawer:
         u : array_like, optional
             The uniforms; without them the generator gives one for each draw.
         xtc_u : array_like, optional
-            The coins of XTC, where it is on.
+            The coins of XTC, if it is on.
         keys : array_like of int, optional
-            Of a Sampler with a seed: what each row is, instead of its number.
+            For a Sampler with a seed: a key for each row, instead of the number of the row.
 
         Returns
         -------

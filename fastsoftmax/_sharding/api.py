@@ -1,4 +1,4 @@
-"""The vocabulary in shards: each summarised where it lies, and finished there from the summary of all."""
+"""Rows whose vocabulary is in shards: summarise each shard, then get results of a shard from the summary of all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import Array, Rows, bias_rows, dtype_code, float_array, mask_rows, temperature_rows
-from .finishing import block_of, check_summary, checked_offset, checked_shard, finish, locations_of, resolve
+from .._args.arrays import Array, Rows, dtype_code, float_array, temperature_rows
+from .finishing import (
+    check_summary,
+    checked_offset,
+    checked_shard,
+    finish,
+    locations_of,
+    mask_and_bias_rows,
+    resolve,
+)
 from .summary import (
     DOUBLE_BLOCK,
     EXTREME,
+    Blocks,
     Summary,
     block_count,
+    block_of,
+    known_rows,
     make_summary,
     no_blocks,
     normaliser_of,
@@ -40,14 +51,14 @@ def summarize(
     temperature : float or array_like, default 1.0
         One number, or one for each row; 0, inf, or from 2**-900 to 2**900.
     offset : int, default 0
-        The number of the shard's first entry in the whole vocabulary: a multiple of 1,024.  A shard also ends at one,
-        unless it is the last.
+        The number of the shard's first entry in the whole vocabulary, a multiple of 1,024.  The end of every shard but
+        the last is one too.
     mask : array_like, optional
         bool, broadcast to the shape of the shard, or int32 words of 32 entries, as in :func:`sample`.
     bias : array_like or {index: value}, optional
         Added to the logits; the index counts from the beginning of the shard.
     logsumexp : bool, default True
-        Whether :func:`logsumexp_from_summary` will be asked.  If so, rows of less than float64 whose largest entry is
+        Whether :func:`logsumexp_from_summary` will be called.  If so, rows of less than float64 whose largest entry is
         negative are read a second time, in double.
 
     Returns
@@ -58,19 +69,19 @@ def summarize(
     Raises
     ------
     ValueError
-        For an offset that is no multiple of 1,024, a temperature out of range, an empty shard, or shapes that do not
+        For an offset that is not a multiple of 1,024, a temperature out of range, an empty shard, or shapes that do not
         fit.
     TypeError
-        For an offset that is no int, or data of other dtypes.
+        For an offset that is not an int, or data of other dtypes.
 
     Notes
     -----
-    A block b of entries leaves its maximum m_b and
+    A block b of entries is summarised by its maximum m_b and
 
     .. math:: s_b = \\sum_{i \\in b} 2^{c (x_i - a_b) - N_b}, \\quad c = \\log_2(e) / T
 
-    with an origin (a_b, N_b) that follows from m_b; the whole row is combined from these pairs in the order of the
-    blocks, wherever they were made.
+    with an origin (a_b, N_b) that follows from m_b.  The sums of a row are combined in the order of its blocks,
+    wherever these were summarised.
 
     Examples
     --------
@@ -86,36 +97,35 @@ def summarize(
     >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2048:]).all())
     True
     """
-    return summarize_called("logits_shard", logits_shard, temperature, offset, mask, bias, logsumexp)
+    return summarize_rows(logits_shard, temperature, offset, mask, bias, logsumexp, "logits_shard")
 
 
-def summarize_called(
-    called: str, logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool
+def summarize_rows(
+    logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool, name: str
 ) -> Summary:
-    """The same, of logits that errors call so."""
+    """`summarize`; errors call the logits `name`."""
     offset = checked_offset(offset)
-    a = float_array(logits_shard, called)
-    rows = Rows(a.shape, -1, called)
+    a = float_array(logits_shard, name)
+    rows = Rows(a.shape, -1, name)
     if not rows.entries:
-        raise ValueError(f"{called} has no entries along its last axis")
+        raise ValueError(f"{name} has no entries along its last axis")
     t = temperature_rows(temperature, rows)
     check_has_summary(t, rows)
-    allowed, words = mask_rows(mask, rows)
-    added, added_at = bias_rows(bias, rows)
+    mask_and_bias = mask_and_bias_rows(mask, bias, rows)
     parts, code = rows.split(a), dtype_code(a.dtype)
     span = (offset, offset + rows.entries)
 
-    def blocks(in_double: bool, wanted: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-        made = no_blocks(rows.shape, block_count(span, DOUBLE_BLOCK if in_double else block_of(a.dtype)))
-        _core.summarise_rows(
-            parts, code, t, allowed, words, added, added_at, in_double, np.ascontiguousarray(wanted, np.uint8), *made
-        )
-        return made
+    def summarised(in_double: bool, wanted: NDArray[np.bool_]) -> Blocks:
+        blocks = no_blocks(rows.shape, block_count(span, DOUBLE_BLOCK if in_double else block_of(a.dtype)))
+        wanted_bytes = np.ascontiguousarray(wanted, np.uint8)
+        _core.summarise_rows(parts, code, t, *mask_and_bias, in_double, wanted_bytes, *blocks)
+        return blocks
 
-    of = blocks(False, np.ones(rows.shape, np.bool_))
-    wanted = wants_double(a.dtype, t, bool(logsumexp), of[0].max(-1))
-    wide = blocks(True, wanted) if wanted.any() else None
-    return make_summary((span,), rows.shape, a.dtype, np.asarray(t + 0.0), bool(logsumexp), of, wide)
+    blocks = summarised(False, np.ones(rows.shape, np.bool_))
+    wanted = wants_double(a.dtype, t, bool(logsumexp), blocks[0].max(-1))
+    double_blocks = summarised(True, wanted) if wanted.any() else None
+    # + 0.0: -0 becomes 0, and equal summaries have equal bits
+    return make_summary((span,), rows.shape, a.dtype, np.asarray(t + 0.0), bool(logsumexp), blocks, double_blocks)
 
 
 def softmax_from_summary(
@@ -177,7 +187,7 @@ def log_softmax_from_summary(
     Raises
     ------
     ValueError, TypeError
-        As in :func:`softmax_from_summary`; entries that are not those summarised are not noticed.
+        As in :func:`softmax_from_summary`, but entries that are not those summarised are not detected.
 
     Examples
     --------
@@ -217,15 +227,13 @@ def logsumexp_from_summary(summary: Summary) -> Any:
     if not summary.logsumexp:
         raise ValueError("summary: a shard was summarised with logsumexp=False; pass logsumexp=True to summarize")
     wide = np.empty(summary.shape, np.float64)
-    _core.logsumexp_summary_rows(
-        dtype_code(summary.dtype), summary.temperature, summary._of, summary._wide, normaliser_of(summary), wide
-    )
+    _core.logsumexp_summary_rows(*known_rows(summary), normaliser_of(summary), wide)
     with np.errstate(over="ignore", under="ignore"):
         return wide.astype(summary.dtype)[()]
 
 
 def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str = "raise") -> Any:
-    """The block in which each draw falls: only its shard need be asked.
+    """The block in which each draw falls: only the shard of that block must be asked.
 
     Parameters
     ----------
@@ -234,7 +242,7 @@ def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str 
     u : array_like
         The uniforms, in [0, 1), broadcast to the shape of the rows and `size`.
     size : int or tuple of int, optional
-        So many draws from each row.
+        The draws from each row.
     on_invalid : {"raise", "flag"}, default "raise"
         As in :func:`sample`.
 
@@ -282,7 +290,7 @@ def sample_from_summary(
     u : array_like
         The uniforms, in [0, 1), broadcast to the shape of the rows and `size`: the same for every shard.
     size : int or tuple of int, optional
-        So many draws from each row.
+        The draws from each row.
     mask, bias : optional
         What :func:`summarize` was given for this shard.
     return_logprob : bool, default False
@@ -293,24 +301,24 @@ def sample_from_summary(
     Returns
     -------
     int or ndarray of int64
-        The numbers of the entries in the whole vocabulary; -1 for a draw that falls in another shard.  What
-        ``sample(logits, temperature, u=u)`` gives is the maximum over all shards.
+        The numbers of the entries in the whole vocabulary; -1 for a draw that falls in another shard.  The maximum over
+        all shards is the result of ``sample(logits, temperature, u=u)``.
     float or ndarray of float64
-        Only with `return_logprob`: log p, and -inf for a draw that falls in another shard, so that the maximum is that
-        of :func:`sample` too.
+        Only with `return_logprob`: log p; -inf for a draw that falls in another shard, so that the maximum over all
+        shards is that of :func:`sample` too.
 
     Raises
     ------
     ValueError
         For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, `u` outside [0, 1), a
-        row that cannot be drawn from, or entries that are not those summarised: only the blocks that the draws fall in
-        are looked at, and their maxima compared.
+        row that cannot be drawn from, or entries that are not those summarised, as far as the maxima of the blocks tell
+        in which the draws fall.
     TypeError
         For a shard of another dtype than the summary's.
 
     Notes
     -----
-    The block is chosen by the summary; of the logits, one block for each draw is read.
+    The summary decides the block of each draw; of the logits, only that block is read.
 
     Examples
     --------
@@ -325,9 +333,9 @@ def sample_from_summary(
     """
     a, rows, offset = checked_shard(logits_shard, summary, offset)
     located = locations_of(summary, u, size, on_invalid)
-    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+    mask_and_bias = mask_and_bias_rows(mask, bias, rows)
     normaliser = normaliser_of(summary)
-    index, logprob = resolve(a, rows, offset, summary.temperature, beside, normaliser, located, return_logprob)
+    index, logprob = resolve(a, rows, offset, summary.temperature, mask_and_bias, normaliser, located, return_logprob)
     if located.shape:
         return index if logprob is None else (index, logprob)
     return int(index) if logprob is None else (int(index), float(logprob))
@@ -335,18 +343,19 @@ def sample_from_summary(
 
 def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: Any, out: Any, log: bool) -> Any:
     a, rows, offset = checked_shard(logits_shard, summary, offset)
-    beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+    mask_and_bias = mask_and_bias_rows(mask, bias, rows)
     block = block_of(a.dtype)
     first = offset // block
-    block_max = np.ascontiguousarray(summary._of[0][..., first : first + block_count((0, rows.entries), block)])
-    return finish(a, rows, offset, summary.temperature, beside, normaliser_of(summary), block_max, out, log)
+    block_max = np.ascontiguousarray(summary._blocks[0][..., first : first + block_count((0, rows.entries), block)])
+    return finish(a, rows, offset, summary.temperature, mask_and_bias, normaliser_of(summary), block_max, out, log)
 
 
 def check_has_summary(t: Array, rows: Rows) -> None:
+    """Raise for a temperature at which rows cannot be summarised block by block."""
     bad = (t > 0) & (t < np.inf) & ((t < 1 / EXTREME) | (t > EXTREME))
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
             f"temperature must be 0, inf, or from 2**-900 to 2**900 for a shard, got {t.flat[row]} "
-            f"({rows.name_row(row)}): beyond, the sums depend on the maximum of the whole row"
+            f"({rows.name_row(row)}): outside this range the sums depend on the maximum of the whole row"
         )

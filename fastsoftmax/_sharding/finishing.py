@@ -1,4 +1,4 @@
-"""A shard finished from what is known of the whole rows: its probabilities, and the draws that fall in it."""
+"""The results of a shard, from its logits and the normaliser of the whole rows; and the checks of shard arguments."""
 
 from __future__ import annotations
 
@@ -9,13 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import Array, Result, Rows, dtype_code, float_array, size_shape, uniform_rows
+from .._args.arrays import (
+    Array,
+    Result,
+    Rows,
+    bias_rows,
+    dtype_code,
+    float_array,
+    mask_rows,
+    size_shape,
+    uniform_rows,
+)
 from .._sampling import check_on_invalid
-from .summary import ALIGNMENT, DOUBLE_BLOCK, HAS_NAN, LOCATION, OK, Summary, check_whole, normaliser_of
+from .summary import ALIGNMENT, HAS_NAN, LOCATION, OK, Summary, check_whole, known_rows, normaliser_of
+
+# A mask and a bias as rows: the first four arguments of the compiled functions after the temperature.
+MaskAndBias = tuple[Array | None, bool, Array | None, NDArray[np.int64] | None]
+NO_MASK_AND_BIAS: MaskAndBias = (None, False, None, None)
 
 
-def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str, called: str = "summary") -> Array:
-    """A LOCATION for each draw; `called`: what an error names as that which holds the rows."""
+def mask_and_bias_rows(mask: Any, bias: Any, rows: Rows) -> MaskAndBias:
+    return (*mask_rows(mask, rows), *bias_rows(bias, rows))
+
+
+def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str, name: str = "summary") -> Array:
+    """A LOCATION for each draw; an error calls the argument with the rows `name`."""
     check_summary(summary)
     check_on_invalid(on_invalid)
     trailing = size_shape(size)
@@ -25,13 +43,10 @@ def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str, called: s
     if on_invalid == "raise" and bad.any():
         row = int(np.argmax(bad))
         what = "holds NaN" if normaliser["status"].flat[row] == HAS_NAN else "has no entry above -inf that is allowed"
-        name = Rows((*summary.shape, 1), -1, "summary").name_row(row)
-        raise ValueError(f'{called}: {name} {what}; mend it, or pass on_invalid="flag" to get -1 for it')
+        row_name = Rows((*summary.shape, 1), -1, name).name_row(row)
+        raise ValueError(f'{name}: {row_name} {what}; fix it, or pass on_invalid="flag" to get -1 for it')
     located = np.empty(given.shape, LOCATION)
-    _core.locate_rows(
-        dtype_code(summary.dtype), summary.temperature, summary._of, summary._wide, normaliser, math.prod(trailing),
-        given, located,
-    )  # fmt: skip
+    _core.locate_rows(*known_rows(summary), normaliser, math.prod(trailing), given, located)
     return located
 
 
@@ -40,22 +55,22 @@ def resolve(
     rows: Rows,
     offset: int,
     temperature: Array,
-    beside: tuple[Any, bool, Any, Any],
+    mask_and_bias: MaskAndBias,
     normaliser: Array,
     located: Array,
     return_logprob: bool,
-    called: str = "logits_shard",
+    name: str = "logits_shard",
 ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-    """The draws of the shard from where they fall; `beside`: its mask and bias as rows."""
+    """The draws that fall in the shard: their indices, and log-probabilities if wanted."""
     index = np.empty(located.shape, np.int64)
     logprob = np.empty(located.shape, np.float64) if return_logprob else None
     count = math.prod(rows.shape)
     if located.size:
         changed = _core.resolve_rows(
-            rows.split(a), dtype_code(a.dtype), offset, temperature, *beside, normaliser, located.size // count,
+            rows.split(a), dtype_code(a.dtype), offset, temperature, *mask_and_bias, normaliser, located.size // count,
             located, index, logprob,
         )  # fmt: skip
-        _check_unchanged(changed, rows, offset, called)
+        _check_unchanged(changed, rows, offset, name)
     return index, logprob
 
 
@@ -64,26 +79,22 @@ def finish(
     rows: Rows,
     offset: int,
     temperature: Array,
-    beside: tuple[Any, bool, Any, Any],
+    mask_and_bias: MaskAndBias,
     normaliser: Array,
     block_max: Array | None,
     out: Any,
     log: bool,
-    called: str = "logits_shard",
+    name: str = "logits_shard",
 ) -> Any:
     """The shard's part of softmax or log_softmax, from the normaliser of each row."""
     result = Result(a, out, rows)
     if a.size:
         changed = _core.finish_rows(
-            rows.split(result.source), dtype_code(a.dtype), temperature, *beside, normaliser, block_max, result.parts,
-            log,
+            rows.split(result.source), dtype_code(a.dtype), temperature, *mask_and_bias, normaliser, block_max,
+            result.parts, log,
         )  # fmt: skip
-        _check_unchanged(changed, rows, offset, called)
+        _check_unchanged(changed, rows, offset, name)
     return result.finish()
-
-
-def block_of(dtype: np.dtype[Any]) -> int:
-    return DOUBLE_BLOCK if dtype == np.float64 else ALIGNMENT
 
 
 def checked_offset(offset: Any) -> int:
@@ -91,7 +102,7 @@ def checked_offset(offset: Any) -> int:
         raise TypeError(f"offset must be an int, got {offset!r}")
     first = int(offset)
     if first < 0 or first % ALIGNMENT:
-        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {first}: shards are cut between blocks")
+        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {first}: cut the shards between blocks")
     if first >= 2**62:
         raise ValueError(f"offset must be below 2**62, got {first}")
     return first
@@ -104,15 +115,15 @@ def check_summary(summary: Any) -> None:
 
 
 def checked_shard(logits_shard: Any, summary: Any, offset: Any) -> tuple[Array, Rows, int]:
-    """The shard as an array that belongs to the summary."""
+    """The shard as an array, its rows and its offset; raises where it does not belong to the summary."""
     check_summary(summary)
     offset = checked_offset(offset)
     a = float_array(logits_shard, "logits_shard")
     rows = Rows(a.shape, -1, "logits_shard")
     if a.dtype != summary.dtype:
-        raise TypeError(f"logits_shard is of {a.dtype}, but the summary of {summary.dtype}")
+        raise TypeError(f"logits_shard has dtype {a.dtype}, but the summary is of {summary.dtype}")
     if rows.shape != summary.shape:
-        raise ValueError(f"logits_shard has rows of shape {rows.shape}, but the summary {summary.shape}")
+        raise ValueError(f"logits_shard has rows of shape {rows.shape}, but the summary has {summary.shape}")
     past, end = offset + rows.entries, summary.spans[-1][1]
     if past > end:
         raise ValueError(f"logits_shard of entries {offset} to {past} reaches beyond the summary, which ends at {end}")
@@ -124,9 +135,9 @@ def checked_shard(logits_shard: Any, summary: Any, offset: Any) -> tuple[Array, 
     return a, rows, offset
 
 
-def _check_unchanged(changed: int, rows: Rows, offset: int, called: str) -> None:
+def _check_unchanged(changed: int, rows: Rows, offset: int, name: str) -> None:
     if changed >= 0:
         raise ValueError(
-            f"{called}: {rows.name_row(changed)} does not hold what was summarised at offset {offset}; "
+            f"{name}: {rows.name_row(changed)} does not hold what was summarised at offset {offset}; "
             "pass the same logits, mask and bias"
         )

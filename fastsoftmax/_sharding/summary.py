@@ -1,4 +1,4 @@
-"""Summary: what the blocks of a shard leave, and how the summaries of shards become one."""
+"""Summary: the maximum and the sum of each block of a shard; and combine, which merges the summaries of shards."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code
 
-# A shard begins at a multiple of this many entries, for every dtype: the length of a block, or of two.
-ALIGNMENT: Final = 1024
-# The lengths of a block: as the dtype has it (float64), and of all others.
-DOUBLE_BLOCK: Final = 512
-# Beyond this temperature a row of less than float64 is computed in double; beyond the other not by blocks alone.
-NARROW_EXTREME: Final = 2.0**90
+# Entries of a block: computed in float32 (float16, bfloat16 and float32), and computed in double.
+BLOCK: Final = _core.shard_block(dtype_code(np.dtype(np.float32)))
+DOUBLE_BLOCK: Final = _core.shard_block(dtype_code(np.dtype(np.float64)))
+# A shard begins at a multiple of this, whatever its dtype.
+ALIGNMENT: Final = max(BLOCK, DOUBLE_BLOCK)
+# Beyond this temperature, or below its reciprocal, the sum of a block depends on the maximum of the whole row.
 EXTREME: Final = 2.0**900
-# Above the sum of any block: a number of entries, or of weights near 1.
-MOST: Final = 2.0**40
+# Greater than the sum of any block, whose weights are near 1 at most.
+SUM_BOUND: Final = 2.0**40
 
 # fs_normaliser and fs_location of csrc/fastsoftmax.h.
 NORMALISER: Final = np.dtype([("max", "f8"), ("total", "f8"), ("log_sum", "f8"), ("status", "i8")])
@@ -27,24 +27,25 @@ LOCATION: Final = np.dtype([("start", "i8"), ("max", "f8"), ("u", "f8"), ("high"
 OK, HAS_NAN, NO_MASS = 0, 1, 2
 
 Span = tuple[int, int]
-# The maxima and the sums of the blocks, block by block last, and the rest: one for each row.
+# Of each row, the maxima and the sums of its blocks, which are the last axis, and the rest of the row.
 Blocks = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class Summary:
-    """What the rows of one or several shards of the vocabulary leave, made by :func:`summarize` and :func:`combine`.
+    """The rows of one or several shards of the vocabulary, summarised by :func:`summarize` and :func:`combine`.
 
-    It is small (16 bytes for each block of 1,024 entries, 512 of float64, and 16 a row), immutable, and can be pickled.
-    Two are equal where they hold the same bits.
+    A Summary is small (16 bytes for each block of 1,024 entries, or 512 of float64, and 16 for each row), immutable,
+    and can be pickled.  Two are equal if they hold the same bits.
 
     Attributes
     ----------
     spans : tuple of (int, int)
-        The entries that are summarised: from the first of each pair up to the second, ascending, not adjacent.
+        The ranges of entries that are summarised, each from the first number to before the second, ascending, with gaps
+        between them.
     offset : int
-        The first of these entries.
+        The first entry that is summarised.
     entries : int
-        How many they are.
+        The number of entries that are summarised.
     shape : tuple of int
         The shape of the rows.
     dtype : numpy.dtype
@@ -52,20 +53,20 @@ class Summary:
     temperature : ndarray of float64
         Of each row; read-only.
     logsumexp : bool
-        Whether :func:`logsumexp_from_summary` takes it.
+        Whether :func:`logsumexp_from_summary` accepts it.
     nbytes : int
-        The memory its arrays take, and about what a pickle of it does.
+        The memory of its arrays; a pickle is about as large.
     """
 
-    __slots__ = ("spans", "shape", "dtype", "temperature", "logsumexp", "_of", "_wide", "_normaliser")
+    __slots__ = ("spans", "shape", "dtype", "temperature", "logsumexp", "_blocks", "_double_blocks", "_normaliser")
 
     spans: tuple[Span, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     temperature: NDArray[np.float64]
     logsumexp: bool
-    _of: Blocks
-    _wide: Blocks | None
+    _blocks: Blocks
+    _double_blocks: Blocks | None
     _normaliser: Array | None
 
     def __init__(self) -> None:
@@ -87,7 +88,7 @@ class Summary:
 
     @property
     def nbytes(self) -> int:
-        return sum(a.nbytes for a in (self.temperature, *self._of, *(self._wide or ())))
+        return sum(a.nbytes for a in (self.temperature, *self._blocks, *(self._double_blocks or ())))
 
     def __repr__(self) -> str:
         spans = ", ".join(f"{first} to {past}" for first, past in self.spans)
@@ -98,7 +99,7 @@ class Summary:
         return f"<Summary of entries {spans}: {rows}, {self.dtype}, {heat}, {self.nbytes} bytes>"
 
     def _bits(self) -> tuple[Any, ...]:
-        arrays = (self.temperature, *self._of, *(self._wide or ()))
+        arrays = (self.temperature, *self._blocks, *(self._double_blocks or ()))
         return (self.spans, self.shape, self.dtype, self.logsumexp, tuple(a.tobytes() for a in arrays))
 
     def __eq__(self, other: object) -> bool:
@@ -109,7 +110,7 @@ class Summary:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return make_summary, (
-            self.spans, self.shape, self.dtype, self.temperature, self.logsumexp, self._of, self._wide,
+            self.spans, self.shape, self.dtype, self.temperature, self.logsumexp, self._blocks, self._double_blocks,
         )  # fmt: skip
 
 
@@ -119,22 +120,28 @@ def make_summary(
     dtype: np.dtype[Any],
     temperature: NDArray[np.float64],
     logsumexp: bool,
-    of: Blocks,
-    wide: Blocks | None,
+    blocks: Blocks,
+    double_blocks: Blocks | None,
 ) -> Summary:
-    """A Summary of copies of these arrays, checked: they may come out of a pickle."""
+    """A Summary of copies of these arrays, checked: they may come from a pickle."""
+    temperature = _frozen(temperature)
+    blocks = _frozen_blocks(blocks)
+    double_blocks = None if double_blocks is None else _frozen_blocks(double_blocks)
+    _check_parts(spans, shape, dtype, temperature, logsumexp, blocks, double_blocks)
     made = object.__new__(Summary)
-    temperature, *of_arrays = (_frozen(a) for a in (temperature, *of))
-    wide = wide if wide is None else tuple(_frozen(a) for a in wide)  # type: ignore[assignment]
-    _check_parts(spans, shape, dtype, temperature, logsumexp, tuple(of_arrays), wide)
-    values = (spans, shape, dtype, temperature, logsumexp, tuple(of_arrays), wide, None)
+    values = (spans, shape, dtype, temperature, logsumexp, blocks, double_blocks, None)
     for name, value in zip(Summary.__slots__, values, strict=True):
         object.__setattr__(made, name, value)
     return made
 
 
+def _frozen_blocks(blocks: Blocks) -> Blocks:
+    maxima, sums, rest = blocks
+    return _frozen(maxima), _frozen(sums), _frozen(rest)
+
+
 def _frozen(a: Array) -> Array:
-    """A copy in bytes, which no flag makes writeable: C trusts what was checked."""
+    """A copy that cannot be made writeable, since its memory is bytes: C relies on what was checked."""
     return np.ndarray(a.shape, a.dtype, a.tobytes())
 
 
@@ -144,57 +151,54 @@ def _check_parts(
     dtype: np.dtype[Any],
     temperature: Array,
     logsumexp: bool,
-    of: tuple[Array, ...],
-    wide: tuple[Array, ...] | None,
+    blocks: Blocks,
+    double_blocks: Blocks | None,
 ) -> None:
-    """That the parts belong together, and are such as rows leave."""
+    """Raise unless these can be the parts of one Summary."""
     good = bool(spans) and all(
         first % ALIGNMENT == 0 and first < past and (past % ALIGNMENT == 0 or i == len(spans) - 1)
         for i, (first, past) in enumerate(spans)
     )
     good = good and all(before[1] < after[0] for before, after in zip(spans[:-1], spans[1:], strict=True))
-    good = good and all(a.dtype == np.float64 for a in (temperature, *of, *(wide or ())))
+    good = good and all(a.dtype == np.float64 for a in (temperature, *blocks, *(double_blocks or ())))
     good = good and temperature.shape == shape and dtype.name in ("float16", "bfloat16", "float32", "float64")
-    for blocks, length in ((of, ALIGNMENT if dtype != np.float64 else DOUBLE_BLOCK), (wide, DOUBLE_BLOCK)):
-        if good and blocks is not None:
-            of_blocks = (*shape, sum(block_count(span, length) for span in spans))
-            good = tuple(a.shape for a in blocks) == (of_blocks, of_blocks, shape)
+    for arrays, block in ((blocks, block_of(dtype)), (double_blocks, DOUBLE_BLOCK)):
+        if good and arrays is not None:
+            wanted = (*shape, sum(block_count(span, block) for span in spans))
+            good = tuple(a.shape for a in arrays) == (wanted, wanted, shape)
     if good:
-        t, maximum = temperature, of[0].max(-1)
+        t, maximum = temperature, blocks[0].max(-1)
         good = bool(((t == 0) | (t == np.inf) | ((t >= 1 / EXTREME) & (t <= EXTREME))).all())
-        wanted = wants_double(dtype, t, logsumexp, maximum)
-        good = good and (wide is not None or not wanted.any())
-        good = good and all(_are_sums(blocks) for blocks in (of, wide) if blocks is not None)
+        good = good and (double_blocks is not None or not wants_double(dtype, t, logsumexp, maximum).any())
+        good = good and all(_are_sums(arrays) for arrays in (blocks, double_blocks) if arrays is not None)
     if not good:
-        raise ValueError("summary: it is damaged: its parts do not belong together")
+        raise ValueError("summary is damaged: its parts do not belong together; make it again with summarize")
 
 
-def _are_sums(blocks: tuple[Array, ...]) -> bool:
-    """Whether the blocks above -inf, and no others, have a sum."""
+def _are_sums(blocks: Blocks) -> bool:
+    """Whether exactly the blocks with a maximum above -inf have a sum."""
     maxima, sums, _ = blocks
-    return bool((((sums > 0) == (maxima > -np.inf)) & (sums >= 0) & (sums < MOST)).all())
-
-
-def needs_double(dtype: np.dtype[Any], temperature: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The rows that are computed in double whatever they hold (fs_needs_double)."""
-    if dtype == np.float64:
-        return np.zeros(temperature.shape, np.bool_)
-    t = temperature
-    return (t > 0) & (t < np.inf) & ((t > NARROW_EXTREME) | (t < 1 / NARROW_EXTREME))
+    return bool((((sums > 0) == (maxima > -np.inf)) & (sums >= 0) & (sums < SUM_BOUND)).all())
 
 
 def wants_double(
     dtype: np.dtype[Any], temperature: NDArray[np.float64], logsumexp: bool, maximum: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """The rows that are summarised in double as well; `maximum` is that of the row, as far as it is known.
+    """The rows that are summarised in double too; `maximum` is that of the row, as far as it is known.
 
-    Where the maximum is negative a log-sum-exp of a row of less than float64 may be near 0: the terms cancel, and
-    it is computed again from weights in double.
+    These are the rows at temperatures at which the kernels compute in double.  And, for a log-sum-exp of less than
+    float64, the rows with a negative maximum: it may be near 0, where the terms cancel, and is computed in double.
     """
-    wanted = needs_double(dtype, temperature)
+    wanted = np.empty(temperature.shape, np.bool_)
+    _core.needs_double(dtype_code(dtype), np.ascontiguousarray(temperature), wanted)
     if logsumexp and dtype != np.float64:
         wanted |= (temperature > 0) & (temperature < np.inf) & (maximum < 0) & (maximum > -np.inf)
     return wanted
+
+
+def block_of(dtype: np.dtype[Any]) -> int:
+    """Entries of a block of this dtype."""
+    return DOUBLE_BLOCK if dtype == np.float64 else BLOCK
 
 
 def no_blocks(shape: tuple[int, ...], blocks: int) -> Blocks:
@@ -206,11 +210,16 @@ def block_count(span: Span, block: int) -> int:
     return -(-(span[1] - span[0]) // block)
 
 
+def known_rows(summary: Summary) -> tuple[int, NDArray[np.float64], Blocks, Blocks | None]:
+    """The first arguments of the compiled functions that read a summary."""
+    return dtype_code(summary.dtype), summary.temperature, summary._blocks, summary._double_blocks
+
+
 def normaliser_of(summary: Summary) -> Array:
-    """What a shard needs of the whole row: one NORMALISER for each; the summary must be whole."""
+    """A NORMALISER for each row, with which a shard can be finished; the summary must cover the whole rows."""
     if summary._normaliser is None:
         made = np.empty(summary.shape, NORMALISER)
-        _core.normalise_rows(dtype_code(summary.dtype), summary.temperature, summary._of, summary._wide, made)
+        _core.normalise_rows(*known_rows(summary), made)
         made = _frozen(made)
         object.__setattr__(summary, "_normaliser", made)
         return made
@@ -223,23 +232,23 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
     Parameters
     ----------
     summaries : iterable of Summary
-        At least one; of the same rows: the same shape, dtype and temperatures.  No entry may be in two of them.
-        Shards that are still missing leave a gap, which a later `combine` may fill.
+        At least one, all of the same rows: the same shape, dtype and temperatures.  No entry may be in two of them.
+        Shards may be missing; a later `combine` can add them.
     entries : int, optional
-        The length of the whole row; then the summaries must cover it without a gap.
+        The length of the whole row, which the summaries must then cover without a gap.
 
     Returns
     -------
     Summary
-        Of all their entries: the same bits whatever the order and the grouping.
+        Of all their entries, with the same bits in any order and any grouping.
 
     Raises
     ------
     ValueError
         For no summary; rows that differ in shape, dtype or temperature; entries in two summaries; a shard that ends
-        within a block but is not the last; with `entries`, for what is missing or beyond.
+        within a block but is not the last; with `entries`, a gap or an entry beyond the end.
     TypeError
-        For anything but summaries; for entries that are no int.
+        For anything but summaries; for `entries` that is not an int.
 
     Examples
     --------
@@ -261,21 +270,22 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
         if not isinstance(part, Summary):
             raise TypeError(f"summaries must be of type Summary, not {type(part).__name__}")
     if not parts:
-        raise ValueError("summaries: there is none to combine")
+        raise ValueError("summaries: there are none; pass at least one")
     first = parts[0]
     for part in parts[1:]:
         _check_same_rows(first, part)
     spans = _joined(parts)
     logsumexp = all(part.logsumexp for part in parts)
-    of = _merged([(part, part._of) for part in parts], ALIGNMENT if first.dtype != np.float64 else DOUBLE_BLOCK)
-    wanted = wants_double(first.dtype, first.temperature, logsumexp, of[0].max(-1, initial=-np.inf))
-    wide = None
+    blocks = _merged([(part, part._blocks) for part in parts], block_of(first.dtype))
+    wanted = wants_double(first.dtype, first.temperature, logsumexp, blocks[0].max(-1, initial=-np.inf))
+    double_blocks = None
     if wanted.any():
-        wide = _merged([(part, part._wide or _no_wide(part)) for part in parts], DOUBLE_BLOCK)
-        wide[0][~wanted] = -np.inf
-        wide[1][~wanted] = 0.0
-        wide[2][~wanted] = 0.0
-    made = make_summary(spans, first.shape, first.dtype, first.temperature, logsumexp, of, wide)
+        in_double = [(part, part._double_blocks or _no_double_blocks(part)) for part in parts]
+        double_blocks = _merged(in_double, DOUBLE_BLOCK)
+        double_blocks[0][~wanted] = -np.inf
+        double_blocks[1][~wanted] = 0.0
+        double_blocks[2][~wanted] = 0.0
+    made = make_summary(spans, first.shape, first.dtype, first.temperature, logsumexp, blocks, double_blocks)
     if entries is not None:
         check_whole(made, entries)
     return made
@@ -298,7 +308,7 @@ def _check_same_rows(a: Summary, b: Summary) -> None:
 
 
 def _joined(parts: list[Summary]) -> tuple[Span, ...]:
-    """All spans in order, adjacent ones joined."""
+    """All spans in ascending order, adjacent ones joined."""
     joined: list[Span] = []
     for first, past in sorted(span for part in parts for span in part.spans):
         if joined and first < joined[-1][1]:
@@ -318,25 +328,25 @@ def _joined(parts: list[Summary]) -> tuple[Span, ...]:
     return tuple(joined)
 
 
-def _no_wide(part: Summary) -> Blocks:
+def _no_double_blocks(part: Summary) -> Blocks:
     return no_blocks(part.shape, sum(block_count(span, DOUBLE_BLOCK) for span in part.spans))
 
 
 def _merged(parts: list[tuple[Summary, Blocks]], block: int) -> Blocks:
-    """The blocks of all parts in order, and the rest of the part that has the first of the largest."""
-    pieces, rests = [], []
+    """The blocks of all parts in ascending order, and the rest of the part with the first of the largest maxima."""
+    by_span, rests = [], []
     for part, (maxima, sums, rest) in parts:
         starts = []
         at = 0
         for span in part.spans:
             count = block_count(span, block)
-            pieces.append((span[0], maxima[..., at : at + count], sums[..., at : at + count]))
+            by_span.append((span[0], maxima[..., at : at + count], sums[..., at : at + count]))
             starts.append(span[0] + block * np.arange(count))
             at += count
         rests.append((maxima, np.concatenate(starts), rest))
-    pieces.sort(key=lambda piece: piece[0])
-    all_maxima = np.concatenate([piece[1] for piece in pieces], -1)
-    all_sums = np.concatenate([piece[2] for piece in pieces], -1)
+    by_span.sort(key=lambda item: item[0])
+    all_maxima = np.concatenate([item[1] for item in by_span], -1)
+    all_sums = np.concatenate([item[2] for item in by_span], -1)
     largest = all_maxima.max(-1, keepdims=True)
     found = np.full(largest.shape[:-1], np.inf)
     merged = np.zeros(largest.shape[:-1])
@@ -349,7 +359,7 @@ def _merged(parts: list[tuple[Summary, Blocks]], block: int) -> Blocks:
 
 
 def check_whole(summary: Summary, entries: int | None = None) -> None:
-    """That the summary covers a row from its beginning, and if given so many entries, without a gap."""
+    """Raise unless the summary covers a row from its beginning without a gap, and has `entries` entries, if given."""
     gaps, at = [], 0
     for first, past in summary.spans:
         if first > at:
@@ -358,6 +368,6 @@ def check_whole(summary: Summary, entries: int | None = None) -> None:
     if entries is not None and at < entries:
         gaps.append(f"{at} to {entries}")
     if gaps:
-        raise ValueError(f"summary: entries {', '.join(gaps)} are missing; combine it with those of their shards")
+        raise ValueError(f"summary: entries {', '.join(gaps)} are missing; combine the summaries of their shards too")
     if entries is not None and at > entries:
         raise ValueError(f"summary: it is of {at} entries, not {entries}")

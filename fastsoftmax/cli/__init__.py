@@ -1,7 +1,7 @@
 """The command line: ``python -m fastsoftmax``, also installed as ``fastsoftmax``.
 
-Exit status: 0 done (also when the reader of a pipe has had enough), 1 bad data, 2 bad usage, 130 interrupted.
-What was wrong, and where, is one line on standard error.
+Exit status: 0 done (also if the reader of a pipe closes it), 1 bad data, 2 bad usage, 130 interrupted.
+An error is one line on standard error: where, and what is wrong.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return _fail(f"{error.filename or output or 'standard output'}: {error.strerror or error}")
     except MemoryError:
-        return _fail("not enough memory for this")
+        return _fail("not enough memory")
     return 0
 
 
 def _prepare_streams() -> None:
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
-    # A terminal that cannot show a character shows its escape.
+    # Write an escape sequence for a character that the terminal cannot show.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _silence_stdout() -> None:
-    """Keep the interpreter, which flushes once more at exit, from failing on a closed or full output."""
+    """Keep the interpreter from failing when it flushes a closed or full output at exit."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What may stand on the command line."""
+"""The commands, their options, and the parsing of both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from fastsoftmax import Sampler, __version__, schedules
+from fastsoftmax import __version__, schedules
+from fastsoftmax._args.filters import PARAMETERS, as_filters
 from fastsoftmax.cli.distribution import run_sample, run_softmax, run_truncate
 from fastsoftmax.cli.info import run_info
 from fastsoftmax.cli.plot import MOST_TEMPERATURES, run_plot
@@ -27,44 +28,35 @@ ANNEALINGS: dict[str, Callable[[float, float, float], Schedule]] = {
 
 DEFAULT_COMMAND = "demo"
 
-# Filters with an option of their own, and those that --filter sets.
+# Filters with an option of their own; --filter sets the others, and XTC's coin.
 COMMON_FILTERS = ("top_k", "top_p", "min_p", "typical_p", "min_tokens_to_keep", "temperature_last")
-OTHER_FILTERS = (
-    "top_n_sigma",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "xtc_threshold",
-    "xtc_probability",
-    "xtc_u",
-    "dynatemp_range",
-    "dynatemp_exponent",
-)
+OTHER_FILTERS = (*(name for name in PARAMETERS if name not in COMMON_FILTERS), "xtc_u")
 
-# Options whose value is not a number, also where it looks like one.
+# Options whose value is text, even if it looks like a number.
 TAKE_TEXT = frozenset({"--start", "--text", "-o", "--output"})
 
 NUMBERS_HELP = "numbers (one row), or a file: .npy, or text with a row on each line (default: standard input)"
 
 
 def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
-    """The command to run and its arguments; leaves with status 2 where they make no sense."""
+    """The command to run and its arguments; exits with status 2 if they are wrong."""
     arguments = _parser().parse_args(_with_command(_protect_numbers(argv)))
     try:
         arguments.filters = _filters_of(arguments)
     except ValueError as error:
-        arguments.refuse(str(error))
+        arguments.usage_error(str(error))
     return arguments.run, arguments
 
 
 def _with_command(argv: list[str]) -> list[str]:
-    """Without a command, it is the main job that is meant, and its options."""
+    """Insert the default command where there is none."""
     if argv and (not argv[0].startswith("-") or argv[0] in ("-h", "--help", "--version")):
         return argv
     return [DEFAULT_COMMAND, *argv]
 
 
 def _protect_numbers(argv: Sequence[str]) -> list[str]:
-    """Keep argparse from taking -1e5 and -inf for options: with a blank in front they are none."""
+    """Keep argparse from taking -1e5 and -inf for options: put a blank in front of them."""
     return [
         f" {argument}"
         if argument.startswith("-") and is_numbers(argument) and before not in TAKE_TEXT
@@ -91,11 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, run: Run, help: str) -> argparse.ArgumentParser:
         description = f"{help[0].upper()}{help[1:]}."
         command = commands.add_parser(name, help=help, description=description, allow_abbrev=False)
-        command.set_defaults(run=run, refuse=command.error)
+        command.set_defaults(run=run, usage_error=command.error)
         return command
 
     demo = add(DEFAULT_COMMAND, run_demo, "the main job: a character model writes text at four temperatures")
-    demo.add_argument("--seed", type=_at_least(0), default=0, help="of the generators (default 0)")
+    demo.add_argument("--seed", type=_at_least(0), default=0, help="seed of the generators (default 0)")
     demo.add_argument(
         "--length", type=_at_least(1), default=4000, help="symbols at each temperature (default %(default)s)"
     )
@@ -118,15 +110,15 @@ def _parser() -> argparse.ArgumentParser:
         "--anneal",
         type=_schedule,
         metavar="KIND:START:END[:STEPS]",
-        help="change the temperature on the way: linear, exponential or cosine from START to END "
-        "over STEPS symbols (default: all); constant:VALUE",
+        help="change the temperature from symbol to symbol: linear, exponential or cosine from START to END "
+        "over STEPS symbols (default: all); or constant:VALUE",
     )
     _add_nucleus(generate)
     generate.add_argument("--length", type=_at_least(1), default=500, help="symbols to write (default 500)")
-    generate.add_argument("--seed", type=_at_least(0), help="for the same text again")
-    generate.add_argument("--start", default="", metavar="TEXT", help="text to go on from")
+    generate.add_argument("--seed", type=_at_least(0), help="seed, to write the same text again")
+    generate.add_argument("--start", default="", metavar="TEXT", help="text to continue")
     _add_order(generate)
-    generate.add_argument("-o", "--output", type=_output, metavar="FILE", help="instead of standard output")
+    generate.add_argument("-o", "--output", type=_output, metavar="FILE", help="write to FILE, not to standard output")
     generate.add_argument("-q", "--quiet", action="store_true", help="no measures on standard error")
 
     softmax = add("softmax", run_softmax, "probabilities from logits, row by row")
@@ -139,14 +131,14 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--probs", action="store_true", help="the numbers are probabilities, not logits")
     sample.add_argument("--size", type=_at_least(1), help="draws from each row (default: one)")
     randomness = sample.add_mutually_exclusive_group()
-    randomness.add_argument("--seed", type=_at_least(0), help="for the same draws again")
+    randomness.add_argument("--seed", type=_at_least(0), help="seed, to get the same draws again")
     randomness.add_argument("--u", type=_uniforms, metavar="U[,U...]", help="uniforms in [0, 1) to draw with")
     _add_filters(sample)
 
-    truncate = add("truncate", run_truncate, "logits over temperature, -inf where the filters drop them")
+    truncate = add("truncate", run_truncate, "logits divided by the temperature, -inf for those that the filters drop")
     _add_numbers(truncate)
     _add_digits(truncate)
-    truncate.add_argument("--seed", type=_at_least(0), help="of XTC's coins")
+    truncate.add_argument("--seed", type=_at_least(0), help="seed of the coins of XTC")
     _add_filters(truncate)
 
     plot = add("plot", run_plot, "a picture of the softmax of logits at several temperatures")
@@ -189,13 +181,13 @@ def _add_digits(command: argparse.ArgumentParser) -> None:
 
 
 def _add_nucleus(command: argparse._ActionsContainer) -> None:
-    """The filters of most decoding loops."""
+    """The most common filters."""
     command.add_argument("--top-k", type=_at_least(0), metavar="K", help="keep the K most likely (0: all)")
     command.add_argument(
         "--top-p", type=_number, metavar="P", help="keep the most likely until their probability is P (1: all)"
     )
     command.add_argument(
-        "--min-p", type=_number, metavar="P", help="keep what has P times the largest probability (0: all)"
+        "--min-p", type=_number, metavar="P", help="keep symbols with at least P times the largest probability (0: all)"
     )
 
 
@@ -206,13 +198,13 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
         "--typical-p", type=_number, metavar="P", help="keep the most typical until their probability is P"
     )
     filters.add_argument(
-        "--min-tokens-to-keep", type=_at_least(1), metavar="N", help="what each filter leaves (default 1)"
+        "--min-tokens-to-keep", type=_at_least(1), metavar="N", help="each filter keeps at least N (default 1)"
     )
     filters.add_argument(
         "--temperature-last",
         action="store_const",
         const=True,
-        help="filter at temperature 1; the temperature is for what is left",
+        help="filter at temperature 1, then apply the temperature",
     )
     filters.add_argument(
         "--filter",
@@ -220,35 +212,34 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE[,...]",
-        help=f"any other: {', '.join(OTHER_FILTERS)}",
+        help=f"other filters: {', '.join(OTHER_FILTERS)}",
     )
 
 
 def _settings(text: str) -> dict[str, float]:
-    """Filters by name."""
+    """The value of --filter: filters by name."""
     settings = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
         name = name.strip().replace("-", "_")
         if name not in OTHER_FILTERS:
-            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not NAME=VALUE of a filter")
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not the NAME=VALUE of a filter")
         settings[name] = _number(value)
     return settings
 
 
 def _filters_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The filters that were asked for, as `sample` takes them."""
+    """The filters given on the command line, as keyword arguments of `sample`."""
     filters = {name: vars(arguments)[name] for name in COMMON_FILTERS if vars(arguments).get(name) is not None}
     for settings in vars(arguments).get("filter", []):
         filters |= settings
     coin = filters.pop("xtc_u", None)
-    Sampler(**filters)  # which checks them
+    checked = as_filters(filters)
     if coin is not None:
         if not 0 <= coin < 1:
             raise ValueError(f"xtc_u must be in [0, 1); got {coin}")
         return filters | {"xtc_u": coin}
-    tosses = filters.get("xtc_probability", 0.0) > 0.0 and filters["xtc_threshold"] <= 0.5
-    if tosses and vars(arguments).get("u") is not None:
+    if checked is not None and checked.needs_coin and vars(arguments).get("u") is not None:
         raise ValueError("--u is given and XTC is on: give its coin too, --filter xtc_u=U")
     return filters
 
@@ -259,12 +250,12 @@ def _add_numbers(command: argparse.ArgumentParser) -> None:
         "-t", "--temperature", type=_temperature, default=1.0, metavar="T", help="0 to inf (default 1)"
     )
     command.add_argument(
-        "--axis", type=_axis, default=-1, help="of the array; none for all of it (default -1: along each row)"
+        "--axis", type=_axis, default=-1, help="axis of the entries; none: the whole array (default -1)"
     )
     command.add_argument(
-        "--format", choices=FORMATS, help="of the result (default: by the name of -o, or text)"
+        "--format", choices=FORMATS, help="format of the result (default: by the suffix of -o, or text)"
     )
-    command.add_argument("-o", "--output", type=_output, metavar="FILE", help="instead of standard output")
+    command.add_argument("-o", "--output", type=_output, metavar="FILE", help="write to FILE, not to standard output")
 
 
 def _at_least(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -303,7 +294,7 @@ def _few_temperatures(text: str) -> list[float]:
     temperatures = _temperatures(text)
     if len(temperatures) > MOST_TEMPERATURES:
         raise argparse.ArgumentTypeError(
-            f"{len(temperatures)} are more than {MOST_TEMPERATURES} temperatures"
+            f"{len(temperatures)} temperatures are too many: at most {MOST_TEMPERATURES}"
         )
     return temperatures
 
@@ -336,7 +327,7 @@ def _picture(text: str) -> str:
 
 
 def _schedule(text: str) -> Callable[[int], Schedule]:
-    """A function from the number of steps to the schedule asked for."""
+    """The value of --anneal: a function from the number of steps to the schedule."""
     kind, *fields = text.split(":")
     try:
         if kind == "constant" and len(fields) == 1:
@@ -351,5 +342,5 @@ def _schedule(text: str) -> Callable[[int], Schedule]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
     raise argparse.ArgumentTypeError(
-        f"{text!r} is not like linear:1.5:0.2, linear:1.5:0.2:1000 or constant:1"
+        f"{text!r} is not a schedule such as linear:1.5:0.2, linear:1.5:0.2:1000 or constant:1"
     )

@@ -30,11 +30,11 @@ def run_sample(arguments: argparse.Namespace) -> None:
     try:
         result = np.asarray(_draw(numbers, arguments, "raise"))
     except (ValueError, TypeError) as error:
-        # What follows the semicolon is advice to a program.
+        # The advice after the semicolon is for callers of the function.
         reason = str(error).partition(";")[0]
         raise DataError(f"{_place_of_bad_row(numbers, arguments)}: {reason}") from None
     in_text = _format(arguments) == "text"
-    # In text the draws of one row stand on one line.
+    # In text the draws of a row are on one line.
     by_line = result[..., np.newaxis] if in_text and arguments.size is None else result
     write_array(by_line, _format(arguments), arguments.output)
 
@@ -66,7 +66,7 @@ def _draw(numbers: Numbers, arguments: argparse.Namespace, on_invalid: str) -> A
 
 
 def _place_of_bad_row(numbers: Numbers, arguments: argparse.Namespace) -> str:
-    """The line of the first row that cannot be drawn from, if that was the trouble; else the source."""
+    """The line of the first row that cannot be drawn from; the source if the error is another one."""
     rows_are_lines = numbers.lines is not None and arguments.axis in (-1, 1)
     try:
         drawn = np.asarray(_draw(numbers, arguments, "flag")) if rows_are_lines else np.zeros(1)

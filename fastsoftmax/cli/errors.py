@@ -1,4 +1,4 @@
-"""How a command refuses its data."""
+"""DataError: a command cannot use its data."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Float64s = npt.NDArray[np.float64]
 
-# As many bars as can be told apart in a panel; a longer row is shown by rank.
+# More bars than this cannot be told apart in a panel: a longer row is plotted by rank.
 MOST_BARS = 60
 MOST_COLUMNS = 4
 MOST_TEMPERATURES = 12
 
-# Below this a probability is of no interest in a picture, and an axis down to 1e-300 hides the others.
+# Smaller probabilities are not shown: an axis down to 1e-300 would squeeze the others together.
 LEAST_SHOWN = 1e-12
 
 INK = "#333333"
@@ -36,7 +36,7 @@ def run_plot(arguments: argparse.Namespace) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise DataError(
-            "plot needs matplotlib, not installed here: pip install 'fastsoftmax[demo]'"
+            "plot needs matplotlib, which is not installed: pip install 'fastsoftmax[demo]'"
         ) from None
     row, place = _read_row(arguments)
     try:
@@ -44,7 +44,7 @@ def run_plot(arguments: argparse.Namespace) -> None:
     except (ValueError, TypeError) as error:
         raise DataError(f"{place}: {error}") from None
     if np.isnan(probs).any():
-        raise DataError(f"{place}: no distribution to show (NaN, or no entry above -inf)")
+        raise DataError(f"{place}: no distribution to plot: the row has NaN, or no entry above -inf")
     figure = Figure(layout="constrained", facecolor="white")
     if len(row) <= MOST_BARS:
         _draw_bars(figure, probs, arguments.temperature)
@@ -61,7 +61,7 @@ def _read_row(arguments: argparse.Namespace) -> tuple[npt.NDArray[Any], str]:
     array = np.atleast_1d(numbers.array)
     rows = array.reshape(-1, array.shape[-1])
     if arguments.row >= len(rows):
-        raise DataError(f"{numbers.source}: no row {arguments.row}, there are {len(rows)} from 0 on")
+        raise DataError(f"{numbers.source}: no row {arguments.row}: the rows are 0 to {len(rows) - 1}")
     return rows[arguments.row], numbers.place(arguments.row)
 
 

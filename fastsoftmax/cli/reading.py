@@ -1,4 +1,4 @@
-"""Numbers from arguments, standard input, text files and .npy files."""
+"""Read numbers from arguments, standard input, text files and .npy files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Numbers:
     """the line of each row, where the source is text"""
 
     def place(self, row: int) -> str:
-        """Where a row stands, for a message."""
+        """How an error names the place of a row."""
         return self.source if self.lines is None else f"{self.source}, line {self.lines[row]}"
 
 
 def read_numbers(arguments: Sequence[str]) -> Numbers:
-    """The numbers that the arguments are, or those in the file they name; without any, standard input.
+    """The numbers in the arguments, or in the file that they name; without arguments, in standard input.
 
     Numbers in the arguments are one row (1-D); a text has a row on each line (2-D, also with one line); a
     .npy file has its own shape.
@@ -128,7 +128,7 @@ def _parse_number(text: str, place: str) -> float:
         shown = text if len(text) <= 40 else f"{text[:40]}..."
         raise DataError(f"{place}: {shown!r} is not a number") from None
     if math.isinf(number) and "inf" not in text.lower():
-        raise DataError(f"{place}: beyond the range of a 64-bit float (write inf if that is meant)")
+        raise DataError(f"{place}: beyond the range of a 64-bit float (write inf for infinity)")
     return number
 
 
@@ -140,15 +140,15 @@ def _parse_npy(data: bytes, source: str) -> npt.NDArray[Any]:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read_header(stream)
-        # Compared before anything is allocated: a damaged header may ask for any size.
+        # Compare before anything is allocated: a damaged header may give any size.
         held, needed = len(data) - stream.tell(), math.prod(shape) * dtype.itemsize
         if held < needed and not dtype.hasobject:
-            raise DataError(f"{source}: cut short, {held} of {needed} bytes of data")
+            raise DataError(f"{source}: truncated: {held} of {needed} bytes of data")
         stream.seek(0)
         array: npt.NDArray[Any] = np.load(stream, allow_pickle=False)
     except DataError:
         raise
     except Exception as error:
-        # NumPy reads the header with Python's own parser, which fails in many ways on a damaged one.
-        raise DataError(f"{source}: not a .npy file that can be read ({error})") from None
+        # NumPy parses the header as Python source, which raises many kinds of errors for a damaged one.
+        raise DataError(f"{source}: not a readable .npy file ({error})") from None
     return array

@@ -23,7 +23,7 @@ from fastsoftmax.demo.writing import write
 
 Temperature = float | Callable[[Any], Any]
 
-# Symbols from one write to the next: often enough to watch, and to notice a closed pipe.
+# Symbols in one write: few enough to watch the text grow, and to notice a closed pipe.
 AT_ONCE = 4096
 
 
@@ -48,14 +48,14 @@ def run_generate(arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         output: TextIO = sys.stdout
         if arguments.output is not None:
-            # surrogateescape: what --start had that was not UTF-8 goes out as it came in.
+            # surrogateescape: bytes of --start that are not UTF-8 are written unchanged.
             output = stack.enter_context(
                 open(arguments.output, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
             )
         for index, temperature in enumerate(temperatures):
             if len(temperatures) > 1:
                 output.write(f"{chr(10) if index else ''}temperature {temperature}\n\n")
-            # A text begins like a line of the source, unless it is told how.
+            # Without --start a text begins like a line of the source.
             start = model.state_after("\n" + arguments.start)
             output.write(arguments.start)
             sampler = Sampler(temperature, rng=arguments.seed, **arguments.filters)
@@ -83,7 +83,7 @@ def _documentation() -> str:
     try:
         return documentation()
     except ImportError:
-        raise DataError("this Python lacks its documentation topics: use generate --text FILE") from None
+        raise DataError("this Python has no documentation topics (pydoc_data): use generate --text FILE") from None
 
 
 def _read_text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Arrays as text, .npy or JSON."""
+"""Write arrays as text, .npy or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DIGITS = 3
 
 
 def format_for(path: str | None) -> str:
-    """What a file is called says what goes into it: .npy and .json; text otherwise."""
+    """The format by the suffix of a file: npy or json; otherwise text."""
     suffix = "" if path is None else path.lower().rpartition(".")[2]
     return suffix if suffix in ("npy", "json") else "text"
 
@@ -55,7 +55,7 @@ def write_bytes(data: bytes, path: str | None) -> None:
 
 
 def _text_lines(array: npt.NDArray[Any], digits: int) -> Iterator[str]:
-    """Rows as lines; one empty line between matrices, two between stacks of them, and so on."""
+    """Rows as lines; an empty line between matrices, two between stacks of them, and so on."""
     if array.ndim > 1:
         for index, part in enumerate(array):
             if index:

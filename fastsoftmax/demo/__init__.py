@@ -1,1 +1,1 @@
-"""The main job of ``python -m fastsoftmax``: a character model that writes text at several temperatures."""
+"""The demonstration ``python -m fastsoftmax``: a character model that writes text at several temperatures."""

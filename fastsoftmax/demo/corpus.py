@@ -1,4 +1,4 @@
-"""Where the text comes from: the documentation that every Python carries, or a file of the user's."""
+"""The text to learn: the documentation topics of Python, or the bytes of a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PARAGRAPHS = re.compile(r"\n\s*\n")
 def documentation() -> str:
     """The prose of the topics behind Python's ``help()``, one paragraph a line, each paragraph once.
 
-    The topics differ from one Python version to the next, and so does everything learned from them.
+    The topics differ between Python versions, and so does the model.
 
     Raises
     ------
@@ -23,14 +23,14 @@ def documentation() -> str:
     for topic in topics.values():
         for block in _PARAGRAPHS.split(topic):
             paragraph = " ".join(block.split())
-            # Titles, grammar, tables and code do not begin like a sentence and end like one.
+            # Keep sentences; leave out titles, grammar, tables and code.
             if paragraph[:1].isupper() and paragraph.endswith("."):
                 paragraphs[paragraph] = None
     return "".join(f"{paragraph}\n" for paragraph in paragraphs)
 
 
 def decode(data: bytes) -> str:
-    """UTF-8 bytes as text: without byte-order mark, every end of line a newline.
+    """UTF-8 bytes as text, without byte-order mark, with newlines as line ends.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What temperature does to a text, in three numbers: entropy, share of known words, share of repeats."""
+"""Three measures of a written text: its entropy, the fraction of known words, the fraction of repeats."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def entropy_bits(
     rows : iterable of float32 arrays
         The logits at each step.
     temperature : float or array of float64, one a row
-        What the draws were made at.
+        The temperature of the draws.
     filters : mapping, optional
-        Of `truncate`; what they leave was drawn from.
+        The filters of the draws, as keyword arguments of `truncate`.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def entropy_bits(
 
 
 def words(text: str) -> list[str]:
-    """The runs of letters in a text, casefolded; one that touches the end may be cut short and is left out.
+    """The runs of letters in a text, casefolded, without one at the very end, which may be incomplete.
 
     Examples
     --------
@@ -70,13 +70,13 @@ def words(text: str) -> list[str]:
 
 
 def known_words(text: str, vocabulary: set[str]) -> float:
-    """The share of the words of `text` that are in `vocabulary`; NaN where there is no word."""
+    """The fraction of the words of `text` that are in `vocabulary`; NaN if there are no words."""
     written = words(text)
     return sum(word in vocabulary for word in written) / len(written) if written else float("nan")
 
 
 def repeated_ngrams(text: str, n: int = 10) -> float:
-    """The share of the stretches of `n` symbols that occurred earlier in `text`; NaN where there is none.
+    """The fraction of the n-grams of symbols in `text` that occurred earlier in it; NaN if there are none.
 
     Examples
     --------
@@ -89,14 +89,14 @@ def repeated_ngrams(text: str, n: int = 10) -> float:
 
 @dataclass(frozen=True)
 class Measures:
-    """What a written text is like."""
+    """The measures of a written text."""
 
     entropy: float
     """mean over the symbols, in bits"""
     known: float
-    """share of the words that occur in the source text"""
+    """fraction of the words that occur in the source text"""
     repeated: float
-    """share of the 10-grams that occurred earlier in the written text"""
+    """fraction of the 10-grams that occurred earlier in the written text"""
 
     def __str__(self) -> str:
         return (
@@ -122,5 +122,5 @@ def measure(
     )
 
 
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return "–" if np.isnan(fraction) else f"{100 * fraction:.1f} %"

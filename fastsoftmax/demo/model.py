@@ -10,8 +10,8 @@ where c' is c without its first symbol, distinct(c) the number of different symb
 discount. The empty context mixes in the uniform distribution the same way, so every symbol has some mass
 everywhere (in float32 less than the smallest number becomes 0).
 
-A context that is kept is a *state*, a small integer; the empty one is 0. Writing text is then two table
-look-ups and one draw per symbol: `logits(state)`, the draw, `advance(state, symbol)`.
+The contexts that occur often enough are *states*, numbered from 0, the empty context. Each symbol of a text takes two
+table look-ups and one draw: `logits(state)`, the draw, `advance(state, symbol)`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import numpy.typing as npt
 Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
-# With these the documentation is readable at temperature 1, repeats itself near 0 and falls apart at 1.5; a
-# longer context copies whole sentences at every temperature.
+# With these, text in the style of the documentation is readable at temperature 1, repeats itself near 0 and turns to
+# noise at 1.5; with a longer context the model copies whole sentences at every temperature.
 ORDER = 5
 DISCOUNT = 0.75
 
-# A context seen once knows a single symbol, and most contexts are such: they are left to the shorter one.
+# Most contexts occur once, followed by a single symbol: the shorter context serves for them.
 MIN_COUNT = 2
 
-# Most numbers kept in the tables of rows (128 MiB of float32); when they are full they are begun anew.
+# The most numbers in the cached rows (128 MiB of float32); when they are full the cache is emptied.
 CACHED_NUMBERS = 2**25
 
 
@@ -54,7 +54,7 @@ class CharModel:
     alphabet : str
         The different symbols of the text by code point; symbol i is ``alphabet[i]``.
     states : int
-        The number of contexts kept.
+        The number of states.
 
     Raises
     ------
@@ -82,12 +82,12 @@ class CharModel:
         self.alphabet = "".join(map(chr, alphabet.tolist()))
         self._symbols = {character: symbol for symbol, character in enumerate(self.alphabet)}
         self._learn(inverse.astype(np.int64), progress)
-        self._forget_rows()
+        self._empty_cache()
 
     def _learn(self, symbols: Int64s, progress: Callable[[], None] | None) -> None:
         """Number the contexts, shortest first, and count what follows each."""
         width = len(self.alphabet)
-        # state[i]: that of the context of the current length just before symbol i, -1 if it is not kept.
+        # state[i]: the state of the context of the current length just before symbol i, -1 if it has none.
         state: Int64s = np.zeros(len(symbols), dtype=np.int64)
         context_keys: list[Int64s] = []
         suffixes: list[Int64s] = [np.zeros(1, dtype=np.int64)]
@@ -96,8 +96,8 @@ class CharModel:
         self.states = 1
         for length in range(self.order + 1):
             if length:
-                # A context is the state of all but its last symbol, and that symbol: a pair of small
-                # integers at any order, where a number made of all its symbols would overflow 64 bits.
+                # The key of a context is the state of all but its last symbol, and that symbol: at any order a
+                # pair of small integers, where a number made of all its symbols would overflow 64 bits.
                 shorter = state
                 key = np.full_like(shorter, -1)
                 key[1:] = np.where(shorter[:-1] >= 0, shorter[:-1] * width + symbols[:-1], -1)
@@ -123,12 +123,12 @@ class CharModel:
         self._longer = dict(zip(longer, range(1, self.states), strict=True))
 
     def probs(self, state: int) -> Float32s:
-        """The probabilities of all symbols in a state: float32, read-only, made once and kept."""
+        """The probabilities of all symbols in a state: float32, read-only, cached."""
         row = self._probs[state]
         return row if row is not None else self._make_probs(state)
 
     def logits(self, state: int) -> Float32s:
-        """Their natural logarithms, as `probs` gives them."""
+        """The natural logarithms of `probs`, cached too."""
         row = self._logits[state]
         return row if row is not None else self._make_logits(state)
 
@@ -140,30 +140,30 @@ class CharModel:
         row = np.full(len(self.alphabet), DISCOUNT * len(counts) / total, dtype=np.float32)
         row *= backoff
         row[self._successors[begin:end]] += (counts - DISCOUNT) / total
-        self._keep(self._probs, state, row)
+        self._cache(self._probs, state, row)
         return row
 
     def _make_logits(self, state: int) -> Float32s:
         with np.errstate(divide="ignore"):
             row = np.log(self.probs(state))
-        self._keep(self._logits, state, row)
+        self._cache(self._logits, state, row)
         return row
 
-    def _keep(self, rows: list[Float32s | None], state: int, row: Float32s) -> None:
+    def _cache(self, rows: list[Float32s | None], state: int, row: Float32s) -> None:
         row.flags.writeable = False
-        if self._kept + row.size > CACHED_NUMBERS:
-            self._forget_rows()
+        if self._cached_numbers + row.size > CACHED_NUMBERS:
+            self._empty_cache()
             return
         rows[state] = row
-        self._kept += row.size
+        self._cached_numbers += row.size
 
-    def _forget_rows(self) -> None:
+    def _empty_cache(self) -> None:
         self._probs: list[Float32s | None] = [None] * self.states
         self._logits: list[Float32s | None] = [None] * self.states
-        self._kept = 0
+        self._cached_numbers = 0
 
     def advance(self, state: int, symbol: int) -> int:
-        """The state after `symbol`: that of the longest context kept."""
+        """The state after `symbol`: that of the longest context that has one."""
         width = len(self.alphabet)
         while True:
             longer = self._longer.get(state * width + symbol)

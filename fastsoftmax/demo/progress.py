@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, by rich where it is installed; nothing anywhere else."""
+"""A progress bar on a terminal, if rich is installed; otherwise nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[str], None]]:
-    """Yield a function to call with what is being done, `total` times in all; the bar leaves no trace."""
+    """Yield a function to call `total` times with the current activity; the bar disappears at the end."""
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     if not on_terminal or importlib.util.find_spec("rich") is None:
         yield lambda doing: None
@@ -19,8 +19,8 @@ def progress_bar(total: int) -> Iterator[Callable[[str], None]]:
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    # Drawn only when it advances: a thread that draws in between would disturb the race. Standard output is
-    # left alone: rich would send it to the bar's console.
+    # Drawn only when it advances: a thread that redraws it would disturb the timings. rich would redirect standard
+    # output to the console of the bar.
     with Progress(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as bar:
         task = bar.add_task("", total=total)
 

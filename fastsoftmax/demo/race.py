@@ -1,4 +1,4 @@
-"""The same loop with three ways to draw, measured side by side."""
+"""The time of the same loop with three ways to draw."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fastsoftmax.demo.writing import Draw, Rows, rows_along, write
 
 ROUNDS = 7
 SECONDS = 0.03
-"""How long one way runs before the next has its turn."""
+"""The time for which one contestant runs before the next."""
 
 
 def classic_helper(temperature: float, seed: int) -> Draw:
     """The helper of the character-model tutorials: log, divide, exp, normalise, multinomial, argmax.
 
-    It casts to float64 first: `multinomial` refuses float32 probabilities whose sum rounds above 1.
+    It casts to float64 first: `multinomial` raises for float32 probabilities whose sum rounds above 1.
     """
     multinomial = np.random.RandomState(seed).multinomial
 
@@ -47,7 +47,7 @@ def generator_choice(temperature: float, seed: int) -> Draw:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A way to draw, and what it draws from."""
+    """A way to draw, and the rows that it draws from."""
 
     name: str
     rows: Rows
@@ -55,7 +55,7 @@ class Contestant:
 
 
 def contestants(model: CharModel, temperature: float, seed: int) -> list[Contestant]:
-    """The ways to draw, ours first; all from one distribution."""
+    """The contestants, Sampler first; all draw from one distribution."""
     return [
         Contestant("Sampler", model.logits, Sampler(temperature, rng=seed)),
         Contestant("classic NumPy helper", model.probs, classic_helper(temperature, seed)),
@@ -69,7 +69,7 @@ class Result:
 
     name: str
     loop_seconds: float
-    """one symbol of the whole loop: the model's two look-ups, the draw, the list"""
+    """one symbol of the whole loop: two look-ups in the model, the draw, the list"""
     draw_seconds: float
     """the draw alone, of the same rows"""
     loop_ratio: float
@@ -84,10 +84,10 @@ def race(
     rounds: int = ROUNDS,
     progress: Callable[[], None] | None = None,
 ) -> list[Result]:
-    """Run the loop with each contestant in turn, `rounds` times over; ratios are formed within a round."""
+    """Run the loop with each contestant in turn, `rounds` times; ratios are of times in the same round."""
     ways = contestants(model, temperature, seed)
     symbols, _ = write(model.logits, model.advance, ways[0].draw, 1000)
-    # The helper warns about every logarithm of 0, which here is a symbol that is never drawn.
+    # The helper warns about each logarithm of 0, the probability of a symbol that is never drawn.
     with np.errstate(divide="ignore"):
         lengths = [max(1, int(SECONDS / _loop_seconds(model, way, 300))) for way in ways]
         loops: list[list[float]] = []

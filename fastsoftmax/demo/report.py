@@ -1,4 +1,4 @@
-"""The main job, and what it prints."""
+"""main_job: learn, write, measure, race, and the report of it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ WIDTH = 96
 
 
 def main_job(source: str, name: str, seed: int, length: int, order: int) -> str:
-    """Learn a text, write on at four temperatures, race the ways to draw, and report.
+    """Learn a text, write text at four temperatures, time three ways to draw, and report.
 
     Parameters
     ----------
     source : str
         The text to learn.
     name : str
-        What it is called in the report.
+        Its name in the report.
     seed : int
-        Of every generator; the same seed gives the same texts from the same source.
+        Seed of every generator; the same seed gives the same texts from the same source.
     length : int
         Symbols written and measured at each temperature.
     order : int
-        Of the model.
+        Order of the model.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The loop of every sampler of text: probabilities, draw, next state."""
+"""The loop that writes text: row, draw, next state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fastsoftmax.demo.model import Float32s
 
 Rows = Callable[[int], Float32s]
-"""From a state to what is drawn from in it: the model's `logits` or `probs`."""
+"""From a state to the row to draw from: the model's `logits` or `probs`."""
 
 Advance = Callable[[int, int], int]
 """From a state and a symbol to the next state."""
@@ -17,7 +17,7 @@ Draw = Callable[[Float32s], int]
 
 
 def write(rows: Rows, advance: Advance, draw: Draw, length: int, state: int = 0) -> tuple[list[int], int]:
-    """Draw `length` symbols one after the other, from `state` on; returns them and the state they lead to."""
+    """Draw `length` symbols one after the other, beginning in `state`; returns them and the state after them."""
     symbols = []
     for _ in range(length):
         symbol = draw(rows(state))

@@ -1,7 +1,7 @@
-"""What is done to one chunk of a Dask array: functions of NumPy arrays, which the workers call.
+"""The functions that Dask workers call with one chunk, as NumPy arrays.
 
-The entries of a chunk are last.  A parameter of the rows has their axes and one of length 1 behind, and so has a
-result that is one for each row.
+The entries of a chunk are its last axis.  A parameter of the rows has a last axis of length 1, and so has a result with
+one value for each row.
 """
 
 from __future__ import annotations
@@ -15,36 +15,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sampling, _softmax
-from .._args.arrays import Array, Rows, bias_rows, float_array, mask_rows, temperature_rows
-from .._sharding.finishing import finish, locations_of, resolve
+from .._args.arrays import Array, Rows, float_array, temperature_rows
 from .._args.keyed import COINS, DRAWS, keyed
-from .._sharding.api import logsumexp_from_summary, summarize_called
+from .._sharding.api import logsumexp_from_summary, summarize_rows
+from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
 
-# What a chunk needs to resolve its draws, and what it answers.
+# For each row: what a chunk needs to resolve its draw, and the draw that it returns.
 DRAW: Final = np.dtype([("normaliser", NORMALISER), ("location", LOCATION)])
 DRAWN: Final = np.dtype([("index", "i8"), ("logprob", "f8")])
 
 
 def _rows_of(value: Any) -> Any:
+    """A parameter of the rows without its last axis."""
     return value[..., 0] if getattr(value, "ndim", 0) else value
 
 
 def _first_row(block_info: Any) -> tuple[int, ...]:
+    """Where the rows of the chunk begin in the whole array."""
     return tuple(int(first) for first, _ in block_info[0]["array-location"][:-1])
 
 
-def _row_numbers(first: tuple[int, ...], shape: tuple[int, ...], of: tuple[int, ...]) -> NDArray[np.int64]:
-    """The numbers of the rows of a chunk in row-major order over all the rows, whose shape is `of`."""
+def _row_numbers(first: tuple[int, ...], shape: tuple[int, ...], whole: tuple[int, ...]) -> NDArray[np.int64]:
+    """The numbers of the rows of a chunk, in row-major order over all rows, whose shape is `whole`."""
     numbers = np.zeros(shape, np.int64)
     for axis, (start, length) in enumerate(zip(first, shape, strict=True)):
-        of_axis = np.arange(start, start + length, dtype=np.int64) * math.prod(of[axis + 1 :])
-        numbers += of_axis.reshape((length,) + (1,) * (len(shape) - axis - 1))
+        along_axis = np.arange(start, start + length, dtype=np.int64) * math.prod(whole[axis + 1 :])
+        numbers += along_axis.reshape((length,) + (1,) * (len(shape) - axis - 1))
     return numbers
 
 
 def _where(first: tuple[int, ...]) -> str:
-    """Behind an error that names a row: where the rows of the chunk begin."""
+    """The end of an error that names a row: where the rows of the chunk begin."""
     if not any(first):
         return ""
     return f" (rows counted from row {first[0] if len(first) == 1 else first}, where this chunk begins)"
@@ -52,7 +54,7 @@ def _where(first: tuple[int, ...]) -> str:
 
 @contextmanager
 def _rows_from(first: tuple[int, ...]) -> Iterator[None]:
-    """What raises ValueError within says where its rows begin."""
+    """Add to a ValueError where the rows of the chunk begin."""
     try:
         yield
     except ValueError as error:
@@ -104,15 +106,15 @@ def summarize_block(
     mask: Array | None,
     bias: Array | None,
     logsumexp: bool,
-    called: str,
+    name: str,
     block_info: Any = None,
 ) -> Summary:
     offset = int(block_info[0]["array-location"][-1][0])
     with _rows_from(_first_row(block_info)):
-        return summarize_called(called, x, _rows_of(temperature), offset, mask, bias, logsumexp)
+        return summarize_rows(x, _rows_of(temperature), offset, mask, bias, logsumexp, name)
 
 
-def as_it_is(part: Any, axis: Any, keepdims: bool) -> Any:
+def unchanged(part: Any, axis: Any, keepdims: bool) -> Any:
     return part
 
 
@@ -140,7 +142,7 @@ def finish_block(x: Array, temperature: Any, normaliser: Array, log: bool, block
     norm = np.ascontiguousarray(normaliser[..., 0])
     with _rows_from(_first_row(block_info)):
         a, rows, t, offset = _shard(x, "x", temperature, block_info)
-        return finish(a, rows, offset, t, (None, False, None, None), norm, None, None, log, "x")
+        return finish(a, rows, offset, t, NO_MASK_AND_BIAS, norm, None, None, log, "x")
 
 
 def locate_block(
@@ -177,15 +179,15 @@ def resolve_block(
     norm = np.ascontiguousarray(draws["normaliser"][..., 0])
     with _rows_from(_first_row(block_info)):
         a, rows, t, offset = _shard(x, "logits", temperature, block_info)
-        beside = (*mask_rows(mask, rows), *bias_rows(bias, rows))
+        mask_and_bias = mask_and_bias_rows(mask, bias, rows)
         location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
-        index, logprob = resolve(a, rows, offset, t, beside, norm, location, return_logprob, "logits")
+        index, logprob = resolve(a, rows, offset, t, mask_and_bias, norm, location, return_logprob, "logits")
     drawn = np.empty(rows.shape, DRAWN)
     drawn["index"], drawn["logprob"] = index, np.nan if logprob is None else logprob
     return drawn[..., None]
 
 
-def _shard(x: Array, called: str, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
-    a = float_array(x, called)
-    rows = Rows(a.shape, -1, called)
+def _shard(x: Array, name: str, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
+    a = float_array(x, name)
+    rows = Rows(a.shape, -1, name)
     return a, rows, temperature_rows(_rows_of(temperature), rows), int(block_info[0]["array-location"][-1][0])

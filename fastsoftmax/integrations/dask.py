@@ -1,7 +1,7 @@
-"""softmax, log_softmax, logsumexp and sample on Dask arrays: lazily, and the bits of NumPy's whatever the chunks.
+"""softmax, log_softmax, logsumexp and sample of Dask arrays: lazy, and the same bits as of NumPy arrays.
 
-Rows in one chunk are done there.  Rows cut into several chunks of the vocabulary are summarised chunk by chunk, the
-summaries combined in a tree, and what a chunk needs of its rows sent back: no chunk of logits leaves its place.
+A row that lies in one chunk is computed there.  If the vocabulary is split into chunks, each chunk is summarised, the
+summaries are combined in a tree, and the normalisers are sent back to the chunks: the logits are never moved.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ except ImportError as error:
     raise ImportError('fastsoftmax.integrations.dask needs Dask: pip install "dask[array]"') from error
 
 from .._args.arrays import Rows, float_array, temperature_rows, uniform_rows
-from .._args.filters import NAMES, OFF, as_filters
-from .._args.keyed import word
+from .._args.filters import PARAMETERS, as_filters
+from .._args.keyed import checked_word
 from .._sampling import check_on_invalid
 from .._sharding.api import check_has_summary
 from .._sharding.summary import ALIGNMENT, NORMALISER
@@ -45,8 +45,8 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
     Returns
     -------
     dask.array.Array
-        In the shape and dtype of `x`, and its chunks; along `axis` these are moved to multiples of 1,024 where there
-        are several.  The bits are those of :func:`fastsoftmax.softmax`, whatever the chunks.
+        With the shape, dtype and chunks of `x`; if `axis` has several chunks, their bounds are moved to multiples of
+        1,024.  The bits are those of :func:`fastsoftmax.softmax`, whatever the chunks.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
 
     Notes
     -----
-    Nothing is computed here.  What is wrong with numbers that are still to be computed is said when they are.
+    Nothing is computed here.  An error in numbers that are still to be computed is raised when they are.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: int = -1, keepdims: bool 
     [8.31776617 8.31776617]
     """
     rows = _Chunked(x, axis, "x", temperature)
-    if rows.in_pieces:
+    if rows.is_split:
         result = rows.map(chunks.logsumexp_block, rows.summary(logsumexp=True), dtype=rows.dtype, entries=1)
     else:
         result = rows.map(chunks.logsumexp_rows, rows.entries, rows.temperature, dtype=rows.dtype, entries=1)
@@ -211,17 +211,17 @@ def sample(
     True
     """
     if u is not None and seed is not None:
-        raise ValueError("u and seed are both given; pass the uniforms or where they come from")
+        raise ValueError("u and seed are both given; pass either the uniforms or a seed")
     check_on_invalid(on_invalid)
     for name in filters:
-        if name not in NAMES:
+        if name not in PARAMETERS:
             raise TypeError(f"sample() got an unexpected keyword argument {name!r}")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    seed, step = word("seed", seed), word("step", step)
+    seed, step = checked_word("seed", seed), checked_word("step", step)
     filters = {name: value for name, value in filters.items() if value is not None}
     if not any(isinstance(value, da.Array) for value in filters.values()):
-        as_filters(tuple(filters.get(name, off) for name, off in zip(NAMES, OFF, strict=True)))  # checked, that is all
+        as_filters(filters)  # raises for a bad one, before anything is computed
     rows = _Chunked(logits, axis, "logits", temperature, whole=bool(filters) or xtc_u is not None)
     static = {"seed": seed, "step": step, "on_invalid": on_invalid, "return_logprob": bool(return_logprob)}
     arrays = {"temperature": rows.temperature}
@@ -232,20 +232,20 @@ def sample(
     for name, value in {"mask": mask, "bias": bias}.items():
         if value is not None:
             arrays[name] = rows.per_entry(value, name)
-    beside = [arrays.pop(name, None) for name in ("mask", "bias")]
-    if rows.in_pieces:
-        whole = rows.summary(*beside)
+    mask_and_bias = [arrays.pop(name, None) for name in ("mask", "bias")]
+    if rows.is_split:
+        whole = rows.summary(*mask_and_bias)
         draws = rows.map(
             chunks.locate_block, whole, arrays.get("u"), dtype=chunks.DRAW, entries=1, row_shape=rows.shape, **static
         )
         drawn = rows.map(
-            chunks.resolve_block, rows.entries, rows.temperature, draws, *beside, dtype=chunks.DRAWN, entries=1,
+            chunks.resolve_block, rows.entries, rows.temperature, draws, *mask_and_bias, dtype=chunks.DRAWN, entries=1,
             return_logprob=static["return_logprob"],
         )  # fmt: skip
         index, logprob = _largest(drawn["index"], -1), _largest(drawn["logprob"], -np.inf)
     else:
         drawn = rows.map(
-            chunks.sample_rows, rows.entries, *beside, *arrays.values(), dtype=chunks.DRAWN, entries=1,
+            chunks.sample_rows, rows.entries, *mask_and_bias, *arrays.values(), dtype=chunks.DRAWN, entries=1,
             names=tuple(arrays), row_shape=rows.shape, **static,
         )[..., 0]  # fmt: skip
         index, logprob = drawn["index"], drawn["logprob"]
@@ -253,7 +253,7 @@ def sample(
 
 
 def _largest(answers: Any, least: Any) -> Any:
-    """The maximum of what the chunks of a row answer; there may be chunks without rows."""
+    """The maximum of the answers of the chunks of a row; there may be chunks without rows."""
     largest = partial(np.max, initial=least)
     meta = np.empty((0,) * (answers.ndim - 1), answers.dtype)
     return da.reduction(answers, largest, largest, axis=-1, dtype=answers.dtype, meta=meta)
@@ -261,7 +261,7 @@ def _largest(answers: Any, least: Any) -> Any:
 
 def _transform(x: Any, temperature: Any, axis: int, log: bool) -> Any:
     rows = _Chunked(x, axis, "x", temperature)
-    if rows.in_pieces:
+    if rows.is_split:
         normaliser = rows.map(chunks.normaliser_block, rows.summary(), dtype=NORMALISER, entries=1)
         result = rows.map(chunks.finish_block, rows.entries, rows.temperature, normaliser, dtype=rows.dtype, log=log)
     else:
@@ -270,7 +270,7 @@ def _transform(x: Any, temperature: Any, axis: int, log: bool) -> Any:
 
 
 class _Chunked:
-    """A Dask array as rows: the entries last, cut where shards may be, and what goes along with the rows."""
+    """A Dask array as rows: the entries last, in chunks that can be shards, and parameters in the same chunks."""
 
     def __init__(self, x: Any, axis: Any, name: str, temperature: Any, whole: bool = False) -> None:
         if not isinstance(x, da.Array):
@@ -283,24 +283,24 @@ class _Chunked:
         _check_known(x, name)
         self.name = name
         self.dtype = float_array(np.empty(0, x.dtype), name).dtype
-        self.of_rows = Rows(x.shape, int(axis), name)
-        self.axis: int | None = self.of_rows.axes[0] if x.ndim else None
-        self.shape = self.of_rows.shape
+        self.rows = Rows(x.shape, int(axis), name)
+        self.axis: int | None = self.rows.axes[0] if x.ndim else None
+        self.shape = self.rows.shape
         entries = self._entries_last(x) if x.ndim else x.reshape(1)
         if whole or math.prod(self.shape) == 0:
             entries = entries.rechunk({-1: -1})
         self.entries = entries.rechunk({-1: _between_blocks(entries.chunks[-1])})
-        self.in_pieces = self.entries.numblocks[-1] > 1
+        self.is_split = self.entries.numblocks[-1] > 1
         if not isinstance(temperature, da.Array):
-            temperature = np.asarray(temperature_rows(temperature, self.of_rows))
-            if self.in_pieces:
-                check_has_summary(temperature, self.of_rows)
+            temperature = np.asarray(temperature_rows(temperature, self.rows))
+            if self.is_split:
+                check_has_summary(temperature, self.rows)
             if temperature.size and (temperature == temperature.flat[0]).all():
                 temperature = temperature.flat[0]
         self.temperature = self.per_row(temperature, "temperature")
 
     def per_row(self, value: Any, name: str) -> Any:
-        """A parameter of the rows: a number, or a Dask array in their chunks with an axis for the entries behind."""
+        """A parameter of the rows: a number, or a Dask array in their chunks with a last axis of length 1."""
         _check_known(value, name)
         if not isinstance(value, da.Array):
             if name in ("u", "xtc_u"):
@@ -320,7 +320,7 @@ class _Chunked:
             value = np.asarray(value)
         if name == "mask" and value.dtype != np.bool_:
             raise TypeError(f"mask must be bool for a Dask array, not {value.dtype}")
-        full = self.of_rows.array_shape or (1,)
+        full = self.rows.array_shape or (1,)
         return self._in_chunks(self._entries_last(self._spread(value, full, name)))
 
     def _entries_last(self, a: Any) -> Any:
@@ -338,27 +338,27 @@ class _Chunked:
         return value.reshape((1,) * (len(shape) - value.ndim) + value.shape)
 
     def _in_chunks(self, spread: Any) -> Any:
-        """The chunks of the entries, for the axes there are that are not of length 1."""
+        """Rechunk like the entries, except axes of length 1."""
         sizes = [size if n > 1 else -1 for size, n in zip(self.entries.chunks, spread.shape, strict=False)]
         return spread.rechunk(dict(enumerate(sizes)))
 
     def map(self, function: Any, *arguments: Any, dtype: Any, entries: int | None = None, **static: Any) -> Any:
-        """Call the function for each chunk; `entries`: the length of the result's last axis in each, else as it is."""
-        pieces = next(a for a in arguments if isinstance(a, da.Array)).numblocks[-1]
-        last = self.entries.chunks[-1] if entries is None else (entries,) * pieces
+        """Call the function for each chunk; `entries`: the length of the last axis of its result, if it is another."""
+        count = next(a for a in arguments if isinstance(a, da.Array)).numblocks[-1]
+        last = self.entries.chunks[-1] if entries is None else (entries,) * count
         return da.map_blocks(
             function, *arguments, dtype=dtype, meta=np.empty((0,) * self.entries.ndim, dtype),
             chunks=(*self.entries.chunks[:-1], last), **static,
         )  # fmt: skip
 
     def summary(self, mask: Any = None, bias: Any = None, logsumexp: bool = False) -> Any:
-        """The Summary of the whole rows, one for each chunk of rows: chunk by chunk, combined in a tree."""
+        """A Summary of the whole rows for each chunk of rows, combined in a tree from those of the chunks."""
         parts = self.map(
             chunks.summarize_block, self.entries, self.temperature, mask, bias, dtype=object, entries=1,
-            logsumexp=logsumexp, called=self.name,
+            logsumexp=logsumexp, name=self.name,
         )  # fmt: skip
         return da.reduction(
-            parts, chunks.as_it_is, chunks.combine_blocks, combine=chunks.combine_blocks, axis=-1, keepdims=True,
+            parts, chunks.unchanged, chunks.combine_blocks, combine=chunks.combine_blocks, axis=-1, keepdims=True,
             dtype=object, concatenate=False, split_every=16, meta=np.empty((0,) * self.entries.ndim, object),
         )  # fmt: skip
 
@@ -375,7 +375,7 @@ def _check_known(value: Any, name: str) -> None:
 
 
 def _between_blocks(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """The chunks of the vocabulary with each cut moved to the nearest multiple of ALIGNMENT."""
+    """The chunks of the vocabulary with each bound moved to the nearest multiple of ALIGNMENT."""
     total = sum(sizes)
     cuts = {(int(cut) + ALIGNMENT // 2) // ALIGNMENT * ALIGNMENT for cut in np.cumsum(sizes[:-1])}
     bounds = [0, *sorted(cut for cut in cuts if 0 < cut < total), total]

@@ -1,8 +1,8 @@
-"""The compiled functions as ctypes has them, which Numba calls without Python in between.
+"""The C API as ctypes functions, which Numba compiles to direct calls.
 
-Each name of ``fastsoftmax/_core.pxd`` is here a ctypes function.  A pointer is an address, ``x.ctypes.data`` in Python
-and in a function compiled by Numba alike: of a C-contiguous array of the type in the name, which nothing checks.  The
-other arguments are numbers.  ctypes can do without Numba, and importing this module does not need it.
+Each function of ``fastsoftmax/_core.pxd`` is a ctypes function here.  A pointer is passed as an address,
+``x.ctypes.data``, in Python and in functions compiled by Numba: the address of a C-contiguous array of the type in the
+function's name, which is not checked.  The other arguments are numbers.  The module works without Numba too.
 
 Examples
 --------
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Rows
-from .._args.filters import NAMES, OFF, RECORD, as_filters, no_filters
+from .._args.filters import PARAMETERS, RECORD, as_filters, no_filters
 
 _TYPES = {
     "double": ctypes.c_double,
@@ -41,7 +41,7 @@ def _type_of(name: str) -> Any:
 
 
 def _function(name: str) -> Any:
-    """The function that _core exports under this name; the capsule is named for its type, as C writes it."""
+    """The function that _core exports under this name; the name of its capsule is its type, in C."""
     capsule = ctypes.py_object(_core.__pyx_capi__[name])
     get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
@@ -83,13 +83,13 @@ abi_version = _function("abi_version")
 
 
 def filters(**parameters: Any) -> NDArray[np.void]:
-    """The parameters of truncation filters, checked, as ``draw_filtered_f32`` and ``draw_filtered_f64`` read them.
+    """The record of filter parameters, checked, that ``draw_filtered_f32`` and ``draw_filtered_f64`` read.
 
     Parameters
     ----------
     **parameters
-        Filters by the names and in the ranges that `fastsoftmax.sample` has for them (``top_k=50, top_p=0.95``), each
-        one value; what is not named is off.
+        Filters with the names and ranges of `fastsoftmax.sample` (``top_k=50, top_p=0.95``), one value each; the others
+        are off.
 
     Returns
     -------
@@ -113,13 +113,13 @@ def filters(**parameters: Any) -> NDArray[np.void]:
     >>> draw_filtered_f64(addresses[0], logits.size, 1.0, addresses[1], 1.0, 0.999, addresses[2])  # coin 1, u = 0.999
     1
     """
-    unknown = parameters.keys() - set(NAMES)
+    unknown = parameters.keys() - PARAMETERS.keys()
     if unknown:
-        raise TypeError(f"{min(unknown)} is not a filter; there are: {', '.join(NAMES)}")
+        raise TypeError(f"{min(unknown)} is not a filter; there are: {', '.join(PARAMETERS)}")
     for name, value in parameters.items():
         if np.ndim(value):
             raise TypeError(f"{name} must be one value here, not an array; make a record for each row")
-    given = as_filters(tuple(parameters.get(name, off) for name, off in zip(NAMES, OFF, strict=True)))
+    given = as_filters(parameters)
     record = np.empty(1, RECORD)
     record[:] = no_filters(Rows((1,), -1, "filters")) if given is None else given.record
     return record

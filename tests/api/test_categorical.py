@@ -154,7 +154,7 @@ def test_repr_says_what_it_is():
         ({"logits": 1.0}, ValueError, "one row"),
         ({"logits": [[1.0, 2.0]]}, ValueError, r"one row, of shape \(n,\), not \(1, 2\)"),
         ({"logits": []}, ValueError, "no entries"),
-        ({"logits": [1.0, np.nan]}, ValueError, "logits: the row has nan at entry 1; mend it$"),
+        ({"logits": [1.0, np.nan]}, ValueError, "logits: the row has nan at entry 1; fix it$"),
         ({"logits": [-np.inf, -np.inf]}, ValueError, "no entry above -inf"),
         ({"logits": [0.0, 1.0], "mask": [False, False]}, ValueError, "allowed"),
         ({"logits": [np.inf, 0.0], "bias": [-np.inf, 0.0]}, ValueError, "bias"),

@@ -373,7 +373,7 @@ def test_the_door_adds_at_most_five_percent_to_the_shortest_rows(draws: bool, n:
 
     def median_ratio() -> float:
         def once(through: bool) -> float:
-            return _core._time_door(x.copy(), 0.7, 2000, draws, through)
+            return _core._time_c_api(x.copy(), 0.7, 2000, draws, through)
 
         return float(np.median([once(True) / once(False) for _ in range(31)]))
 

@@ -1,9 +1,13 @@
 """Bad filters and penalties: an error that names the argument, and the row if there is one; nothing written."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 import fastsoftmax as fs
+from fastsoftmax import _core
+from fastsoftmax._args.filters import PARAMETERS
 
 INF, NAN = np.inf, np.nan
 X = np.linspace(-2, 2, 30).reshape(3, 10)
@@ -31,6 +35,29 @@ def refuse(error, match, **parameters):
     assert generator.bit_generator.state == state
     with pytest.raises(error, match=match):
         fs.Sampler(**{k: v for k, v in parameters.items() if k != "xtc_u"})(X)
+
+
+# Names
+
+
+@pytest.mark.parametrize("function", [fs.sample, fs.sample_probs, fs.truncate, fs.Sampler, _core.given_filters])
+def test_every_function_spells_out_the_parameters_of_the_one_list(function):
+    given = inspect.signature(function).parameters
+    assert set(PARAMETERS) <= given.keys()
+    for name, parameter in PARAMETERS.items():
+        assert given[name].default in (None, parameter.off)
+    if function is _core.given_filters:
+        assert list(given) == list(PARAMETERS)
+
+
+def test_filters_at_their_defaults_are_none_and_others_are_passed_on_as_they_are():
+    array = np.array([1, 2])
+    assert _core.given_filters() is _core.given_filters(dynatemp_exponent=1.0, min_tokens_to_keep=1, top_p=None) is None
+    assert _core.given_filters(top_k=5, temperature_last=False) == {"top_k": 5}
+    for name, value in {name: array for name in PARAMETERS}.items():
+        assert _core.given_filters(**{name: value})[name] is value
+    # Equal to the default, but of another type: it is checked, and refused or not.
+    assert _core.given_filters(min_tokens_to_keep=True) == {"min_tokens_to_keep": True}
 
 
 # Values

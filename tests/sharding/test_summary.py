@@ -101,8 +101,8 @@ def test_a_shard_that_does_not_fit_the_summary_is_refused_and_nothing_written(rn
     x = rng.normal(size=(2, 3000))
     whole, out = fs.summarize(x), np.full((2, 1024), 7.0)
     cases = [
-        (x[:, :1024].astype(np.float32), 0, TypeError, "float32, but the summary of float64"),
-        (x[:1, :1024], 0, ValueError, r"rows of shape \(1,\), but the summary \(2,\)"),
+        (x[:, :1024].astype(np.float32), 0, TypeError, "float32, but the summary is of float64"),
+        (x[:1, :1024], 0, ValueError, r"rows of shape \(1,\), but the summary has \(2,\)"),
         (x[:, :1000], 0, ValueError, "ends within a block"),
         (x[:, :1024], 2048, ValueError, "reaches beyond the summary, which ends at 3000"),
     ]
@@ -174,7 +174,7 @@ def test_no_flag_makes_a_summary_writeable():
     whole = fs.combine([fs.summarize(np.zeros(2048, np.float32), 0.7)])
     fs.locate_draws(whole, u=0.5)
     for made in (whole, pickle.loads(pickle.dumps(whole)), pickle.loads(pickle.dumps(whole, 5))):
-        for a in (made.temperature, *made._of):
+        for a in (made.temperature, *made._blocks):
             while isinstance(a, np.ndarray):
                 with pytest.raises(ValueError, match="WRITEABLE"):
                     a.flags.writeable = True
@@ -207,8 +207,8 @@ def test_a_damaged_pickle_of_a_summary_is_refused(temperature):
     make, whole = made.__reduce__()
     assert make(*whole) == made
     for i, arguments in enumerate(damaged(made)):
-        if i or made._wide is not None:
-            with pytest.raises(ValueError, match="summary: it is damaged"):
+        if i or made._double_blocks is not None:
+            with pytest.raises(ValueError, match="summary is damaged"):
                 make(*arguments)
 
 
