@@ -160,7 +160,7 @@ def bars(drawn: Figure, columns: Sequence[Sequence[tuple[str, Row | None]]], top
 def ratio_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
     """How many times as long the others take, with quartiles and errors."""
     columns = grouped(rows, RATIOS)
-    title = "How many times as long the others take, and the largest errors"
+    title = "How many times as long the others take, and the largest errors (tv: total variation)"
     drawn = figure(0.7 + LINE * max(map(len, columns)), document, threads, title)
     bars(drawn, columns, 0.4)
     return drawn

@@ -1,4 +1,4 @@
-"""Choosing the next token: filters, batches, penalties, log-probabilities, drafts.
+"""Choosing the next token: filters, penalties, log-probabilities, drafts.
 
 Everybody draws from the same distribution: temperature first, then the filters. Each has `survivors`, the kept set that
 its timed draw is made from.
