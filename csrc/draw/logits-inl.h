@@ -53,8 +53,10 @@ static fs_status NAME(drawable_begin)(NAME(drawable) *d, const fs_reader *reader
         fs_scale c = fs_scale_of(temperature);
         NAME(scale) scale = NAME(scale_of)(&c);
         status = NAME(cdf_of_row)(NAME(fs_load)(reader, 0, n, copy), n, &scale, &d->cdf);
+        if (status != FS_OK)
+            return status;
         d->blocks = (NAME(blocks)){n, 1, d->cdf.cumulative + d->cdf.groups - 1, 1, NULL, NULL, &d->cdf, 0};
-        return status;
+        return FS_OK;
     }
     status = NAME(row_read)(&d->row, reader, n, temperature, NULL);
     if (status != FS_OK)
