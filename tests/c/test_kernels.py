@@ -7,12 +7,13 @@ compiler; what a machine lacks (a compiler, qemu-user, a cross compiler) skips t
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from programs import FLAGS_OF_HEADERS, KINDS, LIBRARY, NOTHING, ONE_SET, OWN_POOL, RUNS, SET_FLAGS, Run
-from toolchains import CC, NATIVE, THREADED, Builder, passes
+from toolchains import CC, CSRC, NATIVE, THREADED, Builder, passes
 
 pytestmark = [
     pytest.mark.skipif(shutil.which(CC[0]) is None, reason=f"no C compiler ({CC[0]})"),
@@ -72,3 +73,11 @@ def test_program_finds_no_fault(builder: Builder, ahead: Any, run: Run) -> None:
 @pytest.mark.slow
 def test_threads_do_not_race_under_the_sanitizer_of_threads(builder: Builder) -> None:
     passes(THREADED, builder.with_its_own_pool("threads", THREADED), "--every", 997, "--fork", 0)
+
+
+@pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast", "-ffinite-math-only"])
+def test_flags_that_would_lose_nan_and_infinity_do_not_compile(flag: str) -> None:
+    done = subprocess.run(
+        [*CC, "-std=c11", flag, f"-I{CSRC}", "-fsyntax-only", str(CSRC / "plain.c")], capture_output=True, text=True
+    )
+    assert done.returncode != 0 and "without -ffast-math" in done.stderr
