@@ -106,12 +106,13 @@ def summarize_block(
     mask: Array | None,
     bias: Array | None,
     logsumexp: bool,
-    name: str,
+    argument: str,
     block_info: Any = None,
 ) -> Summary:
+    """argument: what errors call x; Dask has a use of its own for `name`."""
     offset = int(block_info[0]["array-location"][-1][0])
     with _rows_from(_first_row(block_info)):
-        return summarize_rows(x, _rows_of(temperature), offset, mask, bias, logsumexp, name)
+        return summarize_rows(x, _rows_of(temperature), offset, mask, bias, logsumexp, argument)
 
 
 def unchanged(part: Any, axis: Any, keepdims: bool) -> Any:

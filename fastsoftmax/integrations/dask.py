@@ -355,7 +355,7 @@ class _Chunked:
         """A Summary of the whole rows for each chunk of rows, combined in a tree from those of the chunks."""
         parts = self.map(
             chunks.summarize_block, self.entries, self.temperature, mask, bias, dtype=object, entries=1,
-            logsumexp=logsumexp, name=self.name,
+            logsumexp=logsumexp, argument=self.name,
         )  # fmt: skip
         return da.reduction(
             parts, chunks.unchanged, chunks.combine_blocks, combine=chunks.combine_blocks, axis=-1, keepdims=True,
