@@ -131,21 +131,22 @@ def test_mask_and_bias_of_the_shards_are_those_of_the_rows(words, dtype, rng):
     mask, bias = rng.random((4, n)) < 0.3, 2 * rng.normal(size=(4, n))
     shards = every_cut(n)
 
-    def beside(a, b):
+    def given_to(a, b):
         bits = np.packbits(mask[:, a:b], axis=-1, bitorder="little")
         packed = np.zeros((4, (b - a + 31) // 32 * 4), np.uint8)
         packed[:, : bits.shape[-1]] = bits
         return {"mask": packed.view("<i4") if words else mask[:, a:b], "bias": bias[:, a:b]}
 
-    whole = fs.combine([fs.summarize(x[:, a:b], 0.7, a, **beside(a, b)) for a, b in shards])
+    whole = fs.combine([fs.summarize(x[:, a:b], 0.7, a, **given_to(a, b)) for a, b in shards])
     u = rng.random(4)
     index, logprob = fs.sample(x, 0.7, u=u, mask=mask, bias=bias, return_logprob=True)
     drawn = [
-        fs.sample_from_summary(x[:, a:b], whole, offset=a, u=u, return_logprob=True, **beside(a, b)) for a, b in shards
+        fs.sample_from_summary(x[:, a:b], whole, offset=a, u=u, return_logprob=True, **given_to(a, b))
+        for a, b in shards
     ]
     assert_same(np.max([part[0] for part in drawn], 0), index)
     assert_same(np.max([part[1] for part in drawn], 0), logprob)
-    probs = [fs.softmax_from_summary(x[:, a:b], whole, offset=a, **beside(a, b)) for a, b in shards]
+    probs = [fs.softmax_from_summary(x[:, a:b], whole, offset=a, **given_to(a, b)) for a, b in shards]
     narrow = np.float64 if dtype == np.float64 else np.float32
     if dtype.itemsize >= 4:  # in 16 bits the biased logits have no array that holds them
         biased = np.where(mask, x + bias.astype(narrow), -INF).astype(dtype)
@@ -217,21 +218,21 @@ def test_the_reference_takes_a_mask_and_a_bias(rng):
     x, bias = rng.normal(size=2500), rng.normal(size=2500)
     mask = rng.random(2500) < 0.5
     shards = every_cut(2500)
-    beside = [{"mask": mask[a:b].tolist(), "bias": bias[a:b].tolist()} for a, b in shards]
+    operands = [{"mask": mask[a:b].tolist(), "bias": bias[a:b].tolist()} for a, b in shards]
     parts = [
         reference.summarize(x[a:b].tolist(), 0.7, a, logsumexp=False, **also)
-        for (a, b), also in zip(shards, beside, strict=True)
+        for (a, b), also in zip(shards, operands, strict=True)
     ]
     whole = reference.combine(parts)
     drawn = [
         reference.sample_from_summary(x[a:b].tolist(), whole, offset=a, u=0.4, return_logprob=True, **also)
-        for (a, b), also in zip(shards, beside, strict=True)
+        for (a, b), also in zip(shards, operands, strict=True)
     ]
     expected = fs.sample(x, 0.7, u=0.4, mask=mask, bias=bias, return_logprob=True)
     assert max(drawn) == (expected[0], pytest.approx(expected[1], rel=1e-14))
     probs = [
         reference.softmax_from_summary(x[a:b].tolist(), whole, offset=a, **also)
-        for (a, b), also in zip(shards, beside, strict=True)
+        for (a, b), also in zip(shards, operands, strict=True)
     ]
     np.testing.assert_allclose(sum(probs, []), fs.softmax(np.where(mask, x + bias, -INF), 0.7), rtol=1e-14)
     with pytest.raises(ValueError, match="logsumexp=False"):
@@ -248,7 +249,7 @@ for step in (1, 2, 100):
 
 
 def digest(step):
-    """A hash of all results of some rows whose shards are of so many blocks; the last ones arrive first."""
+    """A hash of all results of some rows in shards of `step` blocks; the last ones arrive first."""
     state, rng = hashlib.sha256(), np.random.default_rng(4)
     for dtype in DTYPES:
         for kind in KINDS:
