@@ -70,7 +70,7 @@ def test_case_2_log_of_zero_is_silent():
 
 def test_case_2_probabilities_above_one_in_sum_do_not_fail():
     sums = NETWORK.astype(float).sum(axis=1)
-    assert (sums > 1 + 1e-12).any()  # Where Generator.multinomial is known to refuse.
+    assert (sums > 1 + 1e-12).any()  # Where Generator.multinomial is known to raise.
     drawn = fs.sample_probs(NETWORK, rng=3)
     assert drawn.min() >= 0 and drawn.max() < 60
 

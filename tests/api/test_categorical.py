@@ -172,7 +172,7 @@ def test_repr_says_what_it_is():
         ({"logits": [1.0, 2.0], "bias": {2: 1.0}}, ValueError, "bias"),
     ],
 )
-def test_bad_rows_are_refused(arguments, error, match):
+def test_bad_rows_are_rejected(arguments, error, match):
     if error is None:
         fs.Categorical(**arguments)
     else:
@@ -196,12 +196,12 @@ def test_bad_rows_are_refused(arguments, error, match):
         (lambda c: c.log_prob(0.5), TypeError, "index"),
     ],
 )
-def test_bad_calls_are_refused(call, error, match):
+def test_bad_calls_are_rejected(call, error, match):
     with pytest.raises(error, match=match):
         call(fs.Categorical([0.0, 1.0, 2.0]))
 
 
-def test_a_refused_draw_takes_nothing_from_the_generator():
+def test_a_rejected_draw_takes_nothing_from_the_generator():
     g = np.random.default_rng(1)
     with pytest.raises(ValueError):
         fs.Categorical([0.0, 1.0]).draw(-3, rng=g)
@@ -215,7 +215,7 @@ def test_what_was_never_prepared_draws_nothing():
             call()
 
 
-def test_a_row_too_long_is_refused():
+def test_a_row_too_long_is_rejected():
     with pytest.raises(ValueError, match="2\\*\\*26"):
         fs.Categorical(np.zeros(2**26 + 1, np.float16))
 

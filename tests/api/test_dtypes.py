@@ -1,4 +1,4 @@
-"""The dtype rule, line by line: what stays, what becomes float64, what is refused, every memory layout."""
+"""The dtype rule, line by line: what stays, what becomes float64, what is rejected, every memory layout."""
 
 import ctypes
 
@@ -81,7 +81,7 @@ def test_lists_and_numbers_become_float64():
             np.testing.assert_array_equal(function(x), function(np.asarray(x, np.float64)))
 
 
-# What is refused
+# What is rejected
 
 REFUSED = {
     "longdouble": np.ones(3, np.longdouble),

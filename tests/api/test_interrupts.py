@@ -256,7 +256,7 @@ def test_a_forked_child_computes_with_threads_of_its_own():
 
 
 @posix
-def test_forks_beside_calls_of_other_threads():
+def test_forks_during_calls_of_other_threads():
     done = in_a_process(
         """
 import os, threading, warnings
@@ -311,7 +311,7 @@ time.sleep(0.2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux has it")
-def test_a_team_without_memory_raises_and_goes_on():
+def test_a_thread_pool_without_memory_raises_and_goes_on():
     done = in_a_process(
         """
 import resource
@@ -337,7 +337,7 @@ print((fs.sample(x, u=u) == expected).all())
 
 
 @posix
-def test_scratch_of_the_team_is_kept_for_the_next_call():
+def test_scratch_of_the_thread_pool_is_kept_for_the_next_call():
     fs.set_num_threads(3)
     x = np.random.default_rng(0).normal(size=(400, 3000)).astype(np.float32)
     u = np.random.default_rng(1).random(400)

@@ -63,7 +63,7 @@ def test_they_are_uniform():
     (1.0, [1], 0, TypeError), (True, [1], 0, TypeError), (1, [1.5], 0, TypeError), (1, ["a"], 0, TypeError),
     (1, [True], 0, TypeError), (1, [1], 0.5, TypeError), (None, [1], 0, TypeError),
 ])  # fmt: skip
-def test_what_is_no_word_is_refused(seed, keys, step, error):
+def test_what_is_no_word_is_rejected(seed, keys, step, error):
     with pytest.raises(error):
         fs.keyed_uniforms(seed, keys, step)
 
@@ -119,7 +119,7 @@ def test_a_schedule_and_a_seed_follow_the_same_step():
     assert drawn == expected
 
 
-def test_what_does_not_go_together_is_refused():
+def test_what_does_not_go_together_is_rejected():
     logits = np.zeros((3, 4))
     with pytest.raises(ValueError, match="rng and seed"):
         fs.Sampler(rng=1, seed=1)
@@ -158,7 +158,7 @@ def test_keys_of_a_list_may_lie_on_both_sides_of_two_to_the_63(given, keys):
 
 
 @pytest.mark.parametrize("keys", [[2**64, 1], [-(2**63) - 1], 2**70, np.array([2**64], object)])
-def test_a_key_beyond_64_bits_is_refused_with_the_range(keys):
+def test_a_key_beyond_64_bits_is_rejected_with_the_range(keys):
     with pytest.raises(ValueError, match=r"keys must be from -2\*\*63 to 2\*\*64 - 1"):
         fs.keyed_uniforms(1, keys)
 
@@ -166,7 +166,7 @@ def test_a_key_beyond_64_bits_is_refused_with_the_range(keys):
 @pytest.mark.parametrize(
     "keys", [[2**63, 1.0], [2**63, True, 2.0], 1.5, [1.0, 2.0], np.array([True, 2**63], object), "key", [None]]
 )
-def test_keys_that_are_no_integers_are_refused(keys):
+def test_keys_that_are_no_integers_are_rejected(keys):
     with pytest.raises(TypeError, match="keys must be integers"):
         fs.keyed_uniforms(1, keys)
 

@@ -135,7 +135,7 @@ def test_mask_bias_rows_and_axis(rng):
 
 
 @pytest.mark.parametrize("filters", [{"top_k": 50}, {"top_p": 0.9}, {"min_p": 0.01}, {"typical_p": 0.9}], ids=str)
-def test_what_filters_leave_is_drawn_from_likewise(filters, rng):
+def test_draws_after_filters_agree_too(filters, rng):
     x = rng.standard_normal(5000).astype(np.float32)
     u = np.concatenate([rng.random(3000), np.arange(64) / 64])
     assert_never_depends_on_how_many(lambda u: fs.sample(x, size=u.size, u=u, **filters), u)
@@ -184,7 +184,7 @@ def test_a_row_that_cannot_be_drawn_from_takes_its_uniforms_all_the_same(size):
     assert g.random() == h.random()
 
 
-def test_an_invalid_row_is_refused_and_flagged_as_ever():
+def test_an_invalid_row_is_rejected_and_flagged_as_ever():
     x = np.zeros((2, 1500))
     x[1] = -np.inf
     with pytest.raises(ValueError, match="row 1"):

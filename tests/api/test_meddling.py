@@ -93,7 +93,7 @@ def test_a_draw_inside_a_draw_has_scratch_of_its_own():
         gc.set_threshold(*threshold)
 
 
-def test_a_masked_array_is_refused_as_its_mask_would_be_lost():
+def test_a_masked_array_is_rejected_as_its_mask_would_be_lost():
     x = np.ma.masked_array([1.0, 2.0, 3.0], [0, 0, 1])
     for call in (fs.sample, fs.softmax, fs.truncate):
         with pytest.raises(TypeError, match="masked"):
@@ -131,7 +131,7 @@ def test_penalties_of_any_size_leave_numbers():
 
 
 @pytest.mark.parametrize("mu", [np.nan, None, "a", [1.0, 2.0]])
-def test_a_mu_that_is_no_number_is_refused(mu):
+def test_a_mu_that_is_no_number_is_rejected(mu):
     sampler = fs.Sampler(mirostat_tau=3.0)
     sampler.mirostat_mu = mu
     with pytest.raises(ValueError, match="mirostat_mu"):

@@ -1,4 +1,4 @@
-"""Temperature schedules: their ends, their formulas, their floor, and what they refuse."""
+"""Temperature schedules: their ends, their formulas, their floor, and what they reject."""
 
 import copy
 import dataclasses
@@ -156,7 +156,7 @@ def test_bad_constant_raises_value_error_that_names_it(value):
 
 
 @pytest.mark.parametrize("name", ["start", "end"])
-def test_exponential_refuses_zero(name):
+def test_exponential_rejects_zero(name):
     with pytest.raises(ValueError, match=name):
         schedules.exponential(**({"start": 1.0, "end": 0.5, "steps": 10} | {name: 0.0}))
 

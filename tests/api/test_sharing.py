@@ -9,7 +9,7 @@ import fastsoftmax as fs
 
 
 def in_threads(work, count=4):
-    """What `work(i)` gives or raises in so many threads, which begin together."""
+    """What `work(i)` gives or raises in each of several threads, which begin together."""
     results, start = [None] * count, threading.Barrier(count)
 
     def run(i):

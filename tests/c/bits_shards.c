@@ -1,4 +1,4 @@
-/* A row in shards has the bits of the row in one piece, wherever it is cut, on every instruction set.
+/* A row in shards has the bits of the whole row, wherever it is cut, on every instruction set.
  *
  *     bits_shards [--every K] [--seed S]
  *

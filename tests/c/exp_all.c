@@ -53,12 +53,12 @@ static void test_vector(const float *x, float max, double temperature)
     fs_scale c = fs_scale_of(temperature);
     scale_f32 scale = scale_of_f32(&c);
     origin_f32 o = origin_of_f32(max, &scale);
-    constants_f32 k = constants_of_f32(o, max, &scale, LIFT), k_tame = constants_of_f32(o, max, &scale, 0);
-    f32x16 v = f32x16_load(x), v_tame = v;
+    constants_f32 k = constants_of_f32(o, max, &scale, LIFT), k_no_underflow = constants_of_f32(o, max, &scale, 0);
+    f32x16 v = f32x16_load(x), v_no_underflow = v;
     weights_f32(&v, 1, &k, 1);
-    weights_f32(&v_tame, 1, &k_tame, 0);
+    weights_f32(&v_no_underflow, 1, &k_no_underflow, 0);
     f32x16_store(w, v);
-    f32x16_store(no_underflow, v_tame);
+    f32x16_store(no_underflow, v_no_underflow);
     errors(x, w, &c, o, error);
     for (int i = 0; i < LANES; i++) {
         most = error[i] > most ? error[i] : most;
@@ -73,10 +73,10 @@ static void test_vector(const float *x, float max, double temperature)
                 check(error[i] <= bound, "exp(%a / %g) with maximum %a is off by %.3f ulp", x[i], temperature, max,
                       error[i]);
             }
-    for (int i = 0; i < LANES; i++) /* csrc/softmax/block-inl.h takes the tame way for these */
+    for (int i = 0; i < LANES; i++) /* csrc/softmax/block-inl.h computes these without the handling of underflow */
         if (max - x[i] < scale.no_underflow && fs_bits_f32(w[i]) != fs_bits_f32(no_underflow[i]))
-            check(0, "exp(%a / %g) with maximum %a: %a if the block is wild, %a if it is tame", x[i], temperature,
-                  max, w[i], no_underflow[i]);
+            check(0, "exp(%a / %g) with maximum %a: %a if the block may underflow, %a if not", x[i], temperature, max,
+                  w[i], no_underflow[i]);
 }
 
 /* All inputs `stride` apart that are not above `maximum`; if that is infinite, against their own vector's largest.

@@ -190,7 +190,7 @@ int main(int argc, char **argv)
     static char x[8 * 1101];
     size_t every = (size_t)option(argc, argv, "--every", 1);
     region in = new_region(), out = new_region();
-    watch_faults();
+    catch_faults();
     for (size_t s = 0; fs_available(s); s++)
         for (int dtype = 0; dtype < 4; dtype++)
             for (size_t n = s % every; n <= 1100; n += every) {

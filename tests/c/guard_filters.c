@@ -195,7 +195,7 @@ int main(int argc, char **argv)
     random_stream r = {11};
     for (size_t i = 0; i < sizeof in / sizeof in.row; i++)
         regions[i] = new_region();
-    watch_faults();
+    catch_faults();
     for (size_t s = 0; fs_available(s); s++)
         for (int dtype = 0; dtype < 4; dtype++) {
             now.set = fs_available(s);

@@ -39,7 +39,7 @@ static void on_fault(int signal)
     _exit(1);
 }
 
-static void watch_faults(void)
+static void catch_faults(void)
 {
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
@@ -77,7 +77,7 @@ static void check_around(const region *r, const void *data, size_t bytes)
         intact &= *q == 0xff;
     checks++;
     if (!intact)
-        describe("wrote beside the row");
+        describe("wrote next to the row");
 }
 
 static void expect(const void *got, const void *expected, size_t bytes)

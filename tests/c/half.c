@@ -3,7 +3,7 @@
  *     half [--stride K]
  *
  * Compiled once for each instruction set, with -DSET='"isa_<set>.c"'.  Floats to round are every K-th and, for each
- * pair of neighbours of the format, their middle and the floats beside it.  What is expected comes from the values of
+ * pair of neighbours of the format, their middle and the floats next to it.  What is expected comes from the values of
  * the format in order, not from its bits. */
 #include SET
 

@@ -97,8 +97,8 @@ static void compare(fs_dtype dtype, size_t n, data_kind kind, double temperature
         compare_rows(x, dtype, n, temperature, below(r, 16));
 }
 
-/* Bad arguments are refused, and what would be written stays as it was. */
-static void refuse(fs_dtype dtype)
+/* Bad arguments are rejected, and what would be written stays as it was. */
+static void reject(fs_dtype dtype)
 {
     static const double temperatures[] = {-1.0, -0x1p-1074, -INFINITY, NAN, -NAN};
     static const double uniforms[] = {1.0, 1.5, INFINITY, -0x1p-1074, -1.0, NAN, -NAN};
@@ -133,12 +133,12 @@ static void refuse(fs_dtype dtype)
                    BY(dtype, fs_draw_filtered, (void *)x, 2, 1.0, &filters, two[1], 0.5, scratch) == -FS_ARGUMENT),
               "taken: u = %a", two[1]);
     }
-    check(index[0] == 7 && index[1] == 7 && out[0] == 7.0 && out[3] == 7.0, "a refused call has written");
+    check(index[0] == 7 && index[1] == 7 && out[0] == 7.0 && out[3] == 7.0, "a rejected call has written");
     checks++;
 }
 
 /* No field of the filters is taken out of its range; at the ends of it each is. */
-static void refuse_filters(void)
+static void reject_filters(void)
 {
     typedef struct {
         size_t field;
@@ -201,8 +201,8 @@ int main(int argc, char **argv)
                         fs_choose(fs_available(s));
                         compare((fs_dtype)dtype, lengths[l], (data_kind)kind, temperatures[t], &r);
                     }
-    refuse(FS_F32);
-    refuse(FS_F64);
-    refuse_filters();
+    reject(FS_F32);
+    reject(FS_F64);
+    reject_filters();
     return finish("plain", checks);
 }

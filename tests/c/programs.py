@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[Toolchain, str | None]] = {
 
 @dataclass(frozen=True)
 class Program:
-    """A program, and for each kind of run the value of its option: one in so many cases, or how many calls."""
+    """A program, and for each kind of run the value of its option: --every K takes one case in K."""
 
     name: str
     link: str

@@ -1,5 +1,5 @@
 /* A row that another thread changes while it is looked at gives some result or other: but no index outside the row,
- * nothing written beside a result, and an end.
+ * nothing written next to a result, and an end.
  *
  *     race [--calls K]
  *
@@ -70,7 +70,7 @@ static void free_surrounded(char *p, size_t bytes, const char *operation)
     int intact = 1;
     for (size_t i = 0; i < AROUND; i++)
         intact &= p[-(ptrdiff_t)i - 1] == 0x5a && p[bytes + i] == 0x5a;
-    check(intact, "%s, %s, n = %zu: wrote beside the result", fs_chosen(), operation, shared.n);
+    check(intact, "%s, %s, n = %zu: wrote next to the result", fs_chosen(), operation, shared.n);
     free(p - AROUND);
     checks++;
 }

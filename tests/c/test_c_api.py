@@ -1,4 +1,4 @@
-"""The compiled caller's door: Cython, Numba, ctypes, C and C++ get the functions, the bits and the codes.
+"""The C API for compiled callers: Cython, Numba, ctypes, C and C++ get the functions, the bits and the codes.
 
 What is compiled here is compiled as a user would: Cython modules outside the checkout, against the package as it is
 imported; C programs against the folder that get_include() names.  A missing compiler, Cython or Numba skips by name.
@@ -25,7 +25,7 @@ from toolchains import CC, CSRC, NATIVE, ROOT, Builder
 import fastsoftmax as fs
 from fastsoftmax import _core
 from fastsoftmax._args.filters import RECORD
-from fastsoftmax.integrations import numba as door
+from fastsoftmax.integrations import numba as c_api
 
 PXD = (ROOT / "fastsoftmax" / "_core.pxd").read_text(encoding="utf-8")
 HEADER = (CSRC / "fastsoftmax.h").read_text(encoding="utf-8")
@@ -52,9 +52,9 @@ def run(command: list[Any], cwd: Path) -> str:
     return done.stdout
 
 
-def cythonize(source: Path, *options: str) -> None:
+def cythonize(*names: str, folder: Path) -> None:
     pytest.importorskip("Cython")
-    run([sys.executable, "-m", "Cython.Build.Cythonize", "-i", *options, source.name], source.parent)
+    run([sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-j", str(len(names)), *names], folder)
 
 
 def dtype_of(kind: str) -> np.dtype[Any]:
@@ -62,7 +62,7 @@ def dtype_of(kind: str) -> np.dtype[Any]:
 
 
 def function(name: str, kind: str) -> Any:
-    return getattr(door, f"{name}_{kind}")
+    return getattr(c_api, f"{name}_{kind}")
 
 
 # --- what is declared -------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def function(name: str, kind: str) -> Any:
 def test_the_functions_declared_are_those_exported_documented_and_ready_for_numba() -> None:
     declared = set(re.findall(r"^cdef \w+ (\w+)\(", PXD, re.MULTILINE))
     assert declared == set(_core.__pyx_capi__)
-    assert all(callable(getattr(door, name)) for name in declared - {"no_filters"})  # there: filters()
+    assert all(callable(getattr(c_api, name)) for name in declared - {"no_filters"})  # there: filters()
     undocumented = {name for name in declared if name.replace("_f32", "_f64") not in PAGE}
     assert undocumented == set()
 
@@ -94,13 +94,13 @@ def test_filters_and_codes_are_those_of_the_header() -> None:
     codes = re.search(r"typedef enum \{([^}]*)\} fs_status;", HEADER)[1]  # type: ignore[index]
     names = re.findall(r"^ *(FS_\w+)", codes, re.MULTILINE)[:7]
     assert [(name, str(i)) for i, name in enumerate(names)] == re.findall(r"(FS_[A-Z_]+) = (\d)", PXD)[1:]
-    assert re.findall(r"FS_ABI_VERSION (?:= )?(\d+)", HEADER + PXD) == [str(door.abi_version())] * 2
+    assert re.findall(r"FS_ABI_VERSION (?:= )?(\d+)", HEADER + PXD) == [str(c_api.abi_version())] * 2
 
 
 def test_the_include_folder_has_the_header_and_every_source() -> None:
     here = {path.name: path.read_bytes() for path in CSRC.glob("*.[ch]")}
     assert {path.name for path in Path(fs.get_include()).glob("*.[ch]")} == set(here)
-    # A checkout has an egg-info beside what is installed, which lists sources.
+    # A checkout has an egg-info next to what is installed, which lists sources.
     found = [dist.files or [] for dist in metadata.distributions(name="fastsoftmax")]
     installed = next((files for files in found if any(file.name == "RECORD" for file in files)), None)
     if installed is None or any("__editable__" in file.name for file in installed):
@@ -165,36 +165,36 @@ def test_many_rows_have_the_bits_of_python(kind: str, temperature: float, n: int
 )
 def test_a_filtered_draw_is_that_of_python(kind: str, parameters: dict[str, Any], rng: np.random.Generator) -> None:
     x = rng.normal(0, 2, 500).astype(dtype_of(kind))
-    record, scratch = door.filters(**parameters), np.empty(door.scratch_size(x.size), np.uint8)
+    record, scratch = c_api.filters(**parameters), np.empty(c_api.scratch_size(x.size), np.uint8)
     for u, coin in rng.random((20, 2)):
         address = record.ctypes.data
         drawn = function("draw_filtered", kind)(x.ctypes.data, x.size, 0.8, address, coin, u, scratch.ctypes.data)
-        tossed = {"xtc_u": coin} if "xtc_threshold" in parameters else {}
-        assert drawn == fs.sample(x, 0.8, u=u, **parameters, **tossed)
+        coins = {"xtc_u": coin} if "xtc_threshold" in parameters else {}
+        assert drawn == fs.sample(x, 0.8, u=u, **parameters, **coins)
 
 
 def test_filters_are_checked_and_neutral_unless_named() -> None:
     with pytest.raises(TypeError, match="top_kk is not a filter; there are: top_k, top_p"):
-        door.filters(top_kk=3)
+        c_api.filters(top_kk=3)
     with pytest.raises(TypeError, match="top_p must be one value here"):
-        door.filters(top_p=[0.5, 0.6])
+        c_api.filters(top_p=[0.5, 0.6])
     with pytest.raises(ValueError, match=r"top_p must be in \[0, 1\]"):
-        door.filters(top_p=1.5)
+        c_api.filters(top_p=1.5)
     neutral = np.empty(1, RECORD)
     name = b"void (__pyx_t_11fastsoftmax_5_core_filters_t *)"
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     pointer = get(_core.__pyx_capi__["no_filters"], name)
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(pointer)(neutral.ctypes.data)
-    assert neutral == door.filters()
+    assert neutral == c_api.filters()
 
 
 def test_keyed_uniforms_are_those_of_python() -> None:
     keys = np.array([0, 7, 2**64 - 1], np.uint64)
     u = np.empty(3)
-    door.keyed_uniforms(3, keys.ctypes.data, 3, 5, 0, u.ctypes.data)
+    c_api.keyed_uniforms(3, keys.ctypes.data, 3, 5, 0, u.ctypes.data)
     np.testing.assert_array_equal(u, fs.keyed_uniforms(3, keys, 5))
-    assert [door.keyed_uniform(3, int(key), 5, 0) for key in keys] == u.tolist()
+    assert [c_api.keyed_uniform(3, int(key), 5, 0) for key in keys] == u.tolist()
 
 
 @both_types
@@ -216,7 +216,7 @@ def test_codes_say_why_a_row_has_no_draw(kind: str) -> None:
 
 
 @both_types
-def test_bad_arguments_are_refused_before_anything_is_written(kind: str) -> None:
+def test_bad_arguments_are_rejected_before_anything_is_written(kind: str) -> None:
     x, out = np.zeros((2, 3), dtype_of(kind)), np.full((2, 3), 7, dtype_of(kind))
     index, u, sums = np.full(2, 7), np.array([0.5, 1.0]), np.full(2, 7.0)
     assert function("draw_rows", kind)(x.ctypes.data, 2, 3, 1.0, u.ctypes.data, index.ctypes.data) == ARGUMENT
@@ -234,7 +234,7 @@ def test_threads_may_call_at_once(rng: np.random.Generator) -> None:
     expected = fs.sample(x, size=u.size, u=u).tolist()
 
     def draw_all(_: int) -> list[int]:
-        return [door.draw_f64(x.ctypes.data, x.size, 1.0, v) for v in u]  # ctypes lets go of the GIL
+        return [c_api.draw_f64(x.ctypes.data, x.size, 1.0, v) for v in u]  # ctypes lets go of the GIL
 
     with ThreadPoolExecutor(4) as pool:
         assert all(drawn == expected for drawn in pool.map(draw_all, range(8)))
@@ -249,7 +249,7 @@ def test_cython_modules_of_the_page_build_without_a_header_and_run(tmp_path: Pat
     assert set(files) == {"mean_payoff.pyx", "top_two.pyx"}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-        cythonize(tmp_path / name)
+    cythonize(*files, folder=tmp_path)
     payoff = "import mean_payoff, numpy; print(mean_payoff.mean_payoff(numpy.array([0.0, 1.0]), 1.0, 7, 100_000))"
     # three standard deviations of the mean of 100,000 draws are 0.0042, and the seed is fixed
     assert abs(float(run([sys.executable, "-c", payoff], tmp_path)) - np.e / (1 + np.e)) < 0.0042
@@ -261,7 +261,7 @@ def test_cython_modules_of_the_page_build_without_a_header_and_run(tmp_path: Pat
 
 
 @needs_compiler
-def test_a_module_made_for_another_signature_is_refused(tmp_path: Path) -> None:
+def test_a_module_made_for_another_signature_is_rejected(tmp_path: Path) -> None:
     other = tmp_path / "other" / "fastsoftmax"
     other.mkdir(parents=True)
     (other / "__init__.py").touch()
@@ -280,7 +280,7 @@ def test_a_module_made_for_another_signature_is_refused(tmp_path: Path) -> None:
 @needs_compiler
 def test_cython_particle_filter_finds_the_exact_likelihood(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / "cython_particle_filter", tmp_path, dirs_exist_ok=True)
-    cythonize(tmp_path / "particle_filter.pyx")
+    cythonize("particle_filter.pyx", folder=tmp_path)
     lines = run([sys.executable, "compare.py"], tmp_path).splitlines()
     assert lines[-1] == "The particles find the exact likelihood."
 
@@ -290,7 +290,7 @@ def test_cython_particle_filter_finds_the_exact_likelihood(tmp_path: Path) -> No
 
 def test_numba_draws_what_python_draws(rng: np.random.Generator) -> None:
     numba = pytest.importorskip("numba")
-    draw_f32, draw_filtered_f32, scratch_size = door.draw_f32, door.draw_filtered_f32, door.scratch_size
+    draw_f32, draw_filtered_f32, scratch_size = c_api.draw_f32, c_api.draw_filtered_f32, c_api.scratch_size
 
     @numba.njit(parallel=True)
     def draw(x, u, filters, index):  # type: ignore[no-untyped-def]
@@ -303,14 +303,14 @@ def test_numba_draws_what_python_draws(rng: np.random.Generator) -> None:
             )
 
     x, u, index = rng.normal(0, 3, (100, 40)).astype(np.float32), rng.random(100), np.empty((2, 100), np.int64)
-    draw(x, u, door.filters(top_k=3), index)
+    draw(x, u, c_api.filters(top_k=3), index)
     np.testing.assert_array_equal(index[0], fs.sample(x, 0.7, u=u))
     np.testing.assert_array_equal(index[1], fs.sample(x, 0.7, u=u, top_k=3))
 
 
 def test_the_module_for_numba_does_not_import_it() -> None:
     code = "import sys; sys.modules['numba'] = None; import fastsoftmax.integrations.numba as d; print(d.abi_version())"
-    assert run([sys.executable, "-c", code], ROOT) == f"{door.abi_version()}\n"
+    assert run([sys.executable, "-c", code], ROOT) == f"{c_api.abi_version()}\n"
 
 
 # --- C and C++ ---------------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_a_c_extension_gets_the_functions_from_capsules(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("draws", [True, False], ids=["draw", "softmax"])
 @pytest.mark.parametrize("n", [10, 64])
-def test_the_door_adds_at_most_five_percent_to_the_shortest_rows(draws: bool, n: int, rng: np.random.Generator) -> None:
+def test_the_c_api_adds_at_most_five_percent_to_short_rows(draws: bool, n: int, rng: np.random.Generator) -> None:
     x = rng.normal(0, 3, n).astype(np.float32)
 
     def median_ratio() -> float:

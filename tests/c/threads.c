@@ -1,5 +1,5 @@
-/* Threads that share a job: every chunk is done once, by whomever; results are those of one thread; a watch ends a job and
- * may fork in it; callers of their own threads do not meet; a forked child has a team of its own.
+/* Threads that share a job: every chunk is done once, by whomever; results are those of one thread; an interrupt callback
+ * ends a job and may fork; callers with threads of their own do not meet; a forked child has its own thread pool.
  *
  *     threads [--every K] [--fork 0]
  *
@@ -18,11 +18,11 @@ static unsigned long long checks;
 
 /* --- chunks --- */
 
-enum { PIECES = 1000 };
+enum { CHUNKS = 1000 };
 
 typedef struct {
-    int done[PIECES], inner[PIECES];
-    pthread_t by[PIECES];
+    int done[CHUNKS], inner[CHUNKS];
+    pthread_t by[CHUNKS];
 } tally;
 
 static void spend(unsigned microseconds)
@@ -33,16 +33,16 @@ static void spend(unsigned microseconds)
 
 static void count_inner(void *context, size_t chunk)
 {
-    int *of_piece = context;
-    *of_piece += (int)chunk;
+    int *of_chunk = context;
+    *of_chunk += (int)chunk;
 }
 
-static void count_piece(void *context, size_t chunk)
+static void count_chunk(void *context, size_t chunk)
 {
     tally *t = context;
     t->done[chunk]++;
     t->by[chunk] = pthread_self();
-    check(fs_parallel_for(10, count_inner, &t->inner[chunk]) == 0, "a job within a piece was stopped");
+    check(fs_parallel_for(10, count_inner, &t->inner[chunk]) == 0, "a job within a chunk was stopped");
     spend(chunk % 7 == 0 ? 20 : 1);
 }
 
@@ -58,18 +58,18 @@ static int distinct(const pthread_t *by, size_t count)
     return found;
 }
 
-static void pieces_are_done_once(void)
+static void chunks_are_done_once(void)
 {
-    static const size_t counts[] = {0, 1, 2, 3, 17, PIECES};
+    static const size_t counts[] = {0, 1, 2, 3, 17, CHUNKS};
     int most = 0;
     for (int n = 1; n <= 8; n++) {
         fs_set_num_threads(n);
         for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
             tally t = {{0}, {0}, {0}};
-            check(fs_parallel_for(counts[c], count_piece, &t) == 0, "%zu pieces, %d threads: stopped", counts[c], n);
-            for (size_t i = 0; i < PIECES; i++, checks++)
+            check(fs_parallel_for(counts[c], count_chunk, &t) == 0, "%zu chunks, %d threads: stopped", counts[c], n);
+            for (size_t i = 0; i < CHUNKS; i++, checks++)
                 check(t.done[i] == (i < counts[c]) && t.inner[i] == (i < counts[c] ? 45 : 0),
-                      "%zu pieces, %d threads: piece %zu was done %d times", counts[c], n, i, t.done[i]);
+                      "%zu chunks, %d threads: chunk %zu was done %d times", counts[c], n, i, t.done[i]);
             int found = distinct(t.by, counts[c]);
             most = found > most ? found : most;
             check(found <= n, "%d threads where %d may be", found, n);
@@ -187,7 +187,7 @@ static void callers_do_not_meet(void)
     free(results);
 }
 
-/* --- watches --- */
+/* --- interrupt callbacks --- */
 
 static uint64_t stop_at;
 static int asked;
@@ -204,13 +204,13 @@ static void spend_a_millisecond(void *context, size_t chunk)
     spend(1000);
 }
 
-static void in_a_piece(void *context, size_t chunk)
+static void in_a_chunk(void *context, size_t chunk)
 {
     fs_parallel_for(1000, spend_a_millisecond, context);
     (void)chunk;
 }
 
-static void watches_end_jobs(void)
+static void callbacks_end_jobs(void)
 {
     random_stream r = {7};
     made_row m = make_row(LONGEST, FS_F64, NORMAL, PLAIN, &r);
@@ -221,14 +221,15 @@ static void watches_end_jobs(void)
             uint64_t start = now_ns();
             stop_at = start + 60000000;
             asked = 0;
-            check(fs_set_interrupt_callback(stop_in_time) == NULL, "there was a watch already");
+            check(fs_set_interrupt_callback(stop_in_time) == NULL, "there was a callback already");
             int ended =
-                nested ? fs_parallel_for(100, in_a_piece, NULL) : fs_parallel_for(100000, spend_a_millisecond, NULL);
-            check(ended == 1 && fs_was_interrupted(), "%d threads: the watch was not heeded", n);
+                nested ? fs_parallel_for(100, in_a_chunk, NULL) : fs_parallel_for(100000, spend_a_millisecond, NULL);
+            check(ended == 1 && fs_was_interrupted(), "%d threads: the callback was not called", n);
             check(now_ns() - start < 1000000000, "%d threads: it took %g s", n, (double)(now_ns() - start) * 1e-9);
-            check(asked >= 2 && asked < 20, "%d threads: the watch was asked %d times", n, asked);
+            check(asked >= 2 && asked < 20, "%d threads: the callback was called %d times", n, asked);
             check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_INTERRUPTED, "a stopped thread goes on");
-            check(fs_set_interrupt_callback(NULL) == stop_in_time && !fs_was_interrupted(), "the watch did not end");
+            check(fs_set_interrupt_callback(NULL) == stop_in_time && !fs_was_interrupted(),
+                  "the callback was not removed");
             check(fs_logsumexp(&m.row, LONGEST, 1.0, &value) == FS_OK, "no call after the stop");
         }
     free_row(&m);
@@ -252,27 +253,27 @@ static int fork_once(void)
     return 0;
 }
 
-static void a_child_has_a_team_of_its_own(void)
+static void a_child_has_its_own_thread_pool(void)
 {
     fs_set_num_threads(3);
     tally t = {{0}, {0}, {0}};
-    fs_parallel_for(PIECES, count_piece, &t);
+    fs_parallel_for(CHUNKS, count_chunk, &t);
     pid_t child = fork();
-    if (!child) { /* the members are not there, and the team works nevertheless */
+    if (!child) { /* the workers are gone, and a new pool works */
         tally of_child = {{0}, {0}, {0}};
-        int wrong = fs_parallel_for(PIECES, count_piece, &of_child);
-        for (size_t i = 0; i < PIECES; i++)
+        int wrong = fs_parallel_for(CHUNKS, count_chunk, &of_child);
+        for (size_t i = 0; i < CHUNKS; i++)
             wrong |= of_child.done[i] != 1;
-        _exit(wrong || distinct(of_child.by, PIECES) < 2);
+        _exit(wrong || distinct(of_child.by, CHUNKS) < 2);
     }
     check(exit_status(child) == 0, "the child could not work");
-    /* forked by the watch, in the middle of a job: parent and child both finish it */
+    /* forked by the callback, in the middle of a job: parent and child both finish it */
     tally both = {{0}, {0}, {0}};
     forked = -1;
     fs_set_interrupt_callback(fork_once);
-    self.called_at = now_ns() - FS_INTERRUPT_INTERVAL;
-    int wrong = fs_parallel_for(PIECES, count_piece, &both);
-    for (size_t i = 0; i < PIECES; i++)
+    self.watched = now_ns() - FS_INTERRUPT_INTERVAL;
+    int wrong = fs_parallel_for(CHUNKS, count_chunk, &both);
+    for (size_t i = 0; i < CHUNKS; i++)
         wrong |= both.done[i] != 1;
     if (!forked)
         _exit(wrong);
@@ -290,7 +291,7 @@ static void *fork_again_and_again(void *unused)
         pid_t child = fork();
         if (!child) {
             tally t = {{0}, {0}, {0}};
-            _exit(fs_parallel_for(20, count_piece, &t));
+            _exit(fs_parallel_for(20, count_chunk, &t));
         }
         check(exit_status(child) == 0, "a child of another thread");
         checks++;
@@ -298,16 +299,16 @@ static void *fork_again_and_again(void *unused)
     return unused;
 }
 
-static void forks_beside_jobs(void)
+static void forks_during_jobs(void)
 {
     pthread_t other;
     forking = 1;
     check(!pthread_create(&other, NULL, fork_again_and_again, NULL), "no thread for the test itself");
     for (int i = 0; i < 100; i++) {
         tally t = {{0}, {0}, {0}};
-        fs_parallel_for(100, count_piece, &t);
+        fs_parallel_for(100, count_chunk, &t);
         for (size_t j = 0; j < 100; j++)
-            check(t.done[j] == 1, "beside forks: piece %zu was done %d times", j, t.done[j]);
+            check(t.done[j] == 1, "during forks: chunk %zu was done %d times", j, t.done[j]);
     }
     forking = 0;
     pthread_join(other, NULL);
@@ -320,7 +321,7 @@ static uint64_t least = UINT64_MAX;
 static void note(void *context, size_t chunk)
 {
     (void)context;
-    fs_atomic_min(&least, 1000 + (chunk * 7919) % PIECES);
+    fs_atomic_min(&least, 1000 + (chunk * 7919) % CHUNKS);
 }
 
 static void *ask_for_scratch(void *unused)
@@ -336,19 +337,19 @@ static void *ask_for_scratch(void *unused)
 int main(int argc, char **argv)
 {
     pthread_t thread;
-    pieces_are_done_once();
+    chunks_are_done_once();
     threads_change_no_bit(option(argc, argv, "--every", 1));
     callers_do_not_meet();
-    watches_end_jobs();
+    callbacks_end_jobs();
     fs_set_num_threads(4);
-    fs_parallel_for(PIECES, note, NULL);
+    fs_parallel_for(CHUNKS, note, NULL);
     check(fs_atomic_load(&least) == 1000, "the least is %llu", (unsigned long long)fs_atomic_load(&least));
     check(!pthread_create(&thread, NULL, ask_for_scratch, NULL), "no thread for the test itself");
     pthread_join(thread, NULL);
     ask_for_scratch(NULL);
     if (option(argc, argv, "--fork", 1)) {
-        a_child_has_a_team_of_its_own();
-        forks_beside_jobs();
+        a_child_has_its_own_thread_pool();
+        forks_during_jobs();
     }
     return finish("threads", checks);
 }

@@ -51,7 +51,7 @@ def text_of(outcome: Outcome) -> str:
 
 
 def complaint(outcome: Outcome, status: int) -> str:
-    """The one line with which a command was refused."""
+    """The one line with which a command was rejected."""
     assert outcome.status == status
     assert outcome.err.startswith("fastsoftmax") and outcome.err.count("\n") == 1
     return outcome.err

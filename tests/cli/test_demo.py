@@ -107,7 +107,7 @@ def test_a_large_alphabet_does_not_overflow() -> None:
 
 
 @pytest.mark.parametrize(("text", "order"), [("", 0), ("abc", 3), ("abc", -1)])
-def test_a_text_not_longer_than_the_order_is_refused(text: str, order: int) -> None:
+def test_a_text_not_longer_than_the_order_is_rejected(text: str, order: int) -> None:
     with pytest.raises(ValueError, match="order"):
         CharModel(text, order)
 
@@ -196,7 +196,7 @@ def test_the_same_seed_writes_the_same_and_another_seed_something_else(documente
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_writing_in_pieces_is_writing_at_once(documented: CharModel) -> None:
+def test_writing_in_parts_is_writing_at_once(documented: CharModel) -> None:
     schedule = schedules.linear(1.5, 0.2, 100)
     whole, end = written(documented, Sampler(schedule, rng=3), 100)
     sampler = Sampler(schedule, rng=3)

@@ -20,7 +20,7 @@ def with_companions(name, value):
     return (XTC if name.startswith("xtc") else {}) | {name: value}
 
 
-def refuse(error, match, **parameters):
+def rejects(error, match, **parameters):
     """truncate, sample, sample_probs and Sampler raise; truncate has written nothing."""
     out = np.full(X.shape, 7.0)
     with pytest.raises(error, match=match):
@@ -31,7 +31,7 @@ def refuse(error, match, **parameters):
     for sample in (fs.sample, fs.sample_probs):
         with pytest.raises(error, match=match):
             sample(np.abs(X), rng=generator, **{k: v for k, v in parameters.items() if k != "xtc_u"})
-    # A refused call takes nothing from the stream.
+    # A rejected call takes nothing from the stream.
     assert generator.bit_generator.state == state
     with pytest.raises(error, match=match):
         fs.Sampler(**{k: v for k, v in parameters.items() if k != "xtc_u"})(X)
@@ -66,7 +66,7 @@ def test_filters_at_their_defaults_are_none_and_others_are_passed_on_as_they_are
 @pytest.mark.parametrize("value", [-0.1, 1.0000001, 2, INF, -INF, NAN, np.float32(NAN)])
 @pytest.mark.parametrize("name", [*SHARES, "xtc_threshold", "xtc_probability"])
 def test_shares_outside_zero_to_one_raise_value_error(name, value):
-    refuse(ValueError, name, **with_companions(name, value))
+    rejects(ValueError, name, **with_companions(name, value))
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_shares_outside_zero_to_one_raise_value_error(name, value):
 )
 def test_values_out_of_range_raise_value_error(name, value):
     extra = {"dynatemp_range": 0.5} if name == "dynatemp_exponent" else {}
-    refuse(ValueError, name, **extra, **with_companions(name, value))
+    rejects(ValueError, name, **extra, **with_companions(name, value))
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 2.0, 2.5, "3", [1.0, 2.0, 3.0], [True, True, True], 1j])
 @pytest.mark.parametrize("name", ["top_k", "min_tokens_to_keep"])
 def test_counts_that_are_no_integers_raise_type_error(name, value):
-    refuse(TypeError, name, **with_companions(name, value))
+    rejects(TypeError, name, **with_companions(name, value))
 
 
 @pytest.mark.parametrize("value", ["0.5", 0.5j, [None, 0.5, 0.5], {}, np.array(["a", "b", "c"])])
@@ -103,12 +103,12 @@ def test_counts_that_are_no_integers_raise_type_error(name, value):
     "name", [*SHARES, "top_n_sigma", "xtc_threshold", "xtc_probability", "dynatemp_range", "dynatemp_exponent"]
 )
 def test_parameters_that_are_no_real_numbers_raise_type_error(name, value):
-    refuse(TypeError, name, **with_companions(name, value))
+    rejects(TypeError, name, **with_companions(name, value))
 
 
 @pytest.mark.parametrize("value", [1, 0.0, "yes", [1, 0, 1]])
 def test_temperature_last_that_is_no_bool_raises_type_error(value):
-    refuse(TypeError, "temperature_last", temperature_last=value)
+    rejects(TypeError, "temperature_last", temperature_last=value)
 
 
 @pytest.mark.parametrize("name, bad, good", [
@@ -118,7 +118,7 @@ def test_temperature_last_that_is_no_bool_raises_type_error(value):
 ])  # fmt: skip
 def test_a_bad_value_among_good_ones_is_named_with_its_row(name, bad, good):
     extra = {"dynatemp_range": 0.5} if name == "dynatemp_exponent" else {}
-    refuse(ValueError, rf"{name}.*row\D*\b1\b", **extra, **with_companions(name, [good, bad, good]))
+    rejects(ValueError, rf"{name}.*row\D*\b1\b", **extra, **with_companions(name, [good, bad, good]))
 
 
 # Shapes
@@ -129,7 +129,7 @@ def test_a_bad_value_among_good_ones_is_named_with_its_row(name, bad, good):
                                   "xtc_threshold", "xtc_probability", "dynatemp_range"])  # fmt: skip
 def test_values_that_do_not_fit_the_rows_raise_value_error_with_their_shape(name, shape):
     whole = {"top_k": 1, "min_tokens_to_keep": 1, "temperature_last": True}
-    refuse(ValueError, rf"{name}.*\(3,\)", **with_companions(name, np.full(shape, whole.get(name, 0.5))))
+    rejects(ValueError, rf"{name}.*\(3,\)", **with_companions(name, np.full(shape, whole.get(name, 0.5))))
 
 
 def test_values_for_rows_do_not_fit_one_row():
@@ -143,7 +143,7 @@ def test_values_for_rows_do_not_fit_one_row():
 
 @pytest.mark.parametrize("given", [{"xtc_threshold": 0.1}, {"xtc_probability": 0.5}], ids=str)
 def test_one_xtc_parameter_without_the_other_raises_value_error(given):
-    refuse(ValueError, "xtc_threshold.*xtc_probability|xtc_probability.*xtc_threshold", **given)
+    rejects(ValueError, "xtc_threshold.*xtc_probability|xtc_probability.*xtc_threshold", **given)
 
 
 def test_uniforms_without_coins_raise_value_error():
@@ -171,8 +171,8 @@ def test_coins_outside_zero_to_one_or_of_another_shape_raise_value_error(coin):
 
 
 @pytest.mark.parametrize("temperature", [-1.0, NAN, [1.0, -1.0, 1.0], [1.0, 1.0]])
-def test_bad_temperatures_are_refused_with_filters_too(temperature):
-    refuse(ValueError, "temperature", temperature=temperature, top_k=3)
+def test_bad_temperatures_are_rejected_with_filters_too(temperature):
+    rejects(ValueError, "temperature", temperature=temperature, top_k=3)
     with pytest.raises(ValueError, match="temperature"):
         fs.sample(X, temperature, temperature_last=True, dynatemp_range=0.1)
 
@@ -183,7 +183,7 @@ def test_bad_temperatures_are_refused_with_filters_too(temperature):
 PENALTIES = {"repetition": 1.2, "frequency": 0.1, "presence": 0.1, "dry_multiplier": 1.0}
 
 
-def refuse_penalties(error, match, tokens=((0, 1), (2,), ()), **parameters):
+def rejects_penalties(error, match, tokens=((0, 1), (2,), ()), **parameters):
     out = np.full(X.shape, 7.0)
     with pytest.raises(error, match=match):
         fs.penalize(X, tokens, out=out, **parameters)
@@ -214,11 +214,11 @@ def refuse_penalties(error, match, tokens=((0, 1), (2,), ()), **parameters):
     ],
 )
 def test_bad_penalties_raise_value_error(name, value):
-    refuse_penalties(ValueError, name, **(PENALTIES | {name: value}))
+    rejects_penalties(ValueError, name, **(PENALTIES | {name: value}))
     if name != "dry_penalty_last_n":
         good = PENALTIES.get(name, 2)
-        refuse_penalties(ValueError, rf"{name}.*row\D*\b2\b", **(PENALTIES | {name: [good, good, value]}))
-        refuse_penalties(ValueError, rf"{name}.*\(3,\)", **(PENALTIES | {name: [good, good]}))
+        rejects_penalties(ValueError, rf"{name}.*row\D*\b2\b", **(PENALTIES | {name: [good, good, value]}))
+        rejects_penalties(ValueError, rf"{name}.*\(3,\)", **(PENALTIES | {name: [good, good]}))
 
 
 @pytest.mark.parametrize(
@@ -234,15 +234,15 @@ def test_bad_penalties_raise_value_error(name, value):
     ],
 )
 def test_penalties_of_a_wrong_type_raise_type_error(name, value):
-    refuse_penalties(TypeError, name, **(PENALTIES | {name: value}))
+    rejects_penalties(TypeError, name, **(PENALTIES | {name: value}))
 
 
 @pytest.mark.parametrize("bad", [-1, 10, 2**40])
 def test_tokens_out_of_range_are_named_with_row_and_position(bad):
     tokens = [[0, 1], [2, 3, bad, 4], []]
-    refuse_penalties(ValueError, r"token.*row\D*\b1\b.*\b2\b", tokens, **PENALTIES)
+    rejects_penalties(ValueError, r"token.*row\D*\b1\b.*\b2\b", tokens, **PENALTIES)
     # Even where nothing would be penalised.
-    refuse_penalties(ValueError, r"token.*row\D*\b1\b.*\b2\b", tokens)
+    rejects_penalties(ValueError, r"token.*row\D*\b1\b.*\b2\b", tokens)
     with pytest.raises(ValueError, match=r"token.*\b2\b"):
         fs.penalize(X[0], [2, 3, bad], repetition=2.0)
 
@@ -251,18 +251,18 @@ def test_tokens_out_of_range_are_named_with_row_and_position(bad):
     "tokens", [[[0.5], [1.0], [2.0]], [["a"], [], []], np.zeros((3, 2)), [[True], [0], [1]], np.zeros((3, 2), bool), 3]
 )
 def test_tokens_that_are_no_integers_raise(tokens):
-    refuse_penalties((TypeError, ValueError), "token", tokens, **PENALTIES)
+    rejects_penalties((TypeError, ValueError), "token", tokens, **PENALTIES)
 
 
 @pytest.mark.parametrize("tokens", [[[0], [1]], [[0], [1], [2], [3]], np.zeros((2, 5), int), np.zeros(5, int)])
 def test_tokens_for_other_rows_raise_value_error(tokens):
-    refuse_penalties(ValueError, "token", tokens, **PENALTIES)
+    rejects_penalties(ValueError, "token", tokens, **PENALTIES)
 
 
 @pytest.mark.parametrize("lengths", [[1, 2], [1, 2, 6], [1, -1, 2], [[1, 2, 3]]])
 def test_bad_lengths_raise_value_error(lengths):
-    refuse_penalties(ValueError, "lengths", np.zeros((3, 5), int), lengths=lengths, **PENALTIES)
+    rejects_penalties(ValueError, "lengths", np.zeros((3, 5), int), lengths=lengths, **PENALTIES)
 
 
 def test_lengths_that_are_no_integers_raise_type_error():
-    refuse_penalties(TypeError, "lengths", np.zeros((3, 5), int), lengths=[1.0, 2.0, 3.0], **PENALTIES)
+    rejects_penalties(TypeError, "lengths", np.zeros((3, 5), int), lengths=[1.0, 2.0, 3.0], **PENALTIES)

@@ -153,7 +153,7 @@ def test_xtc_happens_iff_its_coin_is_below_the_probability(probability, happens)
     assert (kept(FOUR, xtc_threshold=0.15, xtc_probability=probability, xtc_u=0.25) == [0, 1]) == happens
 
 
-# At least so many
+# min_tokens_to_keep
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 9])

@@ -145,7 +145,7 @@ def check_many(dtype, parameter_names, seed, rows, most=5000, unsure=0.04):
         if rng.random() < 0.2:
             allowed = rng.random(n) < 0.6
             allowed[np.argmax(x)] = True
-        # 1e30 / 1e-3 and the like stay within the dtype; float16 has no room below T = 1.
+        # 1e30 / 1e-3 and the like stay within the dtype; float16 overflows below T = 1.
         temperature = max(random_temperature(rng), 1.0 if dtype == np.float16 else 0.0)
         names = parameter_names(rng)
         parameters = {k: v for name in names for k, v in RANDOM[name](n, rng).items()}
@@ -162,7 +162,7 @@ def test_one_filter_keeps_what_sorting_keeps(dtype, name):
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_one_filter_keeps_at_least_so_many_of_its_order(name):
+def test_one_filter_keeps_at_least_the_minimum_of_its_order(name):
     check_many(np.float32, lambda rng: [name, "keep"], seed=50, rows=100, most=300, unsure=0.1)
 
 

@@ -1,4 +1,4 @@
-"""The numbers of other samplers' tests, and their code beside ours on random rows where it is installed.
+"""The numbers of other samplers' tests, and their code against ours on random rows where it is installed.
 
 Sources: llama.cpp, tests/test-sampling.cpp; transformers, tests/generation/test_logits_process.py. Numbers only. Where
 this package means something else, a test says what and why.
@@ -202,7 +202,7 @@ def test_top_k_of_transformers_takes_the_first_of_a_wrapped_ramp():
 
 @pytest.mark.parametrize("filters", [{"top_k": 1, "min_tokens_to_keep": 3}, {"typical_p": 0.5}], ids=str)
 def test_ties_are_cut_where_transformers_keeps_them_all(filters):
-    # Exactly as many as asked for: the candidates never grow with the number of ties.
+    # Exactly the number asked for: the candidates never grow with the number of ties.
     assert kept(np.full(5, 0.2, np.float32), **filters) == [0, 1, 2]
 
 

@@ -145,10 +145,10 @@ def test_integers_and_lists_become_float64():
         np.testing.assert_array_equal(result, [-INF, 1.0, 1.5])
 
 
-@pytest.mark.parametrize("refused", [np.ones(3, np.longdouble), np.ones(3, complex), np.array(["a"])])
-def test_other_dtypes_raise_type_error(refused):
+@pytest.mark.parametrize("other", [np.ones(3, np.longdouble), np.ones(3, complex), np.array(["a"])])
+def test_other_dtypes_raise_type_error(other):
     with pytest.raises(TypeError):
-        fs.truncate(refused, top_k=1)
+        fs.truncate(other, top_k=1)
 
 
 FILTERED = {"top_k": 9, "top_p": 0.9}
@@ -180,7 +180,7 @@ def test_partial_overlap_gives_what_a_copy_would(shift, dtype, rng):
     assert bits(out) == bits(expected)
 
 
-def test_wrong_out_is_refused_and_left_alone():
+def test_wrong_out_is_rejected_and_left_alone():
     x = np.ones((2, 3), np.float32)
     read_only = np.full((2, 3), 7, np.float32)
     read_only.flags.writeable = False

@@ -110,10 +110,10 @@ def test_any_one_axis_may_hold_the_entries(axis, chunks, rng):
 
 
 @pytest.mark.parametrize("n", [1, 3000])
-@pytest.mark.parametrize("pieces", [-1, 1000])
-def test_one_row_is_a_row(n, pieces, rng):
+@pytest.mark.parametrize("chunks", [-1, 1000])
+def test_one_row_is_a_row(n, chunks, rng):
     x = rng.normal(size=n)
-    lazy = da.from_array(x, chunks=pieces)
+    lazy = da.from_array(x, chunks=chunks)
     assert_same(fd.softmax(lazy), fs.softmax(x))
     assert_same(fd.logsumexp(lazy), fs.logsumexp(x))
     assert_same(fd.sample(lazy, seed=3), fs.sample(x, u=fs.keyed_uniforms(3, 0)))
@@ -231,7 +231,7 @@ def test_what_travels_is_small():
     assert sizes and max(sizes) * 200 < 8 * chunk and sum(sizes) * 50 < 8 * chunk
 
 
-def test_wrong_input_is_refused_before_anything_is_built():
+def test_wrong_input_is_rejected_before_anything_is_built():
     x = np.zeros((4, 3000))
     lazy = da.from_array(x, chunks=(2, 1024))
     for function in (fd.softmax, fd.log_softmax, fd.logsumexp, fd.sample):

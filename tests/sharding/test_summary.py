@@ -60,7 +60,7 @@ def test_what_is_missing_may_come_later(rng):
         fs.combine(parts, entries=4000)
 
 
-def test_what_does_not_belong_together_is_refused(rng):
+def test_what_does_not_belong_together_is_rejected(rng):
     x = rng.normal(size=(2, 3000))
     first, second = fs.summarize(x[:, :1024]), fs.summarize(x[:, 1024:], 1.0, 1024)
     with pytest.raises(ValueError, match="entries 1024 to 2048 are in two"):
@@ -82,7 +82,7 @@ def test_what_does_not_belong_together_is_refused(rng):
 @pytest.mark.parametrize("offset, error", [
     (1000, ValueError), (-1024, ValueError), (512, ValueError), (1024.0, TypeError), (True, TypeError),
 ])  # fmt: skip
-def test_an_offset_within_a_block_is_refused(offset, error):
+def test_an_offset_within_a_block_is_rejected(offset, error):
     with pytest.raises(error, match="offset"):
         fs.summarize(np.zeros(1024), 1.0, offset)
     with pytest.raises(error, match="offset"):
@@ -90,14 +90,14 @@ def test_an_offset_within_a_block_is_refused(offset, error):
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 5e-324, 1e300])
-def test_a_temperature_that_needs_the_maximum_first_is_refused(temperature):
+def test_a_temperature_that_needs_the_maximum_first_is_rejected(temperature):
     with pytest.raises(ValueError, match=r"2\*\*-900 to 2\*\*900 .*row 1"):
         fs.summarize(np.zeros((2, 10)), [1.0, temperature])
     with pytest.raises(ValueError, match="temperature must be zero, positive or inf"):
         fs.summarize(np.zeros(10), -1.0)
 
 
-def test_a_shard_that_does_not_fit_the_summary_is_refused_and_nothing_written(rng):
+def test_a_shard_that_does_not_fit_the_summary_is_rejected_and_nothing_written(rng):
     x = rng.normal(size=(2, 3000))
     whole, out = fs.summarize(x), np.full((2, 1024), 7.0)
     cases = [
@@ -202,7 +202,7 @@ def damaged(made):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 2.0**100, INF])
-def test_a_damaged_pickle_of_a_summary_is_refused(temperature):
+def test_a_damaged_pickle_of_a_summary_is_rejected(temperature):
     made = fs.summarize(np.zeros(2048, np.float32), temperature)
     make, whole = made.__reduce__()
     assert make(*whole) == made
