@@ -98,15 +98,20 @@ def test_filters_and_codes_are_those_of_the_header() -> None:
 
 
 def test_the_include_folder_has_the_header_and_every_source() -> None:
-    here = {path.name: path.read_bytes() for path in CSRC.glob("*.[ch]")}
-    assert {path.name for path in Path(fs.get_include()).glob("*.[ch]")} == set(here)
+    here = {path.relative_to(CSRC).as_posix(): path.read_bytes() for path in CSRC.rglob("*.[ch]")}
+    include = Path(fs.get_include())
+    assert {path.relative_to(include).as_posix() for path in include.rglob("*.[ch]")} == set(here)
     # A checkout has an egg-info next to what is installed, which lists sources.
     found = [dist.files or [] for dist in metadata.distributions(name="fastsoftmax")]
     installed = next((files for files in found if any(file.name == "RECORD" for file in files)), None)
     if installed is None or any("__editable__" in file.name for file in installed):
         pytest.skip("fastsoftmax is not installed from a wheel")
-    included = {file.name: file.read_binary() for file in installed if "fastsoftmax/include/" in file.as_posix()}
-    assert included == here
+    folder = "fastsoftmax/include/"
+    included = {
+        file.as_posix().partition(folder)[2]: file.read_binary() for file in installed if folder in file.as_posix()
+    }
+    assert sorted(included) == sorted(here)
+    assert [name for name in here if included[name] != here[name]] == []
     assert "_core.pxd" in {file.name for file in installed}
 
 

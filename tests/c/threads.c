@@ -271,7 +271,7 @@ static void a_child_has_its_own_thread_pool(void)
     tally both = {{0}, {0}, {0}};
     forked = -1;
     fs_set_interrupt_callback(fork_once);
-    self.watched = now_ns() - FS_INTERRUPT_INTERVAL;
+    self.called_at = now_ns() - FS_INTERRUPT_INTERVAL;
     int wrong = fs_parallel_for(CHUNKS, count_chunk, &both);
     for (size_t i = 0; i < CHUNKS; i++)
         wrong |= both.done[i] != 1;
