@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 COMPILER: str
+EXTREME: float
 __pyx_capi__: dict[str, object]
 
 def choose_instruction_set(name: str | None) -> bool: ...

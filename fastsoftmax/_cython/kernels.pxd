@@ -137,3 +137,7 @@ cdef extern from "fastsoftmax.h" nogil:
                                  double u, void *scratch)
     void fs_no_filters(fs_filters *filters)
     int fs_abi_version()
+
+
+cdef extern from "base/dtype.h" nogil:
+    const double FS_EXTREME_F64

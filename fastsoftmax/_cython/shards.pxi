@@ -9,6 +9,10 @@ def shard_block(int dtype):
     return fs_shard_block(<fs_dtype>dtype)
 
 
+# The formula serves temperatures from 1 / EXTREME to EXTREME.
+EXTREME = FS_EXTREME_F64
+
+
 def needs_double(int dtype, cnp.ndarray temperature, cnp.ndarray result):
     """Into result (bool): whether rows at each temperature (float64) are computed in double; both C-contiguous."""
     cdef const double *t = <const double *>cnp.PyArray_DATA(temperature)

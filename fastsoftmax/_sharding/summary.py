@@ -17,7 +17,7 @@ DOUBLE_BLOCK: Final = _core.shard_block(dtype_code(np.dtype(np.float64)))
 # A shard begins at a multiple of this, whatever its dtype.
 ALIGNMENT: Final = max(BLOCK, DOUBLE_BLOCK)
 # Beyond this temperature, or below its reciprocal, the sum of a block depends on the maximum of the whole row.
-EXTREME: Final = 2.0**900
+EXTREME: Final = _core.EXTREME
 # Greater than the sum of any block, whose weights are near 1 at most.
 SUM_BOUND: Final = 2.0**40
 
