@@ -77,7 +77,7 @@ typedef struct {
     double dynatemp_range; /* 0 */
     double dynatemp_exponent; /* > 0 */
     int64_t min_tokens_to_keep; /* >= 1 */
-    int64_t temperature_last; /* the filters look at temperature 1, and the temperature applies to what is left */
+    int64_t temperature_last; /* the filters see temperature 1, and the temperature applies to what they keep */
 } fs_filters;
 
 /* Per row; temperature >= 0 or +inf, n >= 1.
@@ -88,20 +88,20 @@ fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const 
 fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result);
 
 /* k draws from one row: index[j] is the smallest index whose cumulative weight exceeds u[j] times the total.
- * 0 <= u[j] < 1.  Index and logprob (may be NULL) are written for FS_OK only. */
+ * 0 <= u[j] < 1.  index and logprob (may be NULL) are written for FS_OK only. */
 fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index,
                     double *logprob);
 
-/* The same with u[j] = next(state), in this order; none is taken unless the result is FS_OK. */
+/* The same with u[j] = next(state), in this order; next is called only if the result is FS_OK. */
 typedef double fs_uniform_of(void *state);
 fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state,
                          int64_t *index);
 
-/* A row prepared for many draws: the same draws as those of fs_sample, at a few nanoseconds each.  It holds all it needs,
- * and is only read by draws: any number of threads may draw at once. */
+/* A row prepared for many draws: the draws of fs_sample, at a few nanoseconds each.  It has no pointer to the row, and
+ * draws only read it: any number of threads may draw at once. */
 typedef struct fs_categorical fs_categorical;
 
-/* Bytes of a prepared row of n entries, aligned as malloc does; 0: n is more than 2^26. */
+/* Bytes of a prepared row of n entries, which needs the alignment of malloc; 0: n is more than 2^26. */
 size_t fs_categorical_size(size_t n);
 /* FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
 fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared);
@@ -110,17 +110,18 @@ fs_status fs_categorical_draw(const fs_categorical *prepared, size_t k, const do
 fs_status fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
                                    int64_t *index);
 
-/* log p of entries of a row, as fs_sample gives it; FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
+/* log p of some entries of a row, as fs_sample computes it.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
 fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,
                      double *logprob);
 
-/* Memory the functions below work in: bytes, for a row of n entries; 0: n is more than 2^32 - 2^10.  Any alignment. */
+/* Bytes of the memory (`scratch`) that the functions below work in, for a row of n entries; any alignment.  0: n is more than
+ * 2^32 - 2^10, or the bytes do not fit a size_t. */
 size_t fs_scratch_size(size_t n);
 
-/* fs_sample from what the filters leave; coin, in [0, 1), is XTC's.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
+/* fs_sample from the entries that the filters keep; coin, in [0, 1), is XTC's.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
 fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
                              size_t k, const double *u, void *scratch, int64_t *index, double *logprob);
-/* logits / temperature where they are left, -inf elsewhere.  FS_NAN: the row is filled with NaN. */
+/* logits / temperature for the entries that the filters keep, -inf elsewhere.  FS_NAN: the row is filled with NaN. */
 fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
                       void *scratch, const fs_output *out);
 
@@ -128,27 +129,27 @@ fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_
  * the place in it of the entry `chosen`, from 1. */
 fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
                  double *logprob, size_t chosen, int64_t *rank);
-/* k indices, each drawn from what those before it leave: the k largest x / T - log(-log(1 - u)), u one an entry and
- * `u_stride` bytes apart.  FS_NO_MASS: fewer than k entries can be drawn. */
+/* k different indices, each drawn from the entries not drawn yet: the k largest x / T - log(-log(1 - u)), with one u for
+ * each entry, `u_stride` bytes apart.  FS_NO_MASS: fewer than k entries can be drawn. */
 fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
                                  ptrdiff_t u_stride, void *scratch, int64_t *index);
 
-/* Whether a token drawn from `draft` (NULL: one that proposed this token alone) is accepted as one of `target`:
- * u q(token) < p(token).  The temperatures are of target and draft. */
+/* Whether a token drawn from `draft` (NULL: a distribution of this token alone) is accepted as a draw from `target`:
+ * u q(token) < p(token).  The two temperatures are those of target and draft. */
 fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
                     double u, int *accepted);
 /* The token in place of a rejected one: drawn from max(p - q, 0), or from p where that is 0. */
 fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
                      double u, void *scratch, int64_t *index);
 
-/* What repeats in the context of a row is made less likely (penalize.c). */
+/* Penalties for what repeats in the context of a row (penalize.c). */
 typedef struct {
     double repetition, frequency, presence;
     double dry_multiplier, dry_base;
     int64_t dry_allowed_length, dry_last_n; /* dry_last_n: how many tokens DRY looks at; below 0: all */
 } fs_penalties;
 
-/* Sequences of tokens at which DRY's repeats end, one after another; of[i] is where the i-th begins. */
+/* Sequences of tokens at which DRY's repeats end, stored one after another; of[i] is where the i-th begins. */
 typedef struct {
     const int64_t *token;
     const size_t *of; /* count + 1 of them */
@@ -167,12 +168,12 @@ void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_
 /* A row in shards: ranges of entries that begin at a multiple of 1,024 and end at one, or at the end of the row.
  * temperature: 0, 2^-900 to 2^900, or +inf.  No probabilities (`probs`).
  *
- * Each shard is summarised where it lies: fs_summarise writes max, sum and *rest, a max and a sum for each block of
- * fs_shard_block(dtype) entries.  The blocks of all shards, in their order, and the rest of the shard that has the first
- * block with the largest max (ties: the first) summarise the row; fs_normalise makes of them what a shard needs to finish.
+ * Each shard is summarised where it lies: fs_summarise writes a max and a sum for each block of fs_shard_block(dtype)
+ * entries, and *rest.  The blocks of all shards in their order, and the rest of the shard with the first block that has the
+ * largest max, summarise the row.  fs_normalise derives from them what a shard needs to finish.
  *
- * `in_double`: the same in double, in blocks of 512, which a row of float or less needs as well where
- * fs_needs_double says so of its temperature, and for a log-sum-exp where its largest max is negative. */
+ * `in_double`: the same in double, in blocks of 512.  A row of float or less needs that as well at the temperatures of
+ * fs_needs_double, and for a log-sum-exp if its largest max is negative. */
 typedef struct {
     size_t blocks;
     const double *max, *sum;
@@ -180,8 +181,8 @@ typedef struct {
 } fs_blocks;
 
 typedef struct {
-    fs_blocks of; /* as the dtype has it */
-    fs_blocks wide; /* in double; no blocks where it is not needed */
+    fs_blocks of; /* in the type of the dtype */
+    fs_blocks wide; /* in double; no blocks if it is not needed */
 } fs_summary;
 
 typedef struct {
@@ -193,28 +194,28 @@ typedef struct {
 typedef struct {
     int64_t start; /* -1: the row cannot be drawn from */
     double max, u;
-    uint64_t high, low, of; /* high + low / 2^64 of so many; 0: the block is the row */
+    uint64_t high, low, of; /* the place high + low / 2^64 among `of`; of = 0: the row is this block */
 } fs_location;
 
 size_t fs_shard_block(fs_dtype dtype);
 int fs_needs_double(fs_dtype dtype, double temperature);
 fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
                        double *rest);
-/* FS_OK, FS_NO_MEMORY, or FS_CHANGED for blocks that no row leaves (likewise below): what is wrong with the row is in
- * normaliser->status. */
+/* FS_OK, FS_NO_MEMORY, or (here and below) FS_CHANGED for blocks that no row can have.  What is wrong with the row itself is
+ * in normaliser->status. */
 fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser);
 fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
                                   const fs_normaliser *normaliser, double *result);
 fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser,
                     size_t k, const double *u, fs_location *at);
-/* The shard's part of softmax or log_softmax.  block_max (or NULL): what fs_summarise wrote for it with
- * in_double = 0.  FS_CHANGED: it is not so; part of the result has been written. */
+/* The shard's part of softmax or log_softmax.  block_max (or NULL): what fs_summarise wrote for it with in_double = 0.
+ * FS_CHANGED: the entries have other maxima; part of the result has been written. */
 fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
                            const double *block_max, const fs_output *out);
 fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
                                const fs_output *out);
-/* The draws that fall in a shard, which begins at entry `offset` of the row; the others get index -1 and logprob -inf,
- * and those of a row that cannot be drawn from -1 and NaN. */
+/* The draws that fall in a shard, which begins at entry `offset` of the row.  The other draws get index -1 and logprob -inf;
+ * draws of a row that cannot be drawn from get -1 and NaN. */
 fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser,
                      size_t k, const fs_location *at, int64_t *index, double *logprob);
 
@@ -265,14 +266,14 @@ fs_status fs_draw_rows_f32(const float *x, size_t rows, size_t n, double tempera
 fs_status fs_draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,
                            int64_t *index);
 
-/* fs_draw from what the filters leave.  scratch: fs_scratch_size(n) bytes, one for each thread.  coin, in [0, 1], is
- * XTC's (1: XTC stays out). */
+/* fs_draw from the entries that the filters keep.  scratch: fs_scratch_size(n) bytes, not shared by threads.  coin, in
+ * [0, 1], is XTC's (1: XTC does not apply). */
 int64_t fs_draw_filtered_f32(const float *x, size_t n, double temperature, const fs_filters *filters, double coin,
                              double u, void *scratch);
 int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, const fs_filters *filters, double coin,
                              double u, void *scratch);
 
-/* All filters off: what a caller begins with. */
+/* Switches all filters off: what a caller begins with. */
 void fs_no_filters(fs_filters *filters);
 
 /* Counts the changes of a type or of a function: of this header, and of the kernels as they were compiled. */
