@@ -12,7 +12,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -79,17 +78,15 @@ def measure(case: Case, rivals: list[str] | None, seconds: float, quick: bool = 
     if case.operation == "accuracy":
         rows = worst_rows(case, builders, quick)
     else:
-        rows = list(rows_of(case, builders, case.input(), seconds))
-        # Beside a fast rival ours finds other caches than beside a slow one: the table has the middle of its medians.
-        times = sorted(row["ours_ns"] for row in rows if "ours_ns" in row)
-        rows[0].update({"ns": times[len(times) // 2]} if times else {})
+        rows = rows_of(case, builders, case.input(), seconds)
     known = {key: value for key, value in asdict(case).items() if key not in ("name", "rivals")}
     return [{"case": case.name, **known, **row} for row in rows]
 
 
-def rows_of(case: Case, builders: dict[str, Any], source: np.ndarray, seconds: float) -> Iterator[Row]:
+def rows_of(case: Case, builders: dict[str, Any], source: np.ndarray, seconds: float) -> list[Row]:
     """Errors first, then speed, if there are seconds for it; what is plainly wrong is not timed."""
     judge, ours = accuracy.JUDGES[case.operation](case, source), None
+    rows: list[Row] = []
     for name, build in builders.items():
         row: Row = {"contender": name, "status": "ok"}
         try:
@@ -101,8 +98,6 @@ def rows_of(case: Case, builders: dict[str, Any], source: np.ndarray, seconds: f
                 row.update(status="failing", why=gross)
             elif name == "fastsoftmax":
                 ours = contender
-                if seconds and len(builders) == 1:
-                    row["ns"] = compare(ours, ours, source, seconds)["ns"]
             elif seconds and ours:
                 row.update(compare(ours, contender, source, seconds))
         except Exception as failure:
@@ -110,7 +105,12 @@ def rows_of(case: Case, builders: dict[str, Any], source: np.ndarray, seconds: f
             skipped = isinstance(failure, ImportError)
             row["status"] = "skipped" if skipped else "error"
             row["why"] = why if skipped else f"{type(failure).__name__}: {why}"
-        yield row
+        rows.append(row)
+    if seconds and ours:
+        # Next to a fast rival ours finds other caches than next to a slow one: its time is the middle of its medians.
+        times = sorted(row["ours_ns"] for row in rows if "ours_ns" in row)
+        rows[0]["ns"] = times[len(times) // 2] if times else compare(ours, ours, source, seconds)["ns"]
+    return rows
 
 
 def worst_rows(case: Case, builders: dict[str, Any], quick: bool) -> list[Row]:

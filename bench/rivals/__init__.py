@@ -6,6 +6,7 @@ imported inside the functions, so that what is not installed is skipped by name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,32 @@ from timing import Contender
 
 import fastsoftmax
 
+Builder = Callable[[Case], Contender]
+
 
 def contender(case: Case, code: str, answer: str | None = None, **fields: Any) -> Contender:
-    """A Contender whose expressions may use fastsoftmax, np, t, rng and `names`."""
+    """A Contender whose expressions may use fastsoftmax, np, t, rng, the options of the case and `names`."""
     common = {"fastsoftmax": fastsoftmax, "np": np, "t": case.temperature, "rng": np.random.default_rng(1)}
-    return Contender(code, {**common, **fields.pop("names", {})}, answer, **fields)
+    return Contender(code, {**common, **case.options, **fields.pop("names", {})}, answer, **fields)
 
 
-def drawing(case: Case, call: str, **names: Any) -> Contender:
-    """A call of ours with {} for the randomness: timed with a generator, judged one row at a time as it is timed."""
-    answer = call.format("u=u") if len(case.shape) > 1 else f"[{call.format('u=v')} for v in u]"
-    return contender(case, call.format("rng=rng"), answer, names=names)
+def call(code: str, answer: str | None = None, **names: Any) -> Builder:
+    """The builder of a Contender that needs nothing from the case."""
+    return lambda case: contender(case, code, answer, names=names)
+
+
+def torch_call(code: str, answer: str | None = None) -> Builder:
+    return lambda case: with_torch(case, code, answer)
+
+
+def drawing(call: str, **names: Any) -> Builder:
+    """A call of ours with {} for the randomness: timed with a generator, judged one row at a time if timed so."""
+
+    def build(case: Case) -> Contender:
+        answer = call.format("u=u") if len(case.shape) > 1 else f"[{call.format('u=v')} for v in u]"
+        return contender(case, call.format("rng=rng"), answer, names=names)
+
+    return build
 
 
 def with_torch(case: Case, code: str, answer: str | None = None, **fields: Any) -> Contender:

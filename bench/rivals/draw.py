@@ -10,8 +10,8 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import contender, drawing, softmax_formula, with_torch
-from .tokens import llama_chain
+from . import Builder, call, contender, drawing, softmax_formula, torch_call
+from .tokens import draw_llama
 
 # Judged with 10,000 draws at once: enough for a table in rows of up to some 10^5 entries.
 AT_ONCE = "10_000, u=np.resize(u, 10_000))[:u.size]"
@@ -21,20 +21,6 @@ def sampler(case: Case) -> Contender:
     method = "sampler.sample_probs" if case.data == "probs" else "sampler"
     names = {"sampler": fastsoftmax.Sampler(case.temperature, rng=1)}
     return contender(case, f"{method}(x)", f"[{method}(x, u=v) for v in u]", names=names)
-
-
-def torch(case: Case) -> Contender:
-    probs = "x ** (1 / t)" if case.data == "probs" else "torch.softmax(x / t, -1)"
-    return with_torch(case, f"torch.multinomial({probs}, 1)")
-
-
-def numpy_choice(case: Case) -> Contender:
-    def powered(probs: np.ndarray, temperature: float) -> Any:
-        weights = probs ** (1 / temperature)
-        return weights / weights.sum()
-
-    names = {"probs": powered if case.data == "probs" else softmax_formula}
-    return contender(case, "rng.choice(x.size, p=probs(x, t))", names=names)
 
 
 def numpy_cdf(case: Case) -> Contender:
@@ -49,11 +35,6 @@ def numpy_cdf(case: Case) -> Contender:
 
     names = {"draw": draw, "rows": None if len(case.shape) == 1 else case.shape[0]}
     return contender(case, "draw(x, t, rng.random(rows))", "draw(x, t, u)", names=names)
-
-
-def llama_cpp(case: Case) -> Contender:
-    """llama.cpp's sampler chain; the copy of the logits into its candidate array is not timed."""
-    return llama_chain(case, lambda library: [library.llama_sampler_init_temp(case.temperature)])
 
 
 def classic(case: Case) -> Contender:
@@ -71,39 +52,51 @@ def classic(case: Case) -> Contender:
     return contender(case, "helper(x, t)", names={"helper": helper}, native=native)
 
 
+def powered(probs: np.ndarray, temperature: float) -> Any:
+    weights = probs ** (1 / temperature)
+    return weights / weights.sum()
+
+
 def float64_probs(x: np.ndarray, temperature: float) -> np.ndarray:
     return softmax_formula(x.astype(np.float64), temperature)
 
 
+def categorical(case: Case) -> Contender:
+    prepared = lambda x: fastsoftmax.Categorical(x, case.temperature)  # noqa: E731
+    return contender(case, f"x.draw({MANY}, rng=rng)", f"x.draw({AT_ONCE}", native=prepared)
+
+
+def choice_of_probs(case: Case) -> Contender:
+    prepared = lambda x: float64_probs(x, case.temperature)  # noqa: E731
+    return contender(case, f"rng.choice(x.size, size={MANY}, p=x)", native=prepared)
+
+
+def of_data(logits: Builder, probs: Builder) -> Builder:
+    return lambda case: (probs if case.data == "probs" else logits)(case)
+
+
+CHOICE = "rng.choice(x.size, p=probs(x, t))"
+TORCH = torch_call("torch.multinomial(torch.softmax(x / t, -1), 1)")
 RIVALS = {
     "sample": {
-        "fastsoftmax": lambda case: drawing(case, "fastsoftmax.sample(x, t, {})"),
-        "torch": torch,
-        "numpy-choice": numpy_choice,
+        "fastsoftmax": drawing("fastsoftmax.sample(x, t, {})"),
+        "torch": TORCH,
+        "numpy-choice": call(CHOICE, probs=softmax_formula),
         "numpy-cdf": numpy_cdf,
-        "numpy-gumbel": lambda case: contender(case, "(x / t + rng.gumbel(size=x.shape)).argmax(-1)"),
-        "llama.cpp": llama_cpp,
+        "numpy-gumbel": call("(x / t + rng.gumbel(size=x.shape)).argmax(-1)"),
+        "llama.cpp": draw_llama,
     },
-    "sampler": {"fastsoftmax": sampler, "torch": torch, "numpy-choice": numpy_choice, "classic": classic},
+    "sampler": {
+        "fastsoftmax": sampler,
+        "torch": of_data(TORCH, torch_call("torch.multinomial(x ** (1 / t), 1)")),
+        "numpy-choice": of_data(call(CHOICE, probs=softmax_formula), call(CHOICE, probs=powered)),
+        "classic": classic,
+    },
     "many": {
-        "fastsoftmax": lambda case: contender(
-            case, f"fastsoftmax.sample(x, t, size={MANY}, rng=rng)", f"fastsoftmax.sample(x, t, size={AT_ONCE}"
+        "fastsoftmax": call(
+            f"fastsoftmax.sample(x, t, size={MANY}, rng=rng)", f"fastsoftmax.sample(x, t, size={AT_ONCE}"
         ),
-        "numpy-choice": lambda case: contender(
-            case, f"rng.choice(x.size, size={MANY}, p=probs(x, t))", names={"probs": float64_probs}
-        ),
+        "numpy-choice": call(f"rng.choice(x.size, size={MANY}, p=probs(x, t))", probs=float64_probs),
     },
-    "categorical": {
-        "fastsoftmax": lambda case: contender(
-            case,
-            f"x.draw({MANY}, rng=rng)",
-            f"x.draw({AT_ONCE}",
-            native=lambda array: fastsoftmax.Categorical(array, case.temperature),
-        ),
-        "numpy-choice": lambda case: contender(
-            case,
-            f"rng.choice(x.size, size={MANY}, p=x)",
-            native=lambda array: float64_probs(array, case.temperature),
-        ),
-    },
+    "categorical": {"fastsoftmax": categorical, "numpy-choice": choice_of_probs},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,17 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import contender, drawing, softmax_formula, with_torch
-
-Builder = Callable[[Case], Contender]
+from . import Builder, call, contender, drawing, softmax_formula, torch_call, with_torch
 
 
 def plain(code: str, **names: Any) -> Builder:
-    """What needs no more than the array."""
-    return lambda case: contender(case, code, code, names=names)
+    return call(code, code, **names)
 
 
 def scipy(case: Case) -> Contender:
     import scipy.special
 
     return plain("scipy.special.softmax(x / t, axis=-1)", scipy=scipy)(case)
-
-
-def torch(case: Case) -> Contender:
-    return with_torch(case, code := "torch.softmax(x / t, -1)", code)
 
 
 def onednn(case: Case) -> Contender:
@@ -77,28 +69,6 @@ def jax(case: Case) -> Contender:
     return contender(case, code, code, names=names, native=lambda x: jax.numpy.array(x, copy=True))
 
 
-@functools.lru_cache(maxsize=2)
-def _numba_softmax(parallel: bool) -> Any:
-    import numba
-
-    span = numba.prange if parallel else range
-
-    @numba.njit(fastmath=True, parallel=parallel)
-    def softmax(x: Any, temperature: Any) -> Any:
-        out = np.empty_like(x)
-        for row in span(x.shape[0]):
-            weights = np.exp((x[row] - x[row].max()) / temperature)
-            out[row] = weights / weights.sum()
-        return out
-
-    return softmax
-
-
-def numba(case: Case) -> Contender:
-    names = {"softmax": _numba_softmax(case.threads > 1), "t": np.dtype(case.dtype).type(case.temperature)}
-    return contender(case, "softmax(x, t)", "softmax(x, t)", names=names, native=np.atleast_2d)
-
-
 def on_threads(case: Case, count: int) -> Contender:
     """Our call with `count` threads allowed; set_num_threads is part of the timed call, on both sides."""
 
@@ -107,7 +77,7 @@ def on_threads(case: Case, count: int) -> Contender:
         return function(*args, **kwargs)
 
     if case.operation == "threads-sample":
-        return drawing(case, "on(fastsoftmax.sample, x, t, {})", on=on)
+        return drawing("on(fastsoftmax.sample, x, t, {})", on=on)(case)
     return plain("on(fastsoftmax.softmax, x, t, out=x)", on=on)(case)
 
 
@@ -130,13 +100,12 @@ _THREADS = {
 _SOFTMAX = {
     "fastsoftmax": OURS,
     "fastsoftmax-new": plain("fastsoftmax.softmax(x, t)"),
-    "torch": torch,
+    "torch": torch_call("torch.softmax(x / t, -1)", "torch.softmax(x / t, -1)"),
     "onnxruntime": onnxruntime,
     "onednn": onednn,
     "scipy": scipy,
     "numpy": plain("softmax(x, t)", softmax=softmax_formula),
     "jax": jax,
-    "numba": numba,
 }
 RIVALS = {
     "softmax": _SOFTMAX,

@@ -7,17 +7,16 @@ that it draws from, and their weights.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cases import PENALTY_VOCABULARIES, Case, context, draft
+from cases import Case, context, draft
 from timing import Contender
 
 import fastsoftmax
 
-from . import contender, softmax_formula, with_torch
+from . import call, contender, softmax_formula, torch_call, with_torch
 
 
 def keywords(case: Case) -> str:
@@ -26,8 +25,7 @@ def keywords(case: Case) -> str:
 
 def filter_ours(case: Case, code: str = "sampler(x)") -> Contender:
     """fastsoftmax in a loop: the Sampler checks its parameters once."""
-    coin = ", xtc_u=0.0" if "xtc_threshold" in case.options else ""
-    answer = f"(np.arange(x.size), fastsoftmax.softmax(fastsoftmax.truncate(x, t{keywords(case)}{coin})))"
+    answer = f"(np.arange(x.size), fastsoftmax.softmax(fastsoftmax.truncate(x, t{keywords(case)})))"
     names = {"sampler": fastsoftmax.Sampler(case.temperature, rng=1, **case.options)}
     return contender(case, code, answer, names=names)
 
@@ -38,18 +36,11 @@ def filter_call(case: Case) -> Contender:
 
 
 def friendly(case: Case) -> Contender:
-    """Our own call on the peaked row or at the smallest vocabulary, whatever the input of the case."""
-    if case.operation == "penalize":
-        n = PENALTY_VOCABULARIES[0]
-        easier = replace(case, name=case.name.replace(str(case.shape[-1]), str(n)), shape=(n,))
-        mine = penalize(easier)
-    else:
-        easier = replace(case, name=case.name.replace(f"-{case.row}", ""), row="normal")
-        mine = filter_ours(easier)
-    row = easier.input()
-    return replace(
-        mine, answer=None, native=lambda array: row.copy(), refresh=lambda native, array: np.copyto(native, row)
-    )
+    """Our own call on the peaked row, whatever the row of the case."""
+    easier = replace(case, name=case.name.replace(f"-{case.row}", ""), row="normal")
+    row, mine = easier.input(), filter_ours(easier)
+    refresh = lambda native, array: np.copyto(native, row)  # noqa: E731
+    return replace(mine, answer=None, native=lambda array: row.copy(), refresh=refresh)
 
 
 def transformers(case: Case) -> Contender:
@@ -104,120 +95,90 @@ def filter_numpy(case: Case) -> Contender:
     options = case.options
 
     def choose(x: np.ndarray) -> tuple[Any, Any]:
-        indices = np.arange(x.size)
+        indices: Any = slice(None)
         if "top_k" in options:
             place = x.size - options["top_k"]
             indices = np.flatnonzero(x >= np.partition(x, place)[place])
         if "top_p" in options:
-            indices = indices[np.argsort(-x[indices])]
+            order = np.argsort(-x[indices])
+            indices = indices[order] if "top_k" in options else order
         weights = np.exp((x[indices] - x[indices].max()) / case.temperature)
         if "top_p" in options:
             cumulative = weights.cumsum(dtype=np.float64)
             count = int(cumulative.searchsorted(options["top_p"] * cumulative[-1])) + 1
-            indices, weights = indices[:count], weights[:count]
+            return indices[:count], weights[:count]
+        if "min_p" in options:
+            indices = np.flatnonzero(weights >= options["min_p"])
+            return indices, weights[indices]
         return indices, weights
 
-    def choose_min_p(x: np.ndarray) -> tuple[Any, Any]:
-        weights = np.exp((x - x.max()) / case.temperature)
-        kept = np.flatnonzero(weights >= options["min_p"])
-        return kept, weights[kept]
-
-    choice = choose_min_p if "min_p" in options else choose
-
     def draw(x: np.ndarray, u: float) -> Any:
-        indices, weights = choice(x)
+        indices, weights = choose(x)
         cumulative = weights.cumsum(dtype=np.float64)
         return indices[cumulative.searchsorted(u * cumulative[-1], side="right")]
 
-    return contender(case, "draw(x, rng.random())", "choose(x)", names={"draw": draw, "choose": choice})
+    return contender(case, "draw(x, rng.random())", "choose(x)", names={"draw": draw, "choose": choose})
 
 
 class LlamaCandidates:
     """llama.cpp's candidate array (llama_token_data_array) on NumPy memory."""
 
-    def __init__(self, library: Any, array: np.ndarray) -> None:
-        fields = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-        if fields.itemsize != ctypes.sizeof(library.llama_token_data):
-            raise RuntimeError("llama_token_data does not have the layout id, logit, p")
-        empty = np.zeros(array.size, fields)
-        empty["id"] = np.arange(array.size)
-        self.tokens = np.empty_like(empty)
-        self._bytes, self._empty_bytes = self.tokens.view(np.uint8), empty.view(np.uint8)
+    def __init__(self, library: Any, size: int) -> None:
+        self.tokens = np.zeros(size, [("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self.array = library.llama_token_data_array()
-        self._data = self.tokens.ctypes.data_as(ctypes.POINTER(library.llama_token_data))
+        self.array.data = self.tokens.ctypes.data_as(ctypes.POINTER(library.llama_token_data))
         self.reference = ctypes.byref(self.array)
 
-    def refresh(self, array: np.ndarray) -> None:
-        # Bytes first and then one field: half the time of three fields, and near that of llama.cpp's loop.
-        self._bytes[:] = self._empty_bytes
-        self.tokens["logit"] = array
-        # XTC drops entries by moving `data` on.
-        self.array.data, self.array.size = self._data, array.size
-        self.array.selected, self.array.sorted = -1, False
+    def refresh(self, logits: np.ndarray) -> None:
+        self.tokens["id"], self.tokens["logit"], self.tokens["p"] = np.arange(logits.size), logits, 0
+        self.array.size, self.array.selected, self.array.sorted = logits.size, -1, False
 
     def kept(self) -> tuple[np.ndarray, np.ndarray]:
-        """The candidates that a chain leaves; top_n_sigma leaves what it drops, with a probability of 0."""
-        moved = ctypes.addressof(self.array.data.contents) - self.tokens.ctypes.data
-        kept = self.tokens[moved // self.tokens.itemsize :][: self.array.size]
-        return kept["id"], kept["p"]
+        left = self.tokens[: self.array.size]
+        return left["id"], left["p"]
 
 
-def llama_apply(case: Case, library: Any, links: list[Any], value: Callable[[LlamaCandidates], Any]) -> Contender:
+def llama_chain(case: Case, links: list[Any], code: str, answer: str | None) -> Contender:
     """A sampler chain on the candidate array, which is filled outside the timed part."""
-    chain = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
-    for link in links:
-        library.llama_sampler_chain_add(chain, link)
-    apply = library.llama_sampler_apply
-
-    def applied(x: LlamaCandidates) -> LlamaCandidates:
-        apply(chain, x.reference)
-        return x
-
-    return contender(
-        case,
-        "applied(x).array.selected",
-        "value(applied(x))",
-        names={"applied": applied, "value": value},
-        native=lambda array: LlamaCandidates(library, array),
-        refresh=LlamaCandidates.refresh,
-    )
-
-
-def llama_chain(case: Case, links: Callable[[Any], list[Any]]) -> Contender:
-    """A draw by a chain of these links and dist; only what a filter keeps can be judged."""
     import llama_cpp
 
-    made = llama_apply(case, llama_cpp, [*links(llama_cpp), llama_cpp.llama_sampler_init_dist(1)], LlamaCandidates.kept)
-    token = replace(made, code="applied(x).array.data[x.array.selected].id")
-    return token if case.operation == "filter" else replace(token, answer=None)
+    chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+    for link in links:
+        llama_cpp.llama_sampler_chain_add(chain, link)
+
+    def applied(x: LlamaCandidates) -> LlamaCandidates:
+        llama_cpp.llama_sampler_apply(chain, x.reference)
+        return x
+
+    native = lambda array: LlamaCandidates(llama_cpp, array.size)  # noqa: E731
+    names = {"applied": applied}
+    return contender(case, code, answer, names=names, native=native, refresh=LlamaCandidates.refresh)
 
 
-def filter_llama(case: Case) -> Contender:
+def draw_llama(case: Case) -> Contender:
     """llama.cpp's chain: top_k, temperature, the other filters, dist.
 
     Its own default has the temperature last, which draws from another distribution. top_k comes first: the
     set is the same, and 50 numbers are divided instead of all.
     """
+    import llama_cpp
 
-    def links(library: Any) -> list[Any]:
-        make = {
-            "top_k": library.llama_sampler_init_top_k,
-            "top_p": lambda p: library.llama_sampler_init_top_p(p, 1),
-            "min_p": lambda p: library.llama_sampler_init_min_p(p, 1),
-            "typical_p": lambda p: library.llama_sampler_init_typical(p, 1),
-            "top_n_sigma": library.llama_sampler_init_top_n_sigma,
-            "xtc_threshold": lambda t: library.llama_sampler_init_xtc(case.options["xtc_probability"], t, 1, 1),
-        }
-        made = [make[name](value) for name, value in case.options.items() if name in make]
-        made.insert("top_k" in case.options, library.llama_sampler_init_temp(case.temperature))
-        return made
-
-    return llama_chain(case, links)
+    make = {
+        "top_k": llama_cpp.llama_sampler_init_top_k,
+        "top_p": lambda p: llama_cpp.llama_sampler_init_top_p(p, 1),
+        "min_p": lambda p: llama_cpp.llama_sampler_init_min_p(p, 1),
+        "typical_p": lambda p: llama_cpp.llama_sampler_init_typical(p, 1),
+    }
+    links = [make[name](value) for name, value in case.options.items()]
+    links.insert("top_k" in case.options, llama_cpp.llama_sampler_init_temp(case.temperature))
+    links.append(llama_cpp.llama_sampler_init_dist(1))
+    answer = "applied(x).kept()" if case.operation == "filter" else None
+    return llama_chain(case, links, "applied(x).array.data[x.array.selected].id", answer)
 
 
 def penalize(case: Case) -> Contender:
     code = f"fastsoftmax.penalize(x, tokens{keywords(case)}, out=x)"
-    return contender(case, code, code, names={"tokens": context(case.shape[-1])})
+    return contender(case, code, code, names={"tokens": context()})
 
 
 def penalize_numpy(case: Case) -> Contender:
@@ -230,7 +191,7 @@ def penalize_numpy(case: Case) -> Contender:
         x[ids] = seen - (counts * frequency + presence)
         return x
 
-    names = {"penalized": penalized, "tokens": context(case.shape[-1])}
+    names = {"penalized": penalized, "tokens": context()}
     return contender(case, "penalized(x, tokens)", "penalized(x, tokens)", names=names)
 
 
@@ -238,11 +199,11 @@ def penalize_llama(case: Case) -> Contender:
     """llama.cpp's penalties look at every candidate."""
     import llama_cpp
 
-    tokens = context(case.shape[-1])
+    tokens = context()
     link = llama_cpp.llama_sampler_init_penalties(tokens.size, *case.options.values())
     for token in tokens.tolist():
         llama_cpp.llama_sampler_accept(link, token)
-    return llama_apply(case, llama_cpp, [link], lambda x: x.tokens["logit"])
+    return llama_chain(case, [link], "applied(x)", "applied(x).tokens['logit']")
 
 
 def corrected(p: Any, q: Any, u: Any, tokens: np.ndarray) -> tuple[int, Any]:
@@ -279,16 +240,6 @@ def verify_torch(case: Case) -> Contender:
     return with_torch(case, "verify(x, t)", names={"verify": verify})
 
 
-def top_logprobs(case: Case) -> Contender:
-    call = f"fastsoftmax.top_logprobs(x, {case.options['k']}, t)"
-    return contender(case, call, f"{call}[1]")
-
-
-def top_logprobs_torch(case: Case) -> Contender:
-    call = f"torch.log_softmax(x / t, -1).topk({case.options['k']})"
-    return with_torch(case, call, f"{call}[1].numpy()")
-
-
 def top_logprobs_numpy(case: Case) -> Contender:
     def top(x: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         logprobs = np.log(softmax_formula(x, temperature))
@@ -299,21 +250,14 @@ def top_logprobs_numpy(case: Case) -> Contender:
     return contender(case, "top(x, t)", "top(x, t)[1]", names={"top": top})
 
 
-def without_replacement(case: Case) -> Contender:
-    call = f"fastsoftmax.sample_without_replacement(x, {case.options['k']}, t, "
-    return contender(case, f"{call}rng=rng)", f"{call}u=u)")
-
-
-def without_replacement_torch(case: Case) -> Contender:
-    return with_torch(case, f"torch.multinomial(torch.softmax(x / t, -1), {case.options['k']})")
-
-
 def verify_draft(case: Case) -> Contender:
     names = dict(zip(("draft", "tokens"), draft(case), strict=True))
-    call = "fastsoftmax.verify_draft(x, draft, tokens, t, "
-    return contender(case, f"{call}rng=rng)", f"{call}u=u)", names=names)
+    return call(f"{VERIFY}, rng=rng)", f"{VERIFY}, u=u)", **names)(case)
 
 
+VERIFY = "fastsoftmax.verify_draft(x, draft, tokens, t"
+WITHOUT_REPLACEMENT = "fastsoftmax.sample_without_replacement(x, k, t"
+TOP, TORCH_TOP = "fastsoftmax.top_logprobs(x, k, t)", "torch.log_softmax(x / t, -1).topk(k)"
 RIVALS = {
     "filter": {
         "fastsoftmax": filter_ours,
@@ -322,16 +266,18 @@ RIVALS = {
         "transformers": transformers,
         "torch": filter_torch,
         "numpy": filter_numpy,
-        "numpy-max": lambda case: contender(case, "x.max()"),
-        "llama.cpp": filter_llama,
+        "numpy-max": call("x.max()"),
+        "llama.cpp": draw_llama,
     },
-    "penalize": {
-        "fastsoftmax": penalize,
-        "fastsoftmax-least": friendly,
-        "llama.cpp": penalize_llama,
-        "numpy": penalize_numpy,
+    "penalize": {"fastsoftmax": penalize, "llama.cpp": penalize_llama, "numpy": penalize_numpy},
+    "top-logprobs": {
+        "fastsoftmax": call(TOP, f"{TOP}[1]"),
+        "torch": torch_call(TORCH_TOP, f"{TORCH_TOP}[1]"),
+        "numpy": top_logprobs_numpy,
     },
-    "top-logprobs": {"fastsoftmax": top_logprobs, "torch": top_logprobs_torch, "numpy": top_logprobs_numpy},
-    "without-replacement": {"fastsoftmax": without_replacement, "torch": without_replacement_torch},
+    "without-replacement": {
+        "fastsoftmax": call(f"{WITHOUT_REPLACEMENT}, rng=rng)", f"{WITHOUT_REPLACEMENT}, u=u)"),
+        "torch": torch_call("torch.multinomial(torch.softmax(x / t, -1), k)"),
+    },
     "verify-draft": {"fastsoftmax": verify_draft, "torch": verify_torch, "numpy": verify_numpy},
 }
