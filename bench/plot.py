@@ -70,16 +70,8 @@ FILTERS = (
 PANELS = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
 TIMES = (60, 8e7)  # nanoseconds on the axis of the time chart
 WIDTH, LINE = 8.8, 0.185  # inches; a line of text
-RC = {
-    "svg.hashsalt": "fastsoftmax",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+RC = {"svg.hashsalt": "fastsoftmax", "svg.fonttype": "none", "font.size": 9, **dict.fromkeys(INKED, INK)}
 
 
 def figure(height: float, document: Row, title: str = "") -> Figure:
@@ -99,6 +91,12 @@ def panel(drawn: Figure, left: float, width: float, top: float, height: float, *
     axes.minorticks_off()
     axes.tick_params(length=0, labelsize=8)
     return axes
+
+
+def column(drawn: Figure, number: int, top: float, lines: Sequence[Any], low: float, high: float) -> Axes:
+    """One of two columns of bars, a line of text for each of the lines."""
+    limits = {"xlim": (low, high), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
+    return panel(drawn, 0.135 + 0.505 * number, 0.235, top, LINE * len(lines), **limits)
 
 
 def grouped(rows: Sequence[Row], columns: Sequence[Mapping[str, str]]) -> list[list[tuple[str, Row | None]]]:
@@ -134,8 +132,7 @@ def bars(drawn: Figure, columns: Sequence[Sequence[tuple[str, Row | None]]], top
     """Two columns of bars, with the quartiles of each ratio as a line across its end."""
     most = max(row["ratio_q3"] for lines in columns for _, row in lines if row) ** 1.3
     for number, lines in enumerate(columns):
-        limits = {"xlim": (0.8, most), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
-        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, top, LINE * len(lines), **limits)
+        axes = column(drawn, number, top, lines, 0.8, most)
         for y, (name, row) in enumerate(lines):
             if row is None:
                 axes.text(-0.54, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold")
@@ -171,8 +168,7 @@ def filter_chart(document: Row, rows: Sequence[Row]) -> Figure:
     title = "fastsoftmax by shape of row: how many times as long as for a row with a few large entries"
     drawn.text(0.008, 1 - (0.64 + above) / drawn.get_figheight(), title, va="center", size=11)
     for number, (kind, lines) in enumerate(shapes.items()):
-        limits = {"xlim": (0.6, 20), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
-        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, 1.06 + above, LINE * len(lines), **limits)
+        axes = column(drawn, number, 1.06 + above, lines, 0.6, 20)
         axes.text(-0.54, -1, kind, transform=axes.get_yaxis_transform(), va="center", weight="bold")
         for y, (times, row) in enumerate(sorted(lines, key=lambda line: -line[0])):
             bar(axes, y, row["row"], times, times, OURS, readable_time(row["ns"]), ours=False)
