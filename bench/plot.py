@@ -19,7 +19,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report import load, measured_on, readable_error, readable_time
+from report import TOKEN_TABLE, load, measured_on, readable_error, readable_time
 
 Row = Mapping[str, Any]
 INK, OURS = "#757c85", "#e8491d"
@@ -55,18 +55,10 @@ RATIOS = (
         "sampler-probs-f64-64": "one draw from 64",
     },
 )
-FILTERS = (
-    {
-        "filter-top_k-f32-128256": "top_k 50",
-        "filter-top_k-top_p-f32-128256": "top_k 50, top_p 0.95",
-        "filter-min_p-f32-128256": "min_p 0.05",
-    },
-    {
-        "filter-top_p-f32-128256": "top_p 0.95",
-        "filter-top_p-flat-f32-128256": "top_p 0.95 of a flat row",
-        "filter-typical_p-f32-128256": "typical_p 0.95",
-    },
-)
+COLUMNS = (("top_k", "top_k-top_p", "min_p"), ("top_p", "top_p-flat", "typical_p"))
+FILTERS = [
+    {case: TOKEN_TABLE[2][case] for case in (f"filter-{kind}-f32-128256" for kind in kinds)} for kinds in COLUMNS
+]
 PANELS = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
 TIMES = (60, 8e7)  # nanoseconds on the axis of the time chart
 WIDTH, LINE = 8.8, 0.185  # inches; a line of text

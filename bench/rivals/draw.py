@@ -10,7 +10,7 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import Builder, call, contender, drawing, softmax_formula, torch_call
+from . import call, contender, drawing, softmax_formula, torch_call
 from .tokens import draw_llama
 
 # Judged with 10,000 draws at once: enough for a table in rows of up to some 10^5 entries.
@@ -18,9 +18,8 @@ AT_ONCE = "10_000, u=np.resize(u, 10_000))[:u.size]"
 
 
 def sampler(case: Case) -> Contender:
-    method = "sampler.sample_probs" if case.data == "probs" else "sampler"
     names = {"sampler": fastsoftmax.Sampler(case.temperature, rng=1)}
-    return contender(case, f"{method}(x)", f"[{method}(x, u=v) for v in u]", names=names)
+    return contender(case, "sampler.sample_probs(x)", "[sampler.sample_probs(x, u=v) for v in u]", names=names)
 
 
 def numpy_cdf(case: Case) -> Contender:
@@ -38,7 +37,7 @@ def numpy_cdf(case: Case) -> Contender:
 
 
 def classic(case: Case) -> Contender:
-    """The helper of many a character-RNN tutorial. It takes probabilities: those of the logits at t = 1."""
+    """The helper of many a character-RNN tutorial."""
 
     def helper(probs: Any, temperature: float) -> Any:
         probs = np.asarray(probs).astype("float64")
@@ -48,8 +47,7 @@ def classic(case: Case) -> Contender:
         counts = np.random.multinomial(1, normalised, 1)
         return np.argmax(counts)
 
-    native = (lambda x: x) if case.data == "probs" else (lambda x: softmax_formula(x, 1.0))
-    return contender(case, "helper(x, t)", names={"helper": helper}, native=native)
+    return contender(case, "helper(x, t)", names={"helper": helper})
 
 
 def powered(probs: np.ndarray, temperature: float) -> Any:
@@ -71,25 +69,19 @@ def choice_of_probs(case: Case) -> Contender:
     return contender(case, f"rng.choice(x.size, size={MANY}, p=x)", native=prepared)
 
 
-def of_data(logits: Builder, probs: Builder) -> Builder:
-    return lambda case: (probs if case.data == "probs" else logits)(case)
-
-
-CHOICE = "rng.choice(x.size, p=probs(x, t))"
-TORCH = torch_call("torch.multinomial(torch.softmax(x / t, -1), 1)")
 RIVALS = {
     "sample": {
         "fastsoftmax": drawing("fastsoftmax.sample(x, t, {})"),
-        "torch": TORCH,
-        "numpy-choice": call(CHOICE, probs=softmax_formula),
+        "torch": torch_call("torch.multinomial(torch.softmax(x / t, -1), 1)"),
+        "numpy-choice": call("rng.choice(x.size, p=softmax(x, t))", softmax=softmax_formula),
         "numpy-cdf": numpy_cdf,
         "numpy-gumbel": call("(x / t + rng.gumbel(size=x.shape)).argmax(-1)"),
         "llama.cpp": draw_llama,
     },
     "sampler": {
         "fastsoftmax": sampler,
-        "torch": of_data(TORCH, torch_call("torch.multinomial(x ** (1 / t), 1)")),
-        "numpy-choice": of_data(call(CHOICE, probs=softmax_formula), call(CHOICE, probs=powered)),
+        "torch": torch_call("torch.multinomial(x ** (1 / t), 1)"),
+        "numpy-choice": call("rng.choice(x.size, p=powered(x, t))", powered=powered),
         "classic": classic,
     },
     "many": {
