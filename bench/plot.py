@@ -1,6 +1,6 @@
 """Draw the results of run.py: time against length, the ratios with their errors, the filters.
 
-    python bench/plot.py bench/results/FILE.json [--out docs] [--threads 1]
+    python bench/plot.py bench/results/FILE.json [--out docs]
 
 Nothing but the JSON is read, and the same JSON gives the same bytes. The ground is transparent and the colours have the
 same contrast on white and on a dark page, because a README is read on both.
@@ -19,7 +19,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report import load, measured_on, readable_time, readable_ulp
+from report import TOKEN_TABLE, load, measured_on, readable_error, readable_time
 
 Row = Mapping[str, Any]
 INK, OURS = "#757c85", "#e8491d"
@@ -55,38 +55,22 @@ RATIOS = (
         "sampler-probs-f64-64": "one draw from 64",
     },
 )
-FILTERS = (
-    {
-        "filter-top_k-f32-128256": "top_k 50",
-        "filter-top_k-top_p-f32-128256": "top_k 50, top_p 0.95",
-        "filter-min_p-f32-128256": "min_p 0.05",
-    },
-    {
-        "filter-top_p-f32-128256": "top_p 0.95",
-        "filter-top_p-flat-f32-128256": "top_p 0.95 of a flat row",
-        "filter-typical_p-f32-128256": "typical_p 0.95",
-    },
-)
+COLUMNS = (("top_k", "top_k-top_p", "min_p"), ("top_p", "top_p-flat", "typical_p"))
+FILTERS = [
+    {case: TOKEN_TABLE[2][case] for case in (f"filter-{kind}-f32-128256" for kind in kinds)} for kinds in COLUMNS
+]
 PANELS = {"softmax": "softmax(x / t) of one row of float32", "sample": "one draw from softmax(x / t)"}
 TIMES = (60, 8e7)  # nanoseconds on the axis of the time chart
 WIDTH, LINE = 8.8, 0.185  # inches; a line of text
-RC = {
-    "svg.hashsalt": "fastsoftmax",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+RC = {"svg.hashsalt": "fastsoftmax", "svg.fonttype": "none", "font.size": 9, **dict.fromkeys(INKED, INK)}
 
 
-def figure(height: float, document: Row, threads: int, title: str = "") -> Figure:
+def figure(height: float, document: Row, title: str = "") -> Figure:
     """A figure with its title at the top and the machine at its foot."""
     drawn = Figure(figsize=(WIDTH, height))
     drawn.text(0.008, 1 - 0.08 / height, title, va="top", size=11)
-    drawn.text(0.008, 0.06 / height, measured_on(document, threads), size=8, va="bottom")
+    drawn.text(0.008, 0.06 / height, measured_on(document), size=8, va="bottom")
     return drawn
 
 
@@ -101,15 +85,10 @@ def panel(drawn: Figure, left: float, width: float, top: float, height: float, *
     return axes
 
 
-def brief(error: Row | None) -> str:
-    """An error in a few characters; draws that can only be counted show none."""
-    if not error:
-        return ""
-    if error["kind"] == "ulp":
-        return f"{readable_ulp(error)} ulp"
-    if error["kind"] == "filter":
-        return f"{error['wrongly_kept'] + error['wrongly_dropped']} of {error['kept']:,} wrong"
-    return "" if error["draws"] else f"tv {error['total_variation']:.0e}"
+def column(drawn: Figure, number: int, top: float, lines: Sequence[Any], low: float, high: float) -> Axes:
+    """One of two columns of bars, a line of text for each of the lines."""
+    limits = {"xlim": (low, high), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
+    return panel(drawn, 0.135 + 0.505 * number, 0.235, top, LINE * len(lines), **limits)
 
 
 def grouped(rows: Sequence[Row], columns: Sequence[Mapping[str, str]]) -> list[list[tuple[str, Row | None]]]:
@@ -122,7 +101,7 @@ def grouped(rows: Sequence[Row], columns: Sequence[Mapping[str, str]]) -> list[l
             others = sorted((row for row in of_case.values() if "ratio" in row), key=lambda row: row["ratio"])
             if others:
                 mine = of_case["fastsoftmax"]
-                error = re.sub(" of .* wrong", " wrong", brief(mine["error"]))
+                error = re.sub(" of .* wrong", " wrong", readable_error(mine["error"]))
                 heading = f"{label}: fastsoftmax {readable_time(mine['ns'])}, {error}"
                 lines += [(heading, None), *((row["contender"], row) for row in others), ("", None)]
         found.append(lines[:-1])
@@ -145,28 +124,27 @@ def bars(drawn: Figure, columns: Sequence[Sequence[tuple[str, Row | None]]], top
     """Two columns of bars, with the quartiles of each ratio as a line across its end."""
     most = max(row["ratio_q3"] for lines in columns for _, row in lines if row) ** 1.3
     for number, lines in enumerate(columns):
-        limits = {"xlim": (0.8, most), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
-        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, top, LINE * len(lines), **limits)
+        axes = column(drawn, number, top, lines, 0.8, most)
         for y, (name, row) in enumerate(lines):
             if row is None:
                 axes.text(-0.54, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold")
                 continue
             label, colour = STYLE[name]
             end = max(row["ratio"], row["ratio_q3"])
-            bar(axes, y, label, row["ratio"], end, colour, brief(row["error"]), colour == OURS)
+            bar(axes, y, label, row["ratio"], end, colour, readable_error(row["error"]), colour == OURS)
             axes.plot([row["ratio_q1"], row["ratio_q3"]], [y, y], color=INK, lw=1.5, solid_capstyle="butt")
 
 
-def ratio_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+def ratio_chart(document: Row, rows: Sequence[Row]) -> Figure:
     """How many times as long the others take, with quartiles and errors."""
     columns = grouped(rows, RATIOS)
     title = "How many times as long the others take, and the largest errors (tv: total variation)"
-    drawn = figure(0.7 + LINE * max(map(len, columns)), document, threads, title)
+    drawn = figure(0.7 + LINE * max(map(len, columns)), document, title)
     bars(drawn, columns, 0.4)
     return drawn
 
 
-def filter_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+def filter_chart(document: Row, rows: Sequence[Row]) -> Figure:
     """The ratios of a draw through filters, and below them our time on every shape of row, the slowest first."""
     shapes: dict[str, list[tuple[float, Row]]] = {}
     mine = {row["case"]: row for row in rows if row["contender"] == "fastsoftmax"}
@@ -177,22 +155,21 @@ def filter_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
     columns = grouped(rows, FILTERS)
     above, below = (LINE * max(map(len, part), default=0) for part in (columns, shapes.values()))
     title = "One draw from 128,256 logits through filters: how many times as long the others take"
-    drawn = figure(1.4 + above + below, document, threads, title)
+    drawn = figure(1.4 + above + below, document, title)
     bars(drawn, columns, 0.4)
     title = "fastsoftmax by shape of row: how many times as long as for a row with a few large entries"
     drawn.text(0.008, 1 - (0.64 + above) / drawn.get_figheight(), title, va="center", size=11)
     for number, (kind, lines) in enumerate(shapes.items()):
-        limits = {"xlim": (0.6, 20), "ylim": (len(lines) - 0.5, -0.5), "xticks": [], "yticks": []}
-        axes = panel(drawn, 0.135 + 0.505 * number, 0.235, 1.06 + above, LINE * len(lines), **limits)
+        axes = column(drawn, number, 1.06 + above, lines, 0.6, 20)
         axes.text(-0.54, -1, kind, transform=axes.get_yaxis_transform(), va="center", weight="bold")
         for y, (times, row) in enumerate(sorted(lines, key=lambda line: -line[0])):
             bar(axes, y, row["row"], times, times, OURS, readable_time(row["ns"]), ours=False)
     return drawn
 
 
-def time_chart(document: Row, rows: Sequence[Row], threads: int) -> Figure:
+def time_chart(document: Row, rows: Sequence[Row]) -> Figure:
     """Time of a call against the length of the row, both axes logarithmic, every curve labelled at its end."""
-    drawn = figure(4.5, document, threads)
+    drawn = figure(4.5, document)
     ticks = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7]
     for number, (operation, title) in enumerate(PANELS.items()):
         curves: dict[str, list[tuple[int, float]]] = {}
@@ -239,14 +216,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench/plot.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", type=Path, help="the JSON that run.py wrote")
     parser.add_argument("--out", type=Path, help="folder for the SVG files (that of the JSON)")
-    parser.add_argument("--threads", type=int, default=1, help="which number of threads (1)")
     asked = parser.parse_args(arguments)
     document, folder = load(asked.results), asked.out or asked.results.parent
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in document["rows"] if row["status"] == "ok" and row["threads"] == asked.threads]
+    rows = [row for row in document["rows"] if row["status"] == "ok" and row["threads"] == 1]
     with matplotlib.rc_context(RC):
         for name, chart in (("time", time_chart), ("ratios", ratio_chart), ("filters", filter_chart)):
-            drawn = chart(document, rows, asked.threads)
+            drawn = chart(document, rows)
             drawn.savefig(folder / f"{name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
     return 0
 

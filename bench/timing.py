@@ -24,45 +24,31 @@ ALIGNMENT = 64
 
 @dataclass
 class Contender:
-    """One way of doing a case: the expression that is timed, and everything it needs.
+    """One way of doing a case.
 
-    `code` is an expression in `x`, the input, and `names`; it is compiled into the timed loop as it stands, so the
-    results show what ran. `native` turns a NumPy array into what the library takes; where that does not share the
-    array's memory but `code` overwrites it, `refresh(native, array)` writes it anew. `with_u` is the same draw as
-    `code` from given uniforms `u`. `survivors(native)` returns the indices a draw is made from and their probabilities.
-    `timer(array, calls)`, where it is given, measures in place of the loop and returns nanoseconds a call.
+    `code` is an expression in `x`, the input, and `names`; it is compiled into the timed loop as it stands. `answer` is
+    the expression whose value is judged, which may also use uniforms `u`; without it the contender is not judged.
+    `native` turns an array into what the library takes; where that is a copy which `code` overwrites,
+    `refresh(native, array)` fills it again. `timer(array, calls)`, if given, measures in place of the loop and returns
+    nanoseconds a call.
     """
 
     code: str
     names: dict[str, Any] = field(default_factory=dict)
+    answer: str | None = None
     native: Callable[[np.ndarray], Any] = lambda array: array
-    result: Callable[[Any], np.ndarray] = np.asarray
-    refresh: Callable[[Any, np.ndarray], None] | None = None
-    with_u: str | None = None
-    survivors: Callable[[Any], tuple[np.ndarray, np.ndarray]] | None = None
+    refresh: Callable[[Any, np.ndarray], None] = lambda native, array: None
     timer: Callable[[np.ndarray, int], float] | None = None
 
-    def on(self, array: np.ndarray) -> Callable[..., np.ndarray]:
-        """The result for a copy of `array`, call after call: `call(u)` where uniforms are taken, else `call()`."""
-        native = self.prepared(array)
-        code = compile(self.with_u or self.code, "contender", "eval")
+    def on(self, array: np.ndarray) -> Callable[..., Any]:
+        """A function of the uniforms that answers for a copy of `array`."""
+        native = self.native(aligned_copies(array, 1)[0])
 
-        def call(u: Any = None) -> np.ndarray:
-            if self.refresh is not None:
-                self.refresh(native, array)
-            return self.result(eval(code, {**self.names, "x": native, "u": u}))
+        def call(u: Any = None) -> Any:
+            self.refresh(native, array)
+            return eval(str(self.answer), {**self.names, "x": native, "u": u})
 
         return call
-
-    def evaluate(self, array: np.ndarray) -> np.ndarray:
-        """The result of `code` on a copy of `array`."""
-        return self.result(eval(self.code, {**self.names, "x": self.prepared(array)}))
-
-    def prepared(self, array: np.ndarray) -> Any:
-        native = self.native(aligned_copies(array, 1)[0])
-        if self.refresh is not None:
-            self.refresh(native, array)
-        return native
 
 
 def aligned_copies(source: np.ndarray, count: int) -> list[np.ndarray]:
@@ -94,13 +80,11 @@ class Bundle:
 
     def time(self) -> float:
         """Nanoseconds a call, over one bundle."""
-        for array in self._arrays:
+        for array, native in zip(self._arrays, self._natives, strict=True):
             np.copyto(array, self._source)
+            self._contender.refresh(native, self._source)
         if self._contender.timer is not None:
             return self._contender.timer(self._arrays[0], self._size)
-        if self._contender.refresh is not None:
-            for native in self._natives:
-                self._contender.refresh(native, self._source)
         start = time.perf_counter_ns()
         self._loop(self._natives)
         return (time.perf_counter_ns() - start) / self._size
@@ -113,24 +97,19 @@ def compare(ours: Contender, theirs: Contender, source: np.ndarray, seconds: flo
         single = Bundle(contender, source, 1)
         single.time()  # compiles and allocates
         rough.append(min(single.time() for _ in range(5)))
-    size = bundle_size(min(rough), source.nbytes)
+    # Long enough for the clock, and few enough calls for the copies to stay in the cache.
+    wanted = math.ceil(BUNDLE_NS / max(min(rough), 1.0))
+    size = max(1, min(wanted, MOST_CALLS, MOST_BYTES // source.nbytes))
     sides = Bundle(ours, source, size), Bundle(theirs, source, size)
     for side in sides:
         side.time()
-    return {**summarise(alternate(sides[0].time, sides[1].time, seconds)), "bundle": size}
-
-
-def bundle_size(call_ns: float, input_bytes: int) -> int:
-    """Calls in a bundle: long enough for the clock, few enough for the copies to stay in cache."""
-    wanted = math.ceil(BUNDLE_NS / max(call_ns, 1.0))
-    return max(1, min(wanted, MOST_CALLS, MOST_BYTES // max(input_bytes, 1)))
+    return summarise(alternate(sides[0].time, sides[1].time, seconds))
 
 
 def alternate(ours: Callable[[], float], theirs: Callable[[], float], seconds: float) -> list[tuple[float, float]]:
     """Pairs (ours, theirs) until the time is up; each side goes first in every other pair."""
     pairs: list[tuple[float, float]] = []
     deadline = time.perf_counter() + seconds
-    collecting = gc.isenabled()
     gc.disable()
     try:
         while len(pairs) < MOST_PAIRS and (len(pairs) < LEAST_PAIRS or time.perf_counter() < deadline):
@@ -140,8 +119,7 @@ def alternate(ours: Callable[[], float], theirs: Callable[[], float], seconds: f
             else:
                 pairs.append((ours(), theirs()))
     finally:
-        if collecting:
-            gc.enable()
+        gc.enable()
     return pairs
 
 
@@ -149,12 +127,6 @@ def summarise(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Medians of the pairs' times, quotients and differences, and the quartiles of the quotients."""
     ours, theirs = np.asarray(pairs, np.float64).T
     q1, ratio, q3 = np.percentile(theirs / ours, [25, 50, 75]).tolist()
-    return {
-        "ns": float(np.median(theirs)),
-        "ours_ns": float(np.median(ours)),
-        "ratio": ratio,
-        "ratio_q1": q1,
-        "ratio_q3": q3,
-        "difference_ns": float(np.median(ours - theirs)),
-        "pairs": len(pairs),
-    }
+    times = {"ns": theirs, "ours_ns": ours, "difference_ns": ours - theirs}
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    return {**medians, "ratio": ratio, "ratio_q1": q1, "ratio_q3": q3, "pairs": len(pairs)}

@@ -1,13 +1,12 @@
 """Choosing the next token: filters, penalties, log-probabilities, drafts.
 
-Everybody draws from the same distribution: temperature first, then the filters. Each has `survivors`, the kept set that
-its timed draw is made from.
+Everybody draws from the same distribution: temperature first, then the filters. The answer of a filter is the indices
+that it draws from, and their weights.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,60 +16,36 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import Unsupported, contender, from_numpy, load_torch, softmax_formula, with_torch
-
-Chosen = tuple[Any, Any]
+from . import call, contender, softmax_formula, torch_call, with_torch
 
 
-def only(case: Case, known: Iterable[str], library: str) -> None:
-    """Raise Unsupported if the case has parameters other than the known ones."""
-    for name in case.options:
-        if name not in known:
-            raise Unsupported(f"{library} has no {name}")
+def keywords(case: Case) -> str:
+    return "".join(f", {name}={value}" for name, value in case.options.items())
 
 
-def filter_sampler(case: Case) -> Contender:
+def filter_ours(case: Case, code: str = "sampler(x)") -> Contender:
     """fastsoftmax in a loop: the Sampler checks its parameters once."""
-    coin = {"xtc_u": 0.0} if "xtc_threshold" in case.options else {}
-
-    def survivors(x: np.ndarray) -> Chosen:
-        kept = fastsoftmax.truncate(x, case.temperature, **case.options, **coin)
-        indices = np.flatnonzero(kept > -np.inf)
-        return indices, fastsoftmax.softmax(kept)[indices]
-
-    return contender(
-        case,
-        "sampler(x)",
-        names={"sampler": fastsoftmax.Sampler(case.temperature, rng=1, **case.options)},
-        with_u=f"sampler(x, u=u{', xtc_u=0.0' if coin else ''})",
-        survivors=survivors,
-    )
+    answer = f"(np.arange(x.size), fastsoftmax.softmax(fastsoftmax.truncate(x, t{keywords(case)})))"
+    names = {"sampler": fastsoftmax.Sampler(case.temperature, rng=1, **case.options)}
+    return contender(case, code, answer, names=names)
 
 
 def filter_call(case: Case) -> Contender:
     """fastsoftmax in a single call."""
-    coin = ", xtc_u=0.0" if "xtc_threshold" in case.options else ""
-    call = f"fastsoftmax.sample(x, t, {{}}{case.keywords})"
-    with_u = call.format(f"u=u{coin}")
-    return contender(case, call.format("rng=rng"), with_u=with_u, survivors=filter_sampler(case).survivors)
+    return filter_ours(case, f"fastsoftmax.sample(x, t, rng=rng{keywords(case)})")
 
 
 def friendly(case: Case) -> Contender:
-    """Our own call on the peaked row or at the smallest vocabulary, whatever the input of the case."""
-    easier = case.friendly()
-    row, mine = easier.input(), (penalize if case.operation == "penalize" else filter_sampler)(easier)
-    return replace(
-        mine,
-        native=lambda array: row.copy(),
-        refresh=lambda native, array: np.copyto(native, row),
-        with_u=None,
-        survivors=None,
-    )
+    """Our own call on the peaked row, whatever the row of the case."""
+    easier = replace(case, name=case.name.replace(f"-{case.row}", ""), row="normal")
+    row, mine = easier.input(), filter_ours(easier)
+    refresh = lambda native, array: np.copyto(native, row)  # noqa: E731
+    return replace(mine, answer=None, native=lambda array: row.copy(), refresh=refresh)
 
 
 def transformers(case: Case) -> Contender:
     """What `model.generate(do_sample=True)` does with the logits of one step."""
-    torch = load_torch(case)
+    import torch
     import transformers
 
     warpers = {
@@ -79,32 +54,25 @@ def transformers(case: Case) -> Contender:
         "min_p": transformers.MinPLogitsWarper,
         "typical_p": transformers.TypicalLogitsWarper,
     }
-    only(case, warpers, "transformers")
     processors = transformers.LogitsProcessorList([transformers.TemperatureLogitsWarper(case.temperature)])
     processors.extend(warpers[name](value) for name, value in case.options.items())
-    ids = torch.zeros((1, 1024), dtype=torch.long)
-
-    def survivors(x: Any) -> Chosen:
-        scores = processors(ids, x)
-        indices = (scores[0] > -torch.inf).nonzero()[:, 0]
-        return indices.numpy(), torch.softmax(scores, -1)[0, indices].numpy()
-
+    probs = "torch.softmax(processors(ids, x), -1)"
     return with_torch(
         case,
-        "torch.multinomial(torch.softmax(processors(ids, x), -1), 1)",
-        names={"processors": processors, "ids": ids},
-        native=lambda array: from_numpy(array)[None, :],
-        survivors=survivors,
+        f"torch.multinomial({probs}, 1)",
+        f"(np.arange(x.numel()), {probs})",
+        names={"processors": processors, "ids": torch.zeros((1, 1024), dtype=torch.long)},
+        native=lambda array: torch.from_numpy(array)[None, :],
     )
 
 
 def filter_torch(case: Case) -> Contender:
     """The shortest idiomatic PyTorch: topk where there is a top_k, else a sort; the draw among what is left."""
-    torch, options = load_torch(case), case.options
-    only(case, ("top_k", "top_p", "min_p"), "PyTorch by hand")
-    everything = torch.arange(case.shape[-1])
+    import torch
 
-    def choose(x: Any) -> Chosen:
+    options, everything = case.options, torch.arange(case.shape[-1])
+
+    def choose(x: Any) -> tuple[Any, Any]:
         if "min_p" in options:
             weights = torch.softmax(x / case.temperature, -1)
             weights[weights < options["min_p"] * weights.max()] = 0
@@ -119,40 +87,29 @@ def filter_torch(case: Case) -> Contender:
         indices, weights = choose(x)
         return indices[torch.multinomial(weights, 1)]
 
-    return with_torch(case, "draw(x)", names={"draw": draw}, survivors=normalised(choose))
-
-
-def normalised(choose: Callable[[Any], Chosen]) -> Callable[[Any], Chosen]:
-    """The indices of positive weights, and their probabilities."""
-
-    def survivors(x: Any) -> Chosen:
-        indices, weights = (np.asarray(part) for part in choose(x))
-        return indices[weights > 0], weights[weights > 0] / weights.sum(dtype=np.float64)
-
-    return survivors
+    return with_torch(case, "draw(x)", "choose(x)", names={"draw": draw, "choose": choose})
 
 
 def filter_numpy(case: Case) -> Contender:
     """np.partition for top_k, argsort for top_p, comparison for min_p; then the inverse of the cumulative sum."""
-    only(case, ("top_k", "top_p", "min_p"), "NumPy by hand")
-    options, temperature = case.options, np.float32(case.temperature)
+    options = case.options
 
-    def choose(x: np.ndarray) -> Chosen:
-        if "min_p" in options:
-            weights = np.exp((x - x.max()) / temperature)
-            kept = np.flatnonzero(weights >= options["min_p"])
-            return kept, weights[kept]
-        indices = np.arange(x.size)
+    def choose(x: np.ndarray) -> tuple[Any, Any]:
+        indices: Any = slice(None)
         if "top_k" in options:
             place = x.size - options["top_k"]
             indices = np.flatnonzero(x >= np.partition(x, place)[place])
         if "top_p" in options:
-            indices = indices[np.argsort(-x[indices])]
-        weights = np.exp((x[indices] - x[indices].max()) / temperature)
+            order = np.argsort(-x[indices])
+            indices = indices[order] if "top_k" in options else order
+        weights = np.exp((x[indices] - x[indices].max()) / case.temperature)
         if "top_p" in options:
             cumulative = weights.cumsum(dtype=np.float64)
             count = int(cumulative.searchsorted(options["top_p"] * cumulative[-1])) + 1
-            indices, weights = indices[:count], weights[:count]
+            return indices[:count], weights[:count]
+        if "min_p" in options:
+            indices = np.flatnonzero(weights >= options["min_p"])
+            return indices, weights[indices]
         return indices, weights
 
     def draw(x: np.ndarray, u: float) -> Any:
@@ -160,109 +117,71 @@ def filter_numpy(case: Case) -> Contender:
         cumulative = weights.cumsum(dtype=np.float64)
         return indices[cumulative.searchsorted(u * cumulative[-1], side="right")]
 
-    return contender(case, "draw(x, rng.random())", names={"draw": draw}, survivors=normalised(choose))
+    return contender(case, "draw(x, rng.random())", "choose(x)", names={"draw": draw, "choose": choose})
 
 
 class LlamaCandidates:
     """llama.cpp's candidate array (llama_token_data_array) on NumPy memory."""
 
-    def __init__(self, library: Any, array: np.ndarray) -> None:
-        fields = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-        if fields.itemsize != ctypes.sizeof(library.llama_token_data):
-            raise RuntimeError("llama_token_data does not have the layout id, logit, p")
-        empty = np.zeros(array.size, fields)
-        empty["id"] = np.arange(array.size, dtype=np.int32)
-        self.tokens = np.empty_like(empty)
-        self._bytes, self._empty_bytes = self.tokens.view(np.uint8), empty.view(np.uint8)
+    def __init__(self, library: Any, size: int) -> None:
+        self.tokens = np.zeros(size, [("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self.array = library.llama_token_data_array()
-        self._data = self.tokens.ctypes.data_as(ctypes.POINTER(library.llama_token_data))
+        self.array.data = self.tokens.ctypes.data_as(ctypes.POINTER(library.llama_token_data))
         self.reference = ctypes.byref(self.array)
-        self.refresh(array)
 
-    def refresh(self, array: np.ndarray) -> None:
-        # Bytes first and then one field: half the time of three fields, and near that of llama.cpp's loop.
-        self._bytes[:] = self._empty_bytes
-        self.tokens["logit"] = array
-        # XTC drops entries by moving `data` on.
-        self.array.data, self.array.size = self._data, array.size
-        self.array.selected, self.array.sorted = -1, False
+    def refresh(self, logits: np.ndarray) -> None:
+        self.tokens["id"], self.tokens["logit"], self.tokens["p"] = np.arange(logits.size), logits, 0
+        self.array.size, self.array.selected, self.array.sorted = logits.size, -1, False
 
-    def left(self) -> np.ndarray:
-        """The candidates that a chain leaves."""
-        moved = ctypes.addressof(self.array.data.contents) - self.tokens.ctypes.data
-        return self.tokens[moved // self.tokens.itemsize :][: self.array.size]
+    def kept(self) -> tuple[np.ndarray, np.ndarray]:
+        left = self.tokens[: self.array.size]
+        return left["id"], left["p"]
 
 
-def llama_chain(case: Case, links: Callable[[Any], list[Any]]) -> Contender:
-    """A draw by a sampler chain of these links and dist; the candidate array is filled outside the timed part."""
+def llama_chain(case: Case, links: list[Any], code: str, answer: str | None) -> Contender:
+    """A sampler chain on the candidate array, which is filled outside the timed part."""
     import llama_cpp
 
-    if case.dtype != "float32" or len(case.shape) != 1:
-        raise Unsupported("the sampler takes one row of float32")
-    chain = _chain(llama_cpp, [*links(llama_cpp), llama_cpp.llama_sampler_init_dist(1)])
-    apply = llama_cpp.llama_sampler_apply
-
-    def draw(x: LlamaCandidates) -> int:
-        apply(chain, x.reference)
-        return int(x.array.data[x.array.selected].id)
-
-    def survivors(x: LlamaCandidates) -> Chosen:
-        draw(x)
-        left = x.left()
-        left = left[left["p"] > 0]  # top_n_sigma leaves what it drops, with a logit of −inf
-        return left["id"], left["p"] / left["p"].sum(dtype=np.float64)
-
-    return contender(
-        case,
-        "draw(x)",
-        names={"draw": draw},
-        native=lambda array: LlamaCandidates(llama_cpp, array),
-        refresh=LlamaCandidates.refresh,
-        survivors=survivors if case.operation == "filter" else None,
-    )
-
-
-def _chain(library: Any, links: list[Any]) -> Any:
-    chain = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
+    chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
     for link in links:
-        library.llama_sampler_chain_add(chain, link)
-    return chain
+        llama_cpp.llama_sampler_chain_add(chain, link)
+
+    def applied(x: LlamaCandidates) -> LlamaCandidates:
+        llama_cpp.llama_sampler_apply(chain, x.reference)
+        return x
+
+    native = lambda array: LlamaCandidates(llama_cpp, array.size)  # noqa: E731
+    names = {"applied": applied}
+    return contender(case, code, answer, names=names, native=native, refresh=LlamaCandidates.refresh)
 
 
-def filter_llama(case: Case) -> Contender:
+def draw_llama(case: Case) -> Contender:
     """llama.cpp's chain: top_k, temperature, the other filters, dist.
 
     Its own default has the temperature last, which draws from another distribution. top_k comes first: the
     set is the same, and 50 numbers are divided instead of all.
     """
-    known = ("top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "xtc_threshold", "xtc_probability")
-    only(case, known, "llama.cpp")
-    given = {name: value for name, value in case.options.items() if name != "xtc_probability"}
+    import llama_cpp
 
-    def links(library: Any) -> list[Any]:
-        make = {
-            "top_k": library.llama_sampler_init_top_k,
-            "top_p": lambda p: library.llama_sampler_init_top_p(p, 1),
-            "min_p": lambda p: library.llama_sampler_init_min_p(p, 1),
-            "typical_p": lambda p: library.llama_sampler_init_typical(p, 1),
-            "top_n_sigma": library.llama_sampler_init_top_n_sigma,
-            "xtc_threshold": lambda t: library.llama_sampler_init_xtc(case.options["xtc_probability"], t, 1, 1),
-        }
-        made = [make[name](value) for name, value in given.items()]
-        made.insert("top_k" in given, library.llama_sampler_init_temp(case.temperature))
-        return made
-
-    return llama_chain(case, links)
+    make = {
+        "top_k": llama_cpp.llama_sampler_init_top_k,
+        "top_p": lambda p: llama_cpp.llama_sampler_init_top_p(p, 1),
+        "min_p": lambda p: llama_cpp.llama_sampler_init_min_p(p, 1),
+        "typical_p": lambda p: llama_cpp.llama_sampler_init_typical(p, 1),
+    }
+    links = [make[name](value) for name, value in case.options.items()]
+    links.insert("top_k" in case.options, llama_cpp.llama_sampler_init_temp(case.temperature))
+    links.append(llama_cpp.llama_sampler_init_dist(1))
+    answer = "applied(x).kept()" if case.operation == "filter" else None
+    return llama_chain(case, links, "applied(x).array.data[x.array.selected].id", answer)
 
 
 def penalize(case: Case) -> Contender:
-    names = {"tokens": context(case.shape[-1])}
-    code = f"fastsoftmax.penalize(x, tokens{case.keywords}, out=x)"
-    return contender(case, code, names=names)
+    code = f"fastsoftmax.penalize(x, tokens{keywords(case)}, out=x)"
+    return contender(case, code, code, names={"tokens": context()})
 
 
 def penalize_numpy(case: Case) -> Contender:
-    only(case, ("repetition", "frequency", "presence"), "NumPy by hand")
     repetition, frequency, presence = case.options.values()
 
     def penalized(x: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -272,96 +191,93 @@ def penalize_numpy(case: Case) -> Contender:
         x[ids] = seen - (counts * frequency + presence)
         return x
 
-    names = {"penalized": penalized, "tokens": context(case.shape[-1])}
-    return contender(case, "penalized(x, tokens)", names=names)
+    names = {"penalized": penalized, "tokens": context()}
+    return contender(case, "penalized(x, tokens)", "penalized(x, tokens)", names=names)
 
 
 def penalize_llama(case: Case) -> Contender:
     """llama.cpp's penalties look at every candidate."""
     import llama_cpp
 
-    only(case, ("repetition", "frequency", "presence"), "llama.cpp without a model")
-    init, tokens = llama_cpp.llama_sampler_init_penalties, context(case.shape[-1])
-    # Some versions take the size of the vocabulary first.
-    first = (case.shape[-1], tokens.size) if len(init.argtypes) == 5 else (tokens.size,)
-    chain = _chain(llama_cpp, [init(*first, *case.options.values())])
+    tokens = context()
+    link = llama_cpp.llama_sampler_init_penalties(tokens.size, *case.options.values())
     for token in tokens.tolist():
-        llama_cpp.llama_sampler_accept(chain, token)
-
-    def penalized(x: LlamaCandidates) -> LlamaCandidates:
-        llama_cpp.llama_sampler_apply(chain, x.reference)
-        return x
-
-    return contender(
-        case,
-        "penalized(x)",
-        names={"penalized": penalized},
-        native=lambda array: LlamaCandidates(llama_cpp, array),
-        refresh=LlamaCandidates.refresh,
-        result=lambda x: x.tokens["logit"].copy(),
-    )
+        llama_cpp.llama_sampler_accept(link, token)
+    return llama_chain(case, [link], "applied(x)", "applied(x).tokens['logit']")
 
 
-def _stacked(pair: Any) -> np.ndarray:
-    """Log-probabilities and indices as one float64 array."""
-    return np.stack([np.asarray(part, np.float64) for part in pair[:2]])
-
-
-def without_replacement(case: Case) -> Contender:
-    call = f"fastsoftmax.sample_without_replacement(x, {case.options['k']}, t, {{}})"
-    return contender(case, call.format("rng=rng"), with_u=call.format("u=u"))
-
-
-def verify_draft(case: Case) -> Contender:
-    names = dict(zip(("draft", "tokens"), draft(case), strict=True))
-    call = "fastsoftmax.verify_draft(x, draft, tokens, t, {})"
-    return contender(case, call.format("rng=rng"), names=names, with_u=call.format("u=u"))
+def corrected(p: Any, q: Any, u: Any, tokens: np.ndarray) -> tuple[int, Any]:
+    """How many drafted tokens are accepted, and the weights of the next, for arrays of NumPy and of PyTorch."""
+    places = np.arange(tokens.size)
+    rejected = (u * q[places, tokens] >= p[places, tokens]).tolist()
+    accepted = [*rejected, True].index(True)
+    return accepted, p[accepted] if accepted == tokens.size else (p[accepted] - q[accepted]).clip(0)
 
 
 def verify_numpy(case: Case) -> Contender:
     logits, tokens = draft(case)
-    places = np.arange(tokens.size)
 
-    def verify(x: np.ndarray, temperature: float, u: np.ndarray) -> tuple[int, int]:
-        p, q = softmax_formula(x, temperature), softmax_formula(logits, temperature)
-        rejected = u[:-1] * q[places, tokens] >= p[places, tokens]
-        accepted = int(rejected.argmax()) if rejected.any() else tokens.size
-        weights = p[accepted] if accepted == tokens.size else np.maximum(p[accepted] - q[accepted], 0)
+    def verify(x: np.ndarray, t: float, u: np.ndarray) -> tuple[int, int]:
+        accepted, weights = corrected(softmax_formula(x, t), softmax_formula(logits, t), u[:-1], tokens)
         cumulative = weights.cumsum(dtype=np.float64)
         return accepted, int(cumulative.searchsorted(u[-1] * cumulative[-1], side="right"))
 
     code = f"verify(x, t, rng.random({len(tokens) + 1}))"
-    return contender(case, code, names={"verify": verify}, with_u="verify(x, t, u)")
+    return contender(case, code, "verify(x, t, u)", names={"verify": verify})
 
 
+def verify_torch(case: Case) -> Contender:
+    import torch
+
+    logits, tokens = draft(case)
+    drafted = torch.from_numpy(logits)
+
+    def verify(x: Any, t: float) -> tuple[int, Any]:
+        p, q = torch.softmax(x / t, -1), torch.softmax(drafted / t, -1)
+        accepted, weights = corrected(p, q, torch.rand(len(tokens)), tokens)
+        return accepted, torch.multinomial(weights, 1)
+
+    return with_torch(case, "verify(x, t)", names={"verify": verify})
+
+
+def top_logprobs_numpy(case: Case) -> Contender:
+    def top(x: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+        logprobs = np.log(softmax_formula(x, temperature))
+        indices = np.argpartition(-logprobs, case.options["k"])[: case.options["k"]]
+        indices = indices[np.argsort(-logprobs[indices])]
+        return logprobs[indices], indices
+
+    return contender(case, "top(x, t)", "top(x, t)[1]", names={"top": top})
+
+
+def verify_draft(case: Case) -> Contender:
+    names = dict(zip(("draft", "tokens"), draft(case), strict=True))
+    return call(f"{VERIFY}, rng=rng)", f"{VERIFY}, u=u)", **names)(case)
+
+
+VERIFY = "fastsoftmax.verify_draft(x, draft, tokens, t"
+WITHOUT_REPLACEMENT = "fastsoftmax.sample_without_replacement(x, k, t"
+TOP, TORCH_TOP = "fastsoftmax.top_logprobs(x, k, t)", "torch.log_softmax(x / t, -1).topk(k)"
 RIVALS = {
     "filter": {
-        "fastsoftmax": filter_sampler,
+        "fastsoftmax": filter_ours,
         "fastsoftmax-call": filter_call,
         "fastsoftmax-friendly": friendly,
         "transformers": transformers,
         "torch": filter_torch,
         "numpy": filter_numpy,
-        "numpy-max": lambda case: contender(case, "x.max()"),
-        "llama.cpp": filter_llama,
+        "numpy-max": call("x.max()"),
+        "llama.cpp": draw_llama,
     },
-    "penalize": {
-        "fastsoftmax": penalize,
-        "fastsoftmax-least": friendly,
-        "llama.cpp": penalize_llama,
-        "numpy": penalize_numpy,
-    },
+    "penalize": {"fastsoftmax": penalize, "llama.cpp": penalize_llama, "numpy": penalize_numpy},
     "top-logprobs": {
-        "fastsoftmax": lambda case: contender(
-            case, f"fastsoftmax.top_logprobs(x, {case.options['k']}, t)", result=_stacked
-        ),
-        "torch": lambda case: with_torch(
-            case, f"torch.log_softmax(x / t, -1).topk({case.options['k']})", result=_stacked
-        ),
+        "fastsoftmax": call(TOP, f"{TOP}[1]"),
+        "torch": torch_call(TORCH_TOP, f"{TORCH_TOP}[1]"),
+        "numpy": top_logprobs_numpy,
     },
     "without-replacement": {
-        "fastsoftmax": without_replacement,
-        "torch": lambda case: with_torch(case, f"torch.multinomial(torch.softmax(x / t, -1), {case.options['k']})"),
+        "fastsoftmax": call(f"{WITHOUT_REPLACEMENT}, rng=rng)", f"{WITHOUT_REPLACEMENT}, u=u)"),
+        "torch": torch_call("torch.multinomial(torch.softmax(x / t, -1), k)"),
     },
-    "verify-draft": {"fastsoftmax": verify_draft, "numpy": verify_numpy},
+    "verify-draft": {"fastsoftmax": verify_draft, "torch": verify_torch, "numpy": verify_numpy},
 }
