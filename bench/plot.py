@@ -138,7 +138,7 @@ def bars(drawn: Figure, columns: Sequence[Sequence[tuple[str, Row | None]]], top
 def ratio_chart(document: Row, rows: Sequence[Row]) -> Figure:
     """How many times as long the others take, with quartiles and errors."""
     columns = grouped(rows, RATIOS)
-    title = "How many times as long the others take, and the largest errors (tv: total variation)"
+    title = "How many times as long the others take, and the largest errors (log scale; tv: total variation)"
     drawn = figure(0.7 + LINE * max(map(len, columns)), document, title)
     bars(drawn, columns, 0.4)
     return drawn
@@ -154,7 +154,7 @@ def filter_chart(document: Row, rows: Sequence[Row]) -> Figure:
             shapes.setdefault(kind, []).append((1 / row["ratio"], mine[row["case"]]))
     columns = grouped(rows, FILTERS)
     above, below = (LINE * max(map(len, part), default=0) for part in (columns, shapes.values()))
-    title = "One draw from 128,256 logits through filters: how many times as long the others take"
+    title = "One draw from 128,256 logits through filters: how many times as long the others take (log scale)"
     drawn = figure(1.4 + above + below, document, title)
     bars(drawn, columns, 0.4)
     title = "fastsoftmax by shape of row: how many times as long as for a row with a few large entries"

@@ -193,7 +193,6 @@ def resolve_rows(
     index: NDArray[np.int64],
     logprob: NDArray[np.float64] | None,
 ) -> int: ...
-def _time_kernel(x: Array, temperature: float, repeats: int) -> float: ...
 
 class SamplerBase:
     step: int

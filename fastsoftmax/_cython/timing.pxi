@@ -1,21 +1,6 @@
-# How long single C calls take, without Python around them: for bench/ and the tests of the C API.
+# How long a call of the C API takes, without Python around it: for bench/ and the tests.
 
 from time import perf_counter_ns as _perf_counter_ns
-
-
-def _time_kernel(cnp.ndarray x, double temperature, size_t repeats):
-    """Nanoseconds for one softmax of the plain array x, in place, by the C kernel alone."""
-    if not is_plain(x) or repeats == 0:
-        raise ValueError("x must be a plain array and repeats positive")
-    cdef fs_dtype dtype = dtype_of(cnp.PyArray_TYPE(x))
-    cdef size_t n = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1), _i
-    cdef size_t rows = cnp.PyArray_SIZE(x) // n
-    cdef void *data = cnp.PyArray_DATA(x)
-    start = _perf_counter_ns()
-    with nogil:
-        for _i in range(repeats):
-            softmax_contiguous_rows(dtype, data, rows, n, &temperature, 0, data)
-    return (_perf_counter_ns() - start) / repeats
 
 
 ctypedef int (*softmax_type)(const float *x, size_t n, double temperature, float *out) noexcept nogil
