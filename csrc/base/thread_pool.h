@@ -10,7 +10,7 @@ typedef void (*fs_chunk_task)(void *context, size_t chunk);
 
 /* run(context, i) for every i < count.  Returns 0; or 1 where the interrupt callback (below) asked to stop, and then some
  * chunks were not run.  What a chunk computes must not depend on the others, so that the number of threads changes
- * nothing.  Called within a chunk, it runs everything on the thread of that chunk. */
+ * nothing.  Called within a chunk of a job of several chunks, it runs everything on the thread of that chunk. */
 int fs_parallel_for(size_t count, fs_chunk_task run, void *context);
 
 /* The number of threads a job may use, the caller included: 1 at first, and always where the platform has no pool
