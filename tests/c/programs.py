@@ -43,7 +43,7 @@ class Program:
 
 TABLE = [
     #                                              ordinary   neon  clang sanitized release  full
-    Program("bits", LIBRARY, "--every",                1499, 19001,  1999, 15013,     499,    101),
+    Program("bits", LIBRARY, "--every",                1499, 19001,  4001, 15013,     997,    101),
     Program("bits_filters", LIBRARY, "--every",        1999, 19001,  3989,  5003,    1999,    499),
     Program("bits_shards", LIBRARY, "--every",           97,   499,    97,   499,      29,      5),
     Program("guard", LIBRARY, "--every",                 59,   599,  None,   149,       7,      1),
@@ -55,7 +55,7 @@ TABLE = [
     Program("penalties", LIBRARY, "--every",              1,   199,  None,     7,    None,   None),
     Program("plain", LIBRARY, "--every",                  3,   199,  None,    29,    None,      1),
     Program("environment", LIBRARY, "--every",            3,   149,  None,     4,    None,      1),
-    Program("exp_all", ONE_SET, "--stride",            4099,  None,  None, 65537,     129,     17),
+    Program("exp_all", ONE_SET, "--stride",            4099,  None,  None, 65537,     257,     17),
     Program("half", ONE_SET, "--stride",                257,  None,  None,  4099,      31,      7),
     Program("vectors", ONE_SET, "--every",                1,     1,  None,     1,    None,   None),
     Program("wide", NOTHING, "--every",                   1,  None,  None,     1,    None,   None),
