@@ -1,6 +1,6 @@
 /* fastsoftmax: softmax with temperature and drawing from it, one row at a time or many.
  *
- * The only header callers see; C11 or C++.  The sources lie beside it and need nothing but the C library:
+ * The only header callers see; C11 or C++.  The sources are in the same folder and need nothing but the C library:
  *
  *     cc -std=c11 -O3 -ffp-contract=off program.c FOLDER/NAME.c ... -IFOLDER -lm -pthread
  *

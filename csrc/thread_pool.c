@@ -10,7 +10,7 @@
  * calls from several threads has as many threads as it wants.  A forked child begins without workers.
  */
 #ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* clocks and signals beside ISO C */
+#define _DEFAULT_SOURCE /* clocks and signals, which ISO C does not have */
 #endif
 #include "base/thread_pool.h"
 

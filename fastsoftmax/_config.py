@@ -63,7 +63,7 @@ def set_num_threads(n: int) -> int:
     ValueError
         For a number out of range.
     TypeError
-        For what is not an int.
+        If it is not an int.
 
     See Also
     --------

@@ -31,6 +31,13 @@ static inline double fs_most(fs_dtype dtype)
 /* x, or the largest finite number of its sign. */
 static inline double fs_clamped(double x, double most) { return x > most ? most : x < -most ? -most : x; }
 
+/* A row without mask and bias. */
+static inline fs_row fs_bare_row(const void *data, size_t stride, fs_dtype dtype, int probs)
+{
+    fs_row row = {data, (ptrdiff_t)stride, dtype, probs, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+    return row;
+}
+
 /* Whether a row is computed in double. */
 static inline int fs_is_wide(const fs_row *row) { return row->dtype == FS_F64 || row->probs; }
 

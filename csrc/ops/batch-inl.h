@@ -66,11 +66,7 @@ static inline const double *NAME(temperature_at)(const double *temperature, ptrd
     return NAME(row_at)(temperature, stride, i);
 }
 
-static inline fs_row NAME(contiguous_row)(const REAL *x)
-{
-    fs_row row = {x, sizeof(REAL), DTYPE, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
-    return row;
-}
+static inline fs_row NAME(contiguous_row)(const REAL *x) { return fs_bare_row(x, sizeof(REAL), DTYPE, 0); }
 
 /* One row.  A status other than FS_OK of a short kernel is for the general one to explain: it knows limits too. */
 FS_INLINE fs_status NAME(softmax_one)(const REAL *x, size_t n, const NAME(prepared) *p, REAL *out)
@@ -104,7 +100,7 @@ static size_t NAME(kernel_softmax_rows)(const REAL *x, ptrdiff_t stride, size_t 
             if (rows - i >= LANES &&
                 FS_BY_COUNT(NAME(softmax_side_by_side), from, stride, n, &p.scale, to, out_stride))
                 done = LANES;
-        } else if (temperature_stride == 0 && p.kind == NAME(ONE_BLOCK) &&rows - i > 1) {
+        } else if (temperature_stride == 0 && rows - i > 1 && p.kind == NAME(ONE_BLOCK)) {
             done = NAME(softmax_run)(from, stride, rows - i, n, &p.scale, to, out_stride);
         }
         if (!done) {
@@ -191,7 +187,7 @@ static size_t kernel_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t
                                     (ptrdiff_t)(n * sizeof(float)));
             fs_halves_of_float(dtype, wide, count * n, out + i * n);
         } else {
-            fs_row row = {x + i * n, sizeof(uint16_t), dtype, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+            const fs_row row = fs_bare_row(x + i * n, sizeof(uint16_t), dtype, 0);
             fs_output to = {out + i * n, sizeof(uint16_t), dtype};
             if (fs_has_ended(kernel_softmax(&row, n, *t, &to)))
                 return i;

@@ -3,11 +3,7 @@
  *
  * Needs real_f32.h or real_f64.h, base/arguments.h. */
 
-static inline fs_row NAME(plain_row)(const REAL *x, int probs)
-{
-    fs_row row = {x, sizeof(REAL), DTYPE, probs, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
-    return row;
-}
+static inline fs_row NAME(plain_row)(const REAL *x, int probs) { return fs_bare_row(x, sizeof(REAL), DTYPE, probs); }
 
 fs_status NAME(fs_log_softmax)(const REAL *x, size_t n, double temperature, REAL *out)
 {
