@@ -219,16 +219,30 @@ fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, 
 fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser,
                      size_t k, const fs_location *at, int64_t *index, double *logprob);
 
-/* Many rows whose entries lie one after another, `stride` bytes from row to row (temperature_stride too).
- * The result of each row is that of the functions above.  Returns the number of rows done: less than `rows`
- * only where memory ran out.  A row that cannot be drawn from gives index -1. */
+/* Rows of n entries, evenly spaced in memory: the first, and the bytes from each to the next of its entries, mask, bias and
+ * temperature.  The rows of a matrix along either axis are such rows. */
+typedef struct {
+    fs_row row;
+    size_t count, n;
+    ptrdiff_t step, mask_step, bias_step; /* 0: the same for all; bias_step has no effect with bias_at */
+    const double *temperature;
+    ptrdiff_t temperature_step;
+} fs_rows;
+
+/* The result of each row is that of the functions above, which say what a bad row gives; a draw from one gives index -1 and
+ * logprob NaN.  `out` is that of the first row, and out_step the bytes from each to the next; of logsumexp it is one entry a
+ * row.  It may be the rows themselves, with the same layout.  One uniform a row; logprob may be NULL.  Returns the number of
+ * rows done: less than all only where memory ran out or the call was interrupted. */
+size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
+size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
+size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
+size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob);
+
+/* Many rows whose entries lie one after another, `stride` bytes from row to row (temperature_stride too). */
 size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                            ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride);
 size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                            ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride);
-/* The same for float16 or bfloat16, rows and entries all contiguous. */
-size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
-                            ptrdiff_t temperature_stride, uint16_t *out);
 size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                           ptrdiff_t temperature_stride, const double *u, int64_t *index);
 size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,

@@ -28,26 +28,12 @@
       (row, n, temperature, count, index, logprob))                                                                  \
     X(fs_status, softmax_f32, (const float *x, size_t n, double temperature, float *out), (x, n, temperature, out))  \
     X(fs_status, softmax_f64, (const double *x, size_t n, double temperature, double *out), (x, n, temperature, out))\
-    X(size_t, softmax_rows_f32,                                                                                      \
-      (const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                           \
-       ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride),                                              \
-      (x, stride, rows, n, temperature, temperature_stride, out, out_stride))                                        \
-    X(size_t, softmax_rows_f64,                                                                                      \
-      (const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                          \
-       ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride),                                             \
-      (x, stride, rows, n, temperature, temperature_stride, out, out_stride))                                        \
-    X(size_t, softmax_rows_half,                                                                                     \
-      (fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,                          \
-       ptrdiff_t temperature_stride, uint16_t *out),                                                                 \
-      (dtype, x, rows, n, temperature, temperature_stride, out))                                                     \
-    X(size_t, sample_rows_f32,                                                                                       \
-      (const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                           \
-       ptrdiff_t temperature_stride, const double *u, int64_t *index),                                               \
-      (x, stride, rows, n, temperature, temperature_stride, u, index))                                               \
-    X(size_t, sample_rows_f64,                                                                                       \
-      (const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,                          \
-       ptrdiff_t temperature_stride, const double *u, int64_t *index),                                               \
-      (x, stride, rows, n, temperature, temperature_stride, u, index))                                               \
+    X(size_t, softmax_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))  \
+    X(size_t, log_softmax_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step),                     \
+      (rows, out, out_step))                                                                                         \
+    X(size_t, logsumexp_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))\
+    X(size_t, sample_rows, (const fs_rows *rows, const double *u, int64_t *index, double *logprob),                  \
+      (rows, u, index, logprob))                                                                                     \
     X(fs_status, sample_filtered,                                                                                    \
       (const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin, size_t k,            \
        const double *u, void *scratch, int64_t *index, double *logprob),                                             \

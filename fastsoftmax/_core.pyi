@@ -8,6 +8,9 @@ Array = NDArray[Any]
 
 COMPILER: str
 EXTREME: float
+SOFTMAX: int
+LOG_SOFTMAX: int
+LOGSUMEXP: int
 __pyx_capi__: dict[str, object]
 
 def choose_instruction_set(name: str | None) -> bool: ...
@@ -17,8 +20,8 @@ def count_fork() -> None: ...
 def set_num_threads(count: int) -> int: ...
 def get_num_threads() -> int: ...
 def set_main_thread() -> None: ...
-def softmax_plain(x: Any, temperature: Any, axis: Any, out: Any) -> Any: ...
-def accepts_plain(x: Any, temperature: Any, axis: Any) -> bool: ...
+def register_bfloat16(number: int) -> None: ...
+def transform(x: Any, temperature: Any, axis: Any, out: Any, operation: int, prepared: bool = False) -> Any: ...
 def fill_keyed_uniforms(
     seed: int, keys: NDArray[np.uint64], step: int, stream: int, u: NDArray[np.float64]
 ) -> None: ...
@@ -39,32 +42,23 @@ def given_filters(
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
 ) -> dict[str, Any] | None: ...
-def sample_plain(
+def draw(
     x: Any,
     probs: bool,
     temperature: Any,
-    u: float | NDArray[np.float64],
-    filters: Array | None = None,
-) -> tuple[Any, int]: ...
-def transform_rows(x: Array, dtype: int, temperature: Array, out: Array, log: bool) -> None: ...
-def logsumexp_rows(x: Array, dtype: int, temperature: Array, result: Array) -> None: ...
-def sample_rows(
-    x: Array,
-    dtype: int,
-    probs: bool,
-    temperature: Array,
-    u: Array,
-    k: int,
-    mask: Array | None,
-    words: bool,
-    bias: Array | None,
-    bias_at: NDArray[np.int64] | None,
-    filters: Array | None,
-    coins: NDArray[np.float64] | None,
-    index: NDArray[np.int64],
-    logprob: NDArray[np.float64] | None,
+    axis: Any,
+    size: Any,
+    u: Any,
+    rng: Any,
+    mask: Any,
+    bias: Any,
+    return_logprob: bool,
     stop: bool,
-) -> tuple[int, str] | None: ...
+    filters: Array | None = None,
+    bias_at: NDArray[np.int64] | None = None,
+    coins: NDArray[np.float64] | None = None,
+    prepared: bool = False,
+) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,
     dtype: int,

@@ -1,23 +1,23 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """The compiled part: from NumPy arrays to rows, and from rows to the C kernels (csrc/fastsoftmax.h).
 
-There is a fast path for the calls of a loop (_cython/plain.pxi, _cython/sampler.pxi): contiguous rows along the last
-axis, one temperature.  It returns None for anything else, and Python prepares the arrays (_args/arrays.py) for the
-general path (_cython/rows.pxi and the files after it): any layout, the entries along the last axis, every parameter
-broadcast to the rows.
+Each operation has one typed entry (_cython/softmax.pxi, draws.pxi, sampler.pxi).  It takes any array of a kept dtype, any
+axis and strides, numbers of any kind and one parameter a row, as they are; for anything else it returns None, Python makes
+such arrays of it (_args/arrays.py), and calls the same entry.  The other operations take arrays that Python has prepared.
 
-Python validates the arguments.  Here is checked only what could make a kernel read or write outside of an array.
+Python says what is wrong with an argument.  Here is checked only what could make a kernel read or write outside of an array.
 
 The included files are one C module and one namespace: the chosen instruction set, the threads and their memory are
 static in it.  Each begins with what it is for and what it expects.  In their order:
 
     config        instruction sets, compiler, number of threads
     parallel      rows in chunks, for threads and Ctrl-C
-    arguments     what the fast path accepts; filters as arguments
+    arguments     which arguments can be taken as they are; filters as arguments
     keyed         uniforms by seed and key
-    plain         the fast path: softmax and one draw from each row
-    sampler       the fast path of Sampler
-    rows          the general path: softmax, log_softmax, logsumexp, draws, truncation
+    rows          rows of arrays of any layout; truncation
+    softmax       softmax, log_softmax, logsumexp
+    draws         draws from every row
+    sampler       Sampler: one index after another
     decoding      ranking, draws without replacement, penalties, drafts
     categorical   many draws from one row
     shards        rows in shards
@@ -47,9 +47,10 @@ include "_cython/config.pxi"
 include "_cython/parallel.pxi"
 include "_cython/arguments.pxi"
 include "_cython/keyed.pxi"
-include "_cython/plain.pxi"
-include "_cython/sampler.pxi"
 include "_cython/rows.pxi"
+include "_cython/softmax.pxi"
+include "_cython/draws.pxi"
+include "_cython/sampler.pxi"
 include "_cython/decoding.pxi"
 include "_cython/categorical.pxi"
 include "_cython/shards.pxi"

@@ -21,11 +21,12 @@ from ._args.arrays import (
     mask_entries,
     mask_rows,
     size_shape,
+    taken,
     temperature_rows,
     uniform_rows,
 )
 from ._args.filters import Filters, as_filters
-from ._args.random import as_generator, check_u_or_rng, uniforms
+from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
 
 # At least this many draws from one row take their uniforms one by one, without an array of them.
 _MANY = 256
@@ -273,31 +274,26 @@ def _draw(
     return_logprob: bool,
     on_invalid: str,
 ) -> Any:
-    """`sample` and `sample_probs`; given: the filters by name.  What a loop passes takes the fast path."""
+    """`sample` and `sample_probs`; given: the filters by name."""
     if u is not None:
         check_u_or_rng(u, rng)
+    elif rng is None:
+        rng = process_generator()
     filters = None if given is None else as_filters(given)
-    if (
-        mask is not None
-        or bias is not None
-        or size is not None
-        or return_logprob
-        or xtc_u is not None
-        or (filters is not None and (filters.record.ndim or filters.needs_coin))
-        or not _core.accepts_plain(values, temperature, axis)
-    ):
-        return draw_rows(
-            values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
-        )
-    check_on_invalid(on_invalid)
-    shape = values.shape[:-1]
-    uniform = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
-    record = None if filters is None else filters.record
-    index, bad = _core.sample_plain(values, probs, temperature, uniform if shape else float(uniform), record)
-    if bad >= 0 and on_invalid == "raise":
-        name = "probs" if probs else "logits"
-        raise_invalid_row(values, name, Rows(values.shape, axis, name), bad, None)
-    return index
+    if xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
+        check_on_invalid(on_invalid)
+        record = None if filters is None else filters.record
+        stop = on_invalid == "raise"
+        drawn = _core.draw(
+            values, probs, temperature, axis, size, u, rng, mask, bias, bool(return_logprob), stop, record
+        )  # fmt: skip
+        if drawn is not None:
+            if drawn[1] >= 0 and stop:
+                _raise_invalid(values, probs, axis, mask, bias, drawn[1])
+            return drawn[0]
+    return draw_rows(
+        values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
+    )
 
 
 def draw_rows(
@@ -315,8 +311,13 @@ def draw_rows(
     return_logprob: bool,
     on_invalid: str,
 ) -> Any:
-    """The general path of `sample` and `sample_probs`."""
+    """What the compiled entry does not take as it is, as arrays that it takes."""
     name = "probs" if probs else "logits"
+    values, temperature = taken(values, name), taken(temperature, "temperature")
+    u = None if u is None else taken(u, "u")
+    xtc_u = None if xtc_u is None else taken(xtc_u, "xtc_u")
+    mask = None if mask is None else taken(mask, "mask")
+    bias = bias if bias is None or isinstance(bias, Mapping) else taken(bias, "bias")
     a = float_array(values, name)
     rows = Rows(a.shape, axis, name)
     t = temperature_rows(temperature, rows)
@@ -344,22 +345,44 @@ def draw_rows(
             uniforms(generator, shape)  # a row that cannot be drawn from uses up its uniforms like any other
             drawn.fill(-1)
             if on_invalid == "raise":
-                raise_invalid_row(a, name, rows, 0, why, mask_entries(allowed, words, rows, 0))
+                _raise_invalid(a, probs, axis, mask, bias, 0)
         return drawn
-    given = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
-
-    index: NDArray[np.int64] = np.empty(shape, np.int64)
-    logprob = np.empty(shape, np.float64) if return_logprob else None
-    if math.prod(rows.shape):
-        bad = _core.sample_rows(
-            rows.split(a), dtype_code(a.dtype), probs, t, given, math.prod(trailing),
-            allowed, words, added, added_at, records, coins, index, logprob, on_invalid == "raise",
-        )  # fmt: skip
-        if bad is not None and on_invalid == "raise":
-            raise_invalid_row(a, name, rows, bad[0], bad[1], mask_entries(allowed, words, rows, bad[0]))
+    each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
+    k = math.prod(trailing)
+    if not math.prod(rows.shape):
+        index = np.empty(shape, np.int64)
+        return (index, np.empty(shape, np.float64)) if return_logprob else index
+    result, bad = _core.draw(
+        rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
+        on_invalid == "raise", records, added_at, coins, True,
+    )  # fmt: skip
+    if bad >= 0 and on_invalid == "raise":
+        _raise_invalid(a, probs, axis, mask, bias, bad)
+    index, logprob = result if return_logprob else (result, None)
     if shape:
-        return index if logprob is None else (index, logprob)
-    return int(index) if logprob is None else (int(index), float(logprob))
+        index = index.reshape(shape)
+        return index if logprob is None else (index, logprob.reshape(shape))
+    return int(index[0]) if logprob is None else (int(index[0]), float(logprob[0]))
+
+
+def _raise_invalid(values: Any, probs: bool, axis: Axis, mask: Any, bias: Any, number: int) -> None:
+    """Raise the ValueError of a row that cannot be drawn from, for arguments that have been found good."""
+    name = "probs" if probs else "logits"
+    a = float_array(values, name)
+    rows = Rows(a.shape, axis, name)
+    allowed, words = mask_rows(mask, rows)
+    added, added_at = bias_rows(bias, rows)
+    allowed = mask_entries(allowed, words, rows, number)
+    why = None
+    if added is not None:
+        row = np.array(as_float64(rows.split(a).reshape(-1, rows.entries)[number]))
+        with np.errstate(all="ignore"):
+            if added_at is not None:
+                row[added_at] += added
+            else:
+                row += added[np.unravel_index(number, rows.shape)] if rows.shape else added
+        why = "nan" if np.isnan(row if allowed is None else row[allowed]).any() else None
+    raise_invalid_row(a, name, rows, number, why, allowed)
 
 
 def raise_invalid_row(

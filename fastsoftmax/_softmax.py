@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from . import _core
-from ._args.arrays import Axis, Result, Rows, dtype_code, float_array, temperature_rows
+from ._args.arrays import Axis, Result, Rows, float_array, taken, temperature_rows
 
 
 def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:
@@ -67,8 +68,8 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None)
     >>> fastsoftmax.softmax(x, 0)
     array([0., 0., 1.])
     """
-    plain = _core.softmax_plain(x, temperature, axis, out)
-    return _transform(x, temperature, axis, out, False) if plain is None else plain
+    result = _core.transform(x, temperature, axis, out, _core.SOFTMAX)
+    return _converted(x, temperature, axis, out, _core.SOFTMAX) if result is None else result
 
 
 def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:
@@ -107,7 +108,8 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = N
     >>> fastsoftmax.log_softmax([0.0, -40.0])
     array([-4.24835426e-18, -4.00000000e+01])
     """
-    return _transform(x, temperature, axis, out, True)
+    result = _core.transform(x, temperature, axis, out, _core.LOG_SOFTMAX)
+    return _converted(x, temperature, axis, out, _core.LOG_SOFTMAX) if result is None else result
 
 
 def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False) -> Any:
@@ -145,22 +147,30 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     >>> print(fastsoftmax.logsumexp(np.array([0.0, -40.0])))
     4.248354255291589e-18
     """
+    if not keepdims:
+        result = _core.transform(x, temperature, axis, None, _core.LOGSUMEXP)
+        if result is not None:
+            return result
+    x, temperature = taken(x, "x"), taken(temperature, "temperature")
     a = float_array(x, "x")
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
-    wide = np.empty(rows.shape, np.float64)
-    if wide.size:
-        _core.logsumexp_rows(rows.split(a), dtype_code(a.dtype), t, wide)
-    with np.errstate(over="ignore", under="ignore"):
-        result = wide.astype(a.dtype)
+    if math.prod(rows.shape):
+        result = np.asarray(_core.transform(rows.split(a), t, -1, None, _core.LOGSUMEXP, True))
+    else:
+        result = np.empty(rows.shape, a.dtype)
     return result.reshape(rows.keepdims_shape()) if keepdims else result[()]
 
 
-def _transform(x: Any, temperature: Any, axis: Axis, out: Any, log: bool) -> Any:
+def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -> Any:
+    """What the compiled entry does not take as it is, as arrays that it takes."""
+    x, temperature = taken(x, "x"), taken(temperature, "temperature")
+    target = taken(out, "out") if hasattr(out, "__dlpack__") else out
     a = float_array(x, "x")
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
-    result = Result(a, out, rows)
+    result = Result(a, target, rows)
     if a.size:
-        _core.transform_rows(rows.split(result.source), dtype_code(a.dtype), t, result.parts, log)
-    return result.finish()
+        _core.transform(rows.split(result.source), t, -1, result.parts, operation, True)
+    finished = result.finish()
+    return finished if out is None else out

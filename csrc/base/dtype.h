@@ -17,6 +17,8 @@ _Static_assert(FS_BLOCK_F32 % FS_BLOCK_F64 == 0, "shards that begin at a block o
 #define FS_EXTREME_F32 0x1p90
 #define FS_EXTREME_F64 0x1p900
 
+static inline size_t fs_size_of(fs_dtype dtype) { return dtype == FS_F64 ? 8 : dtype == FS_F32 ? 4 : 2; }
+
 /* The largest finite number. */
 static inline double fs_most(fs_dtype dtype)
 {

@@ -19,3 +19,6 @@
 #undef EXTREME
 #undef STEP
 #undef ESTIMATE
+#undef SIDE
+#undef TINY
+#undef LEAST_SUM

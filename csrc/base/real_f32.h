@@ -11,6 +11,10 @@
 #define OF_BITS fs_f32_of
 #define DTYPE FS_F32
 #define FUSED fmaf
+/* Rows and columns of the block that V(transpose) takes. */
+#define SIDE 8
+/* A row of up to this many entries is short: four vectors, whose weights are summed as they are. */
+#define TINY (4 * LANES)
 
 /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits of the sum. */
 #define MAGIC 0x1.8p23f
@@ -22,6 +26,8 @@
 #define REACH 152.0f
 #define NORMAL_SPAN 120.0f
 #define LIFT 64
+/* A sum of weights above this has lost nothing that counts to those that underflow. */
+#define LEAST_SUM 0x1p-100
 /* The formula serves temperatures from 1/EXTREME to EXTREME (base/dtype.h). */
 #define EXTREME FS_EXTREME_F32
 /* Relative error of a mass that is estimated (filter/mass-inl.h), with a margin. */

@@ -10,6 +10,8 @@
 #define OF_BITS fs_f64_of
 #define DTYPE FS_F64
 #define FUSED fma
+#define SIDE 4
+#define TINY (4 * LANES)
 
 #define MAGIC 0x1.8p52
 #define STEP 0x1.8p52
@@ -17,5 +19,6 @@
 #define REACH 1080.0
 #define NORMAL_SPAN 1000.0
 #define LIFT 200
+#define LEAST_SUM 0x1p-1000
 #define EXTREME FS_EXTREME_F64
 #define ESTIMATE 0x1p-50

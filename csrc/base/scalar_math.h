@@ -102,22 +102,28 @@ static inline double fs_log1p_part(double f, double k)
     return fma(k, ln2_high, f - (h - fma(s, fma(z, r, h), k * ln2_low)));
 }
 
+/* A normal a > 0 as m * 2^k with sqrt(1/2) <= m < sqrt(2): the bits of sqrt(1/2) are subtracted, the bias of k put on top. */
+static inline double fs_mantissa(double a, double *exponent)
+{
+    const uint64_t root = UINT64_C(0x3fe6a09e667f3bcd), bias = UINT64_C(1023) << 52;
+    uint64_t u = fs_bits_f64(a), k = (u - root + bias) >> 52;
+    *exponent = fs_f64_of(k | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023.0);
+    return fs_f64_of(u - ((k << 52) - bias));
+}
+
 /* log(a): -inf at 0, NaN below 0 and at NaN.  Without branches, so that a loop over it becomes vector code. */
 static inline double fs_log(double a)
 {
     const double inf = fs_f64_of(UINT64_C(0x7ff0000000000000)), nan = fs_f64_of(UINT64_C(0x7ff8000000000000));
     double lift = a < 0x1p-1022 ? 0x1p54 : 1.0, lifted = a < 0x1p-1022 ? 54.0 : 0.0;
-    /* a = m * 2^k with sqrt(1/2) <= m < sqrt(2): the bits of sqrt(1/2) are subtracted, the bias of k put on top */
-    const uint64_t root = UINT64_C(0x3fe6a09e667f3bcd), bias = UINT64_C(1023) << 52;
-    uint64_t u = fs_bits_f64(a * lift), k = (u - root + bias) >> 52;
-    double m = fs_f64_of(u - ((k << 52) - bias));
-    double exponent = fs_f64_of(k | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023.0) - lifted;
-    double y = fs_log1p_part(m - 1.0, exponent);
+    double exponent, m = fs_mantissa(a * lift, &exponent);
+    double y = fs_log1p_part(m - 1.0, exponent - lifted);
     double beyond = a == 0.0 ? -inf : a > 0.0 ? inf : nan;
     return a > 0.0 && a < inf ? y : beyond;
 }
 
 /* log(1 + a) for a >= 0 */
-static inline double fs_log1p(double a) { return a < 0.4 ? fs_log1p_part(a, 0.0) : fs_log(1.0 + a); }
+#define FS_LOG1P_SMALL 0.4
+static inline double fs_log1p(double a) { return a < FS_LOG1P_SMALL ? fs_log1p_part(a, 0.0) : fs_log(1.0 + a); }
 
 #endif

@@ -55,10 +55,7 @@ FS_INLINE uint64_t NAME(cdf_total)(const NAME(block_cdf) *cdf) { return cdf->cum
 FS_INLINE void NAME(cdf_of)(NAME(block_cdf) *cdf, const REAL *x, size_t len, NAME(range) range,
                             const NAME(scale) *scale)
 {
-    if (range.no_underflow)
-        NAME(pass)(x, len, range.max, scale, NAME(unit), cdf->weight, 0, NAME(STORE));
-    else
-        NAME(pass)(x, len, range.max, scale, NAME(unit), cdf->weight, 1, NAME(STORE));
+    NAME(pass)(x, len, range, scale, NAME(unit), cdf->weight, NAME(STORE));
     NAME(cdf_sums)(cdf, len);
 }
 

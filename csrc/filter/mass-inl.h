@@ -54,9 +54,9 @@ FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weighting) *g, const NA
     }
     int j = 0;
     for (; j + FS_IN_FLIGHT <= count; j += FS_IN_FLIGHT)
-        NAME(weights)(v + j, FS_IN_FLIGHT, k, may_underflow);
+        NAME(weights)(v + j, FS_IN_FLIGHT, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
     for (; j < count; j++)
-        NAME(weights)(v + j, 1, k, may_underflow);
+        NAME(weights)(v + j, 1, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
 }
 
 /* The weights of a vector of which only `len` entries exist; the others are 0. */

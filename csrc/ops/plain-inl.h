@@ -22,6 +22,21 @@ fs_status NAME(fs_logsumexp)(const REAL *x, size_t n, double temperature, double
     return fs_logsumexp(&row, n, temperature, result);
 }
 
+size_t NAME(fs_softmax_rows)(const REAL *x, ptrdiff_t stride, size_t count, size_t n, const double *temperature,
+                             ptrdiff_t temperature_stride, REAL *out, ptrdiff_t out_stride)
+{
+    const fs_rows rows = {NAME(plain_row)(x, 0), count, n, stride, 0, 0, temperature, temperature_stride};
+    const fs_output output = {out, sizeof(REAL), DTYPE};
+    return fs_softmax_rows(&rows, &output, out_stride);
+}
+
+size_t NAME(fs_sample_rows)(const REAL *x, ptrdiff_t stride, size_t count, size_t n, const double *temperature,
+                            ptrdiff_t temperature_stride, const double *u, int64_t *index)
+{
+    const fs_rows rows = {NAME(plain_row)(x, 0), count, n, stride, 0, 0, temperature, temperature_stride};
+    return fs_sample_rows(&rows, u, index, NULL);
+}
+
 static fs_status NAME(draw_plain)(const REAL *x, int probs, size_t n, double temperature, size_t k, const double *u,
                                   int64_t *index)
 {

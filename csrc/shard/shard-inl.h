@@ -22,9 +22,9 @@ static void NAME(shard_block)(const REAL *x, size_t len, const NAME(scale) *scal
         *sum = NAME(block_sum)(x, len, range, scale);
 }
 
-/* The summaries of the blocks of n entries.  The rest is needed for a log_sum below 1 (softmax/logsumexp-inl.h); the other blocks only
- * add to it, so it is taken where the block with the maximum has less than LOG_OF_REST alone, roundings included. */
-#define LOG_OF_REST 1.5
+/* The summaries of the blocks of n entries.  The rest is needed for a sum below e (softmax/logsumexp-inl.h); the other blocks only
+ * add to it, so it is taken where the block with the maximum has less than SUM_WITH_REST alone, roundings included. */
+#define SUM_WITH_REST 4.0
 static fs_status NAME(shard_summarise)(const fs_reader *reader, size_t n, double temperature, double *max,
                                        double *sum, double *rest)
 {
@@ -54,13 +54,13 @@ static fs_status NAME(shard_summarise)(const fs_reader *reader, size_t n, double
             of_max++;
         r.origin = NAME(origin_of)(r.max, &r.scale);
         r.total = r.block[of_max].sum;
-        if (NAME(log_of_total)(&r) < LOG_OF_REST)
-            *rest = fs_rest_of_block(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+        if (r.total * NAME(unit_of_row)(&r) < SUM_WITH_REST)
+            *rest = NAME(rest_of_block)(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
     }
     NAME(row_free)(&r);
     return FS_OK;
 }
-#undef LOG_OF_REST
+#undef SUM_WITH_REST
 
 /* The same at a temperature that only has a limit: sum is the number of entries that are the block's maximum, or of all
  * above -inf where that is infinite. */
@@ -113,11 +113,12 @@ static fs_status NAME(shard_normalise)(size_t blocks, const double *max, const d
     if (status != FS_OK)
         return status;
     *total = r.total;
-    *log_sum = NAME(log_of_total)(&r);
-    if (*log_sum < 1.0) {
+    double sum_of_row = r.total * NAME(unit_of_row)(&r);
+    if (sum_of_row < FS_DOMINATED) {
         size_t of_max;
-        *log_sum = fs_log1p(NAME(rest_of_row)(&r, &of_max) + rest);
+        rest += NAME(rest_of_row)(&r, &of_max);
     }
+    *log_sum = fs_log_of_sum(sum_of_row, rest);
     NAME(row_free)(&r);
     return FS_OK;
 }
@@ -173,7 +174,7 @@ static fs_status NAME(shard_softmax)(const fs_reader *reader, size_t n, double t
 {
     REAL copy[BLOCK];
     NAME(row) r;
-    NAME(softmax_job) job = {reader, n, &r, fs_reciprocal_of(total), out, 0};
+    NAME(softmax_job) job = {reader, n, &r, fs_reciprocal_of(total), out, NULL};
     r.c = fs_scale_of(temperature);
     r.scale = NAME(scale_of)(&r.c);
     r.origin = NAME(origin_of)((REAL)max, &r.scale);

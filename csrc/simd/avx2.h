@@ -5,6 +5,7 @@
 #define FS_VEC_AVX2_H
 
 #include "base/bits.h"
+#include "simd/x86.h"
 
 /* How many vectors go through the exponential together. */
 #define FS_IN_FLIGHT 2
@@ -21,18 +22,6 @@ typedef struct {
 #define FS_PAIR(vec, operation)                                                                                      \
     vec r = {operation(x.a, y.a), operation(x.b, y.b)};                                                              \
     return r
-
-/* Masks of the first n of 8 (or 4) lanes are windows into a run of ones followed by zeros. */
-static const int32_t fs_mask32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-static const int64_t fs_mask64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
-FS_INLINE __m256i fs_first8(size_t n)
-{
-    return _mm256_loadu_si256((const __m256i *)(fs_mask32 + 8 - (n < 8 ? n : 8)));
-}
-FS_INLINE __m256i fs_first4(size_t n)
-{
-    return _mm256_loadu_si256((const __m256i *)(fs_mask64 + 4 - (n < 4 ? n : 4)));
-}
 
 FS_INLINE f32x16 f32x16_set1(float s)
 {
@@ -60,29 +49,12 @@ FS_INLINE void f32x16_store(float *p, f32x16 x)
 /* In parts of exactly their width, n <= 16: masked stores are slow, and hold up loads of the next row. */
 FS_INLINE void f32x16_store_first(float *p, f32x16 x, size_t n)
 {
-    __m256 h = x.a;
-    if (n & 24) {
-        _mm256_storeu_ps(p, h);
-        h = x.b;
-        p += 8;
-        if (n == 16) {
-            _mm256_storeu_ps(p, h);
-            return;
-        }
+    if (n < 8) {
+        fs_store_first8(p, x.a, n);
+        return;
     }
-    __m128 q = _mm256_castps256_ps128(h);
-    if (n & 4) {
-        _mm_storeu_ps(p, q);
-        q = _mm256_extractf128_ps(h, 1);
-        p += 4;
-    }
-    if (n & 2) {
-        _mm_storel_pi((__m64 *)p, q);
-        q = _mm_movehl_ps(q, q);
-        p += 2;
-    }
-    if (n & 1)
-        _mm_store_ss(p, q);
+    _mm256_storeu_ps(p, x.a);
+    fs_store_first8(p + 8, x.b, n - 8);
 }
 FS_INLINE f32x16 f32x16_add(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_add_ps); }
 FS_INLINE f32x16 f32x16_sub(f32x16 x, f32x16 y) { FS_PAIR(f32x16, _mm256_sub_ps); }
@@ -142,6 +114,17 @@ FS_INLINE f64x8 f32x16_fold(f32x16 x)
     f64x8 r = {_mm256_add_pd(fs_low_pd(x.a), fs_low_pd(x.b)), _mm256_add_pd(fs_high_pd(x.a), fs_high_pd(x.b))};
     return r;
 }
+FS_INLINE f64x8 f32x16_half(f32x16 x, int h)
+{
+    __m256 half = h ? x.b : x.a;
+    f64x8 r = {fs_low_pd(half), fs_high_pd(half)};
+    return r;
+}
+FS_INLINE f64x8 f64x8_half(f64x8 a, int h)
+{
+    (void)h;
+    return a;
+}
 FS_INLINE int f32x16_any_nan(f32x16 x) { return _mm256_movemask_ps(_mm256_cmp_ps(x.a, x.b, _CMP_UNORD_Q)) != 0; }
 
 /* The integer weights of four lanes (fs_integer_weight). */
@@ -172,6 +155,33 @@ FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
     __m128i q = _mm_add_epi64(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
     return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q))) -
            count * UINT64_C(0x4330000000000000);
+}
+
+typedef struct {
+    __m256i a, b;
+} u64x8;
+FS_INLINE u64x8 u64x8_load(const uint64_t *p)
+{
+    u64x8 r = {_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 4))};
+    return r;
+}
+FS_INLINE void u64x8_store(uint64_t *p, u64x8 x)
+{
+    _mm256_storeu_si256((__m256i *)p, x.a);
+    _mm256_storeu_si256((__m256i *)(p + 4), x.b);
+}
+FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
+{
+    u64x8 r = {_mm256_add_epi64(s.a, fs_integers_pd(w.a)), _mm256_add_epi64(s.b, fs_integers_pd(w.b))};
+    return r;
+}
+/* A comparison is -1 where the sum is above the limit. */
+FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
+{
+    const __m256i one = _mm256_set1_epi64x(1);
+    u64x8 r = {_mm256_add_epi64(count.a, _mm256_add_epi64(one, _mm256_cmpgt_epi64(s.a, limit.a))),
+               _mm256_add_epi64(count.b, _mm256_add_epi64(one, _mm256_cmpgt_epi64(s.b, limit.b)))};
+    return r;
 }
 
 /* Running sums of four lanes, `before` (the same in every lane) added to each; the last one is left in *before. */
@@ -311,24 +321,12 @@ FS_INLINE void f64x8_store(double *p, f64x8 x)
 }
 FS_INLINE void f64x8_store_first(double *p, f64x8 x, size_t n)
 {
-    __m256d h = x.a;
-    if (n & 12) {
-        _mm256_storeu_pd(p, h);
-        h = x.b;
-        p += 4;
-        if (n == 8) {
-            _mm256_storeu_pd(p, h);
-            return;
-        }
+    if (n < 4) {
+        fs_store_first4(p, x.a, n);
+        return;
     }
-    __m128d q = _mm256_castpd256_pd128(h);
-    if (n & 2) {
-        _mm_storeu_pd(p, q);
-        q = _mm256_extractf128_pd(h, 1);
-        p += 2;
-    }
-    if (n & 1)
-        _mm_store_sd(p, q);
+    _mm256_storeu_pd(p, x.a);
+    fs_store_first4(p + 4, x.b, n - 4);
 }
 FS_INLINE f64x8 f64x8_add(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_add_pd); }
 FS_INLINE f64x8 f64x8_sub(f64x8 x, f64x8 y) { FS_PAIR(f64x8, _mm256_sub_pd); }

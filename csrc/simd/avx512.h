@@ -5,6 +5,7 @@
 #define FS_VEC_AVX512_H
 
 #include "base/bits.h"
+#include "simd/x86.h"
 
 /* How many vectors go through the exponential together. */
 #define FS_IN_FLIGHT 8
@@ -37,19 +38,7 @@ FS_INLINE void f32x16_store_first(float *p, f32x16 a, size_t n)
         h = _mm512_extractf32x8_ps(a, 1);
         p += 8;
     }
-    __m128 q = _mm256_castps256_ps128(h);
-    if (n & 4) {
-        _mm_storeu_ps(p, q);
-        q = _mm256_extractf128_ps(h, 1);
-        p += 4;
-    }
-    if (n & 2) {
-        _mm_storel_pi((__m64 *)p, q);
-        q = _mm_movehl_ps(q, q);
-        p += 2;
-    }
-    if (n & 1)
-        _mm_store_ss(p, q);
+    fs_store_first8(p, h, n & 7);
 }
 FS_INLINE f32x16 f32x16_add(f32x16 a, f32x16 b) { return _mm512_add_ps(a, b); }
 FS_INLINE f32x16 f32x16_sub(f32x16 a, f32x16 b) { return _mm512_sub_ps(a, b); }
@@ -94,6 +83,15 @@ FS_INLINE f64x8 f32x16_fold(f32x16 a)
 {
     return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)));
 }
+FS_INLINE f64x8 f32x16_half(f32x16 a, int h)
+{
+    return _mm512_cvtps_pd(h ? _mm512_extractf32x8_ps(a, 1) : _mm512_castps512_ps256(a));
+}
+FS_INLINE f64x8 f64x8_half(f64x8 a, int h)
+{
+    (void)h;
+    return a;
+}
 FS_INLINE int f32x16_any_nan(f32x16 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0; }
 
 /* The integer weights of eight lanes (fs_integer_weight). */
@@ -130,6 +128,15 @@ FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
     __m128i q = _mm_add_epi64(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
     return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi64(q, _mm_unpackhi_epi64(q, q))) -
            count * UINT64_C(0x4330000000000000);
+}
+
+typedef __m512i u64x8;
+FS_INLINE u64x8 u64x8_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+FS_INLINE void u64x8_store(uint64_t *p, u64x8 a) { _mm512_storeu_si512(p, a); }
+FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w) { return _mm512_add_epi64(s, f64x8_integers(w)); }
+FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
+{
+    return _mm512_mask_add_epi64(count, _mm512_cmple_epu64_mask(s, limit), count, _mm512_set1_epi64(1));
 }
 
 /* Running sums of eight lanes, `before` (the same in every lane) added to each; the last one is left in *before. */
@@ -242,14 +249,7 @@ FS_INLINE void f64x8_store_first(double *p, f64x8 a, size_t n)
         h = _mm512_extractf64x4_pd(a, 1);
         p += 4;
     }
-    __m128d q = _mm256_castpd256_pd128(h);
-    if (n & 2) {
-        _mm_storeu_pd(p, q);
-        q = _mm256_extractf128_pd(h, 1);
-        p += 2;
-    }
-    if (n & 1)
-        _mm_store_sd(p, q);
+    fs_store_first4(p, h, n & 3);
 }
 FS_INLINE f64x8 f64x8_add(f64x8 a, f64x8 b) { return _mm512_add_pd(a, b); }
 FS_INLINE f64x8 f64x8_sub(f64x8 a, f64x8 b) { return _mm512_sub_pd(a, b); }

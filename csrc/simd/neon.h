@@ -92,6 +92,14 @@ typedef struct {
             any |= lane[i] != lane[i];                                                                               \
         return any;                                                                                                  \
     }                                                                                                                \
+    FS_INLINE void vec##_transpose(const real *from, ptrdiff_t from_step, real *to, ptrdiff_t to_step, size_t rows,  \
+                                   size_t columns)                                                                   \
+    {                                                                                                                \
+        for (size_t i = 0; i < rows; i++)                                                                            \
+            for (size_t j = 0; j < columns; j++)                                                                     \
+                *(real *)(void *)((char *)to + (ptrdiff_t)j * to_step + i * sizeof(real)) =                          \
+                    *(const real *)(const void *)((const char *)from + (ptrdiff_t)i * from_step + j * sizeof(real)); \
+    }                                                                                                                \
     FS_INLINE size_t vec##_integer_rank4(const real *w, uint64_t t)                                                  \
     {                                                                                                                \
         uint64_t cumulative = 0;                                                                                     \
@@ -129,6 +137,37 @@ FS_INLINE f64x8 f32x16_high(f32x16 a)
                 vcvt_high_f64_f32(a.v[3])}};
     return r;
 }
+FS_INLINE f64x8 f32x16_half(f32x16 a, int h) { return h ? f32x16_high(a) : f32x16_low(a); }
+FS_INLINE f64x8 f64x8_half(f64x8 a, int h)
+{
+    (void)h;
+    return a;
+}
+
+typedef struct {
+    uint64x2_t v[4];
+} u64x8;
+FS_INLINE u64x8 u64x8_load(const uint64_t *p) { FS_EACH(u64x8, vld1q_u64(p + 2 * i)); }
+FS_INLINE void u64x8_store(uint64_t *p, u64x8 a)
+{
+    for (int i = 0; i < 4; i++)
+        vst1q_u64(p + 2 * i, a.v[i]);
+}
+FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
+{
+    for (int i = 0; i < 4; i++) {
+        float64x2_t biased = vfmaq_f64(vdupq_n_f64(0x1p52), w.v[i], vdupq_n_f64(0x1p51));
+        uint64x2_t integer = vsubq_u64(vreinterpretq_u64_f64(biased), vdupq_n_u64(UINT64_C(0x4330000000000000)));
+        s.v[i] = vaddq_u64(s.v[i], integer);
+    }
+    return s;
+}
+/* A comparison is -1 where it holds. */
+FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
+{
+    FS_EACH(u64x8, vsubq_u64(count.v[i], vcleq_u64(s.v[i], limit.v[i])));
+}
+
 /* Sums of integer weights, with 2^52's bits still on top of each: they go at the end. */
 typedef uint64x2_t fs_integers;
 FS_INLINE fs_integers fs_no_integers(void) { return vdupq_n_u64(0); }

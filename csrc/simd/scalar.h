@@ -119,6 +119,15 @@ static inline uint64_t fs_integers_total(fs_integers s, uint64_t count)
             if (chosen >> i & 1)                                                                                     \
                 *to++ = from[i] + first;                                                                             \
     }                                                                                                                \
+    /* to[j][i] = from[i][j]: a block of at most 8 x 8 (float) or 4 x 4 (double); the steps from row to row are in bytes. */  \
+    static inline void vec##_transpose(const real *from, ptrdiff_t from_step, real *to, ptrdiff_t to_step, size_t rows, \
+                                       size_t columns)                                                               \
+    {                                                                                                                \
+        for (size_t i = 0; i < rows; i++)                                                                            \
+            for (size_t j = 0; j < columns; j++)                                                                     \
+                *(real *)(void *)((char *)to + (ptrdiff_t)j * to_step + i * sizeof(real)) =                          \
+                    *(const real *)(const void *)((const char *)from + (ptrdiff_t)i * from_step + j * sizeof(real)); \
+    }                                                                                                                \
     static inline int vec##_any_nan(vec a)                                                                           \
     {                                                                                                                \
         int any = 0;                                                                                                 \
@@ -195,6 +204,45 @@ static inline f64x8 f32x16_fold(f32x16 a)
 }
 
 static inline f64x8 f64x8_fold(f64x8 a) { return a; }
+
+/* Lanes 8 h to 8 h + 7 in double. */
+static inline f64x8 f32x16_half(f32x16 a, int h)
+{
+    f64x8 r;
+    for (int i = 0; i < 8; i++)
+        r.lane[i] = (double)a.lane[8 * h + i];
+    return r;
+}
+static inline f64x8 f64x8_half(f64x8 a, int h)
+{
+    (void)h;
+    return a;
+}
+
+/* Eight integers below 2^62: running sums of integer weights (fs_integer_weight), one row in each lane. */
+typedef struct {
+    uint64_t lane[8];
+} u64x8;
+static inline u64x8 u64x8_load(const uint64_t *p)
+{
+    u64x8 r;
+    memcpy(&r, p, sizeof r);
+    return r;
+}
+static inline void u64x8_store(uint64_t *p, u64x8 a) { memcpy(p, &a, sizeof a); }
+static inline u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
+{
+    for (int i = 0; i < 8; i++)
+        s.lane[i] += fs_integer_weight(w.lane[i]);
+    return s;
+}
+/* count, plus 1 in the lanes where s <= limit */
+static inline u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
+{
+    for (int i = 0; i < 8; i++)
+        count.lane[i] += s.lane[i] <= limit.lane[i];
+    return count;
+}
 
 /* Lanes i and i + 4, then i and i + 2, then i and i + 1, added. */
 static inline double f64x8_sum(f64x8 a)

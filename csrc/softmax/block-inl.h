@@ -112,20 +112,22 @@ FS_INLINE NAME(constants) NAME(constants_of)(NAME(origin) o, REAL max, const NAM
     return k;
 }
 
-/* The entries in v become their weights.  `may_underflow`: weights may be subnormal or 0, and the constants were made with
- * lift = LIFT.  The vectors go step by step together, so that the latency of one hides behind the others. */
-FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int may_underflow)
+/* The entries in v become their weights.  `ways`: FS_MAY_UNDERFLOW if weights may be subnormal or 0, and then the constants were
+ * made with lift = LIFT; FS_SHIFTED if the shift may be other than 0.  Where neither is needed both give the same bits.
+ * The vectors go step by step together, so that the latency of one hides behind the others. */
+FS_INLINE void NAME(weights)(VEC *v, int count, const NAME(constants) *k, int ways)
 {
     VEC t[8], f[8], p[8];
 #define EACH for (int j = 0; j < count; j++)
-    EACH v[j] = V(sub)(v[j], k->shift);
-    if (may_underflow)
+    if (ways & FS_SHIFTED)
+        EACH v[j] = V(sub)(v[j], k->shift);
+    if (ways & FS_MAY_UNDERFLOW)
         EACH v[j] = V(max)(k->floor, v[j]);
     EACH t[j] = V(fma)(v[j], k->ch, k->magic); /* magic + (n - N) */
     EACH f[j] = V(fma)(v[j], k->ch, V(sub)(k->magic, t[j]));
     EACH f[j] = V(fma)(v[j], k->cl, f[j]);
     NAME(exp2)(p, t, f, count);
-    if (may_underflow) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
+    if (ways & FS_MAY_UNDERFLOW) /* selected first: a product that underflows to 0 costs some CPUs a hundred cycles */
         EACH p[j] = V(mul)(V(where_above)(v[j], k->floor, p[j]), V(set1)((REAL)fs_pow2(-LIFT)));
     EACH v[j] = p[j];
 #undef EACH
@@ -154,12 +156,12 @@ FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.
 
 enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
 
-FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int may_underflow,
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int ways,
                           int what, VEC *w, int count)
 {
     for (int j = 0; j < count; j++)
         w[j] = V(load)(x + j * LANES);
-    NAME(weights)(w, count, k, may_underflow);
+    NAME(weights)(w, count, k, ways);
     for (int j = 0; j < count; j++) {
         if (what & NAME(MULTIPLY))
             w[j] = NAME(product)(w[j], factor);
@@ -168,18 +170,17 @@ FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const N
     }
 }
 
-FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, NAME(factor) factor, REAL *out,
-                            int may_underflow, int what)
+FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin) o, const NAME(scale) *s,
+                               NAME(factor) factor, REAL *out, int ways, int what)
 {
-    NAME(origin) o = NAME(origin_of)(max, s);
-    NAME(constants) k = NAME(constants_of)(o, max, s, may_underflow ? LIFT : 0);
+    NAME(constants) k = NAME(constants_of)(o, max, s, ways & FS_MAY_UNDERFLOW ? LIFT : 0);
     VEC w[8];
     NAME(sum) sum = NAME(sum_begin)();
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
         for (int j = 0; j < 8; j += FS_IN_FLIGHT)
-            NAME(step)(x + i + j * LANES, what & NAME(STORE) ? out + i + j * LANES : NULL, factor, &k, may_underflow,
-                       what, w + j, FS_IN_FLIGHT);
+            NAME(step)(x + i + j * LANES, what & NAME(STORE) ? out + i + j * LANES : NULL, factor, &k, ways, what,
+                       w + j, FS_IN_FLIGHT);
         if (what & NAME(SUM)) {
             for (int j = 0; j < 8; j++)
                 NAME(sum_add)(&sum, w[j], j & 1);
@@ -192,11 +193,11 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
-            NAME(step)(x + i, what & NAME(STORE) ? out + i : NULL, factor, &k, may_underflow, what, w, 1);
+            NAME(step)(x + i, what & NAME(STORE) ? out + i : NULL, factor, &k, ways, what, w, 1);
         } else { /* the lanes past the end are -inf, so this vector may underflow */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
             w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
-            NAME(weights)(w, 1, &last, 1);
+            NAME(weights)(w, 1, &last, ways | FS_MAY_UNDERFLOW);
             if (what & NAME(MULTIPLY))
                 w[0] = NAME(product)(w[0], factor);
             if (what & NAME(STORE))
@@ -212,28 +213,34 @@ FS_INLINE double NAME(pass)(const REAL *x, size_t len, REAL max, const NAME(scal
     return what & NAME(SUM) ? NAME(sum_end)(&sum) : 0.0;
 }
 
+/* The weights of a block, against the origin that follows from its range. */
+FS_INLINE double NAME(pass)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, NAME(factor) factor,
+                            REAL *out, int what)
+{
+    NAME(origin) o = NAME(origin_of)(r.max, s);
+    if (FS_UNLIKELY(o.shift != 0))
+        return NAME(pass_by)(x, len, r.max, o, s, factor, out, FS_MAY_UNDERFLOW | FS_SHIFTED, what);
+    return r.no_underflow ? NAME(pass_by)(x, len, r.max, o, s, factor, out, 0, what)
+                          : NAME(pass_by)(x, len, r.max, o, s, factor, out, FS_MAY_UNDERFLOW, what);
+}
+
 /* Sum of the weights of a block. */
 FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
 {
-    return r.no_underflow ? NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 0, NAME(SUM))
-                          : NAME(pass)(x, len, r.max, s, NAME(unit), NULL, 1, NAME(SUM));
+    return NAME(pass)(x, len, r, s, NAME(unit), NULL, NAME(SUM));
 }
 
 /* The same, and the weights themselves. */
 FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL *out)
 {
-    return r.no_underflow ? NAME(pass)(x, len, r.max, s, NAME(unit), out, 0, NAME(SUM) | NAME(STORE))
-                          : NAME(pass)(x, len, r.max, s, NAME(unit), out, 1, NAME(SUM) | NAME(STORE));
+    return NAME(pass)(x, len, r, s, NAME(unit), out, NAME(SUM) | NAME(STORE));
 }
 
 /* out = weight * factor: the same product as block_weights followed by block_multiply. */
 FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s,
                                      NAME(factor) factor, REAL *out)
 {
-    if (r.no_underflow)
-        NAME(pass)(x, len, r.max, s, factor, out, 0, NAME(STORE) | NAME(MULTIPLY));
-    else
-        NAME(pass)(x, len, r.max, s, factor, out, 1, NAME(STORE) | NAME(MULTIPLY));
+    NAME(pass)(x, len, r, s, factor, out, NAME(STORE) | NAME(MULTIPLY));
 }
 
 /* w *= factor, in place, from the first vector boundary of the memory on in whole vectors. */

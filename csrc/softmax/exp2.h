@@ -7,6 +7,9 @@
 #ifndef FS_EXP2_H
 #define FS_EXP2_H
 
+/* What the weights of a block need (softmax/block-inl.h). */
+enum { FS_MAY_UNDERFLOW = 1, FS_SHIFTED = 2 };
+
 /* float: n is a multiple of 1/8, |f| <= 1/16.  With j/8 the fraction of n,
  *     2^(n + f) = s + s (d + f (c1 + f (c2 + f (c3 + f c4))))
  * where s is 2^n rounded to float and d the relative error of that, both from tables of 8.

@@ -3,50 +3,98 @@
  *     logsumexp(x/T) = max/T + L        log_softmax_i = (x_i - max)/T - L        L = log sum exp((x - max)/T) >= 0
  *
  * Both terms of log_softmax are <= 0, so nothing cancels.  L itself is log(1 + rest): where the largest entry
- * dominates, the rest is summed again without it, so that L keeps its relative accuracy however small it is.
+ * dominates, the rest is summed again without it, so that L keeps its relative accuracy however small it is.  In a block of
+ * up to TINY entries the weights are those of the sum; in a longer one, and where they underflow, the largest of the rest is
+ * their origin.
  *
- * Needs real_f32.h or real_f64.h, softmax/row-inl.h, softmax/softmax-inl.h, softmax/logsumexp.h.
+ * Needs real_f32.h or real_f64.h, softmax/row-inl.h, softmax/softmax-inl.h, softmax/short_rows-inl.h, softmax/logsumexp.h.
  */
 
-/* L, from the total alone: accurate where the largest entry does not dominate. */
-static double NAME(log_of_total)(const NAME(row) *r)
+/* Sum of exp((x - max)/T) over a contiguous block, without the first entry equal to max, whose origin is the largest of the
+ * rest. */
+static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REAL max)
 {
-    /* the origin against the maximum, as a power of two */
-    double above = fma((double)r->origin.shift - r->max, r->c.high, r->origin.power);
-    above = fma((double)r->origin.shift - r->max, r->c.low, above);
-    return fs_log(r->total) + above * FS_LN2_HIGH;
+    const NAME(scale) scale = NAME(scale_of)(c);
+    REAL copy[BLOCK];
+    size_t first = 0;
+    memcpy(copy, x, len * sizeof(REAL));
+    while (first + 1 < len && copy[first] != max)
+        first++;
+    copy[first] = -FS_INFINITY;
+    NAME(range) range = NAME(range_of)(copy, len, &scale);
+    if (range.nan || range.max == -FS_INFINITY)
+        return 0.0;
+    NAME(origin) origin = NAME(origin_of)(range.max, &scale);
+    return NAME(block_sum)(copy, len, range, &scale) * fs_exp2(c, (double)origin.shift - max, origin.power);
+}
+
+/* The same for a block of a row: the rest that its length calls for. */
+static double NAME(rest_of_block)(const fs_reader *reader, size_t start, size_t len, const fs_scale *c, REAL max)
+{
+    REAL copy[BLOCK];
+    NAME(log_parts) parts;
+    const REAL *x = NAME(fs_load)(reader, start, len, copy);
+    if (len <= TINY && NAME(short_log_parts)(x, len, c, 1, &parts) == FS_OK && parts.rest == parts.rest)
+        return parts.rest;
+    return NAME(rest_below)(x, len, c, max);
+}
+
+/* 2^above is what the sum of weights is multiplied by to be one of exp((x - max)/T). */
+static double NAME(unit_of_row)(const NAME(row) *r)
+{
+    return fs_exp2_of_fraction(fs_above_maximum(r->origin.shift, r->origin.power, r->max, r->c.high, r->c.low));
 }
 
 /* The mass, against the maximum, of the blocks without the first that holds it: that one is *of_max. */
 static double NAME(rest_of_row)(const NAME(row) *r, size_t *of_max)
 {
-    double rest = 0.0;
+    double rest = 0.0, error = 0.0;
     *of_max = r->count;
     for (size_t b = 0; b < r->count; b++) {
-        if (*of_max == r->count && r->block[b].sum != 0.0 && r->block[b].max == r->max)
+        if (*of_max == r->count && r->block[b].sum != 0.0 && r->block[b].max == r->max) {
             *of_max = b;
-        else if (r->block[b].sum != 0.0)
-            rest += r->block[b].sum * NAME(block_factor)(r, r->block[b].max);
+        } else if (r->block[b].sum != 0.0) {
+            double term = r->block[b].sum * NAME(block_factor)(r, r->block[b].max), sum = rest + term;
+            double back = sum - rest;
+            error += (rest - (sum - back)) + (term - back);
+            rest = sum;
+        }
     }
-    return rest * fs_exp2(&r->c, (double)r->origin.shift - r->max, r->origin.power);
+    return (rest + error) * NAME(unit_of_row)(r);
 }
 
+/* max and L of a row. */
 static fs_status NAME(log_normaliser)(const fs_reader *reader, size_t n, double temperature, double *max,
                                       double *log_sum)
 {
+    fs_status status;
+    if (n <= TINY) {
+        REAL copy[BLOCK];
+        NAME(log_parts) parts;
+        const fs_scale c = fs_scale_of(temperature);
+        const REAL *x = NAME(fs_load)(reader, 0, n, copy);
+        status = NAME(short_log_parts)(x, n, &c, 0, &parts);
+        if (status != FS_OK)
+            return status;
+        if (FS_UNLIKELY(parts.rest != parts.rest))
+            parts.rest = NAME(rest_below)(x, n, &c, (REAL)parts.max);
+        *max = parts.max;
+        *log_sum = fs_log_of_sum(parts.sum, parts.rest);
+        return FS_OK;
+    }
     NAME(row) r;
-    fs_status status = NAME(row_read)(&r, reader, n, temperature, NULL);
+    status = NAME(row_read)(&r, reader, n, temperature, NULL);
     if (status != FS_OK)
         return status;
-    *max = r.max;
-    *log_sum = NAME(log_of_total)(&r);
-    if (*log_sum < 1.0) { /* the largest entry has more than a third of the mass */
+    double sum = r.total * NAME(unit_of_row)(&r), rest = 0.0;
+    if (sum < FS_DOMINATED) {
         size_t of_max;
-        double rest = NAME(rest_of_row)(&r, &of_max);
+        rest = NAME(rest_of_row)(&r, &of_max);
         if (of_max < r.count) /* it always is, unless another thread changes the row */
-            rest += fs_rest_of_block(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
-        *log_sum = fs_log1p(rest);
+            rest += NAME(rest_of_block)(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
     }
+    *max = r.max;
+    *log_sum = fs_log_of_sum(sum, rest);
     NAME(row_free)(&r);
     return FS_OK;
 }

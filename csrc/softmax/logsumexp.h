@@ -1,32 +1,35 @@
-/* What log-sum-exp takes in double, whatever the type of the row: the rest of a dominated block, and the two terms.
- * Needs softmax/block-inl.h for double. */
+/* What log-sum-exp takes in double, whatever the type of the row: the logarithm of the sum, and the two terms. */
 #ifndef FS_LOGSUMEXP_H
 #define FS_LOGSUMEXP_H
 
+#include "base/scalar_math.h"
 #include "row/reader.h"
 
-/* Sum of 2^(c (x - max)) over [start, start + len) in double, without the first entry equal to max. */
-static double fs_rest_of_block(const fs_reader *reader, size_t start, size_t len, const fs_scale *c, double max)
+/* Below this sum of exp((x - max)/T), the largest entry has more than 1/e of the mass, and the rest is summed without it. */
+#define FS_DOMINATED 0x1.5bf0a8b145769p+1
+
+/* The origin of weights against the maximum of their row, as a power of two: within a little more than 1/2 of 0. */
+static inline double fs_above_maximum(double shift, double power, double max, double c_high, double c_low)
 {
-    scale_f64 scale = scale_of_f64(c);
-    double rest = 0.0;
-    int left_out = 0;
-    for (size_t end = start + len; start < end; start += FS_BLOCK_F64) {
-        double copy[FS_BLOCK_F64];
-        size_t part = end - start < FS_BLOCK_F64 ? end - start : FS_BLOCK_F64;
-        const double *x = fs_load_f64(reader, start, part, copy);
-        for (size_t i = 0; i < part; i++) {
-            int leave = !left_out && x[i] == max;
-            copy[i] = leave ? -INFINITY : x[i];
-            left_out |= leave;
-        }
-        range_f64 range = range_of_f64(copy, part, &scale);
-        if (range.max == -INFINITY)
-            continue;
-        origin_f64 origin = origin_of_f64(range.max, &scale);
-        rest += block_sum_f64(copy, part, range, &scale) * fs_exp2(c, origin.shift - max, origin.power);
-    }
-    return rest;
+    return fma(shift - max, c_low, fma(shift - max, c_high, power));
+}
+
+/* 2^f for such an f; error below 1 ulp, exactly 1 for 0. */
+static inline double fs_exp2_of_fraction(double f)
+{
+    double p = fs_exp2_term[0];
+    for (int i = 1; i < FS_EXP2_TERMS; i++)
+        p = fma(p, f, fs_exp2_term[i]);
+    return p;
+}
+
+/* L = log sum exp((x - max)/T) from the sum, or from the rest of it where the largest entry dominates; rest >= 0.
+ * Without branches, so that a loop over it becomes vector code. */
+static inline double fs_log_of_sum(double sum, double rest)
+{
+    int dominated = sum < FS_DOMINATED, small = dominated & (rest < FS_LOG1P_SMALL);
+    double exponent, m = fs_mantissa(dominated ? 1.0 + rest : sum, &exponent);
+    return fs_log1p_part(small ? rest : m - 1.0, small ? 0.0 : exponent);
 }
 
 /* max/T + log_sum, with the rounding errors of the quotient and of the sum added back. */

@@ -1,13 +1,13 @@
-/* Rows of at most four vectors (TINY entries), in registers from the load to the result: softmax and one draw.
- * The origin, weights, sum and integers are those of block-inl.h, sum-inl.h and draw/block_cdf-inl.h, bit for bit.
+/* Rows of at most four vectors (TINY entries), in registers from the load to the result: softmax, the parts of a log-sum-exp,
+ * and one draw.  The origin, weights, sum and integers are those of block-inl.h, sum-inl.h and draw/block_cdf-inl.h, bit for
+ * bit.
  *
- * Needs real_f32.h or real_f64.h, softmax/block-inl.h.
+ * Needs real_f32.h or real_f64.h, softmax/block-inl.h, softmax/logsumexp.h.
  */
 
-enum { NAME(TINY) = 4 * LANES };
-
-/* The weights of one row in w[0 .. count), zero past the end.  FS_OK, or why there are none. */
-FS_INLINE fs_status NAME(tiny_weights)(const REAL *x, size_t n, const NAME(scale) *scale, VEC *w, int count)
+/* The weights of one row in w[0 .. count), zero past the end, and its largest entry.  FS_OK, or why there are none. */
+FS_INLINE fs_status NAME(tiny_weights)(const REAL *x, size_t n, const NAME(scale) *scale, VEC *w, REAL *largest,
+                                       int count)
 {
     for (int j = 0; j < count - 1; j++)
         w[j] = V(load)(x + j * LANES);
@@ -22,15 +22,72 @@ FS_INLINE fs_status NAME(tiny_weights)(const REAL *x, size_t n, const NAME(scale
     }
     if (FS_UNLIKELY(!(max - max == 0)))
         return max > 0 ? FS_LIMIT : FS_NO_MASS;
+    *largest = max;
     NAME(constants) k = NAME(constants_of)(NAME(origin_of)(max, scale), max, scale, LIFT);
-    NAME(weights)(w, count, &k, 1);
+    NAME(weights)(w, count, &k, FS_MAY_UNDERFLOW | FS_SHIFTED);
     return FS_OK;
+}
+
+/* Of a row: sum of the weights of the entries below max, and *ties, the number of the others. */
+FS_INLINE double NAME(tiny_rest)(const REAL *x, size_t n, REAL max, const VEC *w, size_t *ties, int count)
+{
+    VEC lower[4], m = V(set1)(max);
+    *ties = 0;
+    for (int j = 0; j < count; j++) {
+        VEC v = j < count - 1 ? V(load)(x + j * LANES)
+                              : V(load_first)(x + j * LANES, n - (size_t)j * LANES, -FS_INFINITY);
+        lower[j] = V(where_above)(m, v, w[j]);
+        *ties += fs_count_bits(V(at_least)(v, m));
+    }
+    return NAME(sum_of_few)(lower, count);
+}
+
+/* Of a row: its largest entry max, the sum of exp((x - max)/T), and, where that is less than e or `always`, the rest of it
+ * without the first entry equal to max: NaN if that is too small to be summed here. */
+typedef struct {
+    double max, sum, rest;
+} NAME(log_parts);
+
+FS_INLINE fs_status NAME(tiny_log_parts)(const REAL *x, size_t n, const fs_scale *c, const NAME(scale) *scale, int always,
+                                         NAME(log_parts) *parts, int count)
+{
+    VEC w[4];
+    REAL max = 0;
+    fs_status status = NAME(tiny_weights)(x, n, scale, w, &max, count);
+    if (FS_UNLIKELY(status != FS_OK))
+        return status;
+    const NAME(origin) o = NAME(origin_of)(max, scale);
+    const double unit = fs_exp2_of_fraction(fs_above_maximum(o.shift, o.power, max, c->high, c->low));
+    parts->max = max;
+    parts->sum = NAME(sum_of_few)(w, count) * unit;
+    parts->rest = 0.0;
+    if (parts->sum < FS_DOMINATED || always) {
+        size_t ties;
+        double lower = NAME(tiny_rest)(x, n, max, w, &ties, count);
+        parts->rest = ties == 1 && lower < LEAST_SUM ? (double)NAN : lower * unit + ((double)ties - 1.0);
+    }
+    return FS_OK;
+}
+
+/* Call `f(..., count)` with the number of vectors of a row as a constant. */
+#define FS_BY_COUNT(f, ...)                                                                                          \
+    (n <= LANES       ? f(__VA_ARGS__, 1)                                                                            \
+     : n <= 2 * LANES ? f(__VA_ARGS__, 2)                                                                            \
+     : n <= 3 * LANES ? f(__VA_ARGS__, 3)                                                                            \
+                      : f(__VA_ARGS__, 4))
+
+FS_NOINLINE fs_status NAME(short_log_parts)(const REAL *x, size_t n, const fs_scale *c, int always,
+                                            NAME(log_parts) *parts)
+{
+    const NAME(scale) scale = NAME(scale_of)(c);
+    return FS_BY_COUNT(NAME(tiny_log_parts), x, n, c, &scale, always, parts);
 }
 
 FS_INLINE fs_status NAME(tiny_softmax)(const REAL *x, size_t n, const NAME(scale) *scale, REAL *out, int count)
 {
     VEC w[4];
-    fs_status status = NAME(tiny_weights)(x, n, scale, w, count);
+    REAL max;
+    fs_status status = NAME(tiny_weights)(x, n, scale, w, &max, count);
     if (FS_UNLIKELY(status != FS_OK))
         return status;
     NAME(factor) factor = NAME(factor_of)(1.0, fs_reciprocal_of(NAME(sum_of_few)(w, count)));
@@ -44,7 +101,8 @@ FS_INLINE fs_status NAME(tiny_sample)(const REAL *x, size_t n, const NAME(scale)
                                       int count)
 {
     VEC w[4];
-    fs_status status = NAME(tiny_weights)(x, n, scale, w, count);
+    REAL max;
+    fs_status status = NAME(tiny_weights)(x, n, scale, w, &max, count);
     if (status == FS_OK)
         *index = (int64_t)V(draw)(w, count, u);
     return status;
@@ -91,7 +149,7 @@ FS_INLINE int NAME(weights_side_by_side)(const REAL *x, ptrdiff_t stride, size_t
     for (int i = 0; i < LANES; i++) {
         NAME(constants) k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), ch, V(set1)(scale->cl)};
         VEC *row = w + 4 * i;
-        NAME(weights)(row, count, &k, 1);
+        NAME(weights)(row, count, &k, FS_MAY_UNDERFLOW);
     }
     return 1;
 }

@@ -1,13 +1,13 @@
 /* softmax of one row: p = w * r with r = factor of the block / total, as a sum of two, so that p is rounded once.
  *
- * The weights are stored in the result and multiplied there while a row fits the second-level cache; beyond, they
- * are computed a second time instead (two reads and a write, against two reads and two writes).  Both give the
- * same bits.  Error: that of the weight, that of the weights in the total, 1/2 ulp from the product.
+ * The weights of a row that fits the second-level cache are stored, in the result or where that is of another type or layout in
+ * scratch memory, and multiplied; beyond, they are computed a second time instead (two reads and a write, against two reads
+ * and two writes).  Both give the same bits.  Error: that of the weight, that of the weights in the total, 1/2 ulp from the product.
  *
- * Needs real_f32.h or real_f64.h, softmax/row-inl.h, row/writer.h.
+ * Needs real_f32.h or real_f64.h, softmax/row-inl.h, row/tile-inl.h, base/alloc.h.
  */
 
-/* Largest row, in bytes, whose weights wait in the result. */
+/* Largest row, in bytes, whose weights are stored. */
 #define FS_STORE_LIMIT ((size_t)1 << 20)
 
 /* A row of one block that lies (x) and goes (out, may be x) contiguous. */
@@ -30,13 +30,8 @@ typedef struct {
     const NAME(row) *row; /* its scale and origin; for whole rows its blocks too */
     fs_reciprocal total;
     const fs_output *out;
-    int stored; /* the weights wait in the result */
+    REAL *weights; /* NULL: they are not stored */
 } NAME(softmax_job);
-
-static inline int NAME(is_direct)(const fs_output *out)
-{
-    return out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
-}
 
 /* p of the block at `start`, whose range is known: its factor, times its weights.  x: its entries, unless they are stored. */
 FS_INLINE void NAME(finish_block)(const NAME(softmax_job) *job, size_t start, size_t len, NAME(range) range,
@@ -49,8 +44,11 @@ FS_INLINE void NAME(finish_block)(const NAME(softmax_job) *job, size_t start, si
     if (factor.high == 0)
         for (size_t i = 0; i < len; i++)
             to[i] = 0;
-    else if (job->stored)
+    else if (job->weights) {
+        if (to != job->weights + start)
+            memcpy(to, job->weights + start, len * sizeof(REAL));
         NAME(block_multiply)(to, len, factor);
+    }
     else
         NAME(block_softmax)(x, len, range, &job->row->scale, factor, to);
     NAME(fs_store)(job->out, start, len, to);
@@ -67,7 +65,7 @@ static void NAME(softmax_chunk)(void *context, size_t chunk)
     for (size_t b = past; b-- > first;) {
         size_t start = b * BLOCK, len = NAME(block_length)(job->n, b);
         NAME(range) range = {r->block[b].max, 0, r->block[b].no_underflow};
-        NAME(finish_block)(job, start, len, range, job->stored ? NULL : NAME(fs_load)(job->reader, start, len, copy));
+        NAME(finish_block)(job, start, len, range, job->weights ? NULL : NAME(fs_load)(job->reader, start, len, copy));
     }
 }
 
@@ -85,8 +83,10 @@ static fs_status NAME(softmax)(const fs_reader *reader, size_t n, double tempera
         return status;
     }
     NAME(row) r;
-    NAME(softmax_job) job = {reader, n, &r, {0.0, 0.0}, out, direct && n * sizeof(REAL) <= FS_STORE_LIMIT};
-    fs_status status = NAME(row_read)(&r, reader, n, temperature, job.stored ? out->data : NULL);
+    NAME(softmax_job) job = {reader, n, &r, {0.0, 0.0}, out, NULL};
+    if (n * sizeof(REAL) <= FS_STORE_LIMIT)
+        job.weights = direct ? out->data : fs_thread_scratch(n * sizeof(REAL));
+    fs_status status = NAME(row_read)(&r, reader, n, temperature, job.weights);
     if (status != FS_OK)
         return status;
     job.total = fs_reciprocal_of(r.total);

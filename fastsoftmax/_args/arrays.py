@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import NDArray
 
+from .. import _core
 from .dlpack import array_from_dlpack
 
 # The dtypes in which results are given, with their codes (fs_dtype in csrc/fastsoftmax.h).
@@ -59,13 +60,26 @@ def any_array(x: Any, name: str) -> Array:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
 
 
+def taken(value: Any, name: str) -> Any:
+    """An argument after which no more of the caller's code runs: a number, an ndarray as it is, or what a list or tensor holds.
+
+    First every argument is taken so, and then the arrays are looked at: while one is converted, its ``__array__`` may do
+    anything to another, and what has been read of that would no longer be true.
+    """
+    if isinstance(value, float | int | np.ndarray | np.generic):
+        return value
+    return any_array(value, name)
+
+
 def float_array(x: Any, name: str) -> Array:
     """x as an aligned floating-point array in native byte order, without a copy where it is one already."""
     a = any_array(x, name)
     if a.dtype.kind in "biu":
         return a.astype(np.float64)
-    if a.dtype.num not in _CODES_BY_NUMBER and a.dtype.name not in _CODES:
-        raise TypeError(f"{name} must be {_DTYPES}, not {a.dtype}")
+    if a.dtype.num not in _CODES_BY_NUMBER:
+        if a.dtype.name not in _CODES:
+            raise TypeError(f"{name} must be {_DTYPES}, not {a.dtype}")
+        _core.register_bfloat16(a.dtype.num)
     if not (a.dtype.isnative and a.flags.aligned):
         return a.astype(a.dtype.newbyteorder("="))
     return a

@@ -1,8 +1,11 @@
-# Arguments as a loop passes them: what the fast path accepts.  A *plain* array is a contiguous, aligned array of
-# float16, float32 or float64 in native byte order.  No other argument raises here: it takes the general path.
+# Arguments as they can be taken without running any of the caller's code: arrays of the kept dtypes, numbers of Python and of
+# NumPy.  A function that refuses an argument says so by its result, and raises nothing: Python converts it (_args/arrays.py),
+# or says what is wrong with it.
 #
 # Filter parameters: `given_filters` collects those that are given, _args/filters.py checks them and makes records of
 # them, `filters_in` reads a record.
+
+from numpy import floating as _NumPyFloating, integer as _NumPyInteger
 
 # Work above about 8 microseconds runs without the GIL: entries.
 cdef enum:
@@ -10,7 +13,7 @@ cdef enum:
 
 
 cdef inline bint is_plain(object x) noexcept:
-    """Whether x is a plain array of at least one dimension and at least one entry in each row."""
+    """Whether x is a contiguous float array of at least one dimension and at least one entry in each row."""
     if not cnp.PyArray_CheckExact(x):
         return False
     cdef cnp.ndarray a = <cnp.ndarray>x
@@ -20,27 +23,54 @@ cdef inline bint is_plain(object x) noexcept:
             and cnp.PyArray_DIM(a, nd - 1) > 0)
 
 
-cdef inline bint is_plain_like(object out, cnp.ndarray a) noexcept:
-    """Whether `out` is plain, writable, of the dtype and shape of the plain array a, and shares no memory with it."""
-    if not is_plain(out):
-        return False
-    cdef cnp.ndarray b = <cnp.ndarray>out
-    cdef int i
-    if (cnp.PyArray_TYPE(b) != cnp.PyArray_TYPE(a) or cnp.PyArray_NDIM(b) != cnp.PyArray_NDIM(a)
-            or not cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_WRITEABLE)):
-        return False
-    for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
-            return False
-    cdef char *data_of_a = <char *>cnp.PyArray_DATA(a)
-    cdef char *data_of_b = <char *>cnp.PyArray_DATA(b)
-    cdef Py_ssize_t size = cnp.PyArray_NBYTES(a)
-    return data_of_a + size <= data_of_b or data_of_b + size <= data_of_a
+# NumPy's number for bfloat16, which ml_dtypes adds at run time; -1: not met yet.
+cdef int bfloat16_number = -1
+
+
+def register_bfloat16(int number):
+    """Take arrays whose dtype has this number as bfloat16."""
+    global bfloat16_number
+    bfloat16_number = number
 
 
 cdef inline fs_dtype dtype_of(int kind) noexcept nogil:
-    """The C code of the dtype of a plain array."""
+    """The C code of a dtype by its number, which must be one of a plain array."""
     return FS_F32 if kind == cnp.NPY_FLOAT else FS_F64 if kind == cnp.NPY_DOUBLE else FS_F16
+
+
+cdef inline bint is_usable(object x) noexcept:
+    """Whether x is exactly an ndarray, aligned and in native byte order."""
+    return (cnp.PyArray_CheckExact(x) and cnp.PyArray_ISALIGNED(<cnp.ndarray>x)
+            and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray>x))
+
+
+cdef inline int row_array(object x) noexcept:
+    """The C code of the dtype of an array that has rows, or -1."""
+    cdef int kind
+    if not is_usable(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+        return -1
+    kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
+    if kind == cnp.NPY_FLOAT:
+        return FS_F32
+    if kind == cnp.NPY_DOUBLE:
+        return FS_F64
+    if kind == cnp.NPY_FLOAT16:
+        return FS_F16
+    return FS_BF16 if kind == bfloat16_number else -1
+
+
+cdef inline int row_axis(object axis, int nd) noexcept:
+    """The number of the axis, or -1."""
+    cdef long at
+    if type(axis) is not int:
+        return -1
+    try:
+        at = <long>axis
+    except OverflowError:
+        return -1
+    if at < 0:
+        at += nd
+    return <int>at if 0 <= at < nd else -1
 
 
 cdef inline size_t size_of(fs_dtype dtype) noexcept nogil:
@@ -63,8 +93,130 @@ cdef inline double plain_temperature(object temperature) noexcept:
     return t if 0.0 < t < INFINITY else -1.0
 
 
-cdef inline bint is_last_axis(object axis) noexcept:
-    return type(axis) is int and axis == -1
+cdef inline bint is_number(object value, double *number) noexcept:
+    """Whether value is a real number of Python or NumPy, not a bool; which one."""
+    if type(value) is float:
+        number[0] = <double>value
+    elif type(value) is int or isinstance(value, _NumPyFloating) or isinstance(value, _NumPyInteger):
+        try:
+            number[0] = <double>value
+        except OverflowError:
+            return False
+    else:
+        return False
+    return True
+
+
+cdef cnp.ndarray temperature_of(object temperature, double *number, bint prepared):
+    """An array of temperatures, or None and one number; -1: they cannot be taken as they are.
+
+    The array is a copy, so that nobody changes it once it has been checked, unless it is `prepared`.
+    """
+    cdef cnp.ndarray t
+    cdef const double *value
+    cdef Py_ssize_t i
+    if is_number(temperature, number):
+        if not number[0] >= 0.0 or number[0] == 0.0 and number[0] != 0.0:
+            number[0] = -1.0
+        return None
+    number[0] = -1.0
+    if not is_usable(temperature) or cnp.PyArray_TYPE(<cnp.ndarray>temperature) != cnp.NPY_DOUBLE:
+        return None
+    t = <cnp.ndarray>temperature
+    if not prepared:
+        t = <cnp.ndarray>cnp.PyArray_NewCopy(t, cnp.NPY_CORDER)
+        value = <const double *>cnp.PyArray_DATA(t)
+        for i in range(cnp.PyArray_SIZE(t)):
+            if not is_not_negative(value[i]):
+                return None
+    if cnp.PyArray_NDIM(t) == 0:
+        number[0] = (<const double *>cnp.PyArray_DATA(t))[0]
+        return None
+    return t
+
+
+cdef extern from *:
+    """
+    /* By its bits: where subnormal numbers are flushed to zero, -5e-324 >= 0 is true.  -0.0 is zero. */
+    static inline int fs_is_not_negative(double a)
+    {
+        uint64_t bits;
+        memcpy(&bits, &a, sizeof bits);
+        return bits <= UINT64_C(0x7ff0000000000000) || bits == UINT64_C(0x8000000000000000);
+    }
+    """
+    bint is_not_negative "fs_is_not_negative"(double a) nogil
+
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewLikeArray(cnp.ndarray prototype, cnp.NPY_ORDER order, cnp.PyArray_Descr *dtype, int subok)
+    object PyArray_Scalar(void *data, cnp.PyArray_Descr *dtype, object base)
+
+
+cdef inline cnp.ndarray new_array(int dims, cnp.npy_intp *shape, cnp.ndarray like):
+    """A new array with the dtype of another."""
+    return <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.PyArray_TYPE(like), 0)
+
+
+cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef int i
+    if cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) != cnp.PyArray_DIM(b, i):
+            return False
+    return True
+
+
+cdef inline void bounds_of(cnp.ndarray a, char **first, char **past) noexcept:
+    """Where the memory of an array that is not empty begins and ends."""
+    cdef int i
+    cdef Py_ssize_t reach
+    first[0] = past[0] = <char *>cnp.PyArray_DATA(a)
+    past[0] += cnp.PyArray_ITEMSIZE(a)
+    for i in range(cnp.PyArray_NDIM(a)):
+        reach = cnp.PyArray_STRIDE(a, i) * (cnp.PyArray_DIM(a, i) - 1)
+        if reach < 0:
+            first[0] += reach
+        else:
+            past[0] += reach
+
+
+cdef inline bint is_apart_or_in_place(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two arrays of one shape share no memory, or have every element in the same place."""
+    cdef char *first_a
+    cdef char *past_a
+    cdef char *first_b
+    cdef char *past_b
+    cdef int i
+    cdef bint in_place = cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b)
+    for i in range(cnp.PyArray_NDIM(a)):
+        in_place = in_place and cnp.PyArray_STRIDE(a, i) == cnp.PyArray_STRIDE(b, i)
+    if in_place or cnp.PyArray_SIZE(a) == 0:
+        return True
+    bounds_of(a, &first_a, &past_a)
+    bounds_of(b, &first_b, &past_b)
+    return past_a <= first_b or past_b <= first_a
+
+
+cdef cnp.ndarray result_like(cnp.ndarray a, object out):
+    """Where a result with the shape and dtype of a goes: `out`, or a new array; None: `out` cannot be taken as it is."""
+    cdef cnp.ndarray b
+    cdef int i
+    if out is None:
+        if cnp.PyArray_IS_C_CONTIGUOUS(a):
+            return new_array(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), a)
+        return <cnp.ndarray>PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, NULL, 0)
+    if not is_usable(out):
+        return None
+    b = <cnp.ndarray>out
+    if (cnp.PyArray_TYPE(b) != cnp.PyArray_TYPE(a) or not cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_WRITEABLE)
+            or not same_shape(a, b) or not is_apart_or_in_place(a, b)):
+        return None
+    for i in range(cnp.PyArray_NDIM(b)):
+        if cnp.PyArray_STRIDE(b, i) == 0 and cnp.PyArray_DIM(b, i) > 1:
+            return None  # it overlaps itself
+    return b
 
 
 cdef inline bint are_uniforms(object u, cnp.npy_intp count):
@@ -92,6 +244,8 @@ cdef inline dict with_given(dict parameters, str name, value):
     """Add a parameter unless it is None; the dict is made for the first one."""
     if value is None:
         return parameters
+    if isinstance(value, _NumPyFloating) or isinstance(value, _NumPyInteger):
+        value = value.item()  # a number of NumPy is as good a key of a cache
     if parameters is None:
         return {name: value}
     parameters[name] = value

@@ -11,6 +11,18 @@ if sizeof(filters_t) != sizeof(fs_filters) or fs_abi_version() != FS_ABI_VERSION
     )
 
 
+cdef inline fs_rows contiguous_rows(fs_dtype dtype, const void *x, size_t count, size_t n,
+                                    const double *temperature) noexcept nogil:
+    cdef fs_rows rows
+    rows.row = bare_row(x, size_of(dtype), dtype, False)
+    rows.count = count
+    rows.n = n
+    rows.step = n * size_of(dtype)
+    rows.mask_step = rows.bias_step = rows.temperature_step = 0
+    rows.temperature = temperature
+    return rows
+
+
 cdef int abi_version() noexcept nogil:
     return fs_abi_version()
 
@@ -70,36 +82,29 @@ cdef int64_t draw_filtered_f32(const float *x, size_t n, double temperature, con
 
 
 cdef int softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature, float *out) noexcept nogil:
-    cdef ptrdiff_t stride = n * sizeof(float)
+    cdef fs_rows all = contiguous_rows(FS_F32, x, rows, n, &temperature)
+    cdef fs_output to = fs_output(out, sizeof(float), FS_F32)
     if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
-    return FS_OK if fs_softmax_rows_f32(x, stride, rows, n, &temperature, 0, out, stride) == rows else FS_NO_MEMORY
+    return FS_OK if fs_softmax_rows(&all, &to, all.step) == rows else FS_NO_MEMORY
 
 
 cdef int log_softmax_rows_f32(const float *x, size_t rows, size_t n, double temperature,
                               float *out) noexcept nogil:
-    cdef size_t i
-    cdef int status
+    cdef fs_rows all = contiguous_rows(FS_F32, x, rows, n, &temperature)
+    cdef fs_output to = fs_output(out, sizeof(float), FS_F32)
     if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
-    for i in range(rows):
-        status = fs_log_softmax_f32(x + i * n, n, temperature, out + i * n)
-        if status >= FS_NO_MEMORY:
-            return status
-    return FS_OK
+    return FS_OK if fs_log_softmax_rows(&all, &to, all.step) == rows else FS_NO_MEMORY
 
 
 cdef int logsumexp_rows_f32(const float *x, size_t rows, size_t n, double temperature,
                             double *result) noexcept nogil:
-    cdef size_t i
-    cdef int status
+    cdef fs_rows all = contiguous_rows(FS_F32, x, rows, n, &temperature)
+    cdef fs_output to = fs_output(result, 0, FS_F64)
     if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
-    for i in range(rows):
-        status = fs_logsumexp_f32(x + i * n, n, temperature, result + i)
-        if status >= FS_NO_MEMORY:
-            return status
-    return FS_OK
+    return FS_OK if fs_logsumexp_rows(&all, &to, sizeof(double)) == rows else FS_NO_MEMORY
 
 
 cdef int draw_rows_f32(const float *x, size_t rows, size_t n, double temperature, const double *u,
@@ -143,36 +148,29 @@ cdef int64_t draw_filtered_f64(const double *x, size_t n, double temperature, co
 
 
 cdef int softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature, double *out) noexcept nogil:
-    cdef ptrdiff_t stride = n * sizeof(double)
+    cdef fs_rows all = contiguous_rows(FS_F64, x, rows, n, &temperature)
+    cdef fs_output to = fs_output(out, sizeof(double), FS_F64)
     if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
-    return FS_OK if fs_softmax_rows_f64(x, stride, rows, n, &temperature, 0, out, stride) == rows else FS_NO_MEMORY
+    return FS_OK if fs_softmax_rows(&all, &to, all.step) == rows else FS_NO_MEMORY
 
 
 cdef int log_softmax_rows_f64(const double *x, size_t rows, size_t n, double temperature,
                               double *out) noexcept nogil:
-    cdef size_t i
-    cdef int status
+    cdef fs_rows all = contiguous_rows(FS_F64, x, rows, n, &temperature)
+    cdef fs_output to = fs_output(out, sizeof(double), FS_F64)
     if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
-    for i in range(rows):
-        status = fs_log_softmax_f64(x + i * n, n, temperature, out + i * n)
-        if status >= FS_NO_MEMORY:
-            return status
-    return FS_OK
+    return FS_OK if fs_log_softmax_rows(&all, &to, all.step) == rows else FS_NO_MEMORY
 
 
 cdef int logsumexp_rows_f64(const double *x, size_t rows, size_t n, double temperature,
                             double *result) noexcept nogil:
-    cdef size_t i
-    cdef int status
+    cdef fs_rows all = contiguous_rows(FS_F64, x, rows, n, &temperature)
+    cdef fs_output to = fs_output(result, 0, FS_F64)
     if not fs_is_usable(n, temperature):
         return FS_ARGUMENT
-    for i in range(rows):
-        status = fs_logsumexp_f64(x + i * n, n, temperature, result + i)
-        if status >= FS_NO_MEMORY:
-            return status
-    return FS_OK
+    return FS_OK if fs_logsumexp_rows(&all, &to, sizeof(double)) == rows else FS_NO_MEMORY
 
 
 cdef int draw_rows_f64(const double *x, size_t rows, size_t n, double temperature, const double *u,

@@ -27,6 +27,15 @@ cdef extern from "fastsoftmax.h" nogil:
         void *data
         ptrdiff_t stride
         fs_dtype dtype
+    ctypedef struct fs_rows:
+        fs_row row
+        size_t count
+        size_t n
+        ptrdiff_t step
+        ptrdiff_t mask_step
+        ptrdiff_t bias_step
+        const double *temperature
+        ptrdiff_t temperature_step
     fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
     fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
     fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
@@ -98,16 +107,10 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature,
                          const fs_normaliser *normaliser, size_t k, const fs_location *at, int64_t *index,
                          double *logprob)
-    size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                               ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride)
-    size_t fs_softmax_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                               ptrdiff_t temperature_stride, double *out, ptrdiff_t out_stride)
-    size_t fs_softmax_rows_half(fs_dtype dtype, const uint16_t *x, size_t rows, size_t n, const double *temperature,
-                                ptrdiff_t temperature_stride, uint16_t *out)
-    size_t fs_sample_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
-    size_t fs_sample_rows_f64(const double *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
-                              ptrdiff_t temperature_stride, const double *u, int64_t *index)
+    size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+    size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+    size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+    size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
     int fs_choose(const char *name)
     const char *fs_chosen()
     const char *fs_available(size_t i)

@@ -93,10 +93,12 @@ cdef int check_signals() noexcept nogil:
         return PyErr_CheckSignals()
 
 
-cdef bint run_in_chunks(rows_task task, void *job, size_t rows, size_t work, bint by_blocks) noexcept nogil:
+cdef bint run_in_chunks(rows_task task, void *job, size_t rows, size_t work, bint by_blocks,
+                        size_t together) noexcept nogil:
     """Do all rows, in chunks; True: a signal handler has raised, and some rows are not done.
 
     `work`: the work of a row, in entries.  `by_blocks`: the kernel can share the blocks of a long row itself.
+    `together`: how many rows it does at once where they are neighbours in memory.
     """
     cdef Chunks c
     cdef fs_interrupt_callback callback = NULL, before
@@ -105,7 +107,7 @@ cdef bint run_in_chunks(rows_task task, void *job, size_t rows, size_t work, bin
     c.task = task
     c.job = job
     c.rows = rows
-    c.rows_in_chunk = max(CHUNK // max(work, 1), 1)
+    c.rows_in_chunk = max(CHUNK // max(work, 1), together)
     if c.rows_in_chunk > 16:
         c.rows_in_chunk = c.rows_in_chunk // 16 * 16  # the kernels do up to 16 short rows together
     if PyThread_get_thread_ident() == main_thread:
@@ -123,7 +125,8 @@ cdef bint run_in_chunks(rows_task task, void *job, size_t rows, size_t work, bin
     return interrupted
 
 
-cdef int run_rows(rows_task task, void *job, Outcome *outcome, size_t rows, size_t work, bint by_blocks) except -1:
+cdef int run_rows(rows_task task, void *job, Outcome *outcome, size_t rows, size_t work, bint by_blocks,
+                  size_t together=1) except -1:
     """Do all rows: little work at once and with the GIL, the rest in chunks without it.  Raises what ends a call."""
     cdef bint interrupted
     begin_outcome(outcome)
@@ -134,7 +137,7 @@ cdef int run_rows(rows_task task, void *job, Outcome *outcome, size_t rows, size
         interrupted = False
     else:
         with nogil:
-            interrupted = run_in_chunks(task, job, rows, work, by_blocks)
+            interrupted = run_in_chunks(task, job, rows, work, by_blocks, together)
     if interrupted:
         return -1  # with the exception of the signal handler
     if outcome.ended != NOTHING:

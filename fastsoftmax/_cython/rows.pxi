@@ -1,11 +1,31 @@
-# The general path: softmax, log_softmax, logsumexp, draws and truncation of rows of any dtype and layout.
+# Rows of arrays of any layout: where each of them lies in every array that has something for it.
 #
-# _args/arrays.py has checked and prepared the arrays: the entries are last, the axes before them are those of the rows,
-# and every parameter is broadcast to the rows.  A RowIterator walks over all of them together.
+# Two kinds of job use this.  A Batch (softmax.pxi, draws.pxi) hands runs of evenly spaced rows to the kernels.  Rows, for the
+# operations that take a row at a time (truncation below, decoding.pxi), expects arrays that _args/arrays.py has prepared: the
+# entries last, every parameter broadcast to the rows.
 
 cdef enum:
     MAX_DIMS = 64
     MAX_OPERANDS = 8
+    ROW = 0  # the first operand of every job: the entries
+    TEMPERATURE = 1  # the second, of Rows
+
+cdef inline fs_row bare_row(const void *data, ptrdiff_t stride, fs_dtype dtype, bint probs) noexcept nogil:
+    """A row without mask and bias."""
+    cdef fs_row row
+    row.data = data
+    row.stride = stride
+    row.dtype = dtype
+    row.probs = probs
+    row.mask_kind = FS_MASK_NONE
+    row.mask = NULL
+    row.mask_stride = 0
+    row.bias = NULL
+    row.bias_stride = 0
+    row.bias_at = NULL
+    row.bias_count = 0
+    return row
+
 
 # Where several arrays, the operands, have the current row; rows come in row-major order.
 cdef struct RowIterator:
@@ -67,6 +87,130 @@ cdef void go_to_row(RowIterator *w, size_t row) noexcept nogil:
         d -= 1
 
 
+cdef inline void skip_rows(RowIterator *w, size_t count) noexcept nogil:
+    """Go to the row that is `count` further; the rows before it are in the last axis."""
+    cdef int d = w.dims - 1, k
+    if d >= 0:
+        w.at[d] += count - 1
+        for k in range(w.operands):
+            w.data[k] += w.stride[k][d] * <Py_ssize_t>(count - 1)
+        next_row(w)
+
+
+cdef void merge_axes(RowIterator *w) noexcept nogil:
+    """Make one axis of two where every operand goes on from one to the next at even steps; leave out axes of length 1."""
+    cdef int kept = 0, d, k
+    cdef bint merges
+    for d in range(w.dims):
+        if w.shape[d] == 1:
+            continue
+        merges = kept > 0
+        for k in range(w.operands):
+            merges = merges and w.stride[k][kept - 1] == w.stride[k][d] * w.shape[d]
+        if merges:
+            w.shape[kept - 1] *= w.shape[d]
+        else:
+            w.shape[kept] = w.shape[d]
+            kept += 1
+        for k in range(w.operands):
+            w.stride[k][kept - 1] = w.stride[k][d]
+    w.dims = kept
+
+
+cdef int add_entries(RowIterator *w, cnp.ndarray a, int axis) noexcept:
+    """Iterate over this array too, whose axes are those of the rows and the one of the entries."""
+    cdef int k = w.operands, d, i = 0
+    for d in range(cnp.PyArray_NDIM(a)):
+        if d != axis:
+            w.stride[k][i] = cnp.PyArray_STRIDE(a, d)
+            i += 1
+    w.data[k] = <char *>cnp.PyArray_DATA(a)
+    w.operands = k + 1
+    return k
+
+
+cdef int add_parameter(RowIterator *w, cnp.ndarray a, const cnp.npy_intp *rows) noexcept:
+    """Iterate over a parameter that broadcasts to the rows, whose shape is `rows`; -1: it does not."""
+    cdef int k = w.operands, i, missing = w.dims - cnp.PyArray_NDIM(a)
+    if missing < 0:
+        return -1
+    for i in range(w.dims):
+        if i < missing or cnp.PyArray_DIM(a, i - missing) == 1 != rows[i]:
+            w.stride[k][i] = 0
+        elif cnp.PyArray_DIM(a, i - missing) == rows[i]:
+            w.stride[k][i] = cnp.PyArray_STRIDE(a, i - missing)
+        else:
+            return -1
+    w.data[k] = <char *>cnp.PyArray_DATA(a)
+    w.operands = k + 1
+    return k
+
+
+# --- runs of evenly spaced rows ---
+
+# The beginning of every job over such runs.  An operand of -1 is not there, or the same for all rows.
+cdef struct Batch:
+    RowIterator iterator
+    size_t count
+    fs_rows rows  # what all rows have in common
+    double temperature
+    int temperature_operand, mask_operand, bias_operand
+    Outcome outcome
+
+
+cdef int begin_batch(Batch *b, cnp.ndarray x, int axis, fs_dtype dtype, bint probs, cnp.npy_intp *shape) except -1:
+    """Begin with the rows of x along `axis`; their shape is written to `shape`, which has MAX_DIMS places."""
+    cdef RowIterator *w = &b.iterator
+    cdef int d, nd = cnp.PyArray_NDIM(x)
+    w.dims = nd - 1
+    w.operands = 0
+    b.count = 1
+    for d in range(nd - 1):
+        shape[d] = cnp.PyArray_DIM(x, d if d < axis else d + 1)
+        w.shape[d] = shape[d]
+        w.at[d] = 0
+        b.count *= shape[d]
+    add_entries(w, x, axis)
+    b.rows.row = bare_row(NULL, cnp.PyArray_STRIDE(x, axis), dtype, probs)
+    b.rows.n = cnp.PyArray_DIM(x, axis)
+    b.rows.step = b.rows.mask_step = b.rows.bias_step = b.rows.temperature_step = 0
+    b.temperature_operand = b.mask_operand = b.bias_operand = -1
+    begin_outcome(&b.outcome)
+    return 0
+
+
+cdef inline size_t set_run(const Batch *b, const RowIterator *w, size_t most, fs_rows *rows) noexcept nogil:
+    """Point `rows`, a copy of b.rows, to the rows from the current one to the end of the last axis; how many these are."""
+    cdef int last = w.dims - 1
+    cdef size_t count = 1
+    if last >= 0:
+        count = min(<size_t>(w.shape[last] - w.at[last]), most)
+        rows.step = w.stride[ROW][last]
+        if b.mask_operand >= 0:
+            rows.mask_step = w.stride[b.mask_operand][last]
+        if b.bias_operand >= 0:
+            rows.bias_step = w.stride[b.bias_operand][last]
+        if b.temperature_operand >= 0:
+            rows.temperature_step = w.stride[b.temperature_operand][last]
+    rows.count = count
+    rows.row.data = w.data[ROW]
+    if b.mask_operand >= 0:
+        rows.row.mask = w.data[b.mask_operand]
+    if b.bias_operand >= 0:
+        rows.row.bias = <const double *>w.data[b.bias_operand]
+    rows.temperature = &b.temperature if b.temperature_operand < 0 else <const double *>w.data[b.temperature_operand]
+    return count
+
+
+cdef inline size_t rows_together(const Batch *b) noexcept nogil:
+    """How many rows the kernels bring into one tile: neighbours in memory are transposed together."""
+    cdef int last = b.iterator.dims - 1
+    cdef Py_ssize_t size = size_of(b.rows.row.dtype)
+    return 16 if last >= 0 and b.iterator.stride[ROW][last] == size != b.rows.row.stride else 1
+
+
+# --- a row at a time ---
+
 cdef fs_row row_like(cnp.ndarray x, int dtype, bint probs) noexcept:
     """What the rows of x have in common: no data, no mask, no bias."""
     return bare_row(NULL, cnp.PyArray_STRIDE(x, cnp.PyArray_NDIM(x) - 1), <fs_dtype>dtype, probs)
@@ -99,16 +243,7 @@ cdef fs_row single_row(cnp.ndarray x, int dtype, bint probs, cnp.ndarray mask, b
     return row
 
 
-cdef inline bint is_constant(cnp.ndarray a) noexcept nogil:
-    """Whether a is one number, broadcast."""
-    cdef int i
-    for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_STRIDE(a, i) != 0 and cnp.PyArray_DIM(a, i) != 1:
-            return False
-    return True
-
-
-# The beginning of every job: an iterator at row 0, with the operands ROW and TEMPERATURE first.
+# The beginning of such a job: an iterator at row 0, with the operands ROW and TEMPERATURE first.
 cdef struct Rows:
     RowIterator iterator
     size_t count
@@ -116,11 +251,6 @@ cdef struct Rows:
     fs_row row
     int mask_operand, bias_operand  # -1: none, or the same for all rows
     Outcome outcome
-
-cdef enum:
-    ROW = 0
-    TEMPERATURE = 1
-
 
 cdef int begin_rows(Rows *rows, cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature) except -1:
     cdef int nd = cnp.PyArray_NDIM(x)
@@ -154,157 +284,6 @@ cdef inline void set_row(const Rows *rows, const RowIterator *w, fs_row *row) no
 
 cdef inline double temperature_at(const RowIterator *w) noexcept nogil:
     return (<double *>w.data[TEMPERATURE])[0]
-
-
-# --- softmax, log_softmax ---
-
-cdef struct Transform:
-    Rows rows
-    int out_operand
-    fs_output out
-    bint log
-
-
-cdef void transform_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef Transform *f = <Transform *>job
-    cdef RowIterator w = f.rows.iterator
-    cdef fs_row row = f.rows.row
-    cdef fs_output out = f.out
-    cdef fs_status status
-    cdef size_t i
-    go_to_row(&w, first)
-    for i in range(first, past):
-        set_row(&f.rows, &w, &row)
-        out.data = w.data[f.out_operand]
-        if f.log:
-            status = fs_log_softmax(&row, f.rows.n, temperature_at(&w), &out)
-        else:
-            status = fs_softmax(&row, f.rows.n, temperature_at(&w), &out)
-        if note(&f.rows.outcome, i, status):
-            return
-        next_row(&w)
-
-
-def transform_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray out, bint log):
-    """softmax (or log_softmax) of every row of x into out, of the same dtype; temperature: float64, one a row."""
-    cdef Transform f
-    begin_rows(&f.rows, x, dtype, False, temperature)
-    if (not log and cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(out)
-            and (cnp.PyArray_IS_C_CONTIGUOUS(temperature) or is_constant(temperature))):
-        run_plain_softmax(<fs_dtype>dtype, cnp.PyArray_DATA(x), f.rows.count, f.rows.n,
-                          <double *>cnp.PyArray_DATA(temperature), 0 if is_constant(temperature) else sizeof(double),
-                          cnp.PyArray_DATA(out))
-        return
-    f.out_operand = add_operand(&f.rows.iterator, out)
-    f.out.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
-    f.out.dtype = <fs_dtype>dtype
-    f.log = log
-    run_rows(transform_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
-
-
-# --- logsumexp ---
-
-cdef struct LogSumExp:
-    Rows rows
-    double *result
-
-
-cdef void logsumexp_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef LogSumExp *f = <LogSumExp *>job
-    cdef RowIterator w = f.rows.iterator
-    cdef fs_row row = f.rows.row
-    cdef size_t i
-    go_to_row(&w, first)
-    for i in range(first, past):
-        set_row(&f.rows, &w, &row)
-        if note(&f.rows.outcome, i, fs_logsumexp(&row, f.rows.n, temperature_at(&w), f.result + i)):
-            return
-        next_row(&w)
-
-
-def logsumexp_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray result):
-    """logsumexp of every row of x into result: float64, C-contiguous, one element for each row."""
-    cdef LogSumExp f
-    begin_rows(&f.rows, x, dtype, False, temperature)
-    f.result = <double *>cnp.PyArray_DATA(result)
-    run_rows(logsumexp_task, &f, &f.rows.outcome, f.rows.count, f.rows.n, True)
-
-
-# --- draws ---
-
-cdef struct Draws:
-    Rows rows
-    size_t k
-    const double *u
-    int filters_operand  # -1: none
-    const double *coin
-    int64_t *index
-    double *logprob
-    bint stop
-
-
-cdef void draw_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef Draws *f = <Draws *>job
-    cdef RowIterator w = f.rows.iterator
-    cdef fs_row row = f.rows.row
-    cdef fs_status status
-    cdef size_t i, j, k = f.k, n = f.rows.n
-    cdef void *scratch = NULL
-    cdef double *logprob
-    if f.filters_operand >= 0:
-        scratch = fs_thread_scratch(fs_scratch_size(n))
-        if scratch == NULL:
-            note(&f.rows.outcome, first, FS_NO_MEMORY)
-            return
-    go_to_row(&w, first)
-    for i in range(first, past):
-        if f.stop and fs_atomic_load(&f.rows.outcome.rejected) < i << STATUS_BITS:
-            return  # the call raises for a row before this one
-        set_row(&f.rows, &w, &row)
-        logprob = NULL if f.logprob == NULL else f.logprob + i * k
-        if scratch != NULL:
-            status = fs_sample_filtered(&row, n, temperature_at(&w), <const fs_filters *>w.data[f.filters_operand],
-                                        f.coin[i] if f.coin != NULL else 1.0, k, f.u + i * k, scratch,
-                                        f.index + i * k, logprob)
-        else:
-            status = fs_sample(&row, n, temperature_at(&w), k, f.u + i * k, f.index + i * k, logprob)
-        if note(&f.rows.outcome, i, status):
-            return
-        if status != FS_OK:
-            for j in range(k):
-                f.index[i * k + j] = -1
-                if logprob != NULL:
-                    logprob[j] = NAN
-        next_row(&w)
-
-
-def sample_rows(cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature, cnp.ndarray u, size_t k,
-                cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray filters,
-                cnp.ndarray coins, cnp.ndarray index, cnp.ndarray logprob, bint stop):
-    """k draws from every row of x.
-
-    u, index and logprob (or None) are C-contiguous, rows * k elements.  mask (or None) has the shape of the rows, and
-    last the entries (bool) or the words (int32).  bias (or None) is float64 and has the shape of x, or one value for
-    each index in bias_at.  filters (or None) are records of _args/filters.py in the shape of the rows; coins (or None)
-    are XTC's, C-contiguous, one for each row.  A row that cannot be drawn from gives -1 and NaN, or, with `stop`, ends
-    the call.  Returns (row, why) of the first such row, or None; why is "nan" or "mass".
-    """
-    cdef Draws f
-    begin_rows(&f.rows, x, dtype, probs, temperature)
-    add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
-    f.k = k
-    f.u = <const double *>cnp.PyArray_DATA(u)
-    f.index = <int64_t *>cnp.PyArray_DATA(index)
-    f.logprob = NULL if logprob is None else <double *>cnp.PyArray_DATA(logprob)
-    f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
-    f.stop = stop
-    f.filters_operand = -1
-    if filters is not None:
-        check_row_length(f.rows.n)
-        f.filters_operand = add_operand(&f.rows.iterator, filters)
-    cdef size_t work = f.rows.n if filters is None else FILTER_WORK * f.rows.n
-    run_rows(draw_task, &f, &f.rows.outcome, f.rows.count, work + 8 * k, filters is None)
-    return rejected_row(&f.rows.outcome)
 
 
 # --- truncation ---

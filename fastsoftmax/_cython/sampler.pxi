@@ -10,9 +10,6 @@ def count_fork():
     fork_count += 1
 
 
-from numpy import integer as _NumPyInteger
-
-
 cdef inline bint is_numpy_integer(object value) noexcept:
     return isinstance(value, _NumPyInteger)
 
@@ -148,8 +145,8 @@ cdef class SamplerBase:
                 if self.needs_coin:
                     coin = bitgen.next_double(bitgen.state)
                 uniform = bitgen.next_double(bitgen.state)
-        run_plain_draws(dtype, probs, data, 1, n, temperature, &self.filters if self.filtered else NULL, &coin,
-                        &uniform, &index)
+        draw_from_row(dtype, probs, data, n, temperature, &self.filters if self.filtered else NULL, &coin, &uniform,
+                      &index)
         if index < 0:
             return self._draw_general(x, uniform, probs, coin if self.needs_coin else None, None)
         with cython.critical_section(self):

@@ -70,37 +70,117 @@ static void compare(const results *a, const results *b, size_t bytes, const char
            same("logprob", a->logprob, b->logprob, sizeof a->logprob, set, which, row_description));
 }
 
-/* Rows of the contiguous functions: every row is the one given, or one of other data (odd rows). */
+/* How many rows lie: one after another, with a gap, as the columns of a matrix, and with both steps odd. */
+typedef struct {
+    size_t step, stride, bytes;
+} spacing;
+
+static spacing spaced(size_t rows, size_t n, size_t size, random_stream *r)
+{
+    size_t gap = below(r, 3);
+    spacing s = {(n + gap) * size, size, 0};
+    switch (below(r, 4)) {
+    case 1: s = (spacing){size, (rows + gap) * size, 0}; break;
+    case 2: s = (spacing){(2 * n + gap) * size, 2 * size, 0}; break;
+    case 3: s = (spacing){2 * size, (2 * rows + gap) * size, 0}; break;
+    default: break;
+    }
+    s.bytes = s.step * (rows - 1) + s.stride * (n - 1) + size;
+    return s;
+}
+
+static void scatter(char *to, spacing s, size_t i, const char *from, ptrdiff_t stride, size_t n, size_t size)
+{
+    for (size_t j = 0; j < n; j++)
+        memcpy(to + i * s.step + j * s.stride, from + (ptrdiff_t)j * stride, size);
+}
+
+static int same_row(const char *what, const char *expected, const char *base, spacing s, size_t i, size_t n, size_t size,
+                    const char *set, const char *row_description)
+{
+    char *got = workspace(n * size);
+    for (size_t j = 0; j < n; j++)
+        memcpy(got + j * size, base + i * s.step + j * s.stride, size);
+    int equal = same(what, expected, got, n * size, set, "many rows", row_description);
+    free(got);
+    return equal;
+}
+
+/* Many rows at once: every row is the one given, or one of other data (odd rows), in any spacing. */
 static void compare_rows(const fs_row *row, size_t n, double temperature, const double *u, const results *expected,
                          random_stream *r, const char *set, const char *row_description)
 {
-    size_t size = size_of(row->dtype), rows = n <= 64 ? MANY : 3, gap = size > 2 ? below(r, 3) : 0;
-    size_t stride = (n + gap) * size;
-    ptrdiff_t temperature_stride = next_word(r) & 1 ? 8 : 0;
-    char *x = workspace(rows * stride), *out = workspace(rows * stride);
-    double t[MANY], v[MANY];
+    const size_t size = size_of(row->dtype), rows = n <= 2100 ? 1 + below(r, MANY) : 2;
+    const spacing in = spaced(rows, n, size, r);
+    const int in_place = (int)below(r, 2), others = (int)below(r, 3);
+    const spacing to = in_place ? in : spaced(rows, n, size, r);
+    const int words = row->mask_kind == FS_MASK_WORDS;
+    const size_t mask_size = words ? 4 : 1, mask_n = words ? (n + 31) / 32 : n;
+    const int shared = (int)below(r, 2);
+    const spacing mask = spaced(rows, mask_n, mask_size, r), bias = spaced(rows, n, 8, r);
+    char *x = workspace(in.bytes), *out = workspace(to.bytes), *entries = workspace(n * size);
+    char *masks = workspace(mask.bytes), *biases = workspace(bias.bytes);
+    double t[MANY], v[MANY], lse[MANY], logprob[MANY];
     int64_t index[MANY];
-    int in_place = (int)below(r, 2), others = (int)below(r, 3);
+    fs_rows all = {*row, rows, n, (ptrdiff_t)in.step, 0, 0, t, next_word(r) & 1 ? 8 : 0};
+    all.row.data = x;
+    all.row.stride = (ptrdiff_t)in.stride;
+    if (row->mask_kind != FS_MASK_NONE && !shared) {
+        all.row.mask = masks;
+        all.row.mask_stride = (ptrdiff_t)mask.stride;
+        all.mask_step = (ptrdiff_t)mask.step;
+    }
+    if (row->bias && !row->bias_at && !shared) {
+        all.row.bias = (const double *)(const void *)biases;
+        all.row.bias_stride = (ptrdiff_t)bias.stride;
+        all.bias_step = (ptrdiff_t)bias.step;
+    }
     for (size_t i = 0; i < rows; i++) {
-        int other = others && i % 2;
-        t[i] = other && temperature_stride && others == 2 ? temperatures[below(r, TEMPERATURES)] : temperature;
+        const int other = others && i % 2;
+        t[i] = other && all.temperature_step && others == 2 ? temperatures[below(r, TEMPERATURES)] : temperature;
         v[i] = u[i % DRAWS];
         if (other)
-            fill(x + i * stride, row->dtype, n, (data_kind)(others == 1 ? NORMAL : below(r, KINDS)), r);
+            fill(entries, row->dtype, n, (data_kind)(others == 1 ? NORMAL : below(r, KINDS)), r);
+        if (other)
+            scatter(x, in, i, entries, (ptrdiff_t)size, n, size);
         else
-            memcpy(x + i * stride, row->data, n * size);
+            scatter(x, in, i, row->data, row->stride, n, size);
+        if (row->mask_kind != FS_MASK_NONE)
+            scatter(masks, mask, i, row->mask, row->mask_stride, mask_n, mask_size);
+        if (row->bias && !row->bias_at)
+            scatter(biases, bias, i, (const char *)row->bias, row->bias_stride, n, 8);
     }
-    int drawn = sample_rows(row->dtype, x, (ptrdiff_t)stride, rows, n, t, temperature_stride, v, index);
-    char *to = in_place ? x : out;
-    softmax_rows(row->dtype, x, (ptrdiff_t)stride, rows, n, t, temperature_stride, to);
+    const fs_output sums = {lse, 8, FS_F64};
+    const int with_logprob = (int)below(r, 2);
+    check(fs_sample_rows(&all, v, index, with_logprob ? logprob : NULL) == rows, "not all rows drawn: %s", row_description);
+    check(fs_logsumexp_rows(&all, &sums, 8) == rows, "not all rows summed: %s", row_description);
     for (size_t i = 0; i < rows; i += others ? 2 : 1) {
+        const int drawn = expected->status[3] == FS_OK;
         checks += 2;
-        if (!same("softmax", expected->softmax, to + i * stride, n * size, set, "many rows", row_description) ||
-            (drawn && !same("index", &expected->index[i % DRAWS], &index[i], 8, set, "many rows", row_description)))
+        if (!check(drawn ? index[i] == expected->index[i % DRAWS] : index[i] == -1, "index %ld of many rows: %s, %s",
+                   (long)index[i], set, row_description) ||
+            !same("logsumexp", &expected->logsumexp, lse + i, 8, set, "many rows", row_description))
+            break;
+        if (with_logprob && !(drawn ? same("logprob", &expected->logprob[i % DRAWS], logprob + i, 8, set, "many rows",
+                                           row_description)
+                                    : check(logprob[i] != logprob[i], "a logprob without a draw: %s", row_description)))
+            break;
+    }
+    const int log = (int)below(r, 2);
+    const fs_output result = {in_place ? x : out, (ptrdiff_t)to.stride, row->dtype};
+    check((log ? fs_log_softmax_rows : fs_softmax_rows)(&all, &result, (ptrdiff_t)to.step) == rows, "not all rows done: %s",
+          row_description);
+    for (size_t i = 0; i < rows; i += others ? 2 : 1) {
+        checks++;
+        if (!same_row(log ? "log_softmax" : "softmax", log ? expected->log_softmax : expected->softmax, result.data, to, i,
+                      n, size, set, row_description))
             break;
     }
     free(x);
     free(out);
+    free(entries);
+    free(masks);
+    free(biases);
 }
 
 static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind data, row_kind kind, random_stream *r,
@@ -133,7 +213,7 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         layout how = (layout)(1 + below(r, LAYOUTS - 1));
         run(&made.row, n, temperature, u, how, &other);
         compare(&first, &other, n * size, set, layout_name[how], text);
-        if (kind == PLAIN)
+        if (kind != PROBS && kind != PROBS_BIAS_MASK)
             compare_rows(&made.row, n, temperature, u, &first, r, set, text);
     }
     free_results(&first);

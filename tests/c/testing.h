@@ -219,28 +219,35 @@ static inline void fill(void *data, fs_dtype dtype, size_t n, data_kind kind, ra
         }
 }
 
-/* The functions of many rows by dtype; out has the stride of x, which for 16-bit entries is that of the row itself. */
+/* Contiguous rows, `stride` bytes from row to row. */
+static inline fs_rows rows_of(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
+                              const double *temperature, ptrdiff_t temperature_stride)
+{
+    fs_rows r = {{x, (ptrdiff_t)size_of(dtype), dtype, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0},
+                 rows,
+                 n,
+                 stride,
+                 0,
+                 0,
+                 temperature,
+                 temperature_stride};
+    return r;
+}
+
+/* out has the stride of x. */
 static inline void softmax_rows(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
                                 const double *temperature, ptrdiff_t temperature_stride, void *out)
 {
-    if (dtype == FS_F32)
-        fs_softmax_rows_f32(x, stride, rows, n, temperature, temperature_stride, out, stride);
-    else if (dtype == FS_F64)
-        fs_softmax_rows_f64(x, stride, rows, n, temperature, temperature_stride, out, stride);
-    else if (n)
-        fs_softmax_rows_half(dtype, x, rows, n, temperature, temperature_stride, out);
+    const fs_rows all = rows_of(dtype, x, stride, rows, n, temperature, temperature_stride);
+    const fs_output to = {out, (ptrdiff_t)size_of(dtype), dtype};
+    fs_softmax_rows(&all, &to, stride);
 }
 
-/* 0 for the dtypes that have none. */
-static inline int sample_rows(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
-                              const double *temperature, ptrdiff_t temperature_stride, const double *u,
-                              int64_t *index)
+static inline void sample_rows(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
+                               const double *temperature, ptrdiff_t temperature_stride, const double *u, int64_t *index)
 {
-    if (dtype == FS_F32)
-        fs_sample_rows_f32(x, stride, rows, n, temperature, temperature_stride, u, index);
-    else if (dtype == FS_F64)
-        fs_sample_rows_f64(x, stride, rows, n, temperature, temperature_stride, u, index);
-    return dtype == FS_F32 || dtype == FS_F64;
+    const fs_rows all = rows_of(dtype, x, stride, rows, n, temperature, temperature_stride);
+    fs_sample_rows(&all, u, index, NULL);
 }
 
 #endif

@@ -1,0 +1,358 @@
+/* Many rows: the result of each is that of fs_do_row, by the shortest way there is for its length and layout.
+ *
+ *     up to TINY entries      side by side (softmax/columns-inl.h, short_rows-inl.h), whatever the layout
+ *     contiguous rows         one after another where they lie, the temperature prepared once for as long as it stays the same
+ *     other rows              copied into a tile of contiguous rows (row/tile-inl.h), and done there
+ *
+ * Needs real_f32.h or real_f64.h, ops/rows.h, draw/columns-inl.h, and the softmax and draw rooms.
+ */
+
+/* A temperature, prepared for rows of n entries. */
+typedef struct {
+    double temperature;
+    enum { NAME(SHORTEST), NAME(ONE_BLOCK), NAME(LONG_OR_LIMIT) } kind; /* up to four vectors; one block; the rest */
+    NAME(scale) scale;
+} NAME(prepared);
+
+static void NAME(prepare_temperature)(NAME(prepared) *p, double temperature, size_t n)
+{
+    fs_scale c = fs_scale_of(temperature);
+    p->temperature = temperature;
+    p->kind = !fs_has_formula(temperature, DTYPE == FS_F64) || n > BLOCK ? NAME(LONG_OR_LIMIT)
+              : n <= TINY                                          ? NAME(SHORTEST)
+                                                                         : NAME(ONE_BLOCK);
+    p->scale = NAME(scale_of)(&c);
+}
+
+static inline const REAL *NAME(row_at)(const void *base, ptrdiff_t stride, size_t i)
+{
+    return NAME(entry_at)(base, stride, i);
+}
+
+/* A row that is no copy, or whose original has the same type, goes its own way; else the original is done, and its result
+ * copied: it is rounded once. */
+static fs_status NAME(do_other_row)(const fs_batch *b, size_t i, fs_operation operation)
+{
+    const fs_batch *original = b->tile_of;
+    if (!original)
+        return fs_do_row(b, i, operation);
+    const fs_scratch tile = fs_detach_scratch();
+    fs_status status = fs_do_row(original, b->first + i, operation);
+    fs_attach_scratch(tile);
+    if (operation == FS_LOGSUMEXP || operation == FS_SAMPLE)
+        return status;
+    const fs_output out = fs_output_at(original->out, original->out_step, b->first + i);
+    const fs_row result = fs_bare_row(out.data, (size_t)out.stride, out.dtype, 0);
+    const fs_reader reader = fs_reader_of(&result);
+    REAL copy[BLOCK], *to = NAME(entry_at)(b->out->data, b->out_step, i);
+    for (size_t start = 0; start < b->rows->n && !fs_has_ended(status); start += BLOCK) {
+        size_t len = NAME(block_length)(b->rows->n, start / BLOCK);
+        memcpy(to + start, NAME(fs_load)(&reader, start, len, copy), len * sizeof(REAL));
+    }
+    return status;
+}
+
+/* Rows of one block each at one temperature, until one that the formula does not serve; the number of rows done.
+ * The range of the next row is taken before the weights of this one, and the row before is multiplied after them, so
+ * that no row waits for its own reductions. */
+static size_t NAME(softmax_run)(const REAL *x, ptrdiff_t stride, size_t rows, size_t n, const NAME(scale) *scale,
+                                REAL *out, ptrdiff_t out_stride)
+{
+    NAME(factor) factor = NAME(unit);
+    REAL *before = NULL;
+    NAME(range) next = NAME(range_of)(x, n, scale);
+    size_t i = 0;
+    for (; i < rows; i++) {
+        NAME(range) range = next;
+        REAL *to = (REAL *)(void *)((char *)out + (ptrdiff_t)i * out_stride);
+        if (FS_UNLIKELY(range.nan || !(range.max - range.max == 0)))
+            break;
+        if (i + 1 < rows)
+            next = NAME(range_of)(NAME(row_at)(x, stride, i + 1), n, scale);
+        double total = NAME(block_weights)(NAME(row_at)(x, stride, i), n, range, scale, to);
+        if (before)
+            NAME(block_multiply)(before, n, factor);
+        factor = NAME(factor_of)(1.0, fs_reciprocal_of(total));
+        before = to;
+    }
+    if (before)
+        NAME(block_multiply)(before, n, factor);
+    return i;
+}
+
+/* A contiguous row by the formula.  A status other than FS_OK is for fs_do_row to explain: it knows limits too. */
+static fs_status NAME(formula_row)(const fs_batch *b, size_t i, fs_operation operation)
+{
+    const size_t n = b->rows->n;
+    const double temperature = fs_temperature_at(b->rows, i);
+    const fs_row row = fs_row_at(b->rows, i);
+    const fs_reader reader = fs_reader_of(&row);
+    if (!fs_has_formula(temperature, DTYPE == FS_F64))
+        return FS_LIMIT;
+    if (operation == FS_SAMPLE)
+        return NAME(sample)(&reader, n, temperature, 1, &(fs_uniforms){b->u + i, NULL, NULL}, b->index + i,
+                            b->logprob ? b->logprob + i : NULL);
+    const fs_output out = fs_output_at(b->out, b->out_step, i);
+    if (operation == FS_LOGSUMEXP) {
+        double max, log_sum, result;
+        fs_status status = NAME(log_normaliser)(&reader, n, temperature, &max, &log_sum);
+        if (status != FS_OK)
+            return status;
+        result = fs_add_maximum(max, temperature, log_sum);
+        if (DTYPE != FS_F64 && fs_nearly_cancels(result, max, temperature))
+            return FS_LIMIT;
+        fs_store_f64(&out, 0, 1, &result);
+        return FS_OK;
+    }
+    return operation == FS_SOFTMAX ? NAME(softmax)(&reader, n, temperature, &out)
+                                   : NAME(log_softmax)(&reader, n, temperature, &out);
+}
+
+/* One contiguous row.  p: its temperature. */
+FS_INLINE fs_status NAME(contiguous_row)(const fs_batch *b, size_t i, const NAME(prepared) *p, fs_operation operation)
+{
+    const size_t n = b->rows->n;
+    const REAL *x = NAME(row_at)(b->rows->row.data, b->rows->step, i);
+    fs_status status = FS_LIMIT;
+    if (p->kind == NAME(LONG_OR_LIMIT) || operation == FS_LOGSUMEXP || operation == FS_LOG_SOFTMAX ||
+        (operation == FS_SAMPLE && b->logprob)) {
+        status = NAME(formula_row)(b, i, operation);
+    } else if (operation == FS_SOFTMAX) {
+        REAL *out = NAME(entry_at)(b->out->data, b->out_step, i);
+        status = p->kind == NAME(SHORTEST) ? FS_BY_COUNT(NAME(tiny_softmax), x, n, &p->scale, out)
+                                           : NAME(softmax_short)(x, n, &p->scale, out);
+    } else if (p->kind == NAME(SHORTEST)) {
+        status = FS_BY_COUNT(NAME(tiny_sample), x, n, &p->scale, b->u[i], b->index + i);
+    } else {
+        NAME(block_cdf) cdf;
+        status = NAME(cdf_of_row)(x, n, &p->scale, &cdf);
+        if (status == FS_OK)
+            b->index[i] = (int64_t)NAME(cdf_index)(&cdf, n, fs_scale_uniform(b->u[i], NAME(cdf_total)(&cdf)).high);
+    }
+    if (FS_UNLIKELY(status != FS_OK && !fs_has_ended(status))) {
+        if (status != FS_LIMIT && (operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX)) {
+            const fs_output out = fs_output_at(b->out, b->out_step, i); /* in place there may be weights by now */
+            fs_fill_nan(&out, n);
+        } else {
+            status = NAME(do_other_row)(b, i, operation);
+        }
+    }
+    return status;
+}
+
+/* Contiguous rows, results included. */
+FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t past, fs_operation operation)
+{
+    const fs_rows *rows = b->rows;
+    const size_t n = rows->n;
+    NAME(prepared) p = {NAN, NAME(LONG_OR_LIMIT), {0, 0, 0, 0}};
+    for (size_t i = first, done; i < past; i += done) {
+        const REAL *x = NAME(row_at)(rows->row.data, rows->step, i);
+        double t = fs_temperature_at(rows, i);
+        const int constant = rows->temperature_step == 0;
+        done = 0;
+        if (t != p.temperature)
+            NAME(prepare_temperature)(&p, t, n);
+        if (operation == FS_SOFTMAX && constant && past - i > 1) {
+            REAL *out = NAME(entry_at)(b->out->data, b->out_step, i);
+            if (p.kind == NAME(ONE_BLOCK))
+                done = NAME(softmax_run)(x, rows->step, past - i, n, &p.scale, out, b->out_step);
+            else if (p.kind == NAME(SHORTEST) && past - i >= LANES &&
+                     FS_BY_COUNT(NAME(softmax_side_by_side), x, rows->step, n, &p.scale, out, b->out_step))
+                done = LANES;
+        } else if (operation == FS_SAMPLE && constant && !b->logprob && p.kind == NAME(SHORTEST) && past - i >= LANES &&
+                   FS_BY_COUNT(NAME(sample_side_by_side), x, rows->step, n, &p.scale, b->u + i, b->index + i)) {
+            done = LANES;
+        }
+        if (!done) {
+            if (fs_has_ended(NAME(contiguous_row)(b, i, &p, operation)))
+                return i;
+            done = 1;
+        }
+    }
+    return past;
+}
+
+/* `count` short rows side by side; 0: one of them needs more than that, and nothing is done. */
+FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, const NAME(scales) *s, fs_operation operation)
+{
+    NAME(columns) c;
+    double log_sum[LANES];
+    const size_t n = b->rows->n;
+    NAME(load_columns)(b->rows, first, count, c.x);
+    if (!NAME(columns_weights)(&c, n, s))
+        return 0;
+    if (operation == FS_SAMPLE) {
+        NAME(columns_draw)(&c, n, b->u + first, count, b->index + first);
+        if (!b->logprob)
+            return 1;
+        NAME(columns_log_sums)(&c, n, s, log_sum);
+        NAME(columns_logprob)(&c, s, log_sum, count, b->index + first, b->logprob + first);
+        return 1;
+    }
+    const fs_output out = fs_output_at(b->out, b->out_step, first);
+    if (operation == FS_SOFTMAX) {
+        NAME(columns_softmax)(&c, n);
+    } else {
+        NAME(columns_log_sums)(&c, n, s, log_sum);
+        if (operation == FS_LOGSUMEXP) {
+            double result[LANES];
+            int again[LANES];
+            for (int i = 0; i < LANES; i++) {
+                result[i] = fs_add_maximum((double)c.max[i], s->temperature[i], log_sum[i]);
+                again[i] = DTYPE != FS_F64 && fs_nearly_cancels(result[i], (double)c.max[i], s->temperature[i]);
+            }
+            for (size_t i = 0; i < count; i++) {
+                const fs_output to = fs_output_at(&out, b->out_step, i);
+                if (FS_UNLIKELY(again[i]))
+                    fs_do_row(b, first + i, operation);
+                else
+                    fs_store_f64(&to, 0, 1, result + i);
+            }
+            return 1;
+        }
+        NAME(columns_log_softmax)(&c, n, s, log_sum);
+    }
+    NAME(store_columns)(c.w, n, &out, b->out_step, count);
+    return 1;
+}
+
+FS_INLINE size_t NAME(short_rows)(const fs_batch *b, fs_operation operation)
+{
+    const fs_rows *rows = b->rows;
+    NAME(scales) s;
+    int usable = 0;
+    for (size_t i = 0; i < rows->count; i += LANES) {
+        const size_t count = rows->count - i < LANES ? rows->count - i : LANES;
+        if (i == 0 || rows->temperature_step != 0) {
+            for (size_t j = 0; j < LANES; j++)
+                s.temperature[j] = fs_temperature_at(rows, i + (j < count ? j : 0));
+            usable = NAME(scales_of)(&s);
+        }
+        if (usable && NAME(do_columns)(b, i, count, &s, operation))
+            continue;
+        for (size_t j = i; j < i + count; j++)
+            if (fs_has_ended(fs_do_row(b, j, operation)))
+                return j;
+    }
+    return rows->count;
+}
+
+/* Rows in tiles of contiguous rows; `adjacent`: neighbours are neighbours in memory. */
+FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation operation)
+{
+    const fs_rows *rows = b->rows;
+    const size_t n = rows->n, length = (n + LANES - 1) / LANES * LANES + LANES;
+    size_t height = adjacent ? LANES : n >= FS_MAX_BLOCK ? 1 : 4 * FS_MAX_BLOCK / n;
+    while (height > 1 && height * length * sizeof(REAL) > FS_TILE_LIMIT)
+        height /= 2;
+    REAL *tile = n <= SIZE_MAX / sizeof(REAL) / LANES - 2 ? fs_thread_scratch(height * length * sizeof(REAL)) : NULL;
+    const ptrdiff_t step = (ptrdiff_t)(length * sizeof(REAL));
+    for (size_t i = 0; i < rows->count; i += height) {
+        const size_t count = rows->count - i < height ? rows->count - i : height;
+        size_t done = 0;
+        if (tile) {
+            const fs_rows copies = {fs_bare_row(tile, sizeof(REAL), DTYPE, 0), count, n, step, 0, 0,
+                                    (const double *)(const void *)((const char *)rows->temperature +
+                                                                   (ptrdiff_t)i * rows->temperature_step),
+                                    rows->temperature_step};
+            const fs_output in_tile = {tile, sizeof(REAL), DTYPE};
+            const int to_tile = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
+            const fs_output out = b->out ? fs_output_at(b->out, b->out_step, i) : in_tile;
+            const fs_batch copied = {&copies,
+                                     to_tile ? &in_tile : &out,
+                                     to_tile ? step : b->out_step,
+                                     b->u ? b->u + i : NULL,
+                                     b->index ? b->index + i : NULL,
+                                     b->logprob ? b->logprob + i : NULL,
+                                     b,
+                                     i};
+            if (adjacent)
+                NAME(load_rows)(rows, i, count, tile, step);
+            else
+                NAME(gather_rows)(rows, i, count, tile, step);
+            done = NAME(contiguous_rows)(&copied, 0, count, operation);
+            if (to_tile)
+                NAME(store_rows)(tile, step, n, &out, b->out_step, done);
+        }
+        for (; !tile && done < count; done++)
+            if (fs_has_ended(fs_do_row(b, i + done, operation)))
+                break;
+        if (done < count)
+            return i + done;
+    }
+    return rows->count;
+}
+
+FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
+{
+    const fs_rows *rows = b->rows;
+    const fs_row *row = &rows->row;
+    const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
+    const int writes = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
+    const int contiguous = bare && (!writes || NAME(is_direct)(b->out));
+    if (rows->n <= TINY && rows->count > 1) {
+        const int known = operation == FS_SOFTMAX || (operation == FS_SAMPLE && !b->logprob);
+        if (!(contiguous && known && rows->n > FS_COLUMNS && rows->temperature_step == 0))
+            return NAME(short_rows)(b, operation);
+    }
+    if (contiguous)
+        return NAME(contiguous_rows)(b, 0, rows->count, operation);
+    const int adjacent = rows->step == (ptrdiff_t)fs_size_of(row->dtype) && rows->count > 1;
+    if (adjacent || rows->n <= BLOCK)
+        return NAME(tiled_rows)(b, adjacent, operation);
+    for (size_t i = 0; i < rows->count; i++)
+        if (fs_has_ended(fs_do_row(b, i, operation)))
+            return i;
+    return rows->count;
+}
+
+/* softmax_rows_f32, softmax_rows_f64, and so on */
+static size_t NAME(softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SOFTMAX); }
+static size_t NAME(log_softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_SOFTMAX); }
+static size_t NAME(logsumexp_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOGSUMEXP); }
+static size_t NAME(sample_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SAMPLE); }
+
+/* One row, and why it is NaN where it is. */
+static fs_status NAME(kernel_softmax)(const REAL *x, size_t n, double temperature, REAL *out)
+{
+    NAME(prepared) p;
+    if (!fs_is_usable(n, temperature))
+        return FS_ARGUMENT;
+    const fs_rows rows = {fs_bare_row(x, sizeof(REAL), DTYPE, 0), 1, n, 0, 0, 0, &temperature, 0};
+    const fs_output output = {out, sizeof(REAL), DTYPE};
+    const fs_batch b = {&rows, &output, 0, NULL, NULL, NULL, NULL, 0};
+    NAME(prepare_temperature)(&p, temperature, n);
+    return NAME(contiguous_row)(&b, 0, &p, FS_SOFTMAX);
+}
+
+#ifdef REAL_IS_FLOAT
+static size_t kernel_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+{
+    const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
+    return rows->row.dtype == FS_F64 ? softmax_rows_f64(&b) : softmax_rows_f32(&b);
+}
+
+static size_t kernel_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+{
+    const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
+    return rows->row.dtype == FS_F64 ? log_softmax_rows_f64(&b) : log_softmax_rows_f32(&b);
+}
+
+static size_t kernel_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+{
+    const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
+    return rows->row.dtype == FS_F64 ? logsumexp_rows_f64(&b) : logsumexp_rows_f32(&b);
+}
+
+static size_t kernel_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
+{
+    const fs_batch b = {rows, NULL, 0, u, index, logprob, NULL, 0};
+    if (!rows->row.probs)
+        return rows->row.dtype == FS_F64 ? sample_rows_f64(&b) : sample_rows_f32(&b);
+    for (size_t i = 0; i < rows->count; i++)
+        if (fs_has_ended(fs_do_row(&b, i, FS_SAMPLE)))
+            return i;
+    return rows->count;
+}
+#endif

@@ -1,0 +1,50 @@
+/* Many rows at once (fs_rows): what is done with each of them, and the way of the rows that have no shorter one. */
+#ifndef FS_OPS_ROWS_H
+#define FS_OPS_ROWS_H
+
+#include "ops/one_row.h"
+#include "row/rows.h"
+
+typedef enum { FS_SOFTMAX, FS_LOG_SOFTMAX, FS_LOGSUMEXP, FS_SAMPLE } fs_operation;
+
+typedef struct fs_batch {
+    const fs_rows *rows;
+    const fs_output *out; /* of the first row; logsumexp has one entry in each */
+    ptrdiff_t out_step;   /* bytes from row to row of `out` */
+    const double *u;      /* draws: one a row, and the results; logprob may be NULL */
+    int64_t *index;
+    double *logprob;
+    const struct fs_batch *tile_of; /* these rows are copies of rows of another batch, or NULL; `first` is the first of them */
+    size_t first;
+} fs_batch;
+
+/* Row i, whatever it holds and at any temperature.  A row that has no result gets NaN, or index -1. */
+static fs_status fs_do_row(const fs_batch *b, size_t i, fs_operation operation)
+{
+    const size_t n = b->rows->n;
+    const fs_row row = fs_row_at(b->rows, i);
+    const double temperature = fs_temperature_at(b->rows, i);
+    fs_status status;
+    if (operation == FS_SAMPLE) {
+        double *logprob = b->logprob ? b->logprob + i : NULL;
+        status = kernel_sample(&row, n, temperature, 1, b->u + i, b->index + i, logprob);
+        if (status != FS_OK) {
+            b->index[i] = -1;
+            if (logprob)
+                *logprob = fs_f64_of(UINT64_C(0x7ff8000000000000));
+        }
+        return status;
+    }
+    const fs_output out = fs_output_at(b->out, b->out_step, i);
+    if (operation == FS_LOGSUMEXP) {
+        double result;
+        status = kernel_logsumexp(&row, n, temperature, &result);
+        if (!fs_has_ended(status))
+            fs_store_f64(&out, 0, 1, &result);
+        return status;
+    }
+    return operation == FS_SOFTMAX ? kernel_softmax(&row, n, temperature, &out)
+                                   : kernel_log_softmax(&row, n, temperature, &out);
+}
+
+#endif

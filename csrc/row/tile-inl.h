@@ -1,0 +1,158 @@
+/* Rows that do not lie one after another in memory as the kernels read them: brought there, several at a time, and back.
+ *
+ * A matrix of short rows comes as columns: lane i of vector j is entry j of row i.  Long rows come as rows, each of them
+ * contiguous.  Where neighbouring rows are neighbours in memory (another axis than the last), blocks of SIDE x SIDE entries
+ * are transposed in registers, so that every cache line is read once.
+ *
+ * Needs real_f32.h or real_f64.h, row/rows.h, row/writer.h.
+ */
+
+/* Whether results can be written where they belong as they are computed. */
+static inline int NAME(is_direct)(const fs_output *out)
+{
+    return out->dtype == DTYPE && out->stride == (ptrdiff_t)sizeof(REAL);
+}
+
+static inline REAL *NAME(entry_at)(const void *base, ptrdiff_t step, size_t i)
+{
+    return (REAL *)(void *)((char *)(uintptr_t)base + (ptrdiff_t)i * step);
+}
+
+/* to[j][i] = from[i][j].  The steps are in bytes. */
+static void NAME(transpose)(const REAL *from, ptrdiff_t from_step, size_t rows, size_t columns, REAL *to,
+                            ptrdiff_t to_step)
+{
+    for (size_t i = 0; i < rows; i += SIDE)
+        for (size_t j = 0; j < columns; j += SIDE) {
+            const REAL *p = NAME(entry_at)(from, from_step, i) + j;
+            REAL *q = NAME(entry_at)(to, to_step, j) + i;
+            if (rows - i >= SIDE && columns - j >= SIDE)
+                V(transpose)(p, from_step, q, to_step, SIDE, SIDE);
+            else
+                V(transpose)
+            (p, from_step, q, to_step, rows - i < SIDE ? rows - i : SIDE, columns - j < SIDE ? columns - j : SIDE);
+        }
+}
+
+/* `count` rows of n <= TINY entries as columns.  The lanes past the last row repeat the first. */
+static void NAME(load_columns)(const fs_rows *rows, size_t first, size_t count, REAL *to)
+{
+    const size_t n = rows->n;
+    const fs_row row = fs_row_at(rows, first);
+    const int direct = fs_is_bare(&row) && row.dtype == DTYPE;
+    REAL buffer[TINY * LANES];
+    const REAL *from = row.data;
+    ptrdiff_t step = rows->step;
+    if (direct && rows->step == (ptrdiff_t)sizeof(REAL)) {
+        for (size_t j = 0; j < n; j++) {
+            const REAL *p = NAME(entry_at)(row.data, row.stride, j);
+            V(store)(to + j * LANES, count == LANES ? V(load)(p) : V(load_first)(p, count, *p));
+        }
+        return;
+    }
+    if (!direct || row.stride != (ptrdiff_t)sizeof(REAL)) {
+        step = (ptrdiff_t)(n * sizeof(REAL));
+        if (fs_are_flat(rows)) {
+            const fs_reader reader = fs_reader_of(&row);
+            from = NAME(fs_load)(&reader, 0, count * n, buffer);
+        } else {
+            for (size_t i = 0; i < count; i++) {
+                const fs_row next = fs_row_at(rows, first + i);
+                const fs_reader reader = fs_reader_of(&next);
+                const REAL *x = NAME(fs_load)(&reader, 0, n, buffer + i * n);
+                if (x != buffer + i * n)
+                    memcpy(buffer + i * n, x, n * sizeof(REAL));
+            }
+            from = buffer;
+        }
+    }
+    NAME(transpose)(from, step, count, n, to, LANES * sizeof(REAL));
+    for (size_t j = 0; j < n && count < LANES; j++)
+        for (size_t i = count; i < LANES; i++)
+            to[j * LANES + i] = to[j * LANES];
+}
+
+/* The first `count` lanes of n columns, as rows of the result. */
+static void NAME(store_columns)(const REAL *from, size_t n, const fs_output *out, ptrdiff_t step, size_t count)
+{
+    REAL buffer[TINY * LANES];
+    if (out->dtype == DTYPE && step == (ptrdiff_t)sizeof(REAL)) {
+        for (size_t j = 0; j < n; j++)
+            V(store_first)(NAME(entry_at)(out->data, out->stride, j), V(load)(from + j * LANES), count);
+        return;
+    }
+    if (NAME(is_direct)(out)) {
+        NAME(transpose)(from, LANES * sizeof(REAL), n, count, out->data, step);
+        return;
+    }
+    NAME(transpose)(from, LANES * sizeof(REAL), n, count, buffer, (ptrdiff_t)(n * sizeof(REAL)));
+    if (step == (ptrdiff_t)n * out->stride) {
+        NAME(fs_store)(out, 0, count * n, buffer);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
+        NAME(fs_store)(&row, 0, n, buffer + i * n);
+    }
+}
+
+/* `count` neighbours in memory as contiguous rows, `to_step` bytes apart. */
+static void NAME(load_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to, ptrdiff_t to_step)
+{
+    enum { AT_ONCE = 4 * SIDE };
+    const size_t n = rows->n;
+    const fs_row row = fs_row_at(rows, first);
+    REAL columns[AT_ONCE * LANES];
+    if (row.dtype == DTYPE)
+        NAME(transpose)(row.data, row.stride, n, count, to, to_step);
+    for (size_t start = 0; start < n && row.dtype != DTYPE; start += AT_ONCE) {
+        size_t len = n - start < AT_ONCE ? n - start : AT_ONCE;
+        for (size_t j = 0; j < len; j++) {
+            const fs_row neighbours =
+                fs_bare_row((const char *)row.data + (ptrdiff_t)(start + j) * row.stride, (size_t)rows->step, row.dtype, 0);
+            const fs_reader reader = fs_reader_of(&neighbours);
+            NAME(fs_load)(&reader, 0, count, columns + j * LANES);
+        }
+        NAME(transpose)(columns, LANES * sizeof(REAL), len, count, to + start, to_step);
+    }
+    for (size_t i = 0; i < count && !fs_is_bare(&row); i++) {
+        REAL copy[BLOCK], *x = NAME(entry_at)(to, to_step, i);
+        fs_row loaded = fs_row_at(rows, first + i);
+        loaded.data = x;
+        loaded.stride = sizeof(REAL);
+        loaded.dtype = DTYPE;
+        const fs_reader reader = fs_reader_of(&loaded);
+        for (size_t start = 0; start < n; start += BLOCK) {
+            size_t len = n - start < BLOCK ? n - start : BLOCK;
+            memcpy(x + start, NAME(fs_load)(&reader, start, len, copy), len * sizeof(REAL));
+        }
+    }
+}
+
+/* `count` rows of at most BLOCK entries of any layout, as contiguous rows. */
+static void NAME(gather_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to, ptrdiff_t to_step)
+{
+    for (size_t i = 0; i < count; i++) {
+        REAL *x = NAME(entry_at)(to, to_step, i);
+        const fs_row row = fs_row_at(rows, first + i);
+        const fs_reader reader = fs_reader_of(&row);
+        const REAL *from = NAME(fs_load)(&reader, 0, rows->n, x);
+        if (from != x)
+            memcpy(x, from, rows->n * sizeof(REAL));
+    }
+}
+
+/* Rows `from_step` bytes apart, as rows of the result. */
+static void NAME(store_rows)(const REAL *from, ptrdiff_t from_step, size_t n, const fs_output *out, ptrdiff_t step,
+                             size_t count)
+{
+    if (out->dtype == DTYPE && step == (ptrdiff_t)sizeof(REAL)) {
+        NAME(transpose)(from, from_step, count, n, out->data, out->stride);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
+        for (size_t start = 0; start < n; start += BLOCK)
+            NAME(fs_store)(&row, start, n - start < BLOCK ? n - start : BLOCK, NAME(entry_at)(from, from_step, i) + start);
+    }
+}

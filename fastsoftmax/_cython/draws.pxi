@@ -1,0 +1,340 @@
+# Draws: one entry for arrays of any layout, along any axis, with any of a mask, a bias, filters and log-probabilities.
+
+from numpy.random import Generator as _Generator
+
+cdef enum:
+    FEW = 8  # uniforms and results that need no array
+    FEW_BIASES = 16
+    MANY_DRAWS = 256  # from one row: sample_many of categorical.pxi
+
+cdef struct Draws:
+    Batch batch
+    size_t k  # draws from each row
+    const double *u
+    const fs_filters *filters  # NULL: none, or one for each row
+    int filters_operand
+    const double *coin
+    int64_t *index
+    double *logprob
+    bint stop  # the call ends with the first row that cannot be drawn from
+    double few_u[FEW]
+    double few_logprobs[FEW]
+    int64_t few_indices[FEW]
+    double few_biases[FEW_BIASES]
+    int64_t few_places[FEW_BIASES]
+
+
+cdef inline bint any_negative(const int64_t *index, size_t count) noexcept nogil:
+    cdef int64_t signs = 0
+    cdef size_t i
+    for i in range(count):
+        signs |= index[i]
+    return signs < 0
+
+
+cdef void draw_runs(Draws *f, RowIterator *w, size_t first, size_t past) noexcept nogil:
+    """One draw from each row, without filters: runs of rows."""
+    cdef fs_rows rows = f.batch.rows
+    cdef size_t i = first, j, count, done
+    while i < past:
+        count = set_run(&f.batch, w, past - i, &rows)
+        done = fs_sample_rows(&rows, f.u + i, f.index + i, NULL if f.logprob == NULL else f.logprob + i)
+        if done < count:
+            note_rows(&f.batch.outcome, i, i + count, done)
+            return
+        if any_negative(f.index + i, count):
+            for j in range(i, i + count):
+                if f.index[j] < 0:
+                    note(&f.batch.outcome, j, FS_NO_MASS)
+                    break
+        skip_rows(w, count)
+        i += count
+
+
+cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, size_t first, size_t past) noexcept nogil:
+    """k draws from each row, filtered or not."""
+    cdef fs_rows rows = f.batch.rows
+    cdef fs_status status
+    cdef size_t i, j, k = f.k, n = f.batch.rows.n
+    cdef const fs_filters *filters = f.filters
+    cdef const double *u
+    cdef int64_t *index
+    cdef double *logprob
+    cdef void *scratch = NULL
+    if filters != NULL or f.filters_operand >= 0:
+        scratch = fs_thread_scratch(fs_scratch_size(n))
+        if scratch == NULL:
+            note(&f.batch.outcome, first, FS_NO_MEMORY)
+            return
+    for i in range(first, past):
+        if f.stop and fs_atomic_load(&f.batch.outcome.rejected) < i << STATUS_BITS:
+            return  # the call raises for a row before this one
+        set_run(&f.batch, w, 1, &rows)
+        u = f.u + i * k
+        index = f.index + i * k
+        logprob = NULL if f.logprob == NULL else f.logprob + i * k
+        if scratch != NULL:
+            if f.filters_operand >= 0:
+                filters = <const fs_filters *>w.data[f.filters_operand]
+            status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters,
+                                        f.coin[i] if f.coin != NULL else 1.0, k, u, scratch, index, logprob)
+        else:
+            status = fs_sample(&rows.row, n, rows.temperature[0], k, u, index, logprob)
+        if note(&f.batch.outcome, i, status):
+            return
+        if status != FS_OK:
+            for j in range(k):
+                index[j] = -1
+                if logprob != NULL:
+                    logprob[j] = NAN
+        next_row(w)
+
+
+cdef void draws_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef Draws *f = <Draws *>job
+    cdef RowIterator copy
+    cdef RowIterator *w = &f.batch.iterator
+    if f.stop and fs_atomic_load(&f.batch.outcome.rejected) < first << STATUS_BITS:
+        return
+    if first != 0 or past != f.batch.count:  # else nobody else needs the iterator, which is large
+        copy = f.batch.iterator
+        w = &copy
+        go_to_row(w, first)
+    if f.k == 1 and f.filters == NULL and f.filters_operand < 0:
+        draw_runs(f, w, first, past)
+    else:
+        draw_rows_one_by_one(f, w, first, past)
+
+
+cdef bint take_mask(Draws *f, object mask, cnp.ndarray a, int axis) noexcept:
+    """Whether a mask can be taken as it is: bool in the shape of a, or int32 words for rows along the last axis."""
+    cdef cnp.ndarray m
+    cdef int kind, i, nd = cnp.PyArray_NDIM(a)
+    cdef Py_ssize_t words = <Py_ssize_t>(f.batch.rows.n + 31) // 32
+    if not is_usable(mask) or cnp.PyArray_NDIM(<cnp.ndarray>mask) != nd:
+        return False
+    m = <cnp.ndarray>mask
+    kind = cnp.PyArray_TYPE(m)
+    if kind == cnp.NPY_BOOL:
+        if not same_shape(a, m):
+            return False
+        f.batch.rows.row.mask_kind = FS_MASK_BYTES
+    elif (kind == cnp.NPY_INT32 or kind == cnp.NPY_UINT32) and axis == nd - 1:
+        for i in range(nd):
+            if cnp.PyArray_DIM(m, i) != (words if i == axis else cnp.PyArray_DIM(a, i)):
+                return False
+        f.batch.rows.row.mask_kind = FS_MASK_WORDS
+    else:
+        return False
+    f.batch.rows.row.mask_stride = cnp.PyArray_STRIDE(m, axis)
+    f.batch.mask_operand = add_entries(&f.batch.iterator, m, axis)
+    return True
+
+
+cdef bint take_few_biases(Draws *f, dict bias) noexcept:
+    """Whether {index: value} has few of exactly int and float; they are sorted by index."""
+    cdef double value
+    cdef int64_t place
+    cdef size_t count = 0, i
+    if len(bias) > FEW_BIASES:
+        return False
+    for key, given in bias.items():
+        if type(key) is not int or not is_number(given, &value):
+            return False
+        try:
+            place = <int64_t>key
+        except OverflowError:
+            return False
+        if not 0 <= place < <int64_t>f.batch.rows.n:
+            return False
+        i = count
+        while i > 0 and f.few_places[i - 1] > place:
+            f.few_places[i] = f.few_places[i - 1]
+            f.few_biases[i] = f.few_biases[i - 1]
+            i -= 1
+        f.few_places[i] = place
+        f.few_biases[i] = value
+        count += 1
+    f.batch.rows.row.bias = f.few_biases
+    f.batch.rows.row.bias_at = f.few_places
+    f.batch.rows.row.bias_count = count
+    return True
+
+
+cdef bint take_bias(Draws *f, object bias, cnp.ndarray bias_at, cnp.ndarray a, int axis) noexcept:
+    """Whether a bias can be taken as it is: float64 in the shape of a, a small dict, or values with `bias_at`."""
+    cdef cnp.ndarray b
+    if type(bias) is dict:
+        return take_few_biases(f, <dict>bias)
+    if not is_usable(bias) or cnp.PyArray_TYPE(<cnp.ndarray>bias) != cnp.NPY_DOUBLE:
+        return False
+    b = <cnp.ndarray>bias
+    if bias_at is not None:
+        f.batch.rows.row.bias = <const double *>cnp.PyArray_DATA(b)
+        f.batch.rows.row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
+        f.batch.rows.row.bias_count = cnp.PyArray_DIM(bias_at, 0)
+        return True
+    if not same_shape(a, b):
+        return False
+    f.batch.rows.row.bias_stride = cnp.PyArray_STRIDE(b, axis)
+    f.batch.bias_operand = add_entries(&f.batch.iterator, b, axis)
+    f.batch.rows.row.bias = <const double *>cnp.PyArray_DATA(b)
+    return True
+
+
+cdef inline bint are_in_unit_interval(const double *u, size_t count) noexcept nogil:
+    cdef bint good = True
+    cdef size_t i
+    for i in range(count):
+        good &= is_not_negative(u[i]) and u[i] < 1.0
+    return good
+
+
+cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
+    """The doubles of numpy.random.Generator.random, in order, under its lock."""
+    cdef size_t i
+    bit_generator = generator.bit_generator
+    cdef bitgen_t *bitgen = bitgen_of(bit_generator)
+    with bit_generator.lock:
+        for i in range(count):
+            u[i] = bitgen.next_double(bitgen.state)
+    return 0
+
+
+def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return_logprob, bint stop, filters=None,
+         cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False):
+    """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
+
+    None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
+    can be taken as it is; then _sampling.py converts the arguments and calls again with `prepared`.
+
+    size: None or an int.  u: a float, or float64 in the shape of the result; or None, and rng is a Generator.  filters:
+    records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  A row that cannot be drawn from
+    gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    """
+    cdef Draws f
+    cdef cnp.npy_intp shape[MAX_DIMS + 1]
+    cdef cnp.ndarray a, temperatures, uniforms = None, index = None, logprob = None
+    cdef int code = row_array(x), at, dims, i
+    cdef size_t count
+    cdef Py_ssize_t size_before
+    if code < 0:
+        return None
+    a = <cnp.ndarray>x
+    dims = cnp.PyArray_NDIM(a) - 1
+    at = row_axis(axis, dims + 1)
+    if at < 0 or cnp.PyArray_DIM(a, at) == 0:
+        return None
+    begin_batch(&f.batch, a, at, <fs_dtype>code, probs, shape)
+    temperatures = temperature_of(temperature, &f.batch.temperature, prepared)
+    if temperatures is not None:
+        f.batch.temperature_operand = add_parameter(&f.batch.iterator, temperatures, shape)
+    if f.batch.temperature_operand < 0 and not f.batch.temperature >= 0.0:
+        return None
+    if mask is not None and not take_mask(&f, mask, a, at):
+        return None
+    if bias is not None and not take_bias(&f, bias, bias_at, a, at):
+        return None
+
+    f.filters = NULL
+    f.filters_operand = -1
+    f.coin = NULL if coins is None else <const double *>cnp.PyArray_DATA(coins)
+    if filters is not None:
+        check_row_length(f.batch.rows.n)
+        if cnp.PyArray_NDIM(<cnp.ndarray?>filters) == 0:
+            f.filters = filters_in(filters)
+        else:
+            f.filters_operand = add_parameter(&f.batch.iterator, filters, shape)
+            if f.filters_operand < 0:
+                return None
+    f.k = 1
+    if size is not None:
+        if type(size) is not int or not 0 <= size < (1 << 48 if prepared else MANY_DRAWS):
+            return None
+        f.k = size
+        shape[dims] = size
+        dims += 1
+    f.stop = stop
+    count = f.batch.count * f.k
+
+    f.u = f.few_u
+    if u is None:
+        if type(rng) is not _Generator:
+            return None
+        if count > FEW:
+            uniforms = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)
+            f.u = <const double *>cnp.PyArray_DATA(uniforms)
+    elif isinstance(u, float):
+        if dims != 0:
+            return None
+        f.few_u[0] = <double>u
+        if not are_in_unit_interval(f.few_u, 1):
+            return None
+    else:
+        if not is_usable(u) or cnp.PyArray_TYPE(<cnp.ndarray>u) != cnp.NPY_DOUBLE:
+            return None
+        if cnp.PyArray_NDIM(<cnp.ndarray>u) != dims:
+            return None
+        for i in range(dims):
+            if cnp.PyArray_DIM(<cnp.ndarray>u, i) != shape[i]:
+                return None
+        uniforms = <cnp.ndarray>cnp.PyArray_NewCopy(<cnp.ndarray>u, cnp.NPY_CORDER)  # nobody changes it once it is checked
+        f.u = <const double *>cnp.PyArray_DATA(uniforms)
+        if not are_in_unit_interval(f.u, count):
+            return None
+
+    f.index = f.few_indices
+    f.logprob = f.few_logprobs if return_logprob else NULL
+    if dims > 0:
+        index = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_INT64, 0)
+        f.index = <int64_t *>cnp.PyArray_DATA(index)
+        if return_logprob:
+            logprob = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)
+            f.logprob = <double *>cnp.PyArray_DATA(logprob)
+    if u is None:
+        size_before = cnp.PyArray_SIZE(a)
+        fill_uniforms(rng, <double *>f.u, count)
+        # A bit generator may be the caller's own code.
+        if cnp.PyArray_DATA(a) != f.batch.iterator.data[ROW] or cnp.PyArray_SIZE(a) != size_before:
+            raise ValueError("the array was changed while its uniforms were drawn")
+    run_draws(&f)
+    result = f.index[0] if index is None else index
+    if return_logprob:
+        result = result, (f.logprob[0] if logprob is None else logprob)
+    cdef Py_ssize_t bad = -1
+    if f.batch.outcome.rejected != NOTHING:
+        bad = f.batch.outcome.rejected >> STATUS_BITS
+    return result, bad
+
+
+cdef int run_draws(Draws *f) except -1:
+    """Draw from all rows.  Filters are several times the work of a row without."""
+    cdef bint filtered = f.filters != NULL or f.filters_operand >= 0
+    cdef size_t work = FILTER_WORK * f.batch.rows.n if filtered else f.batch.rows.n
+    merge_axes(&f.batch.iterator)
+    return run_rows(draws_task, f, &f.batch.outcome, f.batch.count, work + 8 * (f.k - 1), not filtered,
+                    rows_together(&f.batch) if not filtered and f.k == 1 else 1)
+
+
+cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, double temperature,
+                       const fs_filters *filters, const double *coin, const double *u, int64_t *index) except -1:
+    """One draw from one contiguous row; -1 where it cannot be drawn from.  filters may be NULL."""
+    cdef Draws f
+    f.batch.iterator.dims = 0
+    f.batch.iterator.operands = 1
+    f.batch.iterator.data[ROW] = <char *>x
+    f.batch.count = f.k = 1
+    f.batch.rows.row = bare_row(x, size_of(dtype), dtype, probs)
+    f.batch.rows.n = n
+    f.batch.rows.step = f.batch.rows.mask_step = f.batch.rows.bias_step = f.batch.rows.temperature_step = 0
+    f.batch.temperature = temperature
+    f.batch.temperature_operand = f.batch.mask_operand = f.batch.bias_operand = f.filters_operand = -1
+    f.filters = filters
+    f.coin = coin
+    f.u = u
+    f.index = index
+    f.logprob = NULL
+    f.stop = True
+    if filters != NULL:
+        check_row_length(n)
+    return run_draws(&f)
