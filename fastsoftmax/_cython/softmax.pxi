@@ -65,7 +65,7 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
         return None
     a = <cnp.ndarray>x
     at = row_axis(axis, cnp.PyArray_NDIM(a))
-    if at < 0:
+    if at < 0 or cnp.PyArray_DIM(a, at) == 0:
         return None
     begin_batch(&f.batch, a, at, <fs_dtype>code, False, shape)
     temperatures = temperature_of(temperature, &f.batch.temperature, prepared)
@@ -82,9 +82,8 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
         return None
     f.out_operand = add_entries(&f.batch.iterator, b, at)
     f.out.stride = cnp.PyArray_STRIDE(b, at)
-    if f.batch.rows.n > 0:
-        merge_axes(&f.batch.iterator)
-        run_rows(transform_task, &f, &f.batch.outcome, f.batch.count, f.batch.rows.n, True, rows_together(&f.batch))
+    merge_axes(&f.batch.iterator)
+    run_rows(transform_task, &f, &f.batch.outcome, f.batch.count, f.batch.rows.n, True, rows_together(&f.batch))
     return b
 
 
