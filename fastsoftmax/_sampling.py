@@ -284,9 +284,11 @@ def _draw(
         check_on_invalid(on_invalid)
         record = None if filters is None else filters.record
         stop = on_invalid == "raise"
-        drawn = _core.draw(
-            values, probs, temperature, axis, size, u, rng, mask, bias, bool(return_logprob), stop, record
-        )  # fmt: skip
+        arguments = temperature, axis, size, u, rng, mask, bias, bool(return_logprob), stop, record
+        drawn = _core.draw(values, probs, *arguments)
+        if drawn is None and not isinstance(values, np.ndarray):  # a list, or a tensor: often all that is in the way
+            values = float_array(values, "probs" if probs else "logits")
+            drawn = _core.draw(values, probs, *arguments)
         if drawn is not None:
             if drawn[1] >= 0 and stop:
                 _raise_invalid(values, probs, axis, mask, bias, drawn[1])

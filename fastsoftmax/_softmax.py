@@ -153,6 +153,10 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
             return result
     x, temperature = taken(x, "x"), taken(temperature, "temperature")
     a = float_array(x, "x")
+    if not keepdims and a is not x:
+        result = _core.transform(a, temperature, axis, None, _core.LOGSUMEXP)
+        if result is not None:
+            return result
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
     if math.prod(rows.shape):
@@ -164,7 +168,12 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
 
 def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -> Any:
     """What the compiled entry does not take as it is, as arrays that it takes."""
-    x, temperature = taken(x, "x"), taken(temperature, "temperature")
+    if not isinstance(x, np.ndarray):  # a list, or a tensor: often all that is in the way
+        x = float_array(x, "x")
+        result = _core.transform(x, temperature, axis, out, operation)
+        if result is not None:
+            return result
+    temperature = taken(temperature, "temperature")
     target = taken(out, "out") if hasattr(out, "__dlpack__") else out
     a = float_array(x, "x")
     rows = Rows(a.shape, axis, "x")

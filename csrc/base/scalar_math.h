@@ -102,6 +102,17 @@ static inline double fs_log1p_part(double f, double k)
     return fma(k, ln2_high, f - (h - fma(s, fma(z, r, h), k * ln2_low)));
 }
 
+/* All ones if a < limit, else 0, for a >= 0 and limit >= 0; and a choice by that.  In integers: compilers make vector code of
+ * them, and not of a comparison of floating-point numbers that might trap. */
+static inline uint64_t fs_below(double a, double limit)
+{
+    return 0 - (uint64_t)((int64_t)fs_bits_f64(a) < (int64_t)fs_bits_f64(limit));
+}
+static inline double fs_select(uint64_t ones, double yes, double no)
+{
+    return fs_f64_of((fs_bits_f64(yes) & ones) | (fs_bits_f64(no) & ~ones));
+}
+
 /* A normal a > 0 as m * 2^k with sqrt(1/2) <= m < sqrt(2): the bits of sqrt(1/2) are subtracted, the bias of k put on top. */
 static inline double fs_mantissa(double a, double *exponent)
 {

@@ -67,6 +67,9 @@ static void NAME(load_columns)(const fs_rows *rows, size_t first, size_t count, 
         }
     }
     NAME(transpose)(from, step, count, n, to, LANES * sizeof(REAL));
+    for (size_t i = 0; i < count && from == row.data; i++) /* the rows that come next: too far apart for the hardware to guess */
+        for (size_t j = 0; j < n; j += 64 / sizeof(REAL))
+            FS_PREFETCH(NAME(entry_at)(from, step, i + LANES) + j);
     for (size_t j = 0; j < n && count < LANES; j++)
         for (size_t i = count; i < LANES; i++)
             to[j * LANES + i] = to[j * LANES];

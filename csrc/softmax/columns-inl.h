@@ -16,14 +16,18 @@ typedef struct {
 static int NAME(scales_of)(NAME(scales) *s)
 {
     int usable = 1;
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < LANES; i++)
         usable &= fs_has_formula(s->temperature[i], DTYPE == FS_F64);
+    for (int i = 0; i < LANES; i++) {
         fs_scale c = fs_scale_of(s->temperature[i]);
         s->high[i] = c.high;
         s->low[i] = c.low;
-        s->ch[i] = (REAL)c.high;
-        s->cl[i] = (REAL)((c.high - (double)s->ch[i]) + c.low);
-        s->reach[i] = REACH / s->ch[i];
+    }
+    for (int i = 0; i < LANES; i++) {
+        REAL ch = (REAL)s->high[i];
+        s->ch[i] = ch;
+        s->cl[i] = (REAL)((s->high[i] - (double)ch) + s->low[i]);
+        s->reach[i] = REACH / ch;
     }
     return usable;
 }
@@ -154,37 +158,36 @@ FS_NOINLINE double NAME(column_rest)(const NAME(columns) *c, size_t n, size_t i,
 /* log_sum[i]: L of row i (softmax/logsumexp-inl.h). */
 static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(scales) *s, double *log_sum)
 {
-    double sum[LANES], rest[LANES], unit[LANES], ties[LANES];
+    double sum[LANES], rest[LANES], unit[LANES], mass[LANES]; /* rest: a sum of weights; mass: of exp((x - max)/T) */
+    REAL lower[LANES];
     int dominated = 0;
     NAME(columns_sum)(c, n, sum);
     for (int i = 0; i < LANES; i++) {
-        double above = fs_above_maximum(0.0, (double)c->power[i], (double)c->max[i], s->high[i], s->low[i]);
-        unit[i] = fs_exp2_of_fraction(above);
+        unit[i] = fs_exp2_of_fraction(
+            fs_above_maximum(0.0, (double)c->power[i], (double)c->max[i], s->high[i], s->low[i]));
         sum[i] *= unit[i];
-        rest[i] = ties[i] = 0.0;
+    }
+    for (int i = 0; i < LANES; i++) {
         dominated |= sum[i] < FS_DOMINATED;
+        mass[i] = 0.0;
     }
     if (dominated) {
-        REAL lower[LANES];
         VEC count = V(set1)(0), max = V(load)(c->max), one = V(set1)(1);
+        int too_small = 0;
         NAME(columns_rest)(c, n, rest);
         for (size_t j = 0; j < n; j++)
             count = V(add)(count, V(where_above)(max, V(load)(c->x + j * LANES), one));
         V(store)(lower, count);
         for (int i = 0; i < LANES; i++)
-            ties[i] = (double)n - (double)lower[i] - 1.0;
+            too_small |= (lower[i] == (REAL)(n - 1)) & (rest[i] < LEAST_SUM);
+        for (int i = 0; i < LANES; i++)
+            mass[i] = rest[i] * unit[i] + ((double)n - (double)lower[i] - 1.0);
+        for (int i = 0; i < LANES && FS_UNLIKELY(too_small); i++)
+            if (lower[i] == (REAL)(n - 1) && rest[i] < LEAST_SUM && sum[i] < FS_DOMINATED)
+                mass[i] = NAME(column_rest)(c, n, (size_t)i, s);
     }
-    int too_small[LANES], any = 0;
-    for (int i = 0; i < LANES; i++) {
-        too_small[i] = (sum[i] < FS_DOMINATED) & (ties[i] == 0.0) & (rest[i] < LEAST_SUM);
-        any |= too_small[i];
-        rest[i] = rest[i] * unit[i] + ties[i];
-    }
-    for (int i = 0; i < LANES && FS_UNLIKELY(any); i++)
-        if (too_small[i])
-            rest[i] = NAME(column_rest)(c, n, (size_t)i, s);
     for (int i = 0; i < LANES; i++)
-        log_sum[i] = fs_log_of_sum(sum[i], rest[i]);
+        log_sum[i] = fs_log_of_sum(sum[i], mass[i]);
 }
 
 /* The weights become log-softmax: the formula of log_block. */

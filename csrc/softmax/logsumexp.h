@@ -14,31 +14,30 @@ static inline double fs_above_maximum(double shift, double power, double max, do
     return fma(shift - max, c_low, fma(shift - max, c_high, power));
 }
 
-/* 2^f for such an f; error below 1 ulp, exactly 1 for 0. */
+/* 2^f for such an f; error below 1 ulp, exactly 1 for 0.  Written out, so that a loop over it becomes vector code. */
 static inline double fs_exp2_of_fraction(double f)
 {
-    double p = fs_exp2_term[0];
-    for (int i = 1; i < FS_EXP2_TERMS; i++)
-        p = fma(p, f, fs_exp2_term[i]);
-    return p;
+    const double *t = fs_exp2_term;
+    double p = fma(fma(fma(fma(t[0], f, t[1]), f, t[2]), f, t[3]), f, t[4]);
+    p = fma(fma(fma(fma(p, f, t[5]), f, t[6]), f, t[7]), f, t[8]);
+    return fma(fma(fma(p, f, t[9]), f, t[10]), f, t[11]);
 }
 
 /* L = log sum exp((x - max)/T) from the sum, or from the rest of it where the largest entry dominates; rest >= 0.
- * Without branches, so that a loop over it becomes vector code. */
+ * Every number is computed and then selected, so that a loop over it becomes vector code. */
 static inline double fs_log_of_sum(double sum, double rest)
 {
-    int dominated = sum < FS_DOMINATED, small = dominated & (rest < FS_LOG1P_SMALL);
-    double exponent, m = fs_mantissa(dominated ? 1.0 + rest : sum, &exponent);
-    return fs_log1p_part(small ? rest : m - 1.0, small ? 0.0 : exponent);
+    const uint64_t dominated = fs_below(sum, FS_DOMINATED), small = dominated & fs_below(rest, FS_LOG1P_SMALL);
+    double exponent, m = fs_mantissa(fs_select(dominated, 1.0 + rest, sum), &exponent);
+    return fs_log1p_part(fs_select(small, rest, m - 1.0), fs_select(small, 0.0, exponent));
 }
 
 /* max/T + log_sum, with the rounding errors of the quotient and of the sum added back. */
 static double fs_add_maximum(double max, double temperature, double log_sum)
 {
     double quotient = max / temperature, sum = quotient + log_sum, back = sum - quotient;
-    if (!(fabs(sum) < INFINITY))
-        return sum;
-    return sum + ((quotient - (sum - back)) + (log_sum - back) + fma(-quotient, temperature, max) / temperature);
+    double error = (quotient - (sum - back)) + (log_sum - back) + fma(-quotient, temperature, max) / temperature;
+    return fs_select(fs_below(fabs(sum), INFINITY), sum + error, sum);
 }
 
 /* The log-sum-exp, its limits included. */
