@@ -91,7 +91,7 @@ static NAME(likely)
             continue;
         for (size_t i = from; i < end; i += LANES) {
             size_t len = end - i < LANES ? end - i : LANES;
-            VEC x = V(load_first)(l->value + i, len, -(REAL)INFINITY);
+            VEC x = len == LANES ? V(load)(l->value + i) : V(load_first)(l->value + i, len, -(REAL)INFINITY);
             unsigned chosen = V(at_least)(x, low);
             if (chosen && bound.weight > 0)
                 chosen &= V(at_least)(NAME(weigh_last)(l->value + i, len, g), least_weight);
@@ -124,17 +124,41 @@ static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, con
     return NAME(in_workspace)(l, t->workspace, NAME(find_likely)(l, g, bound, t->workspace).count);
 }
 
+/* The entries of this probability or more, or fewer than two of them.  A long row is first read for less than the mass: the
+ * maxima of its parts weigh less than all of it, and an estimate has both ends. */
+static NAME(likely) NAME(likely_in)(const NAME(list) *l, const NAME(weighting) *g, double probability)
+{
+    if (l->part_max && l->count >= 64 * NAME(PART)) {
+        uint64_t mass = NAME(mass)(g, l->part_max, l->count / NAME(PART));
+        NAME(bound) bound = NAME(bound_of)(g, probability, mass);
+        NAME(likely) most = bound.weight > 0 ? NAME(find_likely)(l, g, bound, NULL) : (NAME(likely)){2, 0, 0};
+        if (most.count < 2)
+            return most;
+        double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
+        bound = NAME(bound_of)(g, probability, (uint64_t)(about - off));
+        if (bound.weight > 0) {
+            most = NAME(find_likely)(l, g, bound, NULL);
+            bound = NAME(bound_of)(g, probability, (uint64_t)(about + off));
+            if (most.count < 2 || NAME(find_likely)(l, g, bound, NULL).count == most.count)
+                return most;
+        }
+    }
+    return NAME(find_likely)(l, g, NAME(bound_of)(g, probability, NAME(mass)(g, l->value, l->count)), NULL);
+}
+
 /* XTC: of the entries of probability xtc_threshold or more, if they are two or more, drops all but the last. */
 static NAME(list) NAME(drop_likely)(const NAME(list) *l, const NAME(task) *t)
 {
     NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
-    uint64_t mass = NAME(mass)(&g, l->value, l->count);
-    NAME(likely) top = NAME(find_likely)(l, &g, NAME(bound_of)(&g, t->f->xtc_threshold, mass), NULL);
+    NAME(likely) top = NAME(likely_in)(l, &g, t->f->xtc_threshold);
     if (top.count < 2 || NAME(count_there)(l) - (top.count - 1) < t->min_keep)
         return *l;
     NAME(threshold) c = {
         {NAME(above)(l->none), top.least}, {top.least, NAME(above)(top.least)}, top.least, top.ties - 1, 1};
     NAME(list) packed = NAME(pack)(l, c, t->workspace);
-    NAME(measure_list)(&packed);
+    if (l->min > l->none)
+        packed.max = top.least;
+    else
+        NAME(measure_list)(&packed);
     return packed;
 }
