@@ -75,7 +75,7 @@ static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(order) *o, uint64
     const NAME(weighting) *g = o->weighting;
     const int sampled = low > l->none;
     size_t parts = l->count / NAME(PART);
-    for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few && !sampled && few <= 200 && few <= parts / 2; few *= 2) {
+    for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few && !sampled && few <= parts / 2; few *= 2) {
         size_t reaching;
         REAL reached_by = NAME(reached_by_parts)(l, few, &reaching);
         if (!(reached_by > l->none) || reaching > 2 * few) /* many maxima are equal */
@@ -84,7 +84,7 @@ static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(order) *o, uint64
         uint64_t reached = NAME(mass)(g, top.value, top.count);
         if (reached >= target)
             return top;
-        if (reached < target / 2) /* doubling would not be enough */
+        if (reached < (few < 100 ? target / 2 : target / 8 * 7)) /* doubling would probably not be enough */
             break;
     }
     for (double caution = CAUTION; caution > CAUTION / 4; caution /= 2) {
@@ -111,6 +111,26 @@ static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
                      : ((double)l->max - (double)parts.min) * g->c.high > 10.0;
 }
 
+/* Whether few entries probably have this share of the mass; *low: the value they reach, if a sample has told it. */
+static int NAME(has_few)(const NAME(list) *l, const NAME(order) *o, double part, REAL *low)
+{
+    const uint64_t unit = UINT64_C(1) << 50; /* of any amount: a glance at some of the values first */
+    if (l->count >= 4 * NAME(LONG) && NAME(is_peaked)(l, o->weighting))
+        return 1;
+    REAL near = (REAL)NAME(pivots_of)(o, l->value, l->count, (uint64_t)(part * (double)unit), unit).near;
+    size_t reached = 0;
+    for (size_t i = 0; i < 64; i++)
+        reached += l->value[i * (l->count / 64)] >= near;
+    if (reached > 24 || (l->count < 4 * NAME(LONG) && !NAME(is_peaked)(l, o->weighting)))
+        return 0;
+    *low = NAME(value_by_sample)(l, o, CAUTION * (part - 1.0));
+    if (!(*low > l->none))
+        return 0;
+    if (l->count < 4 * NAME(LONG))
+        *low = l->none;
+    return 1;
+}
+
 /* The threshold of top_p, to be applied to *narrowed.  For a long row the mass is estimated first: if the boundary is the
  * same for the least and for the most that the mass may be, it is the boundary. */
 static NAME(threshold) NAME(top_p_threshold)(const NAME(list) *l, double part, const NAME(order) *o,
@@ -120,9 +140,7 @@ static NAME(threshold) NAME(top_p_threshold)(const NAME(list) *l, double part, c
     uint64_t mass, target;
     *narrowed = *l;
     REAL low = l->none;
-    if (l->part_max && l->count >= NAME(LONG) &&
-        (NAME(is_peaked)(l, g) ||
-         (l->count >= 4 * NAME(LONG) && (low = NAME(value_by_sample)(l, o, CAUTION * (part - 1.0))) > l->none))) {
+    if (l->part_max && l->count >= NAME(LONG) && NAME(has_few)(l, o, part, &low)) {
         double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
         uint64_t least = fs_part_of_mass(part, (uint64_t)(about - off));
         mass = (uint64_t)(about + off);
@@ -134,6 +152,9 @@ static NAME(threshold) NAME(top_p_threshold)(const NAME(list) *l, double part, c
             NAME(threshold) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
             if (prefix->amount >= target)
                 return c;
+            uint64_t exact = fs_part_of_mass(part, NAME(mass)(g, l->value, l->count));
+            if (exact <= mass) /* they reach it, so the boundary is among them */
+                return NAME(select)(o, narrowed, exact ? exact : 1, mass, prefix);
             *narrowed = *l;
         }
     }

@@ -244,7 +244,7 @@ enum { NAME(LONG) = 1 << 14, NAME(SURVEYED) = 1 << 12, NAME(FEW) = 1 << 10 };
 static size_t NAME(take_sample)(const REAL *x, size_t count, uint64_t at_random, REAL *to)
 {
     size_t stretch = count / NAME(SURVEYED) * LANES, taken = 0;
-    stretch = stretch < 8 * LANES ? 8 * LANES : stretch;
+    stretch = stretch < 16 * LANES ? 16 * LANES : stretch;
     for (size_t i = 0; i + stretch <= count; i += stretch, taken += LANES) {
         at_random = at_random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's MMIX */
         V(store)(to + taken, V(load)(x + i + (size_t)fs_multiply(at_random, stretch - LANES + 1).high));
