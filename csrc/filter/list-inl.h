@@ -181,7 +181,7 @@ static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(t
 /* The whole of a part of a row. */
 static size_t NAME(pack_part)(const NAME(list) *l, size_t from, NAME(workspace) *workspace, size_t count)
 {
-    memcpy(workspace->value + count, l->value + from, NAME(PART) * sizeof(REAL));
+    memcpy(workspace->value + count, l->value + from, NAME(PART) *sizeof(REAL));
     for (size_t j = 0; j < NAME(PART); j++)
         workspace->index[count + j] = (uint32_t)(from + j);
     return count + NAME(PART);

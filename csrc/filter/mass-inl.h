@@ -239,8 +239,8 @@ static REAL NAME(value_beside)(const NAME(weighting) *g, double w, double sign)
     double value = NAME(value_of)(g, w);
     if (g->linear)
         return (REAL)(value * (1.0 + sign * 0.001));
-    return NAME(at_or_above)(value + sign * (1e-3 * g->c.temperature +
-                                             (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20));
+    return NAME(at_or_above)(
+        value + sign * (1e-3 * g->c.temperature + (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20));
 }
 
 static REAL NAME(value_below)(const NAME(weighting) *g, double w) { return NAME(value_beside)(g, w, -1.0); }

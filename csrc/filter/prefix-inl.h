@@ -115,13 +115,13 @@ static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
 static int NAME(has_few)(const NAME(list) *l, const NAME(order) *o, double part, REAL *low)
 {
     const uint64_t unit = UINT64_C(1) << 50; /* of any amount: a glance at some of the values first */
-    if (l->count >= 4 * NAME(LONG) && NAME(is_peaked)(l, o->weighting))
+    if (l->count >= 4 * NAME(LONG) &&NAME(is_peaked)(l, o->weighting))
         return 1;
     REAL near = (REAL)NAME(pivots_of)(o, l->value, l->count, (uint64_t)(part * (double)unit), unit).near;
     size_t reached = 0;
     for (size_t i = 0; i < 64; i++)
         reached += l->value[i * (l->count / 64)] >= near;
-    if (reached > 24 || (l->count < 4 * NAME(LONG) && !NAME(is_peaked)(l, o->weighting)))
+    if (reached > 24 || (l->count < 4 * NAME(LONG) &&!NAME(is_peaked)(l, o->weighting)))
         return 0;
     *low = NAME(value_by_sample)(l, o, CAUTION * (part - 1.0));
     if (!(*low > l->none))
@@ -140,7 +140,7 @@ static NAME(threshold) NAME(top_p_threshold)(const NAME(list) *l, double part, c
     uint64_t mass, target;
     *narrowed = *l;
     REAL low = l->none;
-    if (l->part_max && l->count >= NAME(LONG) && NAME(has_few)(l, o, part, &low)) {
+    if (l->part_max && l->count >= NAME(LONG) &&NAME(has_few)(l, o, part, &low)) {
         double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
         uint64_t least = fs_part_of_mass(part, (uint64_t)(about - off));
         mass = (uint64_t)(about + off);

@@ -243,7 +243,7 @@ enum { NAME(LONG) = 1 << 14, NAME(SURVEYED) = 1 << 12, NAME(FEW) = 1 << 10 };
 /* About SURVEYED of the values, a vector from each of as many stretches, at `to`; how many. */
 static size_t NAME(take_sample)(const REAL *x, size_t count, uint64_t at_random, REAL *to)
 {
-    size_t stretch = count / NAME(SURVEYED) * LANES, taken = 0;
+    size_t stretch = count / NAME(SURVEYED) *LANES, taken = 0;
     stretch = stretch < 16 * LANES ? 16 * LANES : stretch;
     for (size_t i = 0; i + stretch <= count; i += stretch, taken += LANES) {
         at_random = at_random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's MMIX */
@@ -256,7 +256,8 @@ static NAME(list) NAME(sample_of)(const NAME(list) *l, uint64_t amount, const NA
 {
     uint64_t at_random = amount + BITS_OF(l->value[0]) + ((uint64_t)BITS_OF(l->value[l->count - 1]) << 20);
     REAL *to = workspace->spare[0] + l->count / 2; /* the search for its boundary needs the beginning */
-    NAME(list) sample = {to, NULL, NAME(take_sample)(l->value, l->count, at_random, to), l->max, l->min, l->none, NULL};
+    NAME(list) sample = {to,      NULL, NAME(take_sample)(l->value, l->count, at_random, to), l->max, l->min,
+                         l->none, NULL};
     return sample;
 }
 
@@ -342,7 +343,7 @@ static NAME(threshold)
         threshold.boundary = NAME(span_of)(o, p.near);
         threshold.inside = NAME(span_after)(o, p.near);
         NAME(list) few = *l;
-        if (o->by_distance && r.x != l->value && r.count <= NAME(FEW) && r.count <= l->count / 4) {
+        if (o->by_distance && r.x != l->value && r.count <= NAME(FEW) &&r.count <= l->count / 4) {
             memcpy(copy, r.x, r.count * sizeof(REAL));
             few.value = copy;
             few.count = r.count;
