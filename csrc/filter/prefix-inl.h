@@ -115,18 +115,19 @@ static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
 static int NAME(has_few)(const NAME(list) *l, const NAME(order) *o, double part, REAL *low)
 {
     const uint64_t unit = UINT64_C(1) << 50; /* of any amount: a glance at some of the values first */
-    if (l->count >= 4 * NAME(LONG) &&NAME(is_peaked)(l, o->weighting))
+    const int peaked = NAME(is_peaked)(l, o->weighting), many = l->count / NAME(PART) >= 256;
+    if (peaked && many)
         return 1;
     REAL near = (REAL)NAME(pivots_of)(o, l->value, l->count, (uint64_t)(part * (double)unit), unit).near;
     size_t reached = 0;
     for (size_t i = 0; i < 64; i++)
         reached += l->value[i * (l->count / 64)] >= near;
-    if (reached > 24 || (l->count < 4 * NAME(LONG) &&!NAME(is_peaked)(l, o->weighting)))
+    if (reached > 24 || !(peaked || many))
         return 0;
     *low = NAME(value_by_sample)(l, o, CAUTION * (part - 1.0));
     if (!(*low > l->none))
         return 0;
-    if (l->count < 4 * NAME(LONG))
+    if (!many)
         *low = l->none;
     return 1;
 }
