@@ -53,8 +53,8 @@ static REAL NAME(value_unwanted)(const NAME(list) *l, const NAME(weighting) *g, 
 /* Of the mass that is not needed, the share that a sample is trusted with: rather too low a value than one too high. */
 #define CAUTION 0.7
 
-/* A value below which the entries weigh as much as `unwanted`, as a sample says, and which less than a quarter of the entries
- * reach; `none` if there is none.  unwanted < 0: this share of what the list weighs. */
+/* A value below which the entries weigh as much as `unwanted`, as a sample says, and which less than a quarter of the
+ * entries reach; `none` if there is none.  unwanted < 0: this share of what the list weighs. */
 static REAL NAME(value_by_sample)(const NAME(list) *l, const NAME(order) *o, double unwanted)
 {
     NAME(list) sample = NAME(sample_of)(l, 0, o->workspace);
