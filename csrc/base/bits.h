@@ -62,6 +62,19 @@ static inline unsigned fs_count_bits(unsigned a)
 #endif
 }
 
+/* The place of the lowest bit; a is not 0. */
+static inline unsigned fs_lowest_place(uint64_t a)
+{
+#ifdef FS_MSVC
+    unsigned place = 0;
+    for (; !(a & 1); a >>= 1)
+        place++;
+    return place;
+#else
+    return (unsigned)__builtin_ctzll(a);
+#endif
+}
+
 /* The lowest `keep` ones of a. */
 static inline unsigned fs_lowest_bits(unsigned a, size_t keep)
 {

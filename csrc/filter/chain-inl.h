@@ -37,11 +37,12 @@ static fs_status NAME(filter)(const fs_reader *reader, size_t n, double temperat
     }
     if (f->eta_cutoff > 0.0) {
         NAME(weighting) g = NAME(weighting_of)(l, t.linear, temperature);
-        double entropy = NAME(moments_of)(l, &g).entropy;
+        NAME(moments) moments = NAME(moments_of)(l, &g);
+        double entropy = moments.entropy;
         double by_entropy = sqrt(f->eta_cutoff) * fs_exp(entropy > 0.0 ? -entropy : 0.0);
         by_entropy -= by_entropy * 0x1p-46; /* an entry of exactly this probability must be kept */
         double least = by_entropy < f->eta_cutoff ? by_entropy : f->eta_cutoff;
-        *l = NAME(keep_likely)(l, least, &g, NAME(mass)(&g, l->value, l->count), &t);
+        *l = NAME(keep_likely)(l, least, &g, moments.mass, &t);
     }
     if (coin < f->xtc_probability && f->xtc_threshold <= 0.5)
         *l = NAME(drop_likely)(l, &t);

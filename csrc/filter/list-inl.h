@@ -144,7 +144,29 @@ FS_INLINE size_t NAME(pack_chosen)(const NAME(list) *l, size_t at, VEC a, unsign
 static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(threshold_vecs) *k,
                              NAME(workspace) *workspace, size_t count)
 {
+    enum { AT_ONCE = 4, SPARSE = 6 };
     size_t i = from;
+    for (; i + AT_ONCE * LANES <= to; i += AT_ONCE * LANES) {
+        unsigned chosen[AT_ONCE];
+        uint64_t all = 0;
+        for (int j = 0; j < AT_ONCE; j++) {
+            chosen[j] = NAME(chosen)(k, V(load)(l->value + i + j * LANES));
+            all |= (uint64_t)chosen[j] << (j * LANES);
+        }
+        if (!all)
+            continue;
+        if (fs_count_bits((unsigned)all) + fs_count_bits((unsigned)(all >> 32)) > SPARSE) {
+            for (int j = 0; j < AT_ONCE; j++)
+                count = NAME(pack_chosen)(l, i + j * LANES, V(load)(l->value + i + j * LANES), chosen[j], workspace,
+                                          count);
+            continue;
+        }
+        for (; all; all &= all - 1, count++) { /* one by one, as vectors would be nearly empty */
+            size_t at = i + fs_lowest_place(all);
+            workspace->value[count] = l->value[at];
+            workspace->index[count] = l->index ? l->index[at] : (uint32_t)at;
+        }
+    }
     for (; i + LANES <= to; i += LANES) {
         VEC a = V(load)(l->value + i);
         count = NAME(pack_chosen)(l, i, a, NAME(chosen)(k, a), workspace, count);
@@ -154,6 +176,15 @@ static size_t NAME(pack_run)(const NAME(list) *l, size_t from, size_t to, NAME(t
         count = NAME(pack_chosen)(l, i, a, NAME(chosen)(k, a), workspace, count);
     }
     return count;
+}
+
+/* The whole of a part of a row. */
+static size_t NAME(pack_part)(const NAME(list) *l, size_t from, NAME(workspace) *workspace, size_t count)
+{
+    memcpy(workspace->value + count, l->value + from, NAME(PART) *sizeof(REAL));
+    for (size_t j = 0; j < NAME(PART); j++)
+        workspace->index[count + j] = (uint32_t)(from + j);
+    return count + NAME(PART);
 }
 
 /* The first `count` entries of the workspace, which were packed from l. */
@@ -177,7 +208,11 @@ static NAME(list) NAME(pack)(const NAME(list) *l, NAME(threshold) c, NAME(worksp
             unsigned wanted = V(at_least)(V(load)(l->part_max + part), low);
             for (size_t p = part; wanted; p++, wanted >>= 1) {
                 size_t from = p * NAME(PART), to = from + NAME(PART);
-                if (wanted & 1)
+                if (!(wanted & 1))
+                    continue;
+                if (l->min >= c.inside.low && l->part_max[p] < c.inside.past && to <= l->count)
+                    count = NAME(pack_part)(l, from, workspace, count);
+                else
                     count = NAME(pack_run)(l, from, to < l->count ? to : l->count, &k, workspace, count);
             }
         }

@@ -122,12 +122,12 @@ static double NAME(estimate)(const NAME(weighting) *g, const REAL *x, size_t len
                               : NAME(estimate_as)(g, x, len, 0, 0);
 }
 
-/* The mass of those values that are above `limit`. */
-FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weighting) *g, const REAL *x, size_t len, REAL limit, int linear,
-                                       int may_underflow)
+/* The mass of the values from span.low on; `two_ended`: and below span.past. */
+FS_INLINE uint64_t NAME(mass_within_as)(const NAME(weighting) *g, const REAL *x, size_t len, NAME(span) span,
+                                        int two_ended, int linear, int may_underflow)
 {
     const NAME(constants) k = g->constants;
-    const VEC low = V(set1)(limit);
+    const VEC low = V(set1)(NAME(below)(span.low)), past = V(set1)(span.past);
     fs_integers sum = fs_no_integers();
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
@@ -135,22 +135,28 @@ FS_INLINE uint64_t NAME(mass_above_as)(const NAME(weighting) *g, const REAL *x, 
         for (int j = 0; j < 8; j++)
             w[j] = V(load)(x + i + j * LANES);
         NAME(weigh)(w, 8, g, &k, linear, may_underflow);
-        for (int j = 0; j < 8; j++)
-            sum = V(add_integers)(sum, V(where_above)(V(load)(x + i + j * LANES), low, w[j]));
+        for (int j = 0; j < 8; j++) {
+            VEC a = V(load)(x + i + j * LANES), in = V(where_above)(a, low, w[j]);
+            sum = V(add_integers)(sum, two_ended ? V(where_above)(past, a, in) : in);
+        }
     }
     for (; i < len; i += LANES) {
         size_t last = len - i < LANES ? len - i : LANES;
-        VEC w = NAME(weigh_last)(x + i, last, g);
-        sum = V(add_integers)(sum, V(where_above)(V(load_first)(x + i, last, -(REAL)INFINITY), low, w));
+        VEC a = V(load_first)(x + i, last, -(REAL)INFINITY);
+        VEC in = V(where_above)(a, low, NAME(weigh_last)(x + i, last, g));
+        sum = V(add_integers)(sum, two_ended ? V(where_above)(past, a, in) : in);
     }
     return fs_integers_total(sum, i);
 }
 
-static uint64_t NAME(mass_above)(const NAME(weighting) *g, const REAL *x, size_t len, REAL limit)
+static uint64_t NAME(mass_within)(const NAME(weighting) *g, const REAL *x, size_t len, NAME(span) span)
 {
-    return g->linear          ? NAME(mass_above_as)(g, x, len, limit, 1, 0)
-           : g->may_underflow ? NAME(mass_above_as)(g, x, len, limit, 0, 1)
-                              : NAME(mass_above_as)(g, x, len, limit, 0, 0);
+    if (span.past == span.past)
+        return g->may_underflow ? NAME(mass_within_as)(g, x, len, span, 1, 0, 1)
+                                : NAME(mass_within_as)(g, x, len, span, 1, 0, 0);
+    return g->linear          ? NAME(mass_within_as)(g, x, len, span, 0, 1, 0)
+           : g->may_underflow ? NAME(mass_within_as)(g, x, len, span, 0, 0, 1)
+                              : NAME(mass_within_as)(g, x, len, span, 0, 0, 0);
 }
 
 /* The weights of a few values; `w` holds whole vectors. */
@@ -160,9 +166,10 @@ static void NAME(weigh_few)(const NAME(weighting) *g, const REAL *x, size_t len,
         V(store)(w + i, NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g));
 }
 
-/* The mean of log(p_i / p_max) under the distribution of a list, and the entropy that follows from it, in nats. */
+/* The mean of log(p_i / p_max) under the distribution of a list, the entropy that follows from it, in nats, and the mass. */
 typedef struct {
     double mean, entropy;
+    uint64_t mass;
 } NAME(moments);
 
 static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting) *g)
@@ -177,12 +184,14 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting)
             product += p > 0.0 ? p * (fs_log((double)l->value[i]) - top) : 0.0;
         }
         m.mean = product / total;
+        m.mass = NAME(mass)(g, l->value, l->count);
         m.entropy = fs_log(total / ((double)l->max * (double)g->half * (double)g->other_half)) - m.mean;
         return m;
     }
     /* lanes of the products and of the weights, in double; y = x - max */
     VEC max = V(set1)(l->max), floor = V(set1)(-g->scale.reach);
     f64x8 weights = f64x8_set1(0.0), products = weights;
+    fs_integers sum = fs_no_integers();
     size_t i = 0;
     for (; i + 8 * LANES <= l->count; i += 8 * LANES) {
         VEC w[8];
@@ -193,6 +202,7 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting)
             VEC y = V(max)(V(sub)(V(load)(l->value + i + j * LANES), max), floor);
             weights = f64x8_add(weights, V(fold)(w[j]));
             products = f64x8_add(products, V(fold)(V(mul)(w[j], y)));
+            sum = V(add_integers)(sum, w[j]);
         }
     }
     for (; i < l->count; i += LANES) {
@@ -201,7 +211,9 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting)
         VEC y = V(max)(V(sub)(V(load_first)(l->value + i, len, l->max), max), floor);
         weights = f64x8_add(weights, V(fold)(w));
         products = f64x8_add(products, V(fold)(V(mul)(w, y)));
+        sum = V(add_integers)(sum, w);
     }
+    m.mass = fs_integers_total(sum, i);
     total = f64x8_sum(weights);
     product = f64x8_sum(products);
     m.mean = product / total / g->c.temperature;
@@ -220,12 +232,15 @@ static double NAME(value_of)(const NAME(weighting) *g, double w)
     return fma(power, g->c.temperature, (double)g->origin.shift);
 }
 
-/* A little less than that, whatever the rounding: every entry below it has a weight below w. */
-static REAL NAME(value_below)(const NAME(weighting) *g, double w)
+/* A little less, or with `sign` 1 a little more than that, whatever the rounding: every entry below it has a weight below w,
+ * or every entry from it on a weight of w or more. */
+static REAL NAME(value_beside)(const NAME(weighting) *g, double w, double sign)
 {
     double value = NAME(value_of)(g, w);
     if (g->linear)
-        return (REAL)(value * 0.999);
-    return NAME(at_or_above)(value - 1e-3 * g->c.temperature -
-                             (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20);
+        return (REAL)(value * (1.0 + sign * 0.001));
+    return NAME(at_or_above)(
+        value + sign * (1e-3 * g->c.temperature + (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20));
 }
+
+static REAL NAME(value_below)(const NAME(weighting) *g, double w) { return NAME(value_beside)(g, w, -1.0); }

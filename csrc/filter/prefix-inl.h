@@ -50,26 +50,55 @@ static REAL NAME(value_unwanted)(const NAME(list) *l, const NAME(weighting) *g, 
     return NAME(value_below)(g, (double)(mass - target) / (double)l->count * 0x1p-51);
 }
 
-/* A shorter list that contains the first entries whose mass reaches `target`, packed into the workspace; or the list
- * itself.  The mass of the whole list is about `mass`. */
-static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(weighting) *g, uint64_t target, uint64_t mass,
-                               NAME(workspace) *workspace)
+/* Of the mass that is not needed, the share that a sample is trusted with: rather too low a value than one too high. */
+#define CAUTION 0.7
+
+/* A value below which the entries weigh as much as `unwanted`, as a sample says, and which less than a quarter of the
+ * entries reach; `none` if there is none.  unwanted < 0: this share of what the list weighs. */
+static REAL NAME(value_by_sample)(const NAME(list) *l, const NAME(order) *o, double unwanted)
 {
+    NAME(list) sample = NAME(sample_of)(l, 0, o->workspace);
+    NAME(prefix) prefix;
+    uint64_t mass = NAME(mass)(o->weighting, sample.value, sample.count);
+    double left = unwanted < 0.0 ? -unwanted * (double)mass : unwanted * (double)sample.count / (double)l->count;
+    double target = (double)mass - left;
+    if (!(target >= 1.0))
+        return l->none;
+    REAL low = NAME(select)(o, &sample, (uint64_t)target, mass, &prefix).tie;
+    return prefix.count < sample.count / 4 ? low : l->none;
+}
+
+/* A shorter list that contains the first entries whose mass reaches `target`, packed into the workspace; or the list
+ * itself.  The mass of the whole list is about `mass`; `low` comes from value_by_sample, if that was asked before. */
+static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(order) *o, uint64_t target, uint64_t mass, REAL low)
+{
+    const NAME(weighting) *g = o->weighting;
+    const int sampled = low > l->none;
     size_t parts = l->count / NAME(PART);
-    REAL low;
-    for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few <= parts / 2; few *= 2) {
+    for (size_t few = parts / 16 < 50 ? parts / 16 : 50; few && !sampled && few <= parts / 2; few *= 2) {
         size_t reaching;
-        low = NAME(reached_by_parts)(l, few, &reaching);
-        if (!(low > l->none) || reaching > 2 * few) /* many maxima are equal */
+        REAL reached_by = NAME(reached_by_parts)(l, few, &reaching);
+        if (!(reached_by > l->none) || reaching > 2 * few) /* many maxima are equal */
             break;
-        NAME(list) top = NAME(pack)(l, NAME(from)(low), workspace);
+        NAME(list) top = NAME(pack)(l, NAME(from)(reached_by), o->workspace);
         uint64_t reached = NAME(mass)(g, top.value, top.count);
         if (reached >= target)
             return top;
-        if (reached < target / 2) /* doubling would not be enough */
+        if (reached < (few < 100 ? target / 2 : target / 8 * 7)) /* doubling would probably not be enough */
             break;
     }
-    NAME(list) top = NAME(pack_if_short)(l, NAME(value_unwanted)(l, g, target, mass), workspace);
+    for (double caution = CAUTION; caution > CAUTION / 4; caution /= 2) {
+        if (!sampled)
+            low = NAME(value_by_sample)(l, o, caution * (double)(mass - target));
+        if (!(low > l->none))
+            break;
+        NAME(list) top = NAME(pack)(l, NAME(from)(low), o->workspace);
+        if (NAME(mass)(g, top.value, top.count) >= target)
+            return top;
+        if (sampled)
+            break;
+    }
+    NAME(list) top = NAME(pack_if_short)(l, NAME(value_unwanted)(l, g, target, mass), o->workspace);
     return top.value == l->value || NAME(mass)(g, top.value, top.count) >= target ? top : *l;
 }
 
@@ -77,11 +106,30 @@ static NAME(list) NAME(narrow)(const NAME(list) *l, const NAME(weighting) *g, ui
 static int NAME(is_peaked)(const NAME(list) *l, const NAME(weighting) *g)
 {
     NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), 0, 0, 0, NULL};
-    if (parts.count < 256)
-        return 0;
     NAME(measure_list)(&parts);
     return g->linear ? (double)parts.min < 0x1p-10 * (double)l->max
                      : ((double)l->max - (double)parts.min) * g->c.high > 10.0;
+}
+
+/* Whether few entries probably have this share of the mass; *low: the value they reach, if a sample has told it. */
+static int NAME(has_few)(const NAME(list) *l, const NAME(order) *o, double part, REAL *low)
+{
+    const uint64_t unit = UINT64_C(1) << 50; /* of any amount: a glance at some of the values first */
+    const int peaked = NAME(is_peaked)(l, o->weighting), many = l->count / NAME(PART) >= 256;
+    if (peaked && many)
+        return 1;
+    REAL near = (REAL)NAME(pivots_of)(o, l->value, l->count, (uint64_t)(part * (double)unit), unit).near;
+    size_t reached = 0;
+    for (size_t i = 0; i < 64; i++)
+        reached += l->value[i * (l->count / 64)] >= near;
+    if (reached > 24 || !(peaked || many))
+        return 0;
+    *low = NAME(value_by_sample)(l, o, CAUTION * (part - 1.0));
+    if (!(*low > l->none))
+        return 0;
+    if (!many)
+        *low = l->none;
+    return 1;
 }
 
 /* The threshold of top_p, to be applied to *narrowed.  For a long row the mass is estimated first: if the boundary is the
@@ -92,18 +140,22 @@ static NAME(threshold) NAME(top_p_threshold)(const NAME(list) *l, double part, c
     const NAME(weighting) *g = o->weighting;
     uint64_t mass, target;
     *narrowed = *l;
-    if (l->part_max && NAME(is_peaked)(l, g)) {
+    REAL low = l->none;
+    if (l->part_max && l->count >= NAME(LONG) &&NAME(has_few)(l, o, part, &low)) {
         double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
         uint64_t least = fs_part_of_mass(part, (uint64_t)(about - off));
         mass = (uint64_t)(about + off);
         target = fs_part_of_mass(part, mass);
         target = target ? target : 1;
-        *narrowed = NAME(narrow)(l, g, target, mass, o->workspace);
+        *narrowed = NAME(narrow)(l, o, target, mass, low);
         if (narrowed->value != l->value) {
             mass = NAME(mass)(g, narrowed->value, narrowed->count);
             NAME(threshold) c = NAME(select)(o, narrowed, least ? least : 1, mass, prefix);
             if (prefix->amount >= target)
                 return c;
+            uint64_t exact = fs_part_of_mass(part, NAME(mass)(g, l->value, l->count));
+            if (exact <= mass) /* they reach it, so the boundary is among them */
+                return NAME(select)(o, narrowed, exact ? exact : 1, mass, prefix);
             *narrowed = *l;
         }
     }
@@ -121,10 +173,11 @@ static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_dista
     NAME(prefix) prefix;
     NAME(threshold) c;
     if (by_distance) {
-        uint64_t mass = NAME(mass)(&g, l->value, l->count), target = fs_part_of_mass(part, mass);
+        NAME(moments) moments = NAME(moments_of)(l, &g);
+        uint64_t mass = moments.mass, target = fs_part_of_mass(part, mass);
         if (t->rounded) /* a mass that is reached but for rounding counts as reached */
             target -= target >> 46;
-        NAME(set_centre)(&o, (double)l->max, t->temperature * NAME(moments_of)(l, &g).mean);
+        NAME(set_centre)(&o, (double)l->max, t->temperature * moments.mean);
         if (l->part_max &&
             l->count >= 64) { /* entries further away than both ends of the needed range are not needed */
             double below = o.centre - (double)NAME(value_unwanted)(l, &g, target, mass),
@@ -154,3 +207,5 @@ static NAME(list) NAME(keep_mass)(const NAME(list) *l, double part, int by_dista
         NAME(measure_list)(&packed);
     return packed;
 }
+
+#undef CAUTION

@@ -106,30 +106,25 @@ static NAME(thirds)
     return t;
 }
 
-/* The values from low to high, packed. */
-static size_t NAME(pack_between)(const REAL *x, size_t count, REAL low, REAL high, REAL *to)
+/* The number of values inside; those of the boundary that are not inside are packed, *packed of them. */
+static size_t NAME(pack_between)(const REAL *x, size_t count, NAME(span) inside, NAME(span) boundary, REAL *to,
+                                 size_t *packed)
 {
-    VEC first = V(set1)(low), past = V(set1)(NAME(above)(high));
-    size_t packed = 0;
+    VEC inside_low = V(set1)(inside.low), inside_past = V(set1)(inside.past);
+    VEC boundary_low = V(set1)(boundary.low), boundary_past = V(set1)(boundary.past);
+    const int plain = inside.past != inside.past && boundary.past != boundary.past; /* no upper ends */
+    size_t within = 0, between = 0;
     for (size_t i = 0; i < count; i += LANES) {
         size_t len = count - i < LANES ? count - i : LANES;
         VEC a = len == LANES ? V(load)(x + i) : V(load_first)(x + i, len, (REAL)NAN);
-        unsigned chosen = NAME(in_span)(a, first, past);
-        V(pack)(to + packed, a, chosen);
-        packed += fs_count_bits(chosen);
+        unsigned in = plain ? V(at_least)(a, inside_low) : NAME(in_span)(a, inside_low, inside_past);
+        unsigned all = plain ? V(at_least)(a, boundary_low) : NAME(in_span)(a, boundary_low, boundary_past);
+        within += fs_count_bits(in);
+        V(pack)(to + between, a, all & ~in);
+        between += fs_count_bits(all & ~in);
     }
-    return packed;
-}
-
-static size_t NAME(count_above)(const REAL *x, size_t count, REAL value)
-{
-    NAME(list) l = {x, NULL, count, 0, 0, 0, NULL};
-    return NAME(count_from)(&l, NAME(above)(value));
-}
-
-static uint64_t NAME(amount_above)(const NAME(order) *o, const REAL *x, size_t count, REAL value)
-{
-    return o->weighting ? NAME(mass_above)(o->weighting, x, count, value) : NAME(count_above)(x, count, value);
+    *packed = between;
+    return within;
 }
 
 /* Keys around the boundary of `target` of `amount`, as a sample estimates them: near it, before it in the order (high) and
@@ -200,10 +195,11 @@ static inline size_t NAME(ties_for)(uint64_t target, uint64_t amount, size_t cou
     return wanted < count ? (size_t)wanted : count;
 }
 
-/* The first entries of an order: how many, and their total amount (0: not known). */
+/* The first entries of an order: how many, their total amount (0: not known), and the key of the last. */
 typedef struct {
     size_t count;
     uint64_t amount;
+    double key;
 } NAME(prefix);
 
 /* The state of the search: the values that contain the boundary, their amount, and the remaining target after the `before`
@@ -219,22 +215,21 @@ typedef struct {
 static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
 {
     REAL *to = o->workspace->spare[r->x == o->workspace->spare[0]];
-    REAL high = (REAL)p->high, low = (REAL)p->low;
-    uint64_t inside = NAME(amount_above)(o, r->x, r->count, high);
+    NAME(span) inside = NAME(span_after)(o, p->high), boundary = NAME(span_of)(o, p->low);
+    uint64_t first = o->weighting ? NAME(mass_within)(o->weighting, r->x, r->count, inside) : 0;
+    size_t within, between;
     p->near = p->high;
-    if (inside >= r->target)
+    if (first >= r->target)
         return 0;
-    size_t between = NAME(pack_between)(r->x, r->count, low, high, to);
+    within = NAME(pack_between)(r->x, r->count, inside, boundary, to, &between);
+    first = o->weighting ? first : within;
+    if (first >= r->target)
+        return 0;
     uint64_t of_them = NAME(amount)(o, to, between);
     p->near = p->low;
-    if (inside + of_them < r->target)
+    if (first + of_them < r->target)
         return 0;
-    NAME(rest) closer = {to,
-                         between,
-                         r->before + NAME(count_above)(r->x, r->count, high),
-                         of_them,
-                         r->target - inside,
-                         r->passed + inside};
+    NAME(rest) closer = {to, between, r->before + within, of_them, r->target - first, r->passed + first};
     *r = closer;
     return 1;
 }
@@ -242,11 +237,68 @@ static int NAME(close_in)(const NAME(order) *o, NAME(rest) *r, NAME(pivots) *p)
 static NAME(threshold)
     NAME(select)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount, NAME(prefix) *prefix);
 
-/* The boundary lies among equal keys: as many ties as it takes to reach `wanted`.  For distances the ties are collected
- * from the whole list, as there are values on both sides of the centre. */
+/* Lists of at least LONG are searched first by a sample of SURVEYED; FEW values are worth a copy. */
+enum { NAME(LONG) = 1 << 14, NAME(SURVEYED) = 1 << 12, NAME(FEW) = 1 << 10 };
+
+/* About SURVEYED of the values, a vector from each of as many stretches, at `to`; how many. */
+static size_t NAME(take_sample)(const REAL *x, size_t count, uint64_t at_random, REAL *to)
+{
+    size_t stretch = count / NAME(SURVEYED) *LANES, taken = 0;
+    stretch = stretch < 16 * LANES ? 16 * LANES : stretch;
+    for (size_t i = 0; i + stretch <= count; i += stretch, taken += LANES) {
+        at_random = at_random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's MMIX */
+        V(store)(to + taken, V(load)(x + i + (size_t)fs_multiply(at_random, stretch - LANES + 1).high));
+    }
+    return taken;
+}
+
+static NAME(list) NAME(sample_of)(const NAME(list) *l, uint64_t amount, const NAME(workspace) *workspace)
+{
+    uint64_t at_random = amount + BITS_OF(l->value[0]) + ((uint64_t)BITS_OF(l->value[l->count - 1]) << 20);
+    REAL *to = workspace->spare[0] + l->count / 2; /* the search for its boundary needs the beginning */
+    NAME(list) sample = {to,      NULL, NAME(take_sample)(l->value, l->count, at_random, to), l->max, l->min,
+                         l->none, NULL};
+    return sample;
+}
+
+/* Keys around the boundary of a long list as a sample of it has them: those of the boundaries for a little less and a
+ * little more than the target. */
+static NAME(pivots) NAME(pivots_of_long)(const NAME(order) *o, const NAME(list) *l, uint64_t target, uint64_t amount)
+{
+    NAME(pivots) p = NAME(pivots_of)(o, l->value, l->count, target, amount);
+    /* as many entries of the largest amount would weigh as much as the sample: if they are few, it says little */
+    double largest = o->weighting ? (double)NAME(mass)(o->weighting, &o->weighting->max, 1) : 1.0;
+    if (p.high == p.low || !((double)amount * NAME(SURVEYED) > 32.0 * largest * (double)l->count))
+        return p;
+    NAME(list) sample = NAME(sample_of)(l, amount, o->workspace);
+    double sum = (double)NAME(amount)(o, sample.value, sample.count), squares = largest * largest;
+    for (size_t i = 0; o->weighting && i < sample.count; i += LANES) {
+        REAL w[LANES];
+        NAME(weigh_few)(o->weighting, sample.value + i, LANES, w);
+        for (int j = 0; j < LANES; j++)
+            squares += (double)w[j] * (double)w[j] * 0x1p102;
+    }
+    double share = (double)target / (double)amount;
+    double alike = o->weighting ? sum * sum / squares : (double)sample.count;
+    double margin = 3.0 * sqrt(share * (1.0 - share) / alike) * sum, middle = share * sum;
+    NAME(pivots) closer = {o->by_distance ? 0.0 : INFINITY, p.near, -INFINITY, 1};
+    NAME(prefix) first = {0, 0, 0.0}, last = {sample.count, 0, 0.0};
+    if (middle - margin >= 1.0) {
+        NAME(select)(o, &sample, (uint64_t)(middle - margin), (uint64_t)sum, &first);
+        closer.high = first.key;
+    }
+    if (middle + margin < sum) {
+        NAME(select)(o, &sample, (uint64_t)(middle + margin), (uint64_t)sum, &last);
+        closer.low = last.key;
+    }
+    return closer.high > closer.low && last.count < first.count + sample.count / 5 ? closer : p;
+}
+
+/* The boundary lies among equal keys: as many ties as it takes to reach `wanted`.  For distances there are values on both
+ * sides of the centre, and the ties are collected: from `few` values that contain them, or from the whole list. */
 static void NAME(threshold_within_ties)(const NAME(order) *o, const NAME(list) *l, double key, NAME(thirds) t,
-                                        uint64_t wanted, uint64_t boundary, NAME(threshold) *threshold,
-                                        NAME(prefix) *prefix)
+                                        const NAME(list) *few, uint64_t wanted, uint64_t boundary,
+                                        NAME(threshold) *threshold, NAME(prefix) *prefix)
 {
     if (!o->by_distance) {
         threshold->tie = (REAL)key;
@@ -255,10 +307,9 @@ static void NAME(threshold_within_ties)(const NAME(order) *o, const NAME(list) *
         prefix->amount += t.boundary ? boundary / t.boundary * threshold->ties : 0;
         return;
     }
-    size_t within = NAME(divide)(l->value, l->count, threshold->boundary, threshold->boundary, o->workspace).inside;
-    size_t ties =
-        NAME(divide)(o->workspace->spare[0], within, threshold->inside, threshold->inside, o->workspace).beyond;
-    prefix->count = within - ties;
+    size_t ties, inside = NAME(pack_between)(few->value, few->count, threshold->inside, threshold->boundary,
+                                             o->workspace->spare[1], &ties);
+    prefix->count = few->value == l->value ? inside : prefix->count + t.inside;
     prefix->amount = 0;
     if (ties) { /* among equal distances the values decide */
         NAME(list) tied = {o->workspace->spare[1], NULL, ties, 0, 0, (REAL)NAN, NULL};
@@ -277,16 +328,26 @@ static NAME(threshold)
 {
     NAME(rest) r = {l->value, l->count, 0, amount, target, 0};
     NAME(threshold) threshold = NAME(from)(NAME(above)(l->none));
+    REAL *const *spare = o->workspace->spare, *copy = spare[0] + l->count / 2;
+    const int spacious = l->value != spare[0] && l->value != spare[1];
     for (int turn = 0; turn < 200 && r.count; turn++) {
         NAME(pivots) p = {0.0, 0.0, 0.0, 0};
-        if (turn < 12)
+        if (turn == 0 && o->by_distance && spacious && l->count >= NAME(LONG))
+            p = NAME(pivots_of_long)(o, l, target, amount);
+        else if (turn < 12)
             p = NAME(pivots_of)(o, r.x, r.count, r.target, r.amount);
         else
             p.near = NAME(middle_key)(o, r.x, r.count);
-        if (p.apart && !o->by_distance && NAME(close_in)(o, &r, &p))
+        if (p.apart && NAME(close_in)(o, &r, &p))
             continue;
         threshold.boundary = NAME(span_of)(o, p.near);
         threshold.inside = NAME(span_after)(o, p.near);
+        NAME(list) few = *l;
+        if (o->by_distance && r.x != l->value && r.count <= NAME(FEW) &&r.count <= l->count / 4) {
+            memcpy(copy, r.x, r.count * sizeof(REAL));
+            few.value = copy;
+            few.count = r.count;
+        }
         NAME(thirds) t = NAME(divide)(r.x, r.count, threshold.inside, threshold.boundary, o->workspace);
         uint64_t inside = NAME(amount)(o, o->workspace->spare[0], t.inside), boundary;
         if (inside >= r.target) {
@@ -301,7 +362,8 @@ static NAME(threshold)
         if (inside + boundary >= r.target || t.beyond == 0) {
             prefix->count = r.before;
             prefix->amount = r.passed + inside;
-            NAME(threshold_within_ties)(o, l, p.near, t, r.target - inside, boundary, &threshold, prefix);
+            prefix->key = p.near;
+            NAME(threshold_within_ties)(o, l, p.near, t, &few, r.target - inside, boundary, &threshold, prefix);
             return threshold;
         }
         uint64_t first = inside + boundary;
@@ -311,5 +373,6 @@ static NAME(threshold)
     }
     prefix->count = NAME(count_there)(l);
     prefix->amount = 0;
+    prefix->key = -INFINITY;
     return NAME(from)(NAME(above)(l->none));
 }

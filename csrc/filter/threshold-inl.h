@@ -53,19 +53,20 @@ static double NAME(deviation)(const NAME(list) *l)
 
 /* The least value of an entry of some probability, and where that is more exact also its least weight. */
 typedef struct {
-    REAL value, weight;
+    REAL value, weight, sure; /* an entry of the value `sure` has the weight in any case */
 } NAME(bound);
 
 static NAME(bound) NAME(bound_of)(const NAME(weighting) *g, double probability, uint64_t mass)
 {
     double weight = probability * (double)mass * 0x1p-51;
     uint64_t integer = fs_part_of_mass(probability, mass);
-    NAME(bound) b = {0, 0};
+    NAME(bound) b = {0, 0, (REAL)INFINITY};
     if (integer >= UINT64_C(1) << 40) /* as an integer, so that equality is recognised */
         weight = ((double)integer - 0.5) * 0x1p-51;
     if (weight >= 0x1p-55 * fs_pow2(-g->down)) {
         b.weight = NAME(at_or_above)(weight);
         b.value = NAME(value_below)(g, weight);
+        b.sure = NAME(value_beside)(g, weight, 1.0);
     } else {
         b.value = NAME(at_or_above)(NAME(value_of)(g, weight));
     }
@@ -84,16 +85,21 @@ static NAME(likely)
 {
     NAME(likely) found = {0, 0, (REAL)INFINITY};
     VEC least_weight = V(set1)(bound.weight),
-        low = V(set1)(bound.value > l->none ? bound.value : NAME(above)(l->none));
+        low = V(set1)(bound.value > l->none ? bound.value : NAME(above)(l->none)), sure = V(set1)(bound.sure);
+    const int all = workspace && l->part_max && l->min >= bound.sure && l->min > l->none;
     for (size_t from = 0; from < l->count; from += NAME(PART)) {
         size_t end = from + NAME(PART) < l->count ? from + NAME(PART) : l->count;
         if (l->part_max && !(V(at_least)(V(set1)(l->part_max[from / NAME(PART)]), low)))
             continue;
+        if (all && end == from + NAME(PART)) {
+            found.count = NAME(pack_part)(l, from, workspace, found.count);
+            continue;
+        }
         for (size_t i = from; i < end; i += LANES) {
             size_t len = end - i < LANES ? end - i : LANES;
-            VEC x = V(load_first)(l->value + i, len, -(REAL)INFINITY);
+            VEC x = len == LANES ? V(load)(l->value + i) : V(load_first)(l->value + i, len, -(REAL)INFINITY);
             unsigned chosen = V(at_least)(x, low);
-            if (chosen && bound.weight > 0)
+            if (bound.weight > 0 && (chosen & ~V(at_least)(x, sure)))
                 chosen &= V(at_least)(NAME(weigh_last)(l->value + i, len, g), least_weight);
             if (workspace) {
                 found.count = NAME(pack_chosen)(l, i, x, chosen, workspace, found.count);
@@ -124,17 +130,42 @@ static NAME(list) NAME(keep_likely)(const NAME(list) *l, double probability, con
     return NAME(in_workspace)(l, t->workspace, NAME(find_likely)(l, g, bound, t->workspace).count);
 }
 
+/* The entries of this probability or more, or fewer than two of them.  A long row is first read for less than the mass: the
+ * maxima of its parts weigh less than all of it, and an estimate has both ends. */
+static NAME(likely) NAME(likely_in)(const NAME(list) *l, const NAME(weighting) *g, double probability)
+{
+    if (l->part_max && l->count >= 64 * NAME(PART)) {
+        NAME(list) parts = {l->part_max, NULL, l->count / NAME(PART), l->max, l->max, l->none, NULL};
+        NAME(bound) bound = NAME(bound_of)(g, probability, NAME(mass)(g, parts.value, parts.count));
+        NAME(likely) most = {parts.count, 0, 0};
+        if (bound.weight > 0 && NAME(find_likely)(&parts, g, bound, NULL).count < parts.count / 16) {
+            most = NAME(find_likely)(l, g, bound, NULL);
+            if (most.count < 2)
+                return most;
+            double about = NAME(estimate)(g, l->value, l->count), off = about * ESTIMATE + (double)l->count;
+            bound = NAME(bound_of)(g, probability, (uint64_t)(about - off));
+            most = NAME(find_likely)(l, g, bound, NULL);
+            bound = NAME(bound_of)(g, probability, (uint64_t)(about + off));
+            if (most.count < 2 || NAME(find_likely)(l, g, bound, NULL).count == most.count)
+                return most;
+        }
+    }
+    return NAME(find_likely)(l, g, NAME(bound_of)(g, probability, NAME(mass)(g, l->value, l->count)), NULL);
+}
+
 /* XTC: of the entries of probability xtc_threshold or more, if they are two or more, drops all but the last. */
 static NAME(list) NAME(drop_likely)(const NAME(list) *l, const NAME(task) *t)
 {
     NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
-    uint64_t mass = NAME(mass)(&g, l->value, l->count);
-    NAME(likely) top = NAME(find_likely)(l, &g, NAME(bound_of)(&g, t->f->xtc_threshold, mass), NULL);
+    NAME(likely) top = NAME(likely_in)(l, &g, t->f->xtc_threshold);
     if (top.count < 2 || NAME(count_there)(l) - (top.count - 1) < t->min_keep)
         return *l;
     NAME(threshold) c = {
         {NAME(above)(l->none), top.least}, {top.least, NAME(above)(top.least)}, top.least, top.ties - 1, 1};
     NAME(list) packed = NAME(pack)(l, c, t->workspace);
-    NAME(measure_list)(&packed);
+    if (l->min > l->none)
+        packed.max = top.least;
+    else
+        NAME(measure_list)(&packed);
     return packed;
 }
