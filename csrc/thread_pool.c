@@ -57,17 +57,21 @@ uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 #else
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <time.h>
 
 #include "base/fp_environment.h"
+#include "base/spin.h"
 
-/* Nanoseconds.  FS_ALONE_NS: how long a caller works before it considers waking others.  FS_SHARE_NS: the work that must
- * remain then, twice the cost of waking a thread.  FS_AWAKE_NS: the work that must remain if a worker is awake.
- * FS_RECALL_NS: how long after a call without an answer workers are called again.  FS_ANYWHERE_NS: when they take chunks on
- * the caller's processor too, so that the scheduler finds a job that lasts a share of another one.  FS_SPIN_NS: how long a worker, or a
- * caller that waits for one, spins before it sleeps; FS_SPIN_LONGER_NS, a worker whose last job came as soon. */
+/* Nanoseconds.
+ *
+ *     FS_ALONE_NS        how long a caller works before it considers waking others
+ *     FS_SHARE_NS        the work that must remain then: twice the cost of waking a thread
+ *     FS_AWAKE_NS        the work that must remain if a worker is awake
+ *     FS_RECALL_NS       how long after a call without an answer workers are called again
+ *     FS_ANYWHERE_NS     when workers take chunks on the caller's processor too, so that the scheduler, which sees them run,
+ *                        finds a share of another processor for a long job
+ *     FS_SPIN_NS         how long a worker, or a caller that waits for one, spins before it sleeps
+ *     FS_SPIN_LONGER_NS  the same for a worker whose last job came within about that time */
 #ifndef FS_ALONE_NS
 #define FS_ALONE_NS 12000
 #define FS_SHARE_NS 80000
@@ -79,7 +83,6 @@ uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 #define FS_ALONE_FOR 20 /* a loss is made up for by this many times as much work alone that would have been shared */
 #endif
 enum {
-    SUSPENDED_NS = 20000, /* between two looks at the clock: somebody else had the processor */
     MOST_GAIN_NS = 1000000, /* the bounds of the balance */
     MOST_LOSS_NS = 5000000,
     STACK = 2 << 20
@@ -130,49 +133,6 @@ static FS_THREAD_LOCAL struct {
     int depth; /* callbacks within callbacks */
     int jobs; /* jobs of its own: one, and one for each callback that is in the middle of another */
 } self;
-
-#define GET(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define SET(p, value) __atomic_store_n(p, value, __ATOMIC_RELEASE)
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static inline void pause_a_moment(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-/* The processor this thread runs on, or -1 where the platform does not say. */
-static inline int this_processor(void)
-{
-#if defined(__linux__) && !defined(FS_ANY_PROCESSOR)
-    return sched_getcpu();
-#else
-    return -1;
-#endif
-}
-
-static inline int is_beside(int processor) { return processor < 0 || processor != this_processor(); }
-
-/* Spin, without the lock, until *value is (or is not) `other`, for `ns` at most, and until somebody else has had the
- * processor: it is offered at every turn. */
-static void spin_while(const unsigned *value, int equal, unsigned other, uint64_t ns)
-{
-    uint64_t t = now_ns(), before = t, end = t + ns;
-    for (; (GET(value) == other) == equal && t < end && t - before < SUSPENDED_NS; before = t, t = now_ns()) {
-        for (int i = 0; i < 8; i++)
-            pause_a_moment();
-        sched_yield();
-    }
-}
 
 /* The next chunk, or `count`. */
 static size_t take(job *j)

@@ -39,7 +39,9 @@ def _quotas(root: Path) -> Iterator[float]:
                     yield from _quota(_read(group / "cpu.max").split())
         elif "cpu" in controllers.split(","):
             for group in _folders(mounted / "cpu", path):
-                yield from _quota([*_read(group / "cpu.cfs_quota_us").split(), *_read(group / "cpu.cfs_period_us").split()])
+                yield from _quota(
+                    [*_read(group / "cpu.cfs_quota_us").split(), *_read(group / "cpu.cfs_period_us").split()]
+                )
 
 
 def _folders(mounted: Path, path: str) -> Iterator[Path]:
