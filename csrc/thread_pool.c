@@ -149,7 +149,7 @@ static void wait_for_call(unsigned seen, uint64_t spin)
     if (spin && pool.call == seen) {
         pthread_mutex_unlock(&pool.lock);
         __atomic_fetch_add(&pool.awake, 1, __ATOMIC_ACQ_REL);
-        spin_while(&pool.call, 1, seen, spin);
+        spin_while(&pool.call, 1, seen, spin, 1);
         __atomic_fetch_sub(&pool.awake, 1, __ATOMIC_ACQ_REL);
         pthread_mutex_lock(&pool.lock);
     }
@@ -217,10 +217,11 @@ static void start_workers(int wanted)
 /* Let workers join; the caller has the pool. */
 static void post_job(job *j)
 {
+    const uint64_t t = now_ns();
     size_t next = GET(&j->next), left = next < j->count ? j->count - next : 0;
-    int others = GET(&threads) - GET(&pool.callers), wanted = others < 0              ? 0
-                                                              : left < (size_t)others ? (int)left
-                                                                                      : others;
+    int wanted = GET(&threads) - GET(&pool.callers);
+    if (wanted < 0 || left < (size_t)wanted)
+        wanted = wanted < 0 ? 0 : (int)left;
     pthread_mutex_lock(&pool.lock);
     start_workers(wanted);
     SET(&j->withdrawn, 0);
@@ -233,6 +234,8 @@ static void post_job(job *j)
         pthread_cond_broadcast(&pool.posted);
     else if (wanted)
         pthread_cond_signal(&pool.posted);
+    j->called_at = now_ns();
+    j->cost += j->called_at - t;
 }
 
 /* On return no worker joins any more, and none is in mid-chunk. */
@@ -243,7 +246,7 @@ static void withdraw_job(job *j)
     pool.job = NULL;
     pool.slots = 0;
     pthread_mutex_unlock(&pool.lock);
-    spin_while((const unsigned *)&j->helpers, 0, 0, FS_SPIN_NS);
+    spin_while((const unsigned *)&j->helpers, 0, 0, FS_SPIN_NS, 0);
     pthread_mutex_lock(&pool.lock); /* also without helpers: a worker that has just left is out of j by then */
     while (j->helpers)
         pthread_cond_wait(&pool.left, &pool.lock);
@@ -325,13 +328,6 @@ static void call_interrupt_callback(job *j)
         SET(&j->stopped, 1);
 }
 
-static void call_workers(job *j, uint64_t t)
-{
-    post_job(j);
-    j->called_at = now_ns();
-    j->cost += j->called_at - t;
-}
-
 /* Post the job if the rest of it is worth that, going by the time of the chunks taken so far. */
 static void post_if_worthwhile(job *j, uint64_t t)
 {
@@ -352,7 +348,7 @@ static void post_if_worthwhile(job *j, uint64_t t)
     j->posted_at = t;
     j->own_at_post = j->own;
     SET(&j->processor, this_processor());
-    call_workers(j, t);
+    post_job(j);
     j->is_posted = 1;
 }
 
@@ -364,7 +360,7 @@ static inline void after_chunk(job *j, uint64_t t)
     else if (j->is_posted) {
         SET(&j->processor, t - j->posted_at < FS_ANYWHERE_NS ? this_processor() : -1);
         if (t - j->called_at >= FS_RECALL_NS && !GET(&j->helpers))
-            call_workers(j, t); /* none came, or none to a processor that was free */
+            post_job(j); /* none came, or none to a processor that was free */
     }
 }
 

@@ -40,15 +40,16 @@ static inline int this_processor(void)
 /* Whether this thread does not run on that processor. */
 static inline int is_beside(int processor) { return processor < 0 || processor != this_processor(); }
 
-/* Spin until *value is (or is not) `other`, for `ns` at most, and until somebody else has had the processor, which is
- * offered at every turn. */
-static inline void spin_while(const unsigned *value, int equal, unsigned other, uint64_t ns)
+/* Spin until *value is (or is not) `other`, for `ns` at most, and until somebody else has had the processor.  With
+ * `offers` it is offered to others at every turn: for a thread that has nothing else to do. */
+static inline void spin_while(const unsigned *value, int equal, unsigned other, uint64_t ns, int offers)
 {
     uint64_t t = now_ns(), before = t, end = t + ns;
     for (; (GET(value) == other) == equal && t < end && t - before < SUSPENDED_NS; before = t, t = now_ns()) {
         for (int i = 0; i < 8; i++)
             pause_a_moment();
-        sched_yield();
+        if (offers)
+            sched_yield();
     }
 }
 
