@@ -6,11 +6,10 @@
  *     caller   takes chunks -> posts the job -> takes chunks -> withdraws the job, waits for workers in mid-chunk
  *     worker   waits for a job with a free slot -> takes chunks -> leaves
  *
- * Where the other processors are busy, three rules keep a call as fast as it is alone.  A worker that finds itself on the
- * processor of the caller takes nothing: it could only work while the caller does not.  A worker spins between jobs only
- * while nobody else wants its processor.  And what sharing costs (calling workers, waiting for one that was suspended in
- * mid-chunk) is set against what it saves: where the balance is negative, jobs stay alone until it is at most a twentieth
- * of the time they took.
+ * Where the other processors are busy, three rules keep a call as fast as it is alone.  A worker on the processor of the
+ * caller takes nothing: it could only work while the caller does not.  A worker spins only while nobody else wants its
+ * processor.  And what sharing costs (calling workers, waiting for one that was suspended in mid-chunk) is set against what
+ * it saves: where the balance is negative, jobs stay alone for FS_ALONE_FOR times the loss.
  *
  * There is one pool, and it serves one job at a time.  A caller that finds it busy does its own job alone, and one that
  * calls beside others leaves out as many workers: a program that calls from several threads has as many threads as it
@@ -336,10 +335,9 @@ static void post_if_worthwhile(job *j, uint64_t t)
     const double taken = (double)GET(&j->next), left = (double)j->count - taken;
     if (spent < FS_ALONE_NS && !awake)
         return;
-    if ((double)spent * left < (double)(awake ? FS_AWAKE_NS : FS_SHARE_NS) * taken) {
-        j->may_post = 0;
+    j->may_post = (double)spent * left >= (double)(awake ? FS_AWAKE_NS : FS_SHARE_NS) * taken;
+    if (!j->may_post)
         return;
-    }
     j->makes_up = (double)GET(&pool.balance) * FS_ALONE_FOR + (double)spent < 0;
     if (j->makes_up || GET(&pool.callers) >= GET(&threads) || GET(&pool.in_use) ||
         __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQ_REL))
