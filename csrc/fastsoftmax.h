@@ -9,8 +9,8 @@
  *
  * Every function gives the same bits on every instruction set, may be called from any number of threads at once, and
  * restores the floating-point environment of its caller.  Nothing raises, nothing prints.  State: the instruction set in
- * use (fs_choose, to be called once) and, in a process that has set more than one thread (base/thread_pool.h; Python's
- * set_num_threads), the pool, whose mutex is taken by calls long enough to share their work.  Memory: a row of more than
+ * use (fs_choose, to be called once) and the number of threads: one, unless the process sets more (base/thread_pool.h;
+ * the Python package does), and then there is a pool, whose mutex is taken by calls long enough to share their work.  Memory: a row of more than
  * 2^18 entries, and many draws from one row (64 or more, by its length), allocate and free again before the return.
  */
 #ifndef FASTSOFTMAX_H

@@ -6,11 +6,17 @@
  *     caller   takes chunks -> posts the job -> takes chunks -> withdraws the job, waits for workers in mid-chunk
  *     worker   waits for a job with a free slot -> takes chunks -> leaves
  *
- * There is one pool, and it serves one job at a time.  A caller that finds it busy does its own job alone: a program that
- * calls from several threads has as many threads as it wants.  A forked child begins without workers.
+ * Where the other processors are busy, three rules keep a call as fast as it is alone.  A worker on the processor of the
+ * caller takes nothing: it could only work while the caller does not.  A worker spins only while nobody else wants its
+ * processor.  And what sharing costs (calling workers, waiting for one that was suspended in mid-chunk) is set against what
+ * it saves: where the balance is negative, jobs stay alone for FS_ALONE_FOR times the loss.
+ *
+ * There is one pool, and it serves one job at a time.  A caller that finds it busy does its own job alone, and one that
+ * calls beside others leaves out as many workers: a program that calls from several threads has as many threads as it
+ * wants.  A forked child begins without workers.
  */
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* clocks and signals, which ISO C does not have */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* clocks, signals and the number of the processor, which ISO C does not have */
 #endif
 #include "base/thread_pool.h"
 
@@ -51,19 +57,35 @@ uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 #include "base/fp_environment.h"
+#include "base/spin.h"
 
-/* Nanoseconds.  FS_ALONE_NS: how long a caller works before it considers waking others.  FS_SHARE_NS: the work that must
- * remain then, several times the cost of waking a thread.  FS_SPIN_NS: how long a worker, or a caller that waits for one,
- * spins before it sleeps; the second phase of a job, or the next call, often comes within that time. */
+/* Nanoseconds.
+ *
+ *     FS_ALONE_NS        how long a caller works before it considers waking others
+ *     FS_SHARE_NS        the work that must remain then: twice the cost of waking a thread
+ *     FS_AWAKE_NS        the work that must remain if a worker is awake
+ *     FS_RECALL_NS       how long after a call without an answer workers are called again
+ *     FS_ANYWHERE_NS     when workers take chunks on the caller's processor too, so that the scheduler, which sees them run,
+ *                        finds a share of another processor for a long job
+ *     FS_SPIN_NS         how long a worker, or a caller that waits for one, spins before it sleeps
+ *     FS_SPIN_LONGER_NS  the same for a worker whose last job came within about that time */
 #ifndef FS_ALONE_NS
-#define FS_ALONE_NS 30000
-#define FS_SHARE_NS 100000
+#define FS_ALONE_NS 12000
+#define FS_SHARE_NS 80000
+#define FS_AWAKE_NS 15000
+#define FS_RECALL_NS 1000000
+#define FS_ANYWHERE_NS 5000000
 #define FS_SPIN_NS 30000
+#define FS_SPIN_LONGER_NS 100000
+#define FS_ALONE_FOR 20 /* a loss is made up for by this many times as much work alone that would have been shared */
 #endif
-enum { STACK = 2 << 20 };
+enum {
+    MOST_GAIN_NS = 1000000, /* the bounds of the balance */
+    MOST_LOSS_NS = 5000000,
+    STACK = 2 << 20
+};
 
 typedef struct job {
     fs_chunk_task run;
@@ -73,21 +95,30 @@ typedef struct job {
     int stopped; /* atomic */
     int helpers; /* atomic, changed under the lock: workers that are in it */
     int withdrawn; /* atomic: workers leave after their present chunk */
+    int processor; /* atomic: the caller's */
     /* for the caller only: */
     int is_posted;
     int may_post; /* it has not been decided yet whether to */
-    uint64_t start;
+    int makes_up; /* it stays alone because the balance is negative */
+    uint64_t start, posted_at, called_at; /* first posted, last called */
+    uint64_t cost; /* of calling workers */
+    size_t own, own_at_post; /* chunks the caller has done; of these, before it posted the job */
 } job;
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t posted, left;
     job *job; /* the posted one */
-    int slots; /* atomic, changed under the lock: how many workers may still join it */
+    int slots; /* changed under the lock: how many workers may still join it */
+    unsigned call; /* atomic, changed under the lock: the number of times workers were called */
     int workers;
+    int awake; /* atomic: workers that spin */
     int in_use; /* atomic: a caller has the pool */
+    int callers; /* atomic: threads with a job of their own */
+    int64_t balance; /* atomic: nanoseconds that sharing has saved, less those it has cost */
     int fork_seen; /* the fork handlers are installed */
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0};
+} pool = {
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0, 0, 0, 0, 0};
 
 static int threads = 1;
 
@@ -99,35 +130,8 @@ static FS_THREAD_LOCAL struct {
     uint64_t called_at; /* when the callback was last called */
     int stopped;
     int depth; /* callbacks within callbacks */
+    int jobs; /* jobs of its own: one, and one for each callback that is in the middle of another */
 } self;
-
-#define GET(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define SET(p, value) __atomic_store_n(p, value, __ATOMIC_RELEASE)
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static inline void pause_a_moment(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-/* Spin, without the lock, until *value is zero (or is not), for FS_SPIN_NS at most. */
-static void spin_until(const int *value, int until_zero)
-{
-    uint64_t end = now_ns() + FS_SPIN_NS;
-    while ((GET(value) != 0) == until_zero && now_ns() < end)
-        for (int i = 0; i < 16; i++)
-            pause_a_moment();
-}
 
 /* The next chunk, or `count`. */
 static size_t take(job *j)
@@ -138,29 +142,45 @@ static size_t take(job *j)
     return chunk < j->count ? chunk : j->count;
 }
 
+/* Wait, with the lock, for a call after `seen`: spinning for `spin` first. */
+static void wait_for_call(unsigned seen, uint64_t spin)
+{
+    if (spin && pool.call == seen) {
+        pthread_mutex_unlock(&pool.lock);
+        __atomic_fetch_add(&pool.awake, 1, __ATOMIC_ACQ_REL);
+        spin_while(&pool.call, 1, seen, spin, 1);
+        __atomic_fetch_sub(&pool.awake, 1, __ATOMIC_ACQ_REL);
+        pthread_mutex_lock(&pool.lock);
+    }
+    while (pool.call == seen)
+        pthread_cond_wait(&pool.posted, &pool.lock);
+}
+
 static void *worker(void *unused)
 {
+    uint64_t left_at = 0, spin = 0;
+    unsigned seen;
     (void)unused;
     fs_enter();
     pthread_mutex_lock(&pool.lock);
-    for (;;) {
-        for (int spun = 0; !pool.slots; spun = 1) {
-            if (spun) {
-                pthread_cond_wait(&pool.posted, &pool.lock);
-                continue;
-            }
-            pthread_mutex_unlock(&pool.lock);
-            spin_until(&pool.slots, 0);
-            pthread_mutex_lock(&pool.lock);
-        }
+    for (seen = pool.call - 1;;) { /* started for the present call */
+        wait_for_call(seen, spin);
         job *j = pool.job;
-        SET(&pool.slots, pool.slots - 1);
+        seen = pool.call;
+        spin = 0;
+        if (!j || !pool.slots || !is_beside(GET(&j->processor)))
+            continue;
+        pool.slots--;
         SET(&j->helpers, j->helpers + 1);
         pthread_mutex_unlock(&pool.lock);
+        const int soon = now_ns() - left_at < FS_SPIN_LONGER_NS + FS_ALONE_NS;
         self.job = j;
-        for (size_t i; !GET(&j->withdrawn) && (i = take(j)) < j->count;)
+        int beside;
+        for (size_t i; (beside = is_beside(GET(&j->processor))) && !GET(&j->withdrawn) && (i = take(j)) < j->count;)
             j->run(j->context, i);
         self.job = NULL;
+        left_at = now_ns();
+        spin = !beside ? 0 : soon ? FS_SPIN_LONGER_NS : FS_SPIN_NS;
         pthread_mutex_lock(&pool.lock);
         SET(&j->helpers, j->helpers - 1); /* the last use of j: its caller may return now */
         if (!j->helpers)
@@ -196,18 +216,25 @@ static void start_workers(int wanted)
 /* Let workers join; the caller has the pool. */
 static void post_job(job *j)
 {
-    size_t next = GET(&j->next), left = next < j->count ? j->count - next : 0, others = (size_t)GET(&threads) - 1;
-    int wanted = (int)(left < others ? left : others);
+    const uint64_t t = now_ns();
+    size_t next = GET(&j->next), left = next < j->count ? j->count - next : 0;
+    int wanted = GET(&threads) - GET(&pool.callers);
+    if (wanted < 0 || left < (size_t)wanted)
+        wanted = wanted < 0 ? 0 : (int)left;
     pthread_mutex_lock(&pool.lock);
     start_workers(wanted);
     SET(&j->withdrawn, 0);
     pool.job = j;
-    SET(&pool.slots, wanted < pool.workers ? wanted : pool.workers);
-    if (pool.slots > 1)
+    pool.slots = wanted < pool.workers ? wanted : pool.workers;
+    SET(&pool.call, pool.call + 1);
+    wanted = pool.slots;
+    pthread_mutex_unlock(&pool.lock); /* a worker that runs here at once must not find it locked */
+    if (wanted > 1)
         pthread_cond_broadcast(&pool.posted);
-    else if (pool.slots)
+    else if (wanted)
         pthread_cond_signal(&pool.posted);
-    pthread_mutex_unlock(&pool.lock);
+    j->called_at = now_ns();
+    j->cost += j->called_at - t;
 }
 
 /* On return no worker joins any more, and none is in mid-chunk. */
@@ -216,13 +243,31 @@ static void withdraw_job(job *j)
     pthread_mutex_lock(&pool.lock);
     SET(&j->withdrawn, 1);
     pool.job = NULL;
-    SET(&pool.slots, 0);
+    pool.slots = 0;
     pthread_mutex_unlock(&pool.lock);
-    spin_until(&j->helpers, 1);
+    spin_while((const unsigned *)&j->helpers, 0, 0, FS_SPIN_NS, 0);
     pthread_mutex_lock(&pool.lock); /* also without helpers: a worker that has just left is out of j by then */
     while (j->helpers)
         pthread_cond_wait(&pool.left, &pool.lock);
     pthread_mutex_unlock(&pool.lock);
+}
+
+static void add_to_balance(double ns)
+{
+    const double sum = (double)GET(&pool.balance) + ns;
+    SET(&pool.balance, (int64_t)(sum > MOST_GAIN_NS ? MOST_GAIN_NS : sum < -MOST_LOSS_NS ? -MOST_LOSS_NS : sum));
+}
+
+/* The end of a posted job.  Without the workers the caller would have done their chunks as fast as its own. */
+static void end_job(job *j)
+{
+    const uint64_t t = now_ns();
+    const double own = (double)(j->own - j->own_at_post), others = (double)(j->count - j->own);
+    withdraw_job(j);
+    const double waited = (double)(now_ns() - t), saved = (double)(t - j->posted_at) * others / (own > 0 ? own : 1);
+    if (!j->stopped)
+        add_to_balance(saved - waited - (double)j->cost);
+    SET(&pool.in_use, 0);
 }
 
 /* An interrupt callback may fork in the middle of a job, and parent and child both go on with it: so at the fork no worker
@@ -243,7 +288,8 @@ static void after_fork_in_child(void)
     pthread_cond_init(&pool.posted, NULL);
     pthread_cond_init(&pool.left, NULL);
     pool.job = NULL;
-    pool.slots = pool.workers = pool.in_use = 0;
+    pool.slots = pool.workers = pool.awake = pool.in_use = 0;
+    pool.callers = self.jobs;
     if (self.interrupted)
         self.interrupted->is_posted = 0;
 }
@@ -281,18 +327,39 @@ static void call_interrupt_callback(job *j)
         SET(&j->stopped, 1);
 }
 
-/* After FS_ALONE_NS: post the job if the rest of it is worth that, going by the time of the chunks taken so far. */
+/* Post the job if the rest of it is worth that, going by the time of the chunks taken so far. */
 static void post_if_worthwhile(job *j, uint64_t t)
 {
     const uint64_t spent = t - j->start;
+    const int awake = GET(&pool.awake) > 0;
     const double taken = (double)GET(&j->next), left = (double)j->count - taken;
-    if (spent < FS_ALONE_NS)
+    if (spent < FS_ALONE_NS && !awake)
+        return;
+    j->may_post = (double)spent * left >= (double)(awake ? FS_AWAKE_NS : FS_SHARE_NS) * taken;
+    if (!j->may_post)
+        return;
+    j->makes_up = (double)GET(&pool.balance) * FS_ALONE_FOR + (double)spent < 0;
+    if (j->makes_up || GET(&pool.callers) >= GET(&threads) || GET(&pool.in_use) ||
+        __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQ_REL))
         return;
     j->may_post = 0;
-    if ((double)spent * left < (double)FS_SHARE_NS * taken || __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQ_REL))
-        return;
+    j->posted_at = t;
+    j->own_at_post = j->own;
+    SET(&j->processor, this_processor());
     post_job(j);
     j->is_posted = 1;
+}
+
+/* After a chunk of this thread's own job. */
+static inline void after_chunk(job *j, uint64_t t)
+{
+    if (j->may_post)
+        post_if_worthwhile(j, t);
+    else if (j->is_posted) {
+        SET(&j->processor, t - j->posted_at < FS_ANYWHERE_NS ? this_processor() : -1);
+        if (t - j->called_at >= FS_RECALL_NS && !GET(&j->helpers))
+            post_job(j); /* none came, or none to a processor that was free */
+    }
 }
 
 /* Within a chunk of another job: this thread does it all, and stops when that job stops. */
@@ -302,12 +369,12 @@ static int run_nested(job *outer, size_t count, fs_chunk_task run, void *context
         if (GET(&outer->stopped))
             return 1;
         run(context, i);
-        const int may_post = self.own && outer->may_post;
-        if (!self.callback && !may_post)
+        const int may_share = self.own && (outer->may_post || outer->is_posted);
+        if (!self.callback && !may_share)
             continue;
         uint64_t t = now_ns();
-        if (may_post)
-            post_if_worthwhile(outer, t);
+        if (may_share)
+            after_chunk(outer, t);
         if (callback_is_due(t))
             call_interrupt_callback(outer);
     }
@@ -324,21 +391,26 @@ int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
             run(context, i);
         return 0;
     }
-    job j = {run, context, count, 0, self.stopped, 0, 0, 0, may_share, now_ns()};
+    job j = {.run = run, .context = context, .count = count, .stopped = self.stopped, .may_post = may_share};
+    j.start = now_ns();
     self.job = &j;
     self.own = 1;
+    self.jobs++;
+    __atomic_fetch_add(&pool.callers, 1, __ATOMIC_ACQ_REL);
     for (size_t i; (i = take(&j)) < count;) {
         run(context, i);
+        j.own++;
         uint64_t t = now_ns();
-        if (j.may_post)
-            post_if_worthwhile(&j, t);
+        after_chunk(&j, t);
         if (callback_is_due(t))
             call_interrupt_callback(&j);
     }
-    if (j.is_posted) {
-        withdraw_job(&j);
-        SET(&pool.in_use, 0);
-    }
+    if (j.is_posted)
+        end_job(&j);
+    else if (j.makes_up)
+        add_to_balance((double)(now_ns() - j.start) / FS_ALONE_FOR);
+    __atomic_fetch_sub(&pool.callers, 1, __ATOMIC_ACQ_REL);
+    self.jobs--;
     self.job = NULL;
     self.own = 0;
     return j.stopped;

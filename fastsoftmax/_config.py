@@ -9,11 +9,13 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from . import _core
+from ._processors import usable_processors
 
 __version__ = "0.1.0"
 
 _ISA_VARIABLE = "FASTSOFTMAX_ISA"
 _THREADS_VARIABLE = "FASTSOFTMAX_NUM_THREADS"
+_OPENMP_VARIABLE = "OMP_NUM_THREADS"
 _MOST_THREADS = 1024
 
 
@@ -31,27 +33,48 @@ def choose_instruction_set() -> str | None:
 _forced = choose_instruction_set()
 
 
-def choose_threads() -> None:
-    """Use the number that FASTSOFTMAX_NUM_THREADS gives, else one."""
-    given = os.environ.get(_THREADS_VARIABLE, "").strip()
-    if not given:
-        return
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= _MOST_THREADS:
-        raise ImportError(f"{_THREADS_VARIABLE}={given} must be a whole number from 1 to {_MOST_THREADS}")
-    _core.set_num_threads(int(given))
+def automatic_threads() -> tuple[int, str]:
+    """The number of threads for "auto", and where it comes from.
+
+    Our own variable must make sense.  OpenMP's belongs to others, who report what is wrong with it: a value that says
+    nothing to us is passed over.
+    """
+    own = os.environ.get(_THREADS_VARIABLE, "").strip()
+    if own and own.lower() != "auto":
+        if not own.isascii() or not own.isdigit() or not 1 <= int(own) <= _MOST_THREADS:
+            raise ValueError(f'{_THREADS_VARIABLE}={own} must be a whole number from 1 to {_MOST_THREADS}, or "auto"')
+        return int(own), _THREADS_VARIABLE
+    openmp = os.environ.get(_OPENMP_VARIABLE, "").partition(",")[0].strip()  # a list has a number for each level
+    if openmp.isascii() and openmp.isdigit() and 0 < len(openmp.lstrip("0")) < 10:
+        return min(int(openmp), _MOST_THREADS), _OPENMP_VARIABLE
+    return min(usable_processors(), _MOST_THREADS), "the processors of this process"
 
 
-choose_threads()
+_threads_from: str
 
 
-def set_num_threads(n: int) -> int:
+def choose_threads() -> int:
+    """Use the number of threads that "auto" stands for; returns the number before."""
+    global _threads_from
+    number, _threads_from = automatic_threads()
+    return _core.set_num_threads(number)
+
+
+try:
+    choose_threads()
+except ValueError as error:
+    raise ImportError(str(error)) from None
+
+
+def set_num_threads(n: int | Literal["auto"]) -> int:
     """Set the number of threads that share the work of a call, the calling one included.
 
     Parameters
     ----------
-    n : int
-        1 <= n <= 1024.  1, the default, keeps every call in the thread that makes it.  For a whole process:
-        ``FASTSOFTMAX_NUM_THREADS``, read at import.
+    n : int or "auto"
+        1 <= n <= 1024.  1 keeps every call in the thread that makes it.  "auto", the default, is the number in the
+        environment variable ``FASTSOFTMAX_NUM_THREADS``, else in ``OMP_NUM_THREADS`` (of a list, the first one), else
+        the number of processors that this process may use: its affinity, and the quota of its control groups.
 
     Returns
     -------
@@ -61,9 +84,9 @@ def set_num_threads(n: int) -> int:
     Raises
     ------
     ValueError
-        For a number out of range.
+        For a number out of range, also in ``FASTSOFTMAX_NUM_THREADS``; at import that is an ImportError.
     TypeError
-        If it is not an int.
+        If it is neither an int nor "auto".
 
     See Also
     --------
@@ -73,22 +96,30 @@ def set_num_threads(n: int) -> int:
     -----
     The number of threads does not change any result, to the last bit.  The rows of a call are shared among the threads,
     and so are the blocks of a single long row, unless it is filtered.  A call begins alone and wakes the others only if
-    about a tenth of a millisecond of work is left, so short calls take no longer than with one thread.  There is one
-    thread pool for the process: the threads start when they are first needed, sleep between calls, and are started
-    again in a forked child.  If several threads of the caller compute at the same time, one of them has the pool and
-    the others work alone.  On Windows every call uses one thread.
+    about a tenth of a millisecond of work is left, so short calls take no longer than with one thread; where the other
+    processors are busy, so that sharing costs more than it saves, calls stay alone for a while.  There is one thread
+    pool for the process: the threads start when they are first needed, sleep between calls, and are started again in a
+    forked child, which keeps the number.  Threads of the caller that compute at the same time count among the n.  On
+    Windows every call uses one thread.
+
+    What "auto" finds is determined when it is set, and at import.  A value of ``OMP_NUM_THREADS`` that is no positive
+    number is passed over.
 
     Examples
     --------
     >>> import fastsoftmax
     >>> before = fastsoftmax.set_num_threads(2)
-    >>> fastsoftmax.set_num_threads(before)
+    >>> fastsoftmax.set_num_threads("auto")
     2
     """
+    global _threads_from
+    if isinstance(n, str) and n == "auto":
+        return choose_threads()
     if isinstance(n, bool | np.bool_) or not isinstance(n, int | np.integer):
-        raise TypeError(f"n must be an int, got {n!r}")
+        raise TypeError(f'n must be an int or "auto", got {n!r}')
     if not 1 <= n <= _MOST_THREADS:
         raise ValueError(f"n must be from 1 to {_MOST_THREADS}, got {n}")
+    _threads_from = "set_num_threads"
     return _core.set_num_threads(int(n))
 
 
@@ -98,13 +129,16 @@ def get_num_threads() -> int:
     Returns
     -------
     int
-        1 unless :func:`set_num_threads` or ``FASTSOFTMAX_NUM_THREADS`` has said otherwise.
+        What :func:`set_num_threads` has set, or what its "auto" has found at import.
 
     Examples
     --------
     >>> import fastsoftmax
+    >>> before = fastsoftmax.set_num_threads(2)
     >>> fastsoftmax.get_num_threads()
-    1
+    2
+    >>> fastsoftmax.set_num_threads("auto")
+    2
     """
     return _core.get_num_threads()
 
@@ -125,7 +159,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     -------
     dict or None
         ``version``, ``numpy``, ``python``, ``machine``, ``isa`` (``chosen``, ``available``, ``forced``),
-        ``threads``.
+        ``threads``, ``threads_from``.
 
     Raises
     ------
@@ -135,8 +169,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     Notes
     -----
     The environment variable ``FASTSOFTMAX_ISA`` (``scalar``, ``avx2``, ``avx512`` or ``neon``), read at import,
-    forces an instruction set, ``FASTSOFTMAX_NUM_THREADS`` sets the number of threads.  They change the speed, and no
-    result.
+    forces an instruction set; for ``FASTSOFTMAX_NUM_THREADS`` see :func:`set_num_threads`.  They change the speed,
+    and no result.
 
     Examples
     --------
@@ -157,6 +191,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
             "forced": _forced,
         },
         "threads": _core.get_num_threads(),
+        "threads_from": _threads_from,
     }
     if mode == "dicts":
         return config
@@ -169,5 +204,5 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     print(f"python           {config['python']} on {config['machine']}")
     print(f"compiler         {config['compiler']}")
     print(f"instruction set  {isa['chosen']} ({why}; available: {', '.join(isa['available'])})")
-    print(f"threads          {config['threads']}")
+    print(f"threads          {config['threads']} ({config['threads_from']})")
     return None

@@ -13,8 +13,8 @@ typedef void (*fs_chunk_task)(void *context, size_t chunk);
  * nothing.  Called within a chunk of a job of several chunks, it runs everything on the thread of that chunk. */
 int fs_parallel_for(size_t count, fs_chunk_task run, void *context);
 
-/* The number of threads a job may use, the caller included: 1 at first, and always where the platform has no pool
- * (Windows).  Returns the number before. */
+/* The number of threads a job may use, the caller included and callers in other threads too: 1 at first, whatever the
+ * environment says, and always where the platform has no pool (Windows).  Returns the number before. */
 int fs_set_num_threads(int count);
 int fs_get_num_threads(void);
 enum { FS_MAX_THREADS = 1024 };

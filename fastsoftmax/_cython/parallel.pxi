@@ -9,8 +9,8 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil
 
 cdef enum:
-    # Entries in a chunk: 5 to 30 microseconds of a kernel that reads its rows once.
-    CHUNK = 1 << 15
+    # Entries in a chunk: 3 to 15 microseconds of a kernel that reads its rows once.
+    CHUNK = 1 << 14
     # The work of filtering or ranking an entry, in entries that are read once.
     FILTER_WORK = 4
     # The kernels share the blocks of rows of at least this length among the threads, if there are few such rows.

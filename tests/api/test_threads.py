@@ -8,6 +8,7 @@ import pytest
 from processes import in_a_process, posix
 
 import fastsoftmax as fs
+from fastsoftmax._processors import usable_processors
 
 
 @pytest.fixture(autouse=True)
@@ -94,22 +95,121 @@ def test_the_number_of_threads_is_checked_and_returned():
     for wrong in (0, -1, 1025, 10**30):
         with pytest.raises(ValueError, match="n must be from 1 to 1024"):
             fs.set_num_threads(wrong)
-    for wrong in (1.0, "2", None, True, np.array([2])):
-        with pytest.raises(TypeError, match="n must be an int"):
+    for wrong in (1.0, "2", "Auto", None, True, np.array([2])):
+        with pytest.raises(TypeError, match='n must be an int or "auto"'):
             fs.set_num_threads(wrong)
     fs.set_num_threads(np.int64(4))
     assert fs.show_config("dicts")["threads"] == fs.get_num_threads()
 
 
+# --- the number of threads unless it is set ---
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """A function that sets the variables that say the number of threads."""
+
+    def set_variables(ours, openmp):
+        for name, value in (("FASTSOFTMAX_NUM_THREADS", ours), ("OMP_NUM_THREADS", openmp)):
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, value)
+
+    return set_variables
+
+
+PROCESSORS = usable_processors()
+AUTO = [
+    (" 3 ", "5", 3),
+    ("auto", "5", 5),
+    (" AUTO", None, PROCESSORS),
+    ("", "", PROCESSORS),
+    (None, " 4,2", 4),
+    (None, "1", 1),
+    (None, "100000", 1024),
+    *((None, wrong, PROCESSORS) for wrong in ("0", "-1", "many", "²", "1.5", ",2", "9" * 5000)),
+]
+
+
 @posix
-def test_the_environment_sets_the_number_of_threads():
-    shown = in_a_process("import fastsoftmax; print(fastsoftmax.get_num_threads())", FASTSOFTMAX_NUM_THREADS=" 3 ")
-    assert shown.stdout == "3\n"
-    for wrong in ("0", "many", "9999", "²"):
-        failed = in_a_process("import fastsoftmax", FASTSOFTMAX_NUM_THREADS=wrong)
-        assert failed.stderr.splitlines()[-1] == (
-            f"ImportError: FASTSOFTMAX_NUM_THREADS={wrong} must be a whole number from 1 to 1024"
-        )
+@pytest.mark.parametrize(("ours", "openmp", "number"), AUTO)
+def test_auto_is_what_the_environment_says_else_the_processors(ours, openmp, number, variables):
+    variables(ours, openmp)
+    fs.set_num_threads(7)
+    assert fs.set_num_threads("auto") == 7
+    assert fs.get_num_threads() == number
+    source = (
+        "FASTSOFTMAX_NUM_THREADS" if number == 3 else "OMP_NUM_THREADS" if number in (1, 4, 5, 1024) else "processors"
+    )
+    assert number in (1, PROCESSORS) or source in fs.show_config("dicts")["threads_from"]
+
+
+@posix
+def test_our_own_variable_must_make_sense(variables):
+    wanted = 'must be a whole number from 1 to 1024, or "auto"'
+    for wrong in ("0", "many", "9999", "²", "4,2"):
+        variables(wrong, "2")
+        fs.set_num_threads(5)
+        with pytest.raises(ValueError, match=f"FASTSOFTMAX_NUM_THREADS={wrong} {wanted}"):
+            fs.set_num_threads("auto")
+        assert fs.get_num_threads() == 5
+    failed = in_a_process("import fastsoftmax", FASTSOFTMAX_NUM_THREADS="many")
+    assert failed.stderr.splitlines()[-1] == f"ImportError: FASTSOFTMAX_NUM_THREADS=many {wanted}"
+
+
+@posix
+def test_auto_is_the_default_and_starts_no_thread_before_a_large_call():
+    program = """
+import os, sys
+import numpy as np, fastsoftmax as fs
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(fs.get_num_threads())
+fs.softmax(np.zeros((10, 10)))
+print(len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1)
+fs.set_num_threads("auto")
+print(fs.get_num_threads() if hasattr(os, "sched_setaffinity") else 1)
+"""
+    # the libraries of NumPy start threads of their own
+    none = {"FASTSOFTMAX_NUM_THREADS": "", "OMP_NUM_THREADS": "", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    assert in_a_process(program, **none).stdout == f"{PROCESSORS}\n1\n1\n"
+    assert in_a_process(program, **none | {"OMP_NUM_THREADS": "3"}).stdout == "3\n1\n3\n"
+
+
+GROUPS = {
+    "version 2, of the group": ("0::/a/b", {"a/b/cpu.max": "150000 100000"}, 2),
+    "version 2, of a group above": ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "100000 100000"}, 1),
+    "version 2, in a container": ("0::/", {"cpu.max": "300000 100000"}, 3),
+    "version 2 beside version 1": ("0::/a\n4:memory:/x", {"unified/a/cpu.max": "1000 100000"}, 1),
+    "version 1": ("3:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "250000", "cpu/a/cpu.cfs_period_us": "100000"}, 3),
+    "version 1, the path of the host": (
+        "3:cpuacct,cpu:/docker/1f",
+        {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"},
+        2,
+    ),
+    "version 1 without a limit": (
+        "3:cpu:/",
+        {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+        64,
+    ),
+    "a controller that is not cpu": ("3:cpuset:/", {"cpu/cpu.cfs_quota_us": "1", "cpu/cpu.cfs_period_us": "1"}, 64),
+    "no limit": ("0::/", {"cpu.max": "max 100000"}, 64),
+    "nonsense": ("0::/\nx\n::", {"cpu.max": "many"}, 64),
+    "none": ("", {}, 64),
+}
+
+
+@pytest.mark.parametrize(("groups", "files", "number"), GROUPS.values(), ids=GROUPS)
+def test_control_groups_limit_the_processors(groups, files, number, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastsoftmax._processors._scheduled_processors", lambda: 64)
+    for name, text in [
+        ("proc/self/cgroup", groups),
+        *((f"sys/fs/cgroup/{name}", text) for name, text in files.items()),
+    ]:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert usable_processors(str(tmp_path)) == number
 
 
 # --- threads of the caller's own ---

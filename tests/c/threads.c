@@ -3,10 +3,16 @@
  *
  *     threads [--every K] [--fork 0]
  *
- * The program has a thread_pool.c of its own that opens every job after its first chunk, so that small rows are shared too. */
+ * The program has a thread_pool.c of its own that opens every job after its first chunk, so that small rows are shared too,
+ * whatever it costs and on any processor. */
 #define FS_ALONE_NS 1
 #define FS_SHARE_NS 0
+#define FS_AWAKE_NS 0
+#define FS_RECALL_NS 10000
+#define FS_ANYWHERE_NS 1
 #define FS_SPIN_NS 2000
+#define FS_SPIN_LONGER_NS 5000
+#define FS_ALONE_FOR 1e-9
 #include "thread_pool.c"
 
 #include <sys/wait.h>
