@@ -17,6 +17,7 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     rows          rows of arrays of any layout; truncation
     softmax       softmax, log_softmax, logsumexp
     draws         draws from every row
+    one_draw      one draw from one row, with what a Sampler holds
     sampler       Sampler: one index after another
     decoding      ranking, draws without replacement, penalties, drafts
     categorical   many draws from one row
@@ -29,7 +30,7 @@ cimport cython
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
@@ -50,6 +51,7 @@ include "_cython/keyed.pxi"
 include "_cython/rows.pxi"
 include "_cython/softmax.pxi"
 include "_cython/draws.pxi"
+include "_cython/one_draw.pxi"
 include "_cython/sampler.pxi"
 include "_cython/decoding.pxi"
 include "_cython/categorical.pxi"

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from . import _core
-from ._args.arrays import Axis, Rows, any_array, as_float64, temperature_rows
+from . import _core, schedules
+from ._args.arrays import Axis, Rows, any_array, as_float64, bias_rows
 from ._args.filters import as_filters, with_surprise
+from ._args.held import NUMBERS, bits_rows, both_biases, both_masks, checked_temperature, own_bias, own_mask, read_only
 from ._args.keyed import COINS, DRAWS, checked_word, integer_keys, keyed
 from ._args.random import as_generator
 from ._sampling import check_on_invalid, draw_rows
+
+# Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
+_OF_SCHEDULES = (schedules.constant, schedules.linear, schedules.exponential, schedules.cosine)
+
+
+def _filter(name: str, off: Any = None) -> Any:
+    """The property of a filter's parameter."""
+
+    def get(self: Sampler) -> Any:
+        return self._given.get(name, off)
+
+    def set_(self: Sampler, value: Any) -> None:
+        self._use_filters({**self._given, name: value})
+
+    return property(get, set_, doc=f"`{name}` of the filters; may be set.")
+
+
+def _fixed(name: str) -> Any:
+    """The property of a parameter that cannot be changed."""
+
+    def get(self: Sampler) -> Any:
+        return getattr(self, f"_{name}")
+
+    def set_(self: Sampler, value: Any) -> None:
+        raise AttributeError(f"{name} is fixed when a Sampler is made; make a new one to have another")
+
+    return property(get, set_, doc=f"`{name}` as it was given when the Sampler was made.")
 
 
 class Sampler(_core.SamplerBase):
@@ -23,8 +52,11 @@ class Sampler(_core.SamplerBase):
     ----------
     temperature : float, array_like or callable, default 1.0
         T, as in :func:`sample`; or a schedule, called with `step` before each draw.
-    axis, rng, mask, bias, return_logprob, on_invalid
+    axis, rng, return_logprob, on_invalid
         As in :func:`sample`.
+    mask, bias : array_like, optional
+        As in :func:`sample`, for every draw.  A call may have a mask and a bias besides: an entry may be drawn if both
+        masks allow it, and both biases are added.  Each has a value for every entry: nothing is broadcast along these.
     seed : int, optional
         Instead of `rng`, 0 <= seed < 2**64: the uniforms are :func:`keyed_uniforms` of this seed, the keys given at
         the call (or else the numbers of the rows) and `step`.
@@ -38,23 +70,33 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     Attributes
     ----------
-    temperature : float, array_like or callable
-        May be set between draws.
+    temperature, mask, bias, mirostat_tau, mirostat_eta, and the filters by their names
+        What was given, arrays as read-only copies.  Each may be set: it is checked then, and the next draw uses it.
     step : int
-        The number of calls made so far.  May be set; a schedule and the uniforms of a seed go on from there.
+        The number of draws made so far: calls, with one row or many.  May be set; a schedule and the uniforms of a
+        seed go on from there.
     mirostat_mu : float or ndarray of float64, or None without mirostat
         The largest surprise allowed at the next draw, in bits (for each row); 2 tau at first; may be set.
+    axis, rng, seed, return_logprob, on_invalid
+        What was given; fixed.
 
     Raises
     ------
     ValueError, TypeError
-        As in :func:`sample`; for the parameters already when the Sampler is made.
+        As in :func:`sample`; for the parameters already when the Sampler is made, or when they are set.
+    AttributeError
+        For another attribute that is set.
 
     Notes
     -----
     ``sampler(logits)`` is ``sample(logits, temperature, rng=rng, ...)`` with one generator for all calls.  A
     Sampler may be pickled and copied, with the state of its generator; one made without `rng` uses the generator
     of the process.
+
+    Each draw takes the next step, and a schedule is called once for it.  Threads may share a Sampler: no step is taken
+    twice.  A draw that raises gives its step back, unless another thread has taken one since.
+
+    A subclass may have attributes of its own: those named in its class, as an attribute, a property or in `__slots__`.
 
     With a seed, the step is the only state: ``sampler(logits, keys=ids)`` at step s draws row i with
     ``keyed_uniforms(seed, ids[i], s)``, whatever else is in the batch.
@@ -78,6 +120,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     >>> sampler.step
     5
     """
+
+    __slots__ = ("__weakref__",)
 
     def __init__(
         self,
@@ -107,39 +151,30 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         on_invalid: str = "raise",
     ) -> None:
         check_on_invalid(on_invalid)
-        given = _core.given_filters(
-            top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
-            epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
-            xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
-            min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
-        )  # fmt: skip
-        # Arrays are copied: what is checked here is what is used, and pickled.
-        self._given = {
-            name: value if isinstance(value, bool | int | float) else np.array(value)
-            for name, value in (given or {}).items()
-        }
-        self._filters = as_filters(self._given)
         if rng is not None and seed is not None:
             raise ValueError("rng and seed are both given; pass one of them")
         self._seed = None if seed is None else checked_word("seed", seed)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
-        self._mask = mask
-        self._bias = bias
-        self._mirostat_tau = _bits("mirostat_tau", mirostat_tau)
-        self._mirostat_eta = _bits("mirostat_eta", mirostat_eta)
-        self.mirostat_mu: Any = None if self._mirostat_tau is None else 2.0 * self._mirostat_tau
         self._return_logprob = return_logprob
         self._on_invalid = on_invalid
         plain_rng = self._rng is None or type(self._rng) is np.random.Generator
-        self._scalar_loop = (
-            plain_rng and axis == -1 and mask is None and bias is None and not return_logprob
-            and mirostat_tau is None and (self._filters is None or self._filters.record.ndim == 0)
+        # The axes that mean the only one of a row.
+        self.set_ways(plain_rng and axis in (-1, 0, None), bool(return_logprob))
+        self._use_filters(
+            {
+                "top_k": top_k, "top_p": top_p, "min_p": min_p, "typical_p": typical_p, "top_n_sigma": top_n_sigma,
+                "epsilon_cutoff": epsilon_cutoff, "eta_cutoff": eta_cutoff, "xtc_threshold": xtc_threshold,
+                "xtc_probability": xtc_probability, "dynatemp_range": dynatemp_range,
+                "dynatemp_exponent": dynatemp_exponent, "min_tokens_to_keep": min_tokens_to_keep,
+                "temperature_last": temperature_last,
+            }
         )  # fmt: skip
-        if self._filters is not None and self._filters.record.ndim == 0:
-            self.set_filters(self._filters.record, self._filters.needs_coin)
-        else:
-            self.set_filters(None, False)  # __init__ may be called again
+        self.mask = mask
+        self.bias = bias
+        self._mirostat_tau = None  # __init__ may be called again
+        self.mirostat_eta = mirostat_eta
+        self.mirostat_tau = mirostat_tau
         self.temperature = temperature
         self.step = 0
         self._bind()
@@ -150,16 +185,114 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         else:
             self.bind(as_generator(self._rng), self._rng is None)
 
+    def _use_filters(self, parameters: Mapping[str, Any]) -> None:
+        given = {
+            name: value if isinstance(value, NUMBERS) else read_only(np.array(value))
+            for name, value in (_core.given_filters(**parameters) or {}).items()
+        }
+        filters = as_filters(given)
+        self._given, self._filters = given, filters
+        self.set_filters(None if filters is None else filters.record, filters is not None and filters.needs_coin)
+
+    axis, rng, seed = _fixed("axis"), _fixed("rng"), _fixed("seed")
+    return_logprob, on_invalid = _fixed("return_logprob"), _fixed("on_invalid")
+    top_k, top_p, min_p, typical_p = _filter("top_k"), _filter("top_p"), _filter("min_p"), _filter("typical_p")
+    top_n_sigma, epsilon_cutoff = _filter("top_n_sigma"), _filter("epsilon_cutoff")
+    eta_cutoff, xtc_threshold = _filter("eta_cutoff"), _filter("xtc_threshold")
+    xtc_probability, dynatemp_range = _filter("xtc_probability"), _filter("dynatemp_range")
+    dynatemp_exponent, min_tokens_to_keep = _filter("dynatemp_exponent", 1.0), _filter("min_tokens_to_keep", 1)
+    temperature_last = _filter("temperature_last", False)
+
     @property
     def temperature(self) -> Any:
         return self._temperature
 
     @temperature.setter
     def temperature(self, temperature: Any) -> None:
-        if not callable(temperature):
-            _check_temperature(temperature)
-        self._temperature = temperature
-        self.set_temperature(temperature if self._scalar_loop else None)  # a schedule too
+        if not callable(temperature) and not (type(temperature) is float and 0.0 < temperature < math.inf):
+            temperature = checked_temperature(temperature)
+        self.set_temperature(temperature, type(temperature) in _OF_SCHEDULES)
+
+    @property
+    def step(self) -> int:
+        return self._step
+
+    @step.setter
+    def step(self, step: Any) -> None:
+        if self._seed is not None:
+            checked_word("step", step)
+        elif isinstance(step, bool | np.bool_) or not isinstance(step, int | np.integer):
+            raise TypeError(f"step must be an int, got {step!r}")
+        self._step = step
+
+    @property
+    def mask(self) -> Any:
+        return self._mask
+
+    @mask.setter
+    def mask(self, mask: Any) -> None:
+        own = None if mask is None else own_mask(mask)
+        self._mask = own
+        self.set_mask(own)
+
+    @property
+    def bias(self) -> Any:
+        return dict(self._bias) if isinstance(self._bias, dict) else self._bias
+
+    @bias.setter
+    def bias(self, bias: Any) -> None:
+        if isinstance(bias, Mapping):
+            values, at = bias_rows(bias, Rows((2**62,), -1, "logits"))  # the length is not known yet
+            assert values is not None and at is not None
+            self._bias = dict(zip(at.tolist(), values.tolist(), strict=True))
+            self.set_bias(values, at)
+        else:
+            own = None if bias is None else own_bias(bias)
+            self._bias = own
+            self.set_bias(own, None)
+
+    @property
+    def mirostat_tau(self) -> Any:
+        return self._mirostat_tau
+
+    @mirostat_tau.setter
+    def mirostat_tau(self, tau: Any) -> None:
+        tau = None if tau is None else bits_rows("mirostat_tau", tau)
+        if self._mirostat_tau is None or tau is None:
+            self._mu = None if tau is None else 2.0 * tau
+        self._mirostat_tau = tau
+        self.set_mirostat(tau, self._mirostat_eta)
+
+    @property
+    def mirostat_eta(self) -> Any:
+        return self._mirostat_eta
+
+    @mirostat_eta.setter
+    def mirostat_eta(self, eta: Any) -> None:
+        self._mirostat_eta = bits_rows("mirostat_eta", eta)
+        self.set_mirostat(self._mirostat_tau, self._mirostat_eta)
+
+    @property
+    def mirostat_mu(self) -> Any:
+        return self._mu
+
+    @mirostat_mu.setter
+    def mirostat_mu(self, mu: Any) -> None:
+        if self._mirostat_tau is None:
+            raise AttributeError("mirostat_mu cannot be set while mirostat is off: set mirostat_tau first")
+        given = any_array(mu, "mirostat_mu")
+        if given.dtype.kind not in "fiu" or np.isnan(given).any():
+            raise ValueError(f"mirostat_mu must be a number, or one for each row, got {mu!r}")
+        wide = as_float64(given)
+        self._mu = wide if wide.ndim else float(wide)
+
+    def _why_not_set(self, name: str) -> str:
+        """The error of an attribute that does not exist."""
+        close = difflib.get_close_matches(name, _SETTABLE, 1, 0.75)
+        what = f"did you mean {close[0]}?" if close else f"what can be set is {', '.join(_SETTABLE)}"
+        if type(self) is not Sampler:
+            what += "; a subclass must name attributes of its own in the class"
+        return f"a {type(self).__name__} has no attribute {name}: {what}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = {
@@ -168,10 +301,15 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             "mirostat_eta": self._mirostat_eta, "return_logprob": self._return_logprob,
             "on_invalid": self._on_invalid,
         }  # fmt: skip
-        return _restored, (type(self), arguments, self.step), self.__dict__
+        # What a subclass adds; the fields of Sampler are not in it.
+        return _restored, (type(self), arguments, self.step, self._mu), self.__getstate__()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    def __setstate__(self, state: Any) -> None:
+        of_dict, of_slots = state if isinstance(state, tuple) else (state, None)
+        if of_dict:
+            self.__dict__.update(of_dict)
+        for name, value in (of_slots or {}).items():
+            setattr(self, name, value)
 
     def __repr__(self) -> str:
         given = [f"{name}={value!r}" for name, value in self._given.items()]
@@ -179,36 +317,43 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         shown = [f"temperature={self._temperature!r}", *given, stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _draw_general(self, values: Any, u: Any, probs: bool, xtc_u: Any, keys: Any) -> Any:
-        """The general path: several rows, other arrays, mirostat, or a row that cannot be drawn from."""
-        temperature = self._temperature(self.step) if callable(self._temperature) else self._temperature
+    def _draw_general(
+        self, values: Any, u: Any, probs: bool, xtc_u: Any, keys: Any, mask: Any, bias: Any, step: int, temperature: Any
+    ) -> Any:
+        """Any draw: several rows, other arrays, or a row that cannot be drawn from; at this step and temperature."""
         rng = self._rng if u is None else None
-        filters, tau = self._filters, self._mirostat_tau
+        filters, tau, mu = self._filters, self._mirostat_tau, self._mu
         if keys is not None and (self._seed is None or u is not None):
             raise ValueError("keys need a Sampler with a seed, and cannot be combined with u")
-        if self._seed is not None or tau is not None:
+        given = (self._seed, tau, mask, bias, self._mask, self._bias)
+        if any(value is not None for value in given):
             values = any_array(values, "probs" if probs else "logits")
-            rows = Rows(values.shape, self._axis, "logits")
+            rows = Rows(values.shape, self._axis, "probs" if probs else "logits")
+            mask = both_masks(self._mask, mask, rows)
+            bias = both_biases(self._bias, bias, rows)
         if self._seed is not None and u is None:
-            u, coins = self._keyed(rows, keys)
+            u, coins = self._keyed(rows, keys, step)
             xtc_u = coins if xtc_u is None else xtc_u
         if tau is not None:
-            for name, given in (("tau", tau), ("eta", self._mirostat_eta), ("mu", self.mirostat_mu)):
-                _check_mirostat(f"mirostat_{name}", given, rows)
-            filters = with_surprise(filters, self.mirostat_mu, rows)
+            for name, value in (("tau", tau), ("eta", self._mirostat_eta), ("mu", mu)):
+                if np.shape(value) not in ((), rows.shape):
+                    raise ValueError(
+                        f"mirostat_{name} must be one number, or have the shape of the rows, {rows.shape}, "
+                        f"not {np.shape(value)}"
+                    )
+            filters = with_surprise(filters, mu, rows)
         drawn = draw_rows(
-            values, probs, temperature, self._axis, None, u, rng, self._mask, self._bias, filters, xtc_u,
+            values, probs, temperature, self._axis, None, u, rng, mask, bias, filters, xtc_u,
             self._return_logprob or tau is not None, self._on_invalid,
         )  # fmt: skip
         if tau is not None:
-            self._correct_mirostat(tau, drawn[1])
+            error = -np.asarray(drawn[1]) / math.log(2.0) - tau
+            mu = mu - self._mirostat_eta * np.where(np.isnan(error), 0.0, error)  # a row without a draw keeps its mu
+            self._mu = mu if np.ndim(mu) else float(mu)
             drawn = drawn if self._return_logprob else drawn[0]
-        self.count()
-        if self._seed is None and self._rng is None:
-            self._bind()  # the process may be a forked child, which has a new generator
         return drawn
 
-    def _keyed(self, rows: Rows, keys: Any) -> tuple[Any, Any]:
+    def _keyed(self, rows: Rows, keys: Any, step: int) -> tuple[Any, Any]:
         """The uniforms and the coins of this step, for these keys, or else the numbers of the rows."""
         if keys is None:
             keys = np.arange(math.prod(rows.shape)).reshape(rows.shape)
@@ -216,49 +361,20 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         if given.shape != rows.shape:
             raise ValueError(f"keys must have the shape of the rows, {rows.shape}, not {given.shape}")
         assert self._seed is not None
-        step = checked_word("step", self.step)
+        step = checked_word("step", step)
         return keyed(self._seed, given, step, DRAWS), keyed(self._seed, given, step, COINS)
 
-    def _correct_mirostat(self, tau: Any, logprob: Any) -> None:
-        """Set mu after a draw; that of a row that could not be drawn from stays."""
-        error = -np.asarray(logprob) / math.log(2.0) - tau
-        mu = self.mirostat_mu - self._mirostat_eta * np.where(np.isnan(error), 0.0, error)
-        self.mirostat_mu = mu if np.ndim(mu) else float(mu)
+
+_SETTABLE = [
+    "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon_cutoff",
+    "eta_cutoff", "xtc_threshold", "xtc_probability", "dynatemp_range", "dynatemp_exponent", "min_tokens_to_keep",
+    "temperature_last", "mirostat_tau", "mirostat_eta", "mirostat_mu",
+]  # fmt: skip
 
 
-def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int) -> Sampler:
+def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int, mu: Any) -> Sampler:
     sampler = cls.__new__(cls)
     Sampler.__init__(sampler, **arguments)
     sampler.step = step
+    sampler._mu = mu
     return sampler
-
-
-def _check_temperature(temperature: Any) -> None:
-    """Check the values already here; the shape can be checked only with the logits."""
-    t = any_array(temperature, "temperature")
-    temperature_rows(temperature, Rows((*t.shape, 1), -1, "logits"))
-
-
-def _check_mirostat(name: str, value: Any, rows: Rows) -> None:
-    """Raise unless the value is a number, or one for each row."""
-    given = any_array(value, name)
-    if given.dtype.kind not in "fiu" or np.isnan(given).any():
-        raise ValueError(f"{name} must be a number, or one for each row, got {value!r}")
-    if given.shape not in ((), rows.shape):
-        raise ValueError(
-            f"{name} must be one number, or have the shape of the rows, {rows.shape}, not {given.shape}"
-        )
-
-
-def _bits(name: str, value: Any) -> Any:
-    """A parameter of mirostat, checked but for its shape, which can be checked only with the logits."""
-    if value is None:
-        return None
-    given = any_array(value, name)
-    if given.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be a number, or an array of them, got {value!r}")
-    wide = as_float64(given)
-    good = (wide >= 0.0) & (wide < math.inf)
-    if not good.all():
-        raise ValueError(f"{name} must be zero or positive, got {wide[~good][0]}")
-    return wide if wide.ndim else float(wide)

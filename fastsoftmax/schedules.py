@@ -28,12 +28,20 @@ class _Schedule(ABC):
     @overload
     def __call__(self, step: Steps) -> NDArray[np.float64]: ...
     def __call__(self, step: float | Steps) -> float | NDArray[np.float64]:
+        if type(step) is float or type(step) is int:
+            return self._at_one(float(step))
         steps = np.asarray(step, dtype=np.float64)
         if np.isnan(steps).any():
             raise ValueError("step must not be NaN")
         # At least 1-d: a number then gets the same bits as in an array.
         temperatures = self._at(np.atleast_1d(steps)).reshape(steps.shape)
         return temperatures if steps.ndim else float(temperatures)
+
+    def _at_one(self, step: float) -> float:
+        """The temperature at a number, in a loop: with the bits of an array, without the work for one."""
+        if step != step:
+            raise ValueError("step must not be NaN")
+        return float(self._at(np.array([step]))[0])
 
     @abstractmethod
     def _at(self, step: NDArray[np.float64]) -> NDArray[np.float64]: ...
@@ -92,6 +100,17 @@ class _Annealing(_Schedule):
         # The ends are set exactly: the formula would round.
         between = np.where(step <= 0, self.start, np.where(step >= self.steps, self.end, between))
         return np.maximum(between, self.floor)
+
+    def _at_one(self, step: float) -> float:
+        if 0.0 < step < self.steps:
+            between = float(self._between(np.array([step / float(self.steps)]))[0])
+        elif step <= 0.0:
+            between = float(self.start)
+        elif step >= self.steps:
+            between = float(self.end)
+        else:
+            raise ValueError("step must not be NaN")
+        return between if between >= self.floor else float(self.floor)
 
     @abstractmethod
     def _between(self, t: NDArray[np.float64]) -> NDArray[np.float64]: ...

@@ -55,6 +55,7 @@ cdef extern from "fastsoftmax.h" nogil:
                          double *logprob)
     ctypedef struct fs_filters:
         int64_t top_k
+        double surprise
     ctypedef struct fs_penalties:
         double repetition
     ctypedef struct fs_breakers:

@@ -1,7 +1,22 @@
-# The fast path of Sampler: one index after another from plain one-dimensional arrays (arguments.pxi).
+# Sampler's loop: one index after another from one-dimensional arrays, with whatever the Sampler holds.
+
+cdef extern from "Python.h":
+    int PyObject_GenericSetAttr(object o, object name, object value) except -1
 
 # Counts the forks of this process: a Sampler on the generator of the process is bound to a new one in the child.
 cdef long fork_count = 0
+
+cdef enum:
+    # Steps for which a schedule of schedules.py is evaluated at once, as an array: at nearly the cost of one number.
+    AHEAD = 256
+    # Why a Sampler takes the general path: bits of `general`.
+    BY_AXIS_OR_GENERATOR = 1
+    BY_FILTERS = 2
+    BY_MASK = 4
+    BY_BIAS = 8
+    BY_MIROSTAT = 16
+
+cdef double LOG_2 = 0.6931471805599453094
 
 
 def count_fork():
@@ -10,56 +25,70 @@ def count_fork():
     fork_count += 1
 
 
-cdef inline bint is_numpy_integer(object value) noexcept:
-    return isinstance(value, _NumPyInteger)
-
-
 cdef class SamplerBase:
-    """A temperature, filters and a stream of uniforms, kept ready for drawing one index at a time.
+    """What a Sampler holds, ready for drawing one index at a time; `bind` or `set_seed` must come first.
 
-    A call with a plain one-dimensional array draws from it.  Any other call, and a row that cannot be drawn from, goes
-    to the method `_draw_general(values, u, probs, xtc_u, keys)` of the subclass.  `bind` or `set_seed` must come first.
+    A call with a one-dimensional array draws from it here.  Any other call, and a row that cannot be drawn from, goes
+    to the method `_draw_general` of the subclass, with the step and the temperature of the draw.
 
-    Without a GIL the fields are read and written in critical sections: threads that share a Sampler may see each
-    other's steps, but never memory that another thread has freed.
+    Each call takes its step before it draws.  Without a GIL the fields are read and written in critical sections:
+    threads that share a Sampler take different steps, and never meet memory that another thread has freed.
     """
 
     cdef bitgen_t *bitgen
     cdef object bit_generator, lock  # the first keeps `bitgen` alive
-    cdef object schedule
+    cdef object temperature_given, schedule
     cdef double fast_temperature  # -1: the general path
+    cdef bint looks_ahead  # the schedule is one of schedules.py
+    cdef object temperatures_ahead  # of the AHEAD steps from `ahead_from` on, or None
+    cdef int64_t ahead_from, ahead_next  # ahead_next: the step after the last one that was asked for
     cdef long bound_at_fork  # the fork_count that the generator of the process belongs to; -1: another generator
+    cdef int general
     cdef fs_filters filters
     cdef bint filtered, needs_coin  # XTC's coin is drawn before each index
+    cdef bint with_logprob
     cdef bint keyed
     cdef uint64_t seed
-    cdef object steps
+    cdef object mask, bias, bias_at  # of one row, as the general path would make them; None: none
+    cdef bint has_mirostat
+    cdef double tau, eta
+    cdef object steps, mu
+    # What Sampler keeps for the general path and for those who ask; a field here has no entry in a __dict__.
+    cdef public object _given, _filters, _seed, _rng, _axis, _mask, _bias
+    cdef public object _mirostat_tau, _mirostat_eta, _return_logprob, _on_invalid
 
     def __cinit__(self, *args, **kwargs):
         self.bitgen = NULL
         self.fast_temperature = -1.0
-        self.filtered = False
-        self.needs_coin = False
-        self.keyed = False
+        self.bound_at_fork = -1
         self.steps = 0
 
+    def __setattr__(self, name, value):
+        if not hasattr(type(self), name):
+            raise AttributeError(self._why_not_set(name))
+        PyObject_GenericSetAttr(self, name, value)
+
     @property
-    def step(self):
-        """The number of calls made so far."""
+    def _step(self):
         with cython.critical_section(self):
             return self.steps
 
-    @step.setter
-    def step(self, step):
-        if is_numpy_integer(step):
-            step = int(step)  # an int of any size: it does not overflow
+    @_step.setter
+    def _step(self, step):
+        cdef object number = int(step)  # an int of any size: it does not overflow
         with cython.critical_section(self):
-            self.steps = step
+            self.steps = number
 
-    def count(self):
-        """Count a call."""
+    @property
+    def _mu(self):
         with cython.critical_section(self):
-            self.steps += 1
+            return self.mu
+
+    @_mu.setter
+    def _mu(self, mu):
+        with cython.critical_section(self):
+            # The old object is swapped out and freed afterwards: freeing may run code that lets another thread in.
+            self.mu, mu = mu, self.mu
 
     def bind(self, generator, bint follows_process):
         """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock.
@@ -70,93 +99,267 @@ cdef class SamplerBase:
         lock = bit_generator.lock
         cdef bitgen_t *bitgen = bitgen_of(bit_generator)
         with cython.critical_section(self):
-            # The old objects are swapped out and freed afterwards: freeing may run code that lets another thread in.
             self.bit_generator, bit_generator = bit_generator, self.bit_generator
             self.lock, lock = lock, self.lock
             self.bitgen = bitgen
             self.keyed = False
             self.bound_at_fork = fork_count if follows_process else -1
 
-    def set_temperature(self, temperature):
-        """Set the temperature, or its schedule; one that is not positive and finite is left to the general path."""
-        schedule = temperature if callable(temperature) else None
-        with cython.critical_section(self):
-            self.fast_temperature = plain_temperature(temperature)
-            self.schedule, schedule = schedule, self.schedule
-
-    def set_filters(self, record, bint needs_coin):
-        """Filter the rows: one record of _args/filters.py, or None."""
-        self.filtered = record is not None
-        self.needs_coin = needs_coin
-        if self.filtered:
-            memcpy(&self.filters, filters_in(record), sizeof(fs_filters))
-
     def set_seed(self, uint64_t seed):
         """Take the uniforms from this seed, the keys and the step, as keyed_uniforms does, and not from a generator."""
-        self.keyed = True
-        self.seed = seed
-
-    cdef bint keyed_uniform_and_coin(self, keys, double *uniform, double *coin) noexcept:
-        """The uniform, and the coin if needed, of an int key (None: 0) at this step; False for another key."""
-        cdef uint64_t key = 0, step
         with cython.critical_section(self):
-            steps = self.steps
-        if keys is not None and type(keys) is not int and not is_numpy_integer(keys) or type(steps) is not int:
+            self.keyed = True
+            self.bound_at_fork = -1
+            self.seed = seed
+
+    def set_temperature(self, temperature, bint looks_ahead):
+        """Set the temperature, or its schedule; looks_ahead: one of schedules.py, which take an array of steps."""
+        cdef double t = -1.0
+        schedule = temperature if callable(temperature) else None
+        if not read_number(temperature, INFINITY, &t):
+            t = -1.0
+        ahead = None
+        with cython.critical_section(self):
+            self.fast_temperature = t
+            self.looks_ahead = looks_ahead
+            self.schedule, schedule = schedule, self.schedule
+            self.temperature_given, temperature = temperature, self.temperature_given
+            self.temperatures_ahead, ahead = ahead, self.temperatures_ahead
+            self.ahead_next = -1
+
+    @property
+    def _temperature(self):
+        with cython.critical_section(self):
+            return self.temperature_given
+
+    cdef void set_general(self, int why, bint on) noexcept:
+        self.general = self.general | why if on else self.general & ~why
+
+    def set_ways(self, bint one_row, bint with_logprob):
+        """one_row: the axis and the generator are those of the loop."""
+        with cython.critical_section(self):
+            self.set_general(BY_AXIS_OR_GENERATOR, not one_row)
+            self.with_logprob = with_logprob
+
+    def set_filters(self, record, bint needs_coin):
+        """Filter the rows: a record of _args/filters.py, one for each row, or None."""
+        cdef fs_filters filters
+        cdef bint one = record is not None and record.ndim == 0
+        if one:
+            memcpy(&filters, filters_in(record), sizeof(fs_filters))
+        with cython.critical_section(self):
+            self.set_general(BY_FILTERS, record is not None and not one)
+            self.filtered = one
+            self.needs_coin = needs_coin
+            if one:
+                self.filters = filters
+
+    def set_mask(self, mask):
+        """Set the mask, an array; one of more than one axis is left to the general path."""
+        one = mask if mask is None or mask.ndim == 1 else None
+        with cython.critical_section(self):
+            self.set_general(BY_MASK, mask is not one)
+            self.mask, one = one, self.mask
+
+    def set_bias(self, bias, bias_at):
+        """Set the bias: float64 for each entry, or with `bias_at` (int64, ascending) for these."""
+        one = bias if bias is None or bias.ndim == 1 else None
+        with cython.critical_section(self):
+            self.set_general(BY_BIAS, bias is not one)
+            self.bias, one = one, self.bias
+            self.bias_at, bias_at = bias_at, self.bias_at
+
+    def set_mirostat(self, tau, eta):
+        """Set mirostat's parameters: floats, or arrays for the general path; tau None: it is off."""
+        cdef bint scalar = type(tau) is float and type(eta) is float
+        with cython.critical_section(self):
+            self.set_general(BY_MIROSTAT, tau is not None and not scalar)
+            self.has_mirostat = scalar
+            if scalar:
+                self.tau = tau
+                self.eta = eta
+
+    cdef object scheduled(self, object schedule, object step):
+        """The temperature of this step, of a schedule of schedules.py."""
+        cdef int64_t at, place, next_asked
+        cdef object ahead
+        if not 0 <= step < 1 << 52:
+            return schedule(step)
+        at = step
+        with cython.critical_section(self):
+            ahead = self.temperatures_ahead if self.schedule is schedule else None
+            place = at - self.ahead_from
+            next_asked = self.ahead_next
+            self.ahead_next = at + 1
+        if ahead is None or not 0 <= place < AHEAD:
+            if next_asked != at:  # not yet a loop
+                return schedule(step)
+            ahead = schedule(cnp.PyArray_Arange(at, at + AHEAD, 1, cnp.NPY_DOUBLE))
+            place = 0
+            old = ahead
+            with cython.critical_section(self):
+                if self.schedule is schedule:
+                    self.temperatures_ahead, old = old, self.temperatures_ahead
+                    self.ahead_from = at
+        return (<double *>cnp.PyArray_DATA(<cnp.ndarray>ahead))[place]
+
+    cdef bint keyed_uniform_and_coin(self, object step, object keys, bint coin_too, double *uniform,
+                                     double *coin) except -1:
+        """The uniform, and the coin if needed, of an int key (None: 0) at this step; False for another key or step."""
+        cdef uint64_t key = 0, word
+        if keys is not None and type(keys) is not int and not is_numpy_integer(keys):
             return False
         try:
-            step = <uint64_t>steps
+            word = <uint64_t>step
             if keys is not None:
                 key = <uint64_t>(keys if type(keys) is int else int(keys))
         except OverflowError:
             return False
-        fs_keyed_uniforms(self.seed, &key, 1, step, 0, uniform)
-        if self.needs_coin:
-            fs_keyed_uniforms(self.seed, &key, 1, step, 1, coin)
+        fs_keyed_uniforms(self.seed, &key, 1, word, 0, uniform)
+        if coin_too:
+            fs_keyed_uniforms(self.seed, &key, 1, word, 1, coin)
         return True
 
-    cdef object draw(self, x, u, xtc_u, keys, bint probs):
-        """Draw an index on the fast path, or call the general one."""
-        cdef double uniform, coin = 1.0, temperature
-        cdef int64_t index = -1
-        cdef size_t n
-        cdef fs_dtype dtype
-        cdef const void *data
-        cdef bitgen_t *bitgen
+    cdef object draw(self, x, u, xtc_u, keys, mask, bias, bint probs):
+        """Draw at the next step, which is given back if that raises, unless another call has taken one since."""
+        cdef object step
+        if self.bound_at_fork >= 0 and self.bound_at_fork != fork_count:
+            self._bind()
         with cython.critical_section(self):
-            schedule, steps, temperature = self.schedule, self.steps, self.fast_temperature
-        if schedule is not None:
-            temperature = plain_temperature(schedule(steps))
-        if (u is not None or xtc_u is not None or temperature < 0 or not is_plain(x)
-                or cnp.PyArray_NDIM(<cnp.ndarray>x) != 1
-                or (self.bound_at_fork >= 0 and self.bound_at_fork != fork_count)
-                or (keys is not None and not self.keyed)):
-            return self._draw_general(x, u, probs, xtc_u, keys)
-        dtype = dtype_of(cnp.PyArray_TYPE(<cnp.ndarray>x))
-        data = cnp.PyArray_DATA(<cnp.ndarray>x)
-        n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
-        if self.keyed:
-            if not self.keyed_uniform_and_coin(keys, &uniform, &coin):
-                return self._draw_general(x, u, probs, xtc_u, keys)
-        else:
-            # Hold on to one generator: while this thread waits for the lock, another may bind a different one.
+            step = self.steps
+            self.steps = step + 1
+        try:
+            return self.draw_at(step, x, u, xtc_u, keys, mask, bias, probs)
+        except BaseException:
             with cython.critical_section(self):
-                bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
-            with lock:
-                if self.needs_coin:
-                    coin = bitgen.next_double(bitgen.state)
-                uniform = bitgen.next_double(bitgen.state)
-        draw_from_row(dtype, probs, data, n, temperature, &self.filters if self.filtered else NULL, &coin, &uniform,
-                      &index)
-        if index < 0:
-            return self._draw_general(x, uniform, probs, coin if self.needs_coin else None, None)
+                if self.steps == step + 1:
+                    self.steps = step
+            raise
+
+    cdef object draw_at(self, step, x, u, xtc_u, keys, mask, bias, bint probs):
+        cdef OneDraw d
+        cdef fs_filters filters
+        cdef fs_mask_kind mask_kind = FS_MASK_NONE
+        cdef bitgen_t *bitgen
+        cdef double temperature, tau = 0.0, eta = 0.0
+        cdef bint filtered, has_coin, logprob_too, mirostat, keyed, possible
+        cdef int general
+        cdef size_t n
+        cdef object schedule, given, own_mask, own_bias, bias_at, mu, bit_generator, lock
+        cdef cnp.ndarray row, mask_array = None, bias_array = None
         with cython.critical_section(self):
-            self.steps += 1
-        return index
+            schedule, given, temperature = self.schedule, self.temperature_given, self.fast_temperature
+            own_mask, own_bias, bias_at, mu = self.mask, self.bias, self.bias_at, self.mu
+            # One generator: while this thread waits for its lock, another may bind a different one.
+            bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
+            general, keyed = self.general, self.keyed
+            filtered, has_coin, mirostat = self.filtered, self.needs_coin, self.has_mirostat
+            logprob_too = self.with_logprob
+            d.with_logprob = logprob_too or mirostat
+            if filtered:
+                filters = self.filters
+            if mirostat:
+                tau, eta = self.tau, self.eta
+        if schedule is not None:
+            given = self.scheduled(schedule, step) if self.looks_ahead else schedule(step)
+            if not read_number(given, INFINITY, &temperature):
+                temperature = -1.0
+        if mirostat:
+            if not filtered:
+                fs_no_filters(&filters)
+                filtered = True
+            if type(mu) is float:
+                filters.surprise = mu
+            else:
+                general |= BY_MIROSTAT
 
-    def __call__(self, logits, u=None, xtc_u=None, keys=None):
-        return self.draw(logits, u, xtc_u, keys, False)
+        # What follows runs no code of the caller until the kernel is done.
+        possible = general == 0 and temperature >= 0 and is_row(x) and (keys is None or (keyed and u is None))
+        if possible:
+            row = <cnp.ndarray>x
+            n = cnp.PyArray_DIM(row, 0)
+            if own_mask is not None or mask is not None:
+                mask_kind = kind_of_mask(own_mask if mask is None else mask, n)
+                possible = mask_kind != FS_MASK_NONE
+                if possible and own_mask is not None and mask is not None:
+                    possible = kind_of_mask(own_mask, n) == mask_kind
+            if bias is not None:
+                possible = possible and (own_bias is None
+                                         or (bias_at is None and is_vector(own_bias, cnp.NPY_DOUBLE, n)))
+                possible = possible and (is_vector(bias, cnp.NPY_DOUBLE, n) or is_vector(bias, cnp.NPY_FLOAT, n))
+            elif bias_at is not None:
+                possible = possible and last_of(<cnp.ndarray>bias_at) < <int64_t>n
+            elif own_bias is not None:
+                possible = possible and is_vector(own_bias, cnp.NPY_DOUBLE, n)
+        if not possible:
+            return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
 
-    def sample_probs(self, probs, u=None, xtc_u=None, keys=None):
+        d.coin = 1.0
+        if xtc_u is not None:
+            if not read_number(xtc_u, 1.0, &d.coin):
+                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+        if u is not None:
+            if (has_coin and xtc_u is None) or not read_number(u, 1.0, &d.u):
+                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+        elif keyed:
+            if not self.keyed_uniform_and_coin(step, keys, has_coin and xtc_u is None, &d.u, &d.coin):
+                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+        else:
+            with lock:
+                if has_coin and xtc_u is None:
+                    d.coin = bitgen.next_double(bitgen.state)
+                d.u = bitgen.next_double(bitgen.state)
+
+        # While this thread waited, or in a number's __float__, the arrays may have changed.
+        if not is_row(x) or <size_t>cnp.PyArray_DIM(row, 0) != n:
+            raise ValueError("the logits were changed during the call")
+        if mask_kind != FS_MASK_NONE:
+            mask_array = <cnp.ndarray>(own_mask if mask is None else mask)
+            if kind_of_mask(mask_array, n) != mask_kind:
+                raise ValueError("the mask was changed during the call")
+            if own_mask is not None and mask is not None:
+                mask_array = both_masks(<cnp.ndarray>own_mask, mask_array, mask_kind)
+        if bias is not None:
+            bias_array = <cnp.ndarray>bias
+            if not (is_vector(bias, cnp.NPY_DOUBLE, n) or is_vector(bias, cnp.NPY_FLOAT, n)):
+                raise ValueError("the bias was changed during the call")
+            if own_bias is not None or cnp.PyArray_TYPE(bias_array) == cnp.NPY_FLOAT:
+                bias_array = sum_of_biases(own_bias, bias_array)
+        elif own_bias is not None:
+            bias_array = <cnp.ndarray>own_bias
+
+        d.filters = &filters if filtered else NULL
+        if (mask_kind == FS_MASK_NONE and bias_array is None and not d.with_logprob and 0.0 < temperature < INFINITY
+                and cnp.PyArray_IS_C_CONTIGUOUS(row)):
+            d.index = -1
+            draw_from_row(dtype_of(cnp.PyArray_TYPE(row)), probs, cnp.PyArray_DATA(row), n, temperature, d.filters,
+                          &d.coin, &d.u, &d.index)
+        else:
+            d.row = single_row(row, dtype_of(cnp.PyArray_TYPE(row)), probs, mask_array, mask_kind == FS_MASK_WORDS,
+                               bias_array, <cnp.ndarray>bias_at if bias is None else None)
+            d.n = n
+            d.temperature = temperature
+            run_one_draw(&d)
+        if d.index < 0:
+            return self._draw_general(x, d.u, probs, d.coin if has_coin else None, None, mask, bias, step,
+                                      given)
+        if mirostat:
+            self.correct_mu(eta * (-d.logprob / LOG_2 - tau))
+        if logprob_too:
+            return d.index, d.logprob
+        return d.index
+
+    cdef int correct_mu(self, double by) except -1:
+        cdef object mu
+        with cython.critical_section(self):
+            if type(self.mu) is float:
+                self.mu = <double>self.mu - by
+        return 0
+
+    def __call__(self, logits, u=None, xtc_u=None, keys=None, *, mask=None, bias=None):
+        return self.draw(logits, u, xtc_u, keys, mask, bias, False)
+
+    def sample_probs(self, probs, u=None, xtc_u=None, keys=None, *, mask=None, bias=None):
         """Draw from probabilities (or weights) raised to 1/T, as the function `sample_probs` does.
 
         Parameters
@@ -169,9 +372,13 @@ cdef class SamplerBase:
             The coins of XTC, if it is on.
         keys : array_like of int, optional
             For a Sampler with a seed: a key for each row, instead of the number of the row.
+        mask : array_like, optional
+            Of the entries that the Sampler's own mask allows, only those that this one allows too.
+        bias : array_like or {index: value}, optional
+            Added, like the Sampler's own bias, to log(probs).
 
         Returns
         -------
         int or ndarray of int64, and the log-probability with `return_logprob`
         """
-        return self.draw(probs, u, xtc_u, keys, True)
+        return self.draw(probs, u, xtc_u, keys, mask, bias, True)

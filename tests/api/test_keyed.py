@@ -137,9 +137,12 @@ def test_what_does_not_go_together_is_rejected():
         fs.Sampler(seed=1)(logits[0], keys=1.5)
     for step in (-1, 2**64):
         sampler = fs.Sampler(seed=1)
-        sampler.step = step
         with pytest.raises(ValueError, match="step"):
-            sampler(logits[0])
+            sampler.step = step
+    sampler.step = 2**64 - 1
+    sampler(logits[0])
+    with pytest.raises(ValueError, match="step"):
+        sampler(logits[0])  # there is no such step
     assert fs.Sampler(seed=1)(logits[0], u=0.9) == fs.sample(logits[0], u=0.9)
 
 

@@ -1,0 +1,143 @@
+# One draw from one row, with what a Sampler holds or is called with: which masks, biases and numbers its loop takes as they
+# are, and the draw itself.
+
+cdef inline bint is_numpy_integer(object value) noexcept:
+    return isinstance(value, _NumPyInteger)
+
+
+cdef inline bint is_real(object value) noexcept:
+    """Whether value is a float or int of Python or NumPy."""
+    return (type(value) is float or type(value) is int or isinstance(value, float)
+            or isinstance(value, _NumPyFloating) or is_numpy_integer(value))
+
+
+cdef inline bint read_number(object value, double past, double *number):
+    """Read a float or int of Python or NumPy if 0 <= value < past, or value = past = inf; whether it was."""
+    cdef double given, limit = past
+    cdef uint64_t bits, bits_past
+    if not is_real(value):
+        return False
+    try:
+        given = value
+    except OverflowError:
+        return False
+    # By their bits: where subnormal numbers are flushed to zero, -5e-324 >= 0 is true.
+    memcpy(&bits, &given, 8)
+    memcpy(&bits_past, &limit, 8)
+    number[0] = given
+    return bits < bits_past or (bits == bits_past and past == INFINITY)
+
+
+cdef inline bint is_row(object x) noexcept:
+    """Whether x is an aligned one-dimensional array of float16, float32 or float64 in native byte order."""
+    if not cnp.PyArray_CheckExact(x):
+        return False
+    cdef cnp.ndarray a = <cnp.ndarray>x
+    cdef int kind = cnp.PyArray_TYPE(a)
+    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE or kind == cnp.NPY_FLOAT16)
+            and cnp.PyArray_NDIM(a) == 1 and cnp.PyArray_DIM(a, 0) > 0
+            and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED) and cnp.PyArray_ISNOTSWAPPED(a))
+
+
+cdef inline bint is_vector(object x, int kind, size_t length) noexcept:
+    """Whether x is an aligned array of this type in native byte order, of the shape (length,)."""
+    if not cnp.PyArray_CheckExact(x):
+        return False
+    cdef cnp.ndarray a = <cnp.ndarray>x
+    return (cnp.PyArray_TYPE(a) == kind and cnp.PyArray_NDIM(a) == 1 and <size_t>cnp.PyArray_DIM(a, 0) == length
+            and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED) and cnp.PyArray_ISNOTSWAPPED(a))
+
+
+cdef inline fs_mask_kind kind_of_mask(object mask, size_t n) noexcept:
+    """How to read a mask for one row of n entries; FS_MASK_NONE: it is left to the general path."""
+    if is_vector(mask, cnp.NPY_BOOL, n):
+        return FS_MASK_BYTES
+    if is_vector(mask, cnp.NPY_INT32, (n + 31) // 32) or is_vector(mask, cnp.NPY_UINT32, (n + 31) // 32):
+        return FS_MASK_WORDS
+    return FS_MASK_NONE
+
+
+cdef inline int64_t last_of(cnp.ndarray ascending) noexcept:
+    """The last of contiguous int64, or -1."""
+    cdef cnp.npy_intp count = cnp.PyArray_DIM(ascending, 0)
+    return (<int64_t *>cnp.PyArray_DATA(ascending))[count - 1] if count else -1
+
+
+cdef cnp.ndarray both_masks(cnp.ndarray a, cnp.ndarray b, fs_mask_kind kind):
+    """What two masks of one kind and length allow."""
+    cdef cnp.npy_intp i, count = cnp.PyArray_DIM(a, 0)
+    cdef cnp.ndarray both = <cnp.ndarray>cnp.PyArray_EMPTY(
+        1, &count, cnp.NPY_BOOL if kind == FS_MASK_BYTES else cnp.NPY_UINT32, 0)
+    cdef const char *of_a = <const char *>cnp.PyArray_DATA(a)
+    cdef const char *of_b = <const char *>cnp.PyArray_DATA(b)
+    cdef ptrdiff_t stride_a = cnp.PyArray_STRIDE(a, 0), stride_b = cnp.PyArray_STRIDE(b, 0)
+    cdef char *bytes_out = <char *>cnp.PyArray_DATA(both)
+    cdef uint32_t *words_out = <uint32_t *>bytes_out
+    if kind == FS_MASK_BYTES:
+        for i in range(count):
+            bytes_out[i] = of_a[i * stride_a] != 0 and of_b[i * stride_b] != 0
+    else:
+        for i in range(count):
+            words_out[i] = (<const uint32_t *>(of_a + i * stride_a))[0] & (<const uint32_t *>(of_b + i * stride_b))[0]
+    return both
+
+
+cdef cnp.ndarray sum_of_biases(cnp.ndarray a, cnp.ndarray b):
+    """a (or None) and b, of one length: float64, b also float32."""
+    cdef cnp.npy_intp i, count = cnp.PyArray_DIM(b, 0)
+    cdef cnp.ndarray total = <cnp.ndarray>cnp.PyArray_EMPTY(1, &count, cnp.NPY_DOUBLE, 0)
+    cdef double *out = <double *>cnp.PyArray_DATA(total)
+    cdef bint narrow = cnp.PyArray_TYPE(b) == cnp.NPY_FLOAT
+    cdef const char *of_b = <const char *>cnp.PyArray_DATA(b)
+    cdef ptrdiff_t stride_b = cnp.PyArray_STRIDE(b, 0)
+    for i in range(count):
+        if narrow:
+            out[i] = (<const float *>(of_b + i * stride_b))[0]
+        else:
+            out[i] = (<const double *>(of_b + i * stride_b))[0]
+    if a is not None:
+        of_b = <const char *>cnp.PyArray_DATA(a)
+        stride_b = cnp.PyArray_STRIDE(a, 0)
+        for i in range(count):
+            out[i] = (<const double *>(of_b + i * stride_b))[0] + out[i]
+    return total
+
+
+# One draw from a row of any kind.
+cdef struct OneDraw:
+    fs_row row
+    size_t n
+    double temperature
+    const fs_filters *filters  # NULL: none
+    double coin
+    double u
+    int64_t index
+    double logprob
+    bint with_logprob
+    Outcome outcome
+
+
+cdef void one_draw_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef OneDraw *d = <OneDraw *>job
+    cdef double *logprob = &d.logprob if d.with_logprob else NULL
+    cdef fs_status status = FS_NO_MEMORY
+    cdef void *scratch
+    if d.filters == NULL:
+        status = fs_sample(&d.row, d.n, d.temperature, 1, &d.u, &d.index, logprob)
+    else:
+        scratch = fs_thread_scratch(fs_scratch_size(d.n))
+        if scratch != NULL:
+            status = fs_sample_filtered(&d.row, d.n, d.temperature, d.filters, d.coin, 1, &d.u, scratch, &d.index,
+                                        logprob)
+    note(&d.outcome, 0, status)
+
+
+cdef int run_one_draw(OneDraw *d) except -1:
+    """Draw; d.index is -1 for a row that cannot be drawn from."""
+    if d.filters != NULL:
+        check_row_length(d.n)
+    d.index = -1
+    run_rows(one_draw_task, d, &d.outcome, 1, d.n if d.filters == NULL else FILTER_WORK * d.n, d.filters == NULL)
+    if d.outcome.rejected != NOTHING:
+        d.index = -1
+    return 0
