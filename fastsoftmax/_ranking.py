@@ -23,7 +23,7 @@ from ._args.arrays import (
     temperature_rows,
     uniform_rows,
 )
-from ._args.random import as_generator, check_u_or_rng, uniforms
+from ._args.random import check_u_or_rng, uniforms
 from ._sampling import raise_invalid_row
 
 
@@ -177,11 +177,12 @@ def sample_without_replacement(
     t = temperature_rows(temperature, rows)
     allowed, words = mask_rows(mask, rows)
     added, added_at = bias_rows(bias, rows)
-    given: Array = np.asarray(uniforms(as_generator(rng), a.shape)) if u is None else uniform_rows(u, a.shape)
-    index: NDArray[np.int64] = np.empty((*rows.shape, k), np.int64)
+    shape = (*rows.shape, k)
+    given: Array = np.asarray(uniforms(rng, shape)) if u is None else uniform_rows(u, shape)
+    index: NDArray[np.int64] = np.empty(shape, np.int64)
     if math.prod(rows.shape):
         bad = _core.without_replacement_rows(
-            rows.split(a), dtype_code(a.dtype), t, k, rows.split(given), allowed, words, added, added_at, index
+            rows.split(a), dtype_code(a.dtype), t, k, given, allowed, words, added, added_at, index
         )
         if bad is not None and bad[1] == "mass":
             raise ValueError(
