@@ -91,6 +91,9 @@ def top_rows(
     logprob: NDArray[np.float64],
     rank: NDArray[np.int64] | None,
 ) -> tuple[int, str] | None: ...
+def without_replacement_plain(
+    x: Any, k: int, temperature: Any, u: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], tuple[int, str] | None]: ...
 def without_replacement_rows(
     x: Array,
     dtype: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,9 +132,9 @@ def sample_without_replacement(
     axis, mask, bias
         As in :func:`sample`.
     u : array_like, optional
-        Uniforms in [0, 1), one for each entry: broadcast to the shape of `logits`.
+        Uniforms in [0, 1), one for each draw: broadcast to the shape of the result.
     rng : None, int, SeedSequence, BitGenerator or Generator, optional
-        Where they come from if `u` is not given: one double an entry, in the order of `logits`.
+        Where they come from if `u` is not given: one double a draw, row after row.
 
     Returns
     -------
@@ -151,17 +151,12 @@ def sample_without_replacement(
 
     Notes
     -----
-    The first index is drawn from softmax(x/T), and each of the others from the same distribution without the entries
-    drawn before (the Plackett-Luce order).  They are the k largest, in descending order, of
+    Draw j is that of :func:`sample` for the uniform u_j from the row without the entries drawn before it, so an entry of
+    probability 0 is never drawn.  The first k draws do not depend on how many follow.  At T = 0 they are the sorted
+    order; entries of +inf come before all others.
 
-    .. math:: x_i / T - \\log(-\\log(1 - u_i))
-
-    the Gumbel top-k of [1]_.  With -log(1 - u) a small u, on which the likely entries depend, keeps all its 53 bits;
-    u = 0 counts as 2**-54.
-
-    References
-    ----------
-    .. [1] W. Kool, H. van Hoof, M. Welling, "Stochastic Beams and Where to Find Them", 2019, arXiv 1903.06059.
+    The row is read once.  Drawing all n entries takes a time proportional to n log n, but up to n sqrt(n) where nearly
+    every entry is much more likely than all that are left after it.
 
     Examples
     --------
@@ -171,6 +166,19 @@ def sample_without_replacement(
     array([2, 3, 0])
     """
     check_u_or_rng(u, rng)
+    if (
+        mask is None
+        and bias is None
+        and type(k) is int
+        and _core.accepts_plain(logits, temperature, axis)
+        and 1 <= k <= logits.shape[-1]
+    ):
+        shape = (*logits.shape[:-1], k)
+        given: Array = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
+        index, bad = _core.without_replacement_plain(logits, k, temperature, given)
+        if bad is not None:
+            _raise_too_few(logits, k, Rows(logits.shape, axis, "logits"), bad, None)
+        return index
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
     k = _how_many(k, rows)
@@ -178,20 +186,24 @@ def sample_without_replacement(
     allowed, words = mask_rows(mask, rows)
     added, added_at = bias_rows(bias, rows)
     shape = (*rows.shape, k)
-    given: Array = np.asarray(uniforms(rng, shape)) if u is None else uniform_rows(u, shape)
-    index: NDArray[np.int64] = np.empty(shape, np.int64)
+    given = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
+    index = np.empty(shape, np.int64)
     if math.prod(rows.shape):
         bad = _core.without_replacement_rows(
             rows.split(a), dtype_code(a.dtype), t, k, given, allowed, words, added, added_at, index
         )
-        if bad is not None and bad[1] == "mass":
-            raise ValueError(
-                f"logits: {rows.name_row(bad[0])} has fewer than k = {k} entries above -inf that are allowed; "
-                "pass a smaller k"
-            )
         if bad is not None:
-            raise_invalid_row(a, "logits", rows, *bad, mask_entries(allowed, words, rows, bad[0]), "fix it")
+            _raise_too_few(a, k, rows, bad, mask_entries(allowed, words, rows, bad[0]))
     return index
+
+
+def _raise_too_few(a: Array, k: int, rows: Rows, bad: tuple[int, str], allowed: Array | None) -> NoReturn:
+    row, why = bad
+    if why == "mass":
+        raise ValueError(
+            f"logits: {rows.name_row(row)} has fewer than k = {k} entries above -inf that are allowed; pass a smaller k"
+        )
+    raise_invalid_row(a, "logits", rows, row, why, allowed, "fix it")
 
 
 def _how_many(k: Any, rows: Rows) -> int:

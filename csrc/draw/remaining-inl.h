@@ -20,7 +20,20 @@
  * Needs real_f32.h or real_f64.h, draw/logits-inl.h.
  */
 
-enum { NAME(LEAST_LEFT) = 10 };
+enum {
+    NAME(LEAST_LEFT) = 10,
+    NAME(VECTORS) = BLOCK / LANES,
+    NAME(FAN) = 8, /* sums that are searched at once */
+    NAME(FANS) = NAME(VECTORS) / NAME(FAN)
+};
+_Static_assert(NAME(FANS) == NAME(FAN), "the search looks at as many sums at both levels");
+
+/* The integers of a block that are left: sums of each vector, of eight vectors, and of all.  The weight of an entry that was
+ * drawn is -0, which tells it from one that is 0 and counts as 0 too. */
+typedef struct {
+    REAL weight[BLOCK];
+    uint64_t vector[NAME(VECTORS)], fan[NAME(FANS)], total;
+} NAME(left);
 
 /* A block: what it had of the row's integers when it was weighed last, and the sum of its own when it was evaluated last; 0:
  * nothing of it was drawn yet. */
@@ -31,7 +44,7 @@ typedef struct {
 typedef struct {
     const fs_reader *reader;
     size_t n, leaves;
-    NAME(block_cdf) *cdf; /* of the blocks that were evaluated.  An entry that was drawn has weight -0 */
+    NAME(left) *left;
     NAME(part) *part;
     uint64_t *tree;   /* of several blocks: tree[leaves + b] is what b weighs, tree[i] = tree[2 i] + tree[2 i + 1] */
     uint64_t weighed; /* what all weighed when they were weighed last */
@@ -45,7 +58,7 @@ static inline uint64_t NAME(part_left)(const NAME(remaining) *r, size_t b)
     const NAME(part) *part = r->part + b;
     if (part->whole == 0)
         return part->weight;
-    uint64_t left = NAME(cdf_total)(r->cdf + b);
+    const uint64_t left = r->left[b].total;
     return left == part->whole ? part->weight : fs_divide(fs_multiply(part->weight, left), part->whole);
 }
 
@@ -80,28 +93,45 @@ static void NAME(weigh_again)(NAME(remaining) *r)
     NAME(weigh_blocks)(r);
 }
 
+static void NAME(left_sums)(NAME(left) *left, size_t len)
+{
+    const size_t vectors = (len + LANES - 1) / LANES;
+    for (size_t i = len; i < vectors * LANES; i++)
+        left->weight[i] = 0;
+    memset(left->vector, 0, sizeof left->vector);
+    memset(left->fan, 0, sizeof left->fan);
+    left->total = 0;
+    for (size_t j = 0; j < vectors; j++) {
+        const fs_integers sum = V(add_integers)(fs_no_integers(), V(load)(left->weight + j * LANES));
+        left->vector[j] = fs_integers_total(sum, LANES);
+        left->fan[j / NAME(FAN)] += left->vector[j];
+        left->total += left->vector[j];
+    }
+}
+
 /* Evaluates a block in which nothing was drawn yet. */
-FS_NOINLINE void NAME(evaluate)(NAME(remaining) *r, size_t b)
+static void NAME(evaluate)(NAME(remaining) *r, size_t b)
 {
     REAL copy[BLOCK];
     const NAME(summary) *block = r->row.block + b;
     const size_t len = NAME(block_length)(r->n, b);
-    NAME(range) range = {block->max, 0, block->no_underflow};
-    NAME(cdf_of)(r->cdf + b, NAME(fs_load)(r->reader, b * BLOCK, len, copy), len, range, &r->row.scale);
-    r->part[b].whole = NAME(cdf_total)(r->cdf + b);
+    const NAME(range) range = {block->max, 0, block->no_underflow};
+    NAME(block_weights)(NAME(fs_load)(r->reader, b * BLOCK, len, copy), len, range, &r->row.scale, r->left[b].weight);
+    NAME(left_sums)(r->left + b, len);
+    r->part[b].whole = r->left[b].total;
 }
 
 /* Evaluates a block without the entries that were drawn. */
 FS_NOINLINE void NAME(evaluate_again)(NAME(remaining) *r, size_t b)
 {
-    REAL left[BLOCK];
-    REAL *weight = r->cdf[b].weight;
+    REAL x[BLOCK];
+    REAL *weight = r->left[b].weight;
     NAME(summary) *block = r->row.block + b;
     const size_t len = NAME(block_length)(r->n, b);
-    const REAL *x = NAME(fs_load)(r->reader, b * BLOCK, len, left), none = -(REAL)INFINITY, drawn = -(REAL)0;
+    const REAL *all = NAME(fs_load)(r->reader, b * BLOCK, len, x), none = -(REAL)INFINITY, drawn = -(REAL)0;
     for (size_t i = 0; i < len; i++)
-        left[i] = BITS_OF(weight[i]) == BITS_OF(drawn) ? none : x[i];
-    const NAME(range) range = NAME(range_of)(left, len, &r->row.scale);
+        x[i] = BITS_OF(weight[i]) == BITS_OF(drawn) ? none : all[i];
+    const NAME(range) range = NAME(range_of)(x, len, &r->row.scale);
     block->max = none;
     block->sum = 0.0;
     block->no_underflow = range.no_underflow;
@@ -109,98 +139,139 @@ FS_NOINLINE void NAME(evaluate_again)(NAME(remaining) *r, size_t b)
     if (range.nan || !(range.max - range.max == 0)) /* all were drawn, or are -inf */
         return;
     block->max = range.max;
-    block->sum = NAME(block_weights)(left, len, range, &r->row.scale, weight);
+    block->sum = NAME(block_weights)(x, len, range, &r->row.scale, weight);
     for (size_t i = 0; i < len; i++)
-        weight[i] = left[i] == none ? drawn : weight[i];
-    NAME(cdf_sums)(r->cdf + b, len);
-    r->part[b].whole = NAME(cdf_total)(r->cdf + b);
+        weight[i] = x[i] == none ? drawn : weight[i];
+    NAME(left_sums)(r->left + b, len);
+    r->part[b].whole = r->left[b].total;
 }
 
 /* `memory` is scratch of the filters (filter/workspace.h) without n bytes of it: it has room for a row of one block, and for
  * all blocks of a longer one with the tree, which has at most four numbers a block. */
-_Static_assert(sizeof(NAME(block_cdf)) + sizeof(NAME(part)) <= 6000, "a short row fits the scratch of one entry");
-_Static_assert(sizeof(NAME(block_cdf)) + sizeof(NAME(part)) + 32 <= 24 * BLOCK, "a block fits the scratch of its entries");
+_Static_assert(sizeof(NAME(left)) + sizeof(NAME(part)) <= 6000, "a short row fits the scratch of one entry");
+_Static_assert(sizeof(NAME(left)) + sizeof(NAME(part)) + 32 <= 24 * BLOCK, "a block fits the scratch of its entries");
+
+/* A row of one block. */
+static fs_status NAME(remaining_block)(NAME(remaining) *r)
+{
+    REAL copy[BLOCK];
+    const REAL *x = NAME(fs_load)(r->reader, 0, r->n, copy);
+    const NAME(range) range = NAME(range_of)(x, r->n, &r->row.scale);
+    if (FS_UNLIKELY(range.nan))
+        return FS_NAN;
+    if (FS_UNLIKELY(!(range.max - range.max == 0)))
+        return range.max > 0 ? FS_LIMIT : FS_NO_MASS;
+    NAME(block_weights)(x, r->n, range, &r->row.scale, r->left->weight);
+    NAME(left_sums)(r->left, r->n);
+    r->part[0].whole = r->left->total;
+    return FS_OK;
+}
 
 /* Reads the row once.  For FS_OK row_free must follow. */
 static fs_status NAME(remaining_begin)(NAME(remaining) *r, const fs_reader *reader, size_t n, double temperature,
                                        char *memory)
 {
-    fs_status status;
+    const size_t count = (n + BLOCK - 1) / BLOCK;
     r->reader = reader;
     r->n = n;
-    r->cdf = (NAME(block_cdf) *)(void *)memory;
-    if (n <= BLOCK) {
-        REAL copy[BLOCK];
-        status = NAME(row_begin)(&r->row, n, temperature);
-        if (status == FS_OK)
-            status = NAME(cdf_of_row)(NAME(fs_load)(reader, 0, n, copy), n, &r->row.scale, r->cdf);
-    } else {
-        status = NAME(row_read)(&r->row, reader, n, temperature, NULL);
+    r->left = (NAME(left) *)(void *)memory;
+    r->part = (NAME(part) *)(void *)(r->left + count);
+    r->tree = (uint64_t *)(void *)(r->part + count);
+    if (count == 1) {
+        NAME(row_begin)(&r->row, n, temperature);
+        return NAME(remaining_block)(r);
     }
+    fs_status status = NAME(row_read)(&r->row, reader, n, temperature, NULL);
     if (status != FS_OK)
         return status;
-    r->part = (NAME(part) *)(void *)(r->cdf + r->row.count);
-    if (n <= BLOCK) {
-        r->part[0].whole = NAME(cdf_total)(r->cdf);
-        return FS_OK;
-    }
-    r->tree = (uint64_t *)(void *)(r->part + r->row.count);
-    for (r->leaves = 1; r->leaves < r->row.count;)
+    for (r->leaves = 1; r->leaves < count;)
         r->leaves *= 2;
-    for (size_t b = 0; b < r->row.count; b++)
+    for (size_t b = 0; b < count; b++)
         r->part[b].whole = 0;
     NAME(weigh_blocks)(r);
     return FS_OK;
 }
 
-/* Takes entry i out of block b.  What its block and the row weigh is kept within 2^-10 of what it was. */
-FS_INLINE void NAME(take_out)(NAME(remaining) *r, size_t b, size_t i)
+/* The first of eight numbers whose running sum exceeds *t, or the last; those before it are subtracted from *t. */
+FS_INLINE size_t NAME(search_fan)(const uint64_t *sum, int count, uint64_t *t)
 {
-    NAME(block_cdf) *cdf = r->cdf + b;
-    const uint64_t v = fs_integer_weight((double)cdf->weight[i]);
-    cdf->weight[i] = -(REAL)0;
-    for (size_t j = i / NAME(CDF_GROUP); j < cdf->groups; j++)
-        cdf->cumulative[j] -= v;
-    const int few = NAME(cdf_total)(cdf) < r->part[b].whole >> NAME(LEAST_LEFT);
-    if (few)
+    uint64_t before[2 * NAME(FAN)], cumulative = 0;
+    size_t at = 0;
+    before[0] = 0;
+    for (int j = 0; j < count - 1; j++) {
+        cumulative += sum[j];
+        at += cumulative <= *t;
+        before[j + 1] = cumulative;
+    }
+    *t -= before[at];
+    return at;
+}
+
+/* Finds the entry at a place t < total, and takes it out. */
+FS_INLINE size_t NAME(take)(NAME(left) *left, size_t len, uint64_t t)
+{
+    uint64_t integer[LANES];
+    const size_t fan = NAME(search_fan)(left->fan, NAME(FANS), &t);
+    const size_t vector = fan * NAME(FAN) + NAME(search_fan)(left->vector + fan * NAME(FAN), NAME(FAN), &t);
+    REAL *weight = left->weight + vector * LANES;
+    for (int i = 0; i < LANES; i++)
+        integer[i] = fs_integer_weight((double)weight[i]);
+    const size_t i = NAME(search_fan)(integer, LANES, &t);
+    weight[i] = -(REAL)0;
+    left->vector[vector] -= integer[i];
+    left->fan[fan] -= integer[i];
+    left->total -= integer[i];
+    /* another thread may change a row between its range and its weights */
+    return FS_UNLIKELY(vector * LANES + i >= len) ? len - 1 : vector * LANES + i;
+}
+
+/* Keeps what block b and the row weigh within 2^-10 of what they were, after a draw. */
+FS_INLINE void NAME(keep_resolution)(NAME(remaining) *r, size_t b)
+{
+    const int few = r->left[b].total < r->part[b].whole >> NAME(LEAST_LEFT);
+    if (FS_UNLIKELY(few))
         NAME(evaluate_again)(r, b);
     if (r->row.count == 1)
         return;
-    if (few)
+    if (FS_UNLIKELY(few))
         NAME(weigh_block)(r, b);
     const uint64_t change = NAME(part_left)(r, b) - r->tree[r->leaves + b];
     for (size_t j = r->leaves + b; j; j /= 2)
         r->tree[j] += change;
-    if (r->tree[1] < r->weighed >> NAME(LEAST_LEFT))
+    if (FS_UNLIKELY(r->tree[1] < r->weighed >> NAME(LEAST_LEFT)))
         NAME(weigh_again)(r);
+}
+
+/* The block at a place *t among what the blocks weigh, which becomes a place among what is left of its own integers. */
+FS_INLINE size_t NAME(find_block)(NAME(remaining) *r, fs_u128 *t)
+{
+    size_t at = 1;
+    while (at < r->leaves) {
+        at *= 2;
+        const int right = t->high >= r->tree[at];
+        t->high -= right ? r->tree[at] : 0;
+        at += (size_t)right;
+    }
+    size_t b = at - r->leaves;
+    b = FS_UNLIKELY(b >= r->row.count) ? r->row.count - 1 : b;
+    if (r->part[b].whole == 0)
+        NAME(evaluate)(r, b);
+    const uint64_t total = r->left[b].total;
+    t->high = r->tree[at] == total ? t->high : fs_rescale(*t, r->tree[at], total);
+    return b;
 }
 
 /* One draw.  FS_OK, FS_NO_MASS: nothing is left. */
 FS_INLINE fs_status NAME(draw_one)(NAME(remaining) *r, double u, int64_t *index)
 {
-    const uint64_t total = r->row.count == 1 ? NAME(cdf_total)(r->cdf) : r->tree[1];
+    const int is_one_block = r->row.count == 1;
+    const uint64_t total = is_one_block ? r->left->total : r->tree[1];
     if (total == 0)
         return FS_NO_MASS;
     fs_u128 t = fs_scale_uniform(u, total);
-    size_t b = 0, i;
-    if (r->row.count == 1) {
-        i = NAME(cdf_index)(r->cdf, r->n, t.high);
-    } else {
-        size_t at = 1;
-        while (at < r->leaves) {
-            at *= 2;
-            const uint64_t before = t.high >= r->tree[at] ? r->tree[at] : 0;
-            at += t.high >= r->tree[at];
-            t.high -= before;
-        }
-        b = at - r->leaves;
-        b = FS_UNLIKELY(b >= r->row.count) ? r->row.count - 1 : b;
-        if (r->part[b].whole == 0)
-            NAME(evaluate)(r, b);
-        i = NAME(cdf_entry)(r->cdf + b, NAME(block_length)(r->n, b), t, r->tree[at]);
-    }
-    *index = (int64_t)(b * BLOCK + i);
-    NAME(take_out)(r, b, i);
+    const size_t b = is_one_block ? 0 : NAME(find_block)(r, &t);
+    *index = (int64_t)(b * BLOCK + NAME(take)(r->left + b, NAME(block_length)(r->n, b), t.high));
+    NAME(keep_resolution)(r, b);
     return FS_OK;
 }
 

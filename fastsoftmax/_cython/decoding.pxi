@@ -1,5 +1,5 @@
 # The other steps of a decoding loop: top_logprobs, sample_without_replacement, penalize, verify_draft.
-# Arrays are prepared as for the general path (rows.pxi).
+# Arrays are prepared as for the general path (rows.pxi); draws without replacement from plain ones take a shorter way.
 
 cdef struct Ranking:
     Rows rows
@@ -85,6 +85,14 @@ cdef void without_replacement_task(void *job, size_t first, size_t past) noexcep
         next_row(&w)
 
 
+cdef int draw_distinct(Distinct *f, size_t k, cnp.ndarray u, cnp.ndarray index) except -1:
+    """k draws from each of the rows, whose first k are those of u and index."""
+    f.k = k
+    f.u = <const double *>cnp.PyArray_DATA(u)
+    f.index = <int64_t *>cnp.PyArray_DATA(index)
+    return run_rows(without_replacement_task, f, &f.rows.outcome, f.rows.count, f.rows.n + DISTINCT_WORK * k, True)
+
+
 def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray u,
                              cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index):
     """k distinct indices of every row in the order drawn.  Returns (row, why) of the first row that has too few, or None.
@@ -95,11 +103,39 @@ def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, 
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
     add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
-    f.k = k
-    f.u = <const double *>cnp.PyArray_DATA(u)
-    f.index = <int64_t *>cnp.PyArray_DATA(index)
-    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, f.rows.n + DISTINCT_WORK * k, True)
+    draw_distinct(&f, k, u, index)
     return rejected_row(&f.rows.outcome)
+
+
+def without_replacement_plain(x, size_t k, temperature, u):
+    """`without_replacement_rows` of an x and a temperature that `accepts_plain` takes: (index, None or (row, why))."""
+    # Checked again: the caller's code has run since (u.__array__), and may have resized the array.
+    if not accepts_plain(x, temperature, -1):
+        raise ValueError("the array was changed by the conversion of its uniforms")
+    cdef cnp.ndarray a = <cnp.ndarray>x, index
+    cdef double t = plain_temperature(temperature)
+    cdef int nd = cnp.PyArray_NDIM(a)
+    cdef Distinct f
+    f.rows.n = cnp.PyArray_DIM(a, nd - 1)
+    f.rows.count = <size_t>cnp.PyArray_SIZE(a) // f.rows.n
+    if k < 1 or k > f.rows.n or not are_uniforms(u, f.rows.count * k):
+        raise ValueError("the array was changed by the conversion of its uniforms")
+    check_row_length(f.rows.n)
+    f.rows.row = row_like(a, dtype_of(cnp.PyArray_TYPE(a)), False)
+    f.rows.mask_operand = -1
+    f.rows.bias_operand = -1
+    # rows of one axis, whatever the array has
+    f.rows.iterator.dims = 1
+    f.rows.iterator.operands = 2
+    f.rows.iterator.shape[0] = f.rows.count
+    f.rows.iterator.at[0] = 0
+    f.rows.iterator.data[ROW] = <char *>cnp.PyArray_DATA(a)
+    f.rows.iterator.stride[ROW][0] = f.rows.n * cnp.PyArray_ITEMSIZE(a)
+    f.rows.iterator.data[TEMPERATURE] = <char *>&t
+    f.rows.iterator.stride[TEMPERATURE][0] = 0
+    index = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(<cnp.ndarray>u), cnp.PyArray_DIMS(<cnp.ndarray>u), cnp.NPY_INT64, 0)
+    draw_distinct(&f, k, <cnp.ndarray>u, index)
+    return index, rejected_row(&f.rows.outcome)
 
 
 cdef struct Penalizing:
