@@ -148,7 +148,7 @@ def without_replacement_judge(case: Case, source: np.ndarray) -> Judge:
     """Each draw by the inverse CDF of what is left."""
 
     def exact(u: np.ndarray) -> np.ndarray:
-        weights, drawn = exact_rows(source, case.temperature).copy(), []
+        weights, drawn = exact_rows(source, case.temperature)[0].copy(), []
         for one in u:
             cumulative = np.cumsum(weights)
             drawn.append(int(cumulative.searchsorted(one * cumulative[-1], side="right")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,8 +151,8 @@ def sample_without_replacement(
 
     Notes
     -----
-    Draw j is that of :func:`sample` for the uniform u_j from the row without the entries drawn before it, so an entry of
-    probability 0 is never drawn.  The first k draws do not depend on how many follow.  At T = 0 they are the sorted
+    Draw j is that of :func:`sample` for the uniform u_j from the row without the entries drawn before it, so an entry
+    of probability 0 is never drawn.  The first k draws do not depend on how many follow.  At T = 0 they are the sorted
     order; entries of +inf come before all others.
 
     The row is read once.  Drawing all n entries takes a time proportional to n log n, but up to n sqrt(n) where nearly
@@ -197,7 +197,7 @@ def sample_without_replacement(
     return index
 
 
-def _raise_too_few(a: Array, k: int, rows: Rows, bad: tuple[int, str], allowed: Array | None) -> NoReturn:
+def _raise_too_few(a: Array, k: int, rows: Rows, bad: tuple[int, str], allowed: Array | None) -> None:
     row, why = bad
     if why == "mass":
         raise ValueError(

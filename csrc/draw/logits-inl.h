@@ -35,7 +35,7 @@ static inline NAME(blocks) NAME(blocks_of_row)(const NAME(row) *r, size_t n)
 typedef struct {
     NAME(blocks) blocks;
     const fs_reader *reader;
-    NAME(row) row;       /* of several blocks */
+    NAME(row) row; /* of several blocks */
     NAME(block_cdf) cdf; /* of a row of one block */
 } NAME(drawable);
 

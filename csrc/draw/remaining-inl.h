@@ -1,21 +1,19 @@
 /* Draws without replacement from a row of logits: the integers of sample (draw/logits-inl.h), out of which each draw takes
  * the entry it finds.
  *
- * Block b has the integers v_i of its entries, whose sum was V_b when it was evaluated, and W_b among the integers of the
- * blocks.  Its entries that are left have the sum L_b, and the block weighs floor(W_b L_b / V_b).  A draw is that of
- * block_cdf-inl.h with these weights and what is left of the v_i: an entry that was drawn has an empty interval.
- *     L_b < 2^-10 V_b          the block is evaluated again without the drawn, against the largest entry that is left, and
- *                              weighed against the origin of the row;
- *     all weigh < 2^-10 of     the blocks are weighed anew, against the origin of the largest.
- *     what they did
- * So the integers of a row have a resolution of 2^-41 of what is left at least, and nothing that is left counts as 0 for
- * long: a row of which all is drawn but entries of 2^-10000 is a row of these.  The first draw is that of sample, to the
- * bit; so is any of a row of one block whose origin stays.
+ * Block b has the integers v_i of its entries, whose sum was V when it was evaluated, and W among the integers of the blocks.
+ * Its entries that are left have the sum L, and the block counts as floor(W L / V); a row of one block as L.  With these
+ * numbers a draw is that of block_cdf-inl.h: an entry that was drawn has an empty interval.
+ *     L < 2^-10 V                   the block is evaluated again without the drawn, against the largest entry that is left,
+ *                                   and weighed against the origin of the row;
+ *     all blocks are below 2^-10    they are weighed again, against the largest origin.
+ *     of what they were then
+ * So entries have a resolution of 2^-41 of what is left of their block at least, blocks one of 2^-40 of what is left of the
+ * row, and nothing that is left counts as 0 for long.  The first draw is that of sample, to the bit.
  *
- * A block is evaluated when a draw first falls in it.  The cost of k draws is one read, and for each draw log2(blocks)
- * additions and a search in a block.  Evaluating a block again costs its length, and weighing a step a block; while the
- * weights of neighbours in the sorted order are less than 2^10 apart, both happen once in many draws.  The worst case is a
- * row where each entry weighs as much as 2^10 times all below it: both at every draw, k (BLOCK + n / BLOCK) steps.
+ * A block is evaluated when a draw first falls in it.  k draws cost one read, and each a search in its block and log2(blocks)
+ * additions.  Evaluating a block again costs its length, weighing the blocks a step for each; both happen once in many draws,
+ * unless an entry weighs as much as 2^10 times what is left after it.  At worst each draw does both: k (BLOCK + n / BLOCK).
  *
  * Needs real_f32.h or real_f64.h, draw/logits-inl.h.
  */
@@ -46,10 +44,10 @@ typedef struct {
     size_t n, leaves;
     NAME(left) *left;
     NAME(part) *part;
-    uint64_t *tree;   /* of several blocks: tree[leaves + b] is what b weighs, tree[i] = tree[2 i] + tree[2 i + 1] */
+    uint64_t *tree; /* of several blocks: tree[leaves + b] is what b weighs, tree[i] = tree[2 i] + tree[2 i + 1] */
     uint64_t weighed; /* what all weighed when they were weighed last */
-    int exponent;     /* the unit of these integers: that of the row's total */
-    NAME(row) row;    /* each block as it was when it was evaluated last */
+    int exponent; /* the unit of these integers: that of the row's total */
+    NAME(row) row; /* each block as it was when it was evaluated last */
 } NAME(remaining);
 
 /* What is left of block b, among the integers of the blocks. */

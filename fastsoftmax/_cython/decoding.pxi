@@ -95,7 +95,7 @@ cdef int draw_distinct(Distinct *f, size_t k, cnp.ndarray u, cnp.ndarray index) 
 
 def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray u,
                              cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index):
-    """k distinct indices of every row in the order drawn.  Returns (row, why) of the first row that has too few, or None.
+    """k distinct indices of every row in the order drawn.  Returns (row, why) of the first that has too few, or None.
 
     u, index: C-contiguous, rows * k elements.
     """

@@ -107,8 +107,16 @@ MORE_MUTANTS = [
     Mutant("XTC drops all", "filter/threshold-inl.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
     Mutant("what was drawn stays", "draw/remaining-inl.h", r"left->total -= integer\[i\];", "", "ranking"),
     Mutant("side=left among what is left", "draw/remaining-inl.h", r"cumulative <= \*t", "cumulative < *t", "ranking"),
-    Mutant("no block is evaluated again", "draw/remaining-inl.h", r"const int few = [^;]*;", "const int few = 0;", "ranking"),
-    Mutant("no block is weighed again", "draw/remaining-inl.h", r"< r->weighed >> ", "< r->weighed >> 53 >> ", "ranking"),
+    Mutant(
+        "no block is evaluated again",
+        "draw/remaining-inl.h",
+        r"const int few = [^;]*;",
+        "const int few = 0;",
+        "ranking",
+    ),
+    Mutant(
+        "no block is weighed again", "draw/remaining-inl.h", r"< r->weighed >> ", "< r->weighed >> 53 >> ", "ranking"
+    ),
     Mutant(
         "drawn entries come back", "draw/remaining-inl.h", r"BITS_OF\(weight\[i\]\) == BITS_OF\(drawn\)", "0", "ranking"
     ),

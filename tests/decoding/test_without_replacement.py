@@ -285,7 +285,9 @@ def test_rows_do_not_know_of_each_other(dtype, rng):
     for i in range(3):
         for j in range(4):
             assert bits(fs.sample_without_replacement(x[i, j], 6, temperature[j], u=u[i, j])) == bits(whole[i, j])
-            assert bits(fs.sample_without_replacement(x[i, j], 6, float(temperature[j]), u=u[i, j])) == bits(whole[i, j])
+            assert bits(fs.sample_without_replacement(x[i, j], 6, float(temperature[j]), u=u[i, j])) == bits(
+                whole[i, j]
+            )
     common = fs.sample_without_replacement(x, 6, temperature, u=u[0, 0])
     assert bits(common[2, 1]) == bits(fs.sample_without_replacement(x[2, 1], 6, temperature[1], u=u[0, 0]))
 
