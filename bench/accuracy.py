@@ -145,13 +145,17 @@ def logprobs_judge(case: Case, source: np.ndarray) -> Judge:
 
 
 def without_replacement_judge(case: Case, source: np.ndarray) -> Judge:
-    """The order of x / t − log(−log(1 − u)), largest first."""
+    """Each draw by the inverse CDF of what is left."""
 
     def exact(u: np.ndarray) -> np.ndarray:
-        keys = source.astype(np.longdouble) / case.temperature - np.log(-np.log1p(-u.astype(np.longdouble)))
-        return np.argsort(-keys, kind="stable")[: case.options["k"]]
+        weights, drawn = exact_rows(source, case.temperature)[0].copy(), []
+        for one in u:
+            cumulative = np.cumsum(weights)
+            drawn.append(int(cumulative.searchsorted(one * cumulative[-1], side="right")))
+            weights[drawn[-1]] = 0
+        return np.array(drawn)
 
-    return answers_judge(source, np.random.default_rng(2).random((8, source.size)), exact)
+    return answers_judge(source, np.random.default_rng(2).random((8, case.options["k"])), exact)
 
 
 def verify_judge(case: Case, source: np.ndarray) -> Judge:

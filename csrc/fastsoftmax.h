@@ -129,10 +129,10 @@ fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_
  * the place in it of the entry `chosen`, from 1. */
 fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
                  double *logprob, size_t chosen, int64_t *rank);
-/* k different indices, each drawn from the entries not drawn yet: the k largest x / T - log(-log(1 - u)), with one u for
- * each entry, `u_stride` bytes apart.  FS_NO_MASS: fewer than k entries can be drawn. */
+/* k different indices: index[j] is drawn as fs_sample does, for the uniform u[j], from the row without index[0] to
+ * index[j - 1].  FS_NO_MASS: fewer than k entries can be drawn; the first indices may have been written. */
 fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
-                                 ptrdiff_t u_stride, void *scratch, int64_t *index);
+                                 void *scratch, int64_t *index);
 
 /* Whether a token drawn from `draft` (NULL: a distribution of this token alone) is accepted as a draw from `target`:
  * u q(token) < p(token).  The two temperatures are those of target and draft. */

@@ -47,9 +47,9 @@
        size_t chosen, int64_t *rank),                                                                                \
       (row, n, temperature, k, scratch, index, logprob, chosen, rank))                                               \
     X(fs_status, without_replacement,                                                                                \
-      (const fs_row *row, size_t n, double temperature, size_t k, const double *u, ptrdiff_t u_stride,               \
-       void *scratch, int64_t *index),                                                                               \
-      (row, n, temperature, k, u, u_stride, scratch, index))                                                         \
+      (const fs_row *row, size_t n, double temperature, size_t k, const double *u, void *scratch,                    \
+       int64_t *index),                                                                                              \
+      (row, n, temperature, k, u, scratch, index))                                                                   \
     X(fs_status, accept,                                                                                             \
       (const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token, double u,     \
        int *accepted),                                                                                               \

@@ -139,7 +139,7 @@ def top_logprobs(logits, k, temperature=1.0, **given):
 
 def sample_without_replacement(logits, k, temperature=1.0, *, u, **given):
     rows, shape = _rows(logits)
-    us = np.broadcast_to(u, np.shape(logits)).reshape(len(rows), -1).tolist()
+    us = np.broadcast_to(u, (*shape, k)).reshape(len(rows), k).tolist()
     every = _keywords(logits, temperature=temperature, **given)
     drawn = [
         reference.sample_without_replacement(row, k, u=of_row, **keywords)

@@ -3,16 +3,22 @@
  * Needs real_f32.h or real_f64.h, softmax/logsumexp-inl.h, draw/block_cdf-inl.h.
  */
 
-/* The block sums become running totals of integers, below 2^62 in all. */
+/* The sum of a block as an integer; those of all blocks are below 2^62 together.  e: the exponent of the row's total. */
+static inline uint64_t NAME(block_integer)(const NAME(row) *r, size_t b, int e)
+{
+    const double unit = 0x1p61, sum = r->block[b].sum;
+    if (sum == 0.0)
+        return 0;
+    return (uint64_t)(int64_t)(sum * NAME(block_factor)(r, r->block[b].max) * fs_pow2(-e) * unit);
+}
+
+/* The block sums become running totals of integers. */
 static void NAME(integer_blocks)(NAME(row) *r)
 {
-    double unit = 0x1p61;
     uint64_t cumulative = 0;
     int e = fs_exponent(r->total);
     for (size_t b = 0; b < r->count; b++) {
-        double sum = r->block[b].sum;
-        if (sum != 0.0)
-            cumulative += (uint64_t)(int64_t)(sum * NAME(block_factor)(r, r->block[b].max) * fs_pow2(-e) * unit);
+        cumulative += NAME(block_integer)(r, b, e);
         r->block[b].cumulative = cumulative;
     }
 }
@@ -29,7 +35,7 @@ static inline NAME(blocks) NAME(blocks_of_row)(const NAME(row) *r, size_t n)
 typedef struct {
     NAME(blocks) blocks;
     const fs_reader *reader;
-    NAME(row) row;       /* of several blocks */
+    NAME(row) row; /* of several blocks */
     NAME(block_cdf) cdf; /* of a row of one block */
 } NAME(drawable);
 

@@ -1,5 +1,5 @@
 # The other steps of a decoding loop: top_logprobs, sample_without_replacement, penalize, verify_draft.
-# Arrays are prepared as for the general path (rows.pxi).
+# Their arrays are prepared by _args/arrays.py: the entries last, parameters broadcast to the rows.
 
 cdef struct Ranking:
     Rows rows
@@ -53,11 +53,14 @@ def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.nd
     return rejected_row(&f.rows.outcome)
 
 
+cdef enum:
+    # The work of a draw without replacement, in entries that are read once.
+    DISTINCT_WORK = 256
+
 cdef struct Distinct:
     Rows rows
     size_t k
-    int u_operand
-    ptrdiff_t u_stride
+    const double *u
     int64_t *index
 
 
@@ -74,8 +77,8 @@ cdef void without_replacement_task(void *job, size_t first, size_t past) noexcep
     go_to_row(&w, first)
     for i in range(first, past):
         set_row(&f.rows, &w, &row)
-        status = fs_without_replacement(&row, f.rows.n, temperature_at(&w), f.k, <const double *>w.data[f.u_operand],
-                                        f.u_stride, scratch, f.index + i * f.k)
+        status = fs_without_replacement(&row, f.rows.n, temperature_at(&w), f.k, f.u + i * f.k, scratch,
+                                        f.index + i * f.k)
         note(&f.rows.outcome, i, status)
         if status != FS_OK:
             return
@@ -84,16 +87,18 @@ cdef void without_replacement_task(void *job, size_t first, size_t past) noexcep
 
 def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray u,
                              cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index):
-    """k distinct indices of every row in the order drawn; u has the shape of x.  Returns (row, why) or None."""
+    """k distinct indices of every row in the order drawn.  Returns (row, why) of the first that has too few, or None.
+
+    u, index: C-contiguous, rows * k elements.
+    """
     cdef Distinct f
     begin_rows(&f.rows, x, dtype, False, temperature)
     check_row_length(f.rows.n)
     add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
     f.k = k
-    f.u_operand = add_operand(&f.rows.iterator, u)
-    f.u_stride = cnp.PyArray_STRIDE(u, cnp.PyArray_NDIM(u) - 1)
+    f.u = <const double *>cnp.PyArray_DATA(u)
     f.index = <int64_t *>cnp.PyArray_DATA(index)
-    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, FILTER_WORK * f.rows.n, False)
+    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, f.rows.n + DISTINCT_WORK * k, True)
     return rejected_row(&f.rows.outcome)
 
 

@@ -71,7 +71,7 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
                      double *logprob, size_t chosen, int64_t *rank)
     fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
-                                     ptrdiff_t u_stride, void *scratch, int64_t *index)
+                                     void *scratch, int64_t *index)
     fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
                         size_t token, double u, int *accepted)
     fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,

@@ -1,10 +1,10 @@
-"""top_logprobs and sample_without_replacement: the first k of an order."""
+"""top_logprobs, the first k of an order, and sample_without_replacement, k draws one after another."""
 
 import math
-from fractions import Fraction
 from typing import NamedTuple
 
-from ._candidates import Candidates, allowed, candidates_of, sorted_order
+from ._candidates import allowed, candidates_of, sorted_order
+from ._draw import sample
 from ._softmax import Bias, Mask, Row, log_softmax
 
 
@@ -36,31 +36,20 @@ def top_logprobs(
 def sample_without_replacement(
     x: Row, k: int, temperature: float = 1.0, *, u: Row, mask: Mask = None, bias: Bias = None
 ) -> list[int]:
-    """Draw k different indices, each from ``softmax(x / temperature)`` without those drawn before it.
+    """Draw k different indices: each is `sample` of the row without those drawn before it, with its own u.
 
-    They are the first k by descending ``x_i / temperature - log(-log(1 - u_i))`` (Gumbel top-k).
-
-    There is one u in [0, 1) for each entry, and 0 counts as 2**-54. Entries that are +inf come first; at temperature 0
-    it is the sorted order. Fewer than k entries above -inf raise a ValueError.
+    There are k numbers u in [0, 1). Fewer than k entries above -inf raise a ValueError.
 
     Examples
     --------
-    >>> sample_without_replacement([0.0, 1.0, 2.0], 2, u=[0.1, 0.5, 0.9])
-    [0, 1]
+    >>> sample_without_replacement([0.0, 1.0, 2.0], 2, u=[0.1, 0.5])
+    [1, 2]
     """
-    c = candidates_of(allowed(x, mask, bias))
-    if len(c) < k:
-        raise ValueError(f"the row cannot be drawn from: it has {len(c)} entries above -inf, fewer than k = {k}")
-    return by_keys(c, temperature, u)[:k]
-
-
-def by_keys(c: Candidates, temperature: float, u: Row) -> list[int]:
-    """All indices by descending keys, and by ascending index where keys are equal."""
-    if temperature == 0:
-        return c.indices
-    likely = c.at(temperature)
-    others = c.take(range(len(likely), len(c)))
-    keys = {}
-    for e, i in zip(likely.exponents, likely.indices, strict=True):
-        keys[i] = e - Fraction(math.log(-math.log1p(-(u[i] or 2.0**-54))))
-    return sorted(keys, key=lambda i: (-keys[i], i)) + (by_keys(others, temperature, u) if others.indices else [])
+    x = list(allowed(x, mask, bias))
+    if (count := len(candidates_of(x))) < k:
+        raise ValueError(f"the row cannot be drawn from: it has {count} entries above -inf, fewer than k = {k}")
+    drawn: list[int] = []
+    for _, one in zip(range(k), u, strict=True):
+        drawn.append(sample(x, temperature, u=one))
+        x[drawn[-1]] = -math.inf
+    return drawn

@@ -35,7 +35,7 @@ def results(x, rng):
     yield fs.truncate(x, t, top_p=0.9)
     yield fs.penalize(x, tokens, repetition=1.2, dry_multiplier=0.8)
     yield from fs.top_logprobs(x, 5, t)[:2]
-    yield fs.sample_without_replacement(x, 3, t, u=rng.random(x.shape))
+    yield fs.sample_without_replacement(x, 3, t, u=rng.random((*x.shape[:-1], 3)))
     both = np.stack([x, x], axis=1)
     yield from fs.verify_draft(both, both[:, :1], tokens[:, :1], u=rng.random((rows, 2)))
     yield fs.keyed_uniforms(1, np.arange(x.size), 3)

@@ -80,8 +80,7 @@ static void run(const question *q, layout how, random_stream *r, results *a)
                                       a->index, a->logprob);
     a->status[1] =
         fs_top(&l.row, n, q->temperature[0], q->first, scratch, a->top, a->top_logprob, q->chosen, &a->rank);
-    a->status[2] =
-        fs_without_replacement(&l.row, n, q->temperature[0], q->first, q->uniform, 8, scratch, a->distinct);
+    a->status[2] = fs_without_replacement(&l.row, n, q->temperature[0], q->first, q->uniform, scratch, a->distinct);
     a->status[3] = fs_accept(&l.row, q->other, n, q->temperature, q->chosen, q->u[0], &a->accepted);
     a->status[4] = fs_correct(&l.row, q->chosen % 3 ? q->other : NULL, n, q->temperature, q->chosen, q->u[1], scratch,
                               &a->corrected);

@@ -75,9 +75,7 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     case 8:
         fs_top(row, n, temperature, n < DRAWS ? n : DRAWS, scratch, r->index[2], r->logprob[2], 0, &r->rank);
         break;
-    case 9:
-        fs_without_replacement(row, n, temperature, n < DRAWS ? n : DRAWS, uniform, 8, scratch, r->index[3]);
-        break;
+    case 9: fs_without_replacement(row, n, temperature, n < DRAWS ? n : DRAWS, uniform, scratch, r->index[3]); break;
     case 10:
         fs_accept(row, NULL, n, both, n / 2, u[2], &r->accepted);
         fs_correct(row, NULL, n, both, n / 2, u[2], scratch, r->index[3] + DRAWS);

@@ -107,16 +107,16 @@ static void test_ranking(const fs_row *open, size_t n, double temperature, rando
     fs_row row = place_row(&in.row, open, n);
     char *scratch = guarded_scratch(bytes);
     int64_t *index = place8(&in.index, k);
-    double *logprob = place8(&in.logprob, k), *uniform = place8(&in.uniform, n);
+    double *logprob = place8(&in.logprob, k), *uniform = place8(&in.uniform, k);
     expect_status(fs_top(&row, n, temperature, k, scratch, index, logprob, chosen, &rank), there);
     expect_indices(there, bytes, scratch, index, k, logprob);
     expect(&rank, &open_rank, sizeof rank);
     now.operation = "fs_without_replacement";
-    for (size_t i = 0; i < n; i++)
-        u[i] = uniform[i] = next_uniform(r);
-    there = fs_without_replacement(open, n, temperature, k, u, 8, open_scratch, expected.index);
+    for (size_t j = 0; j < k; j++)
+        u[j] = uniform[j] = next_uniform(r);
+    there = fs_without_replacement(open, n, temperature, k, u, open_scratch, expected.index);
     scratch = guarded_scratch(bytes);
-    expect_status(fs_without_replacement(&row, n, temperature, k, uniform, 8, scratch, index), there);
+    expect_status(fs_without_replacement(&row, n, temperature, k, uniform, scratch, index), there);
     expect_indices(there, bytes, scratch, index, k, NULL);
 }
 

@@ -15,7 +15,7 @@ class Mutant:
 
 
 # Of the cases of a program, one in so many is tried on a mutant.
-EVERY = {"draw": 97, "many": 3, "filters": 2, "penalties": 1}
+EVERY = {"draw": 97, "many": 3, "filters": 2, "ranking": 5, "penalties": 1}
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
@@ -105,7 +105,22 @@ MORE_MUTANTS = [
         "filters",
     ),
     Mutant("XTC drops all", "filter/threshold-inl.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
-    Mutant("u = 0 has no variate", "ops/without_replacement.h", r"u > 0\.0 \? u : 0x1p-54", "u", "ranking"),
+    Mutant("what was drawn stays", "draw/remaining-inl.h", r"left->total -= integer\[i\];", "", "ranking"),
+    Mutant("side=left among what is left", "draw/remaining-inl.h", r"cumulative <= \*t", "cumulative < *t", "ranking"),
+    Mutant(
+        "no block is evaluated again",
+        "draw/remaining-inl.h",
+        r"const int few = [^;]*;",
+        "const int few = 0;",
+        "ranking",
+    ),
+    Mutant(
+        "no block is weighed again", "draw/remaining-inl.h", r"< r->weighed >> ", "< r->weighed >> 53 >> ", "ranking"
+    ),
+    Mutant(
+        "drawn entries come back", "draw/remaining-inl.h", r"BITS_OF\(weight\[i\]\) == BITS_OF\(drawn\)", "0", "ranking"
+    ),
+    Mutant("a row at its limit ends", "ops/without_replacement.h", r"\|\| drawn == 0", "|| 1", "ranking"),
     Mutant("ranks from 0", "filter/top_k-inl.h", r"\*rank = 1 \+", "*rank =", "ranking"),
     Mutant("a draft is accepted at equality", "ops/verify.h", r"u \* q < p", "u * q <= p", "ranking"),
     Mutant(

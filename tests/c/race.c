@@ -96,7 +96,7 @@ static void call_all(random_stream *r)
     char *drawn = surrounded(8 * DRAWS), *out = surrounded(n * size);
     int64_t *indices = (int64_t *)(void *)index, *draws = (int64_t *)(void *)drawn, rank = 0;
     int accepted;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < k; i++)
         uniform[i] = next_uniform(r);
     fs_status status = fs_sample_filtered(&row, n, t[0], &f, u[1], DRAWS, u, scratch, draws, NULL);
     expect_inside(status, draws, DRAWS, "fs_sample_filtered");
@@ -104,7 +104,7 @@ static void call_all(random_stream *r)
     fs_truncate(&row, n, t[0], &f, u[1], scratch, &to);
     status = fs_top(&row, n, t[0], k, scratch, indices, (double *)(void *)logprob, below(r, n), &rank);
     expect_inside(status, indices, k, "fs_top");
-    status = fs_without_replacement(&row, n, t[0], k, uniform, 8, scratch, indices);
+    status = fs_without_replacement(&row, n, t[0], k, uniform, scratch, indices);
     expect_inside(status, indices, k, "fs_without_replacement");
     fs_accept(&row, &row, n, t, below(r, n), u[1], &accepted);
     status = fs_correct(&row, below(r, 2) ? &row : NULL, n, t, below(r, n), u[1], scratch, draws);

@@ -1,5 +1,5 @@
-/* First entries and ranks against a sort, draws without replacement against their keys in long double, and drafts
- * against fractions.
+/* First entries and ranks against a sort, draws without replacement against what is left in long double, and drafts against
+ * fractions.
  *
  *     ranking [--every K]
  *
@@ -72,31 +72,44 @@ static void test_top(const fs_row *row, size_t n, void *scratch, random_stream *
     }
 }
 
+/* The weights of what is left, against the largest of it: exp((x - max) / T), or its limit.  Returns their sum. */
+static long double weigh_rest(const double *x, const unsigned char *drawn, size_t n, double temperature,
+                              long double *weight)
+{
+    double max = -INFINITY;
+    long double total = 0.0L;
+    for (size_t i = 0; i < n; i++)
+        max = !drawn[i] && x[i] > max ? x[i] : max;
+    for (size_t i = 0; i < n; i++) {
+        int likely = x[i] == max || (temperature == INFINITY && x[i] > -INFINITY);
+        weight[i] = likely ? 1.0L : expl(((long double)x[i] - max) / temperature);
+        weight[i] = drawn[i] || x[i] == -INFINITY ? 0.0L : !likely && temperature == 0.0 ? 0.0L : weight[i];
+        if (max == INFINITY && temperature < INFINITY && x[i] < max)
+            weight[i] = 0.0L;
+        total += weight[i];
+    }
+    return total;
+}
+
+/* Each draw is that of the inverse CDF of what is left, in long double, to within `near` of the total; the first is that of
+ * fs_sample to the bit. */
 static void test_without_replacement(const fs_row *row, size_t n, void *scratch, random_stream *r)
 {
-    static ranked order[LONGEST];
     static int64_t index[LONGEST];
-    static double u[2 * LONGEST];
-    static const double temperatures[] = {0.0, 0.7, 1.0, 30.0, INFINITY};
-    static unsigned char seen[LONGEST];
-    double temperature = temperatures[below(r, 5)];
-    size_t there = 0, k = 1 + below(r, n);
+    static double u[LONGEST], x[LONGEST];
+    static long double weight[LONGEST];
+    static const double temperatures[] = {0.0, 0.01, 0.7, 1.0, 30.0, 1e-40, 1e-310, 1e300, INFINITY};
+    static unsigned char drawn[LONGEST];
+    double temperature = temperatures[below(r, 9)];
+    size_t there = 0, k = 1 + below(r, n > 200 && below(r, 20) ? 30 : n);
     for (size_t i = 0; i < n; i++) {
-        double x = get(row->data, row->dtype, i);
-        u[2 * i] = below(r, 100) ? next_uniform(r) : below(r, 2) ? 0.0 : 1.0 - 0x1p-53;
-        u[2 * i + 1] = NAN; /* between them, never looked at */
-        there += x > -INFINITY;
+        x[i] = get(row->data, row->dtype, i);
+        there += x[i] > -INFINITY;
+        drawn[i] = 0;
     }
-    for (size_t i = 0; i < n; i++) {
-        double x = get(row->data, row->dtype, i);
-        long double given = u[2 * i] > 0.0 ? u[2 * i] : 0x1p-54L, gumbel = -logl(-log1pl(-given)), key = x;
-        if (temperature > 0.0 && x > -INFINITY)
-            key = gumbel + (temperature == INFINITY ? 0.0L : x < INFINITY ? (long double)x / temperature : 1e6L);
-        order[i] = (ranked){key, i};
-        seen[i] = 0;
-    }
-    qsort(order, n, sizeof order[0], by_key);
-    fs_status status = fs_without_replacement(row, n, temperature, k, u, 16, scratch, index);
+    for (size_t j = 0; j < k; j++)
+        u[j] = below(r, 100) ? next_uniform(r) : below(r, 2) ? 0.0 : 1.0 - 0x1p-53;
+    fs_status status = fs_without_replacement(row, n, temperature, k, u, scratch, index);
     checks += k;
     if (there < k) {
         check(status == FS_NO_MASS, "%s: %zu of %zu drawn: status %d", fs_chosen(), k, there, (int)status);
@@ -104,19 +117,34 @@ static void test_without_replacement(const fs_row *row, size_t n, void *scratch,
     }
     if (!check(status == FS_OK, "%s: %zu of %zu drawn: status %d", fs_chosen(), k, there, (int)status))
         return;
+    int64_t first = -1;
+    if (temperature >= 0x1p-900) { /* below that, other numbers stand in for the row */
+        fs_sample(row, n, temperature, 1, u, &first, NULL);
+        check(index[0] == first, "%s, n = %zu, temperature %g: the first draw is %lld, not %lld", fs_chosen(), n,
+              temperature, (long long)index[0], (long long)first);
+    }
+    const long double near = row->dtype == FS_F64 ? 1e-9L : 1e-6L;
     for (size_t j = 0; j < k; j++) {
-        int inside = index[j] >= 0 && (size_t)index[j] < n && !seen[index[j]];
+        int inside = index[j] >= 0 && (size_t)index[j] < n && !drawn[index[j]];
         if (!check(inside, "%s, n = %zu: draw %zu is %lld, again or outside", fs_chosen(), n, j, (long long)index[j]))
             return;
-        seen[index[j]] = 1;
-        size_t i = 0;
-        while (order[i].i != (size_t)index[j])
-            i++;
-        /* the key of the one drawn is that of its place, as near as a double knows it */
-        long double near = 1e-12L * (1.0L + fabsl(order[j].key)) + 0x1p-40L;
-        check(i == j || (temperature > 0.0 && fabsl(order[i].key - order[j].key) <= near),
-              "%s, n = %zu, %s, temperature %g: draw %zu is the one of place %zu", fs_chosen(), n,
-              dtype_name[row->dtype], temperature, j, i);
+        if (n < 2000 || j % 16 == 0) {
+            long double total = weigh_rest(x, drawn, n, temperature, weight), before = 0.0L;
+            size_t at = (size_t)index[j], lowest = 0;
+            for (size_t i = 0; i < at; i++)
+                before += weight[i];
+            while (weight[lowest] == 0.0L)
+                lowest++;
+            if (temperature == 0.0)
+                check(at == lowest, "%s, n = %zu: draw %zu at temperature 0 is %zu", fs_chosen(), n, j, at);
+            else
+                check(weight[at] > 0.0L && before <= (u[j] + near) * total &&
+                          before + weight[at] >= (u[j] - near) * total,
+                      "%s, n = %zu, %s, temperature %g: draw %zu, of u = %.17g, is %zu, from %Lg to %Lg", fs_chosen(),
+                      n, dtype_name[row->dtype], temperature, j, u[j], at, before / total,
+                      (before + weight[at]) / total);
+        }
+        drawn[index[j]] = 1;
     }
 }
 
