@@ -354,10 +354,12 @@ def draw_rows(
     if not math.prod(rows.shape):
         index = np.empty(shape, np.int64)
         return (index, np.empty(shape, np.float64)) if return_logprob else index
-    result, bad = _core.draw(
+    found = _core.draw(
         rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
         on_invalid == "raise", records, added_at, coins, True,
     )  # fmt: skip
+    assert found is not None  # every argument has been prepared
+    result, bad = found
     if bad >= 0 and on_invalid == "raise":
         _raise_invalid(a, probs, axis, mask, bias, bad)
     index, logprob = result if return_logprob else (result, None)

@@ -19,7 +19,7 @@ static void NAME(prepare_temperature)(NAME(prepared) *p, double temperature, siz
     fs_scale c = fs_scale_of(temperature);
     p->temperature = temperature;
     p->kind = !fs_has_formula(temperature, DTYPE == FS_F64) || n > BLOCK ? NAME(LONG_OR_LIMIT)
-              : n <= TINY                                          ? NAME(SHORTEST)
+              : n <= TINY                                                ? NAME(SHORTEST)
                                                                          : NAME(ONE_BLOCK);
     p->scale = NAME(scale_of)(&c);
 }
@@ -157,10 +157,11 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
             REAL *out = NAME(entry_at)(b->out->data, b->out_step, i);
             if (p.kind == NAME(ONE_BLOCK))
                 done = NAME(softmax_run)(x, rows->step, past - i, n, &p.scale, out, b->out_step);
-            else if (p.kind == NAME(SHORTEST) && past - i >= LANES &&
+            else if (p.kind == NAME(SHORTEST) &&past - i >= LANES &&
                      FS_BY_COUNT(NAME(softmax_side_by_side), x, rows->step, n, &p.scale, out, b->out_step))
                 done = LANES;
-        } else if (operation == FS_SAMPLE && constant && !b->logprob && p.kind == NAME(SHORTEST) && past - i >= LANES &&
+        } else if (operation == FS_SAMPLE && constant && !b->logprob &&
+                   p.kind == NAME(SHORTEST) &&past - i >= LANES &&
                    FS_BY_COUNT(NAME(sample_side_by_side), x, rows->step, n, &p.scale, b->u + i, b->index + i)) {
             done = LANES;
         }
@@ -174,7 +175,8 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
 }
 
 /* `count` short rows side by side; 0: one of them needs more than that, and nothing is done. */
-FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, const NAME(scales) *s, fs_operation operation)
+FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, const NAME(scales) *s,
+                               fs_operation operation)
 {
     NAME(columns) c;
     double log_sum[LANES];
@@ -252,7 +254,12 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
         const size_t count = rows->count - i < height ? rows->count - i : height;
         size_t done = 0;
         if (tile) {
-            const fs_rows copies = {fs_bare_row(tile, sizeof(REAL), DTYPE, 0), count, n, step, 0, 0,
+            const fs_rows copies = {fs_bare_row(tile, sizeof(REAL), DTYPE, 0),
+                                    count,
+                                    n,
+                                    step,
+                                    0,
+                                    0,
                                     (const double *)(const void *)((const char *)rows->temperature +
                                                                    (ptrdiff_t)i * rows->temperature_step),
                                     rows->temperature_step};

@@ -14,7 +14,8 @@ typedef struct fs_batch {
     const double *u;      /* draws: one a row, and the results; logprob may be NULL */
     int64_t *index;
     double *logprob;
-    const struct fs_batch *tile_of; /* these rows are copies of rows of another batch, or NULL; `first` is the first of them */
+    const struct fs_batch
+        *tile_of; /* these rows are copies of rows of another batch, or NULL; `first` is the first of them */
     size_t first;
 } fs_batch;
 

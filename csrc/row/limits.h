@@ -14,7 +14,7 @@ typedef struct {
 } fs_peak;
 
 /* The largest entry of each chunk of a long row. */
-enum { FS_PEAKS = 128, FS_PEAK_LENGTH = 64 * FS_BLOCK_F64 };
+enum { FS_PEAKS = 512, FS_PEAK_LENGTH = 64 * FS_BLOCK_F64 };
 typedef struct {
     const fs_reader *reader;
     size_t n, length;

@@ -67,7 +67,8 @@ static void NAME(load_columns)(const fs_rows *rows, size_t first, size_t count, 
         }
     }
     NAME(transpose)(from, step, count, n, to, LANES * sizeof(REAL));
-    for (size_t i = 0; i < count && from == row.data; i++) /* the rows that come next: too far apart for the hardware to guess */
+    for (size_t i = 0; i < count && from == row.data;
+         i++) /* the rows that come next: too far apart for the hardware to guess */
         for (size_t j = 0; j < n; j += 64 / sizeof(REAL))
             FS_PREFETCH(NAME(entry_at)(from, step, i + LANES) + j);
     for (size_t j = 0; j < n && count < LANES; j++)
@@ -111,8 +112,8 @@ static void NAME(load_rows)(const fs_rows *rows, size_t first, size_t count, REA
     for (size_t start = 0; start < n && row.dtype != DTYPE; start += AT_ONCE) {
         size_t len = n - start < AT_ONCE ? n - start : AT_ONCE;
         for (size_t j = 0; j < len; j++) {
-            const fs_row neighbours =
-                fs_bare_row((const char *)row.data + (ptrdiff_t)(start + j) * row.stride, (size_t)rows->step, row.dtype, 0);
+            const fs_row neighbours = fs_bare_row((const char *)row.data + (ptrdiff_t)(start + j) * row.stride,
+                                                  (size_t)rows->step, row.dtype, 0);
             const fs_reader reader = fs_reader_of(&neighbours);
             NAME(fs_load)(&reader, 0, count, columns + j * LANES);
         }
@@ -156,6 +157,7 @@ static void NAME(store_rows)(const REAL *from, ptrdiff_t from_step, size_t n, co
     for (size_t i = 0; i < count; i++) {
         const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
         for (size_t start = 0; start < n; start += BLOCK)
-            NAME(fs_store)(&row, start, n - start < BLOCK ? n - start : BLOCK, NAME(entry_at)(from, from_step, i) + start);
+            NAME(fs_store)(&row, start, n - start < BLOCK ? n - start : BLOCK,
+                           NAME(entry_at)(from, from_step, i) + start);
     }
 }

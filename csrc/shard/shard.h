@@ -55,7 +55,8 @@ static fs_status kernel_normalise(fs_dtype dtype, double temperature, const fs_s
         for (size_t b = 0; b < s->blocks; b++)
             if (fs_block_counts(temperature, s->max[b], norm.max))
                 norm.total += s->sum[b];
-        norm.log_sum = fs_log_of_sum(norm.total, norm.total - 1.0); /* as softmax/logsumexp-inl.h has it of equal weights */
+        norm.log_sum =
+            fs_log_of_sum(norm.total, norm.total - 1.0); /* as softmax/logsumexp-inl.h has it of equal weights */
     } else if (dtype == FS_F64) {
         status = shard_normalise_f64(s->blocks, s->max, s->sum, s->rest, temperature, &norm.total, &norm.log_sum);
     } else if (fs_is_beyond(dtype, temperature)) {

@@ -156,8 +156,8 @@ FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.
 
 enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
 
-FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int ways,
-                          int what, VEC *w, int count)
+FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int ways, int what,
+                          VEC *w, int count)
 {
     for (int j = 0; j < count; j++)
         w[j] = V(load)(x + j * LANES);

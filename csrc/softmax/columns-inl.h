@@ -52,8 +52,8 @@ static int NAME(columns_weights)(NAME(columns) *c, size_t n, const NAME(scales) 
         return 0;
     VEC power = V(sub)(V(fma)(high, ch, m0), m0);
     NAME(constants)
-    k = {V(set1)(0), V(sub)(high, V(load)(s->reach)),
-         V(add)(V(sub)(V(set1)((REAL)STEP), power), V(set1)((REAL)LIFT)), ch, V(load)(s->cl)};
+    k = {V(set1)(0), V(sub)(high, V(load)(s->reach)), V(add)(V(sub)(V(set1)((REAL)STEP), power), V(set1)((REAL)LIFT)),
+         ch, V(load)(s->cl)};
     V(store)(c->max, high);
     V(store)(c->power, power);
     size_t j = 0;
@@ -163,8 +163,8 @@ static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(
     int dominated = 0;
     NAME(columns_sum)(c, n, sum);
     for (int i = 0; i < LANES; i++) {
-        unit[i] = fs_exp2_of_fraction(
-            fs_above_maximum(0.0, (double)c->power[i], (double)c->max[i], s->high[i], s->low[i]));
+        unit[i] =
+            fs_exp2_of_fraction(fs_above_maximum(0.0, (double)c->power[i], (double)c->max[i], s->high[i], s->low[i]));
         sum[i] *= unit[i];
     }
     for (int i = 0; i < LANES; i++) {

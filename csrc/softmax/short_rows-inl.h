@@ -48,8 +48,8 @@ typedef struct {
     double max, sum, rest;
 } NAME(log_parts);
 
-FS_INLINE fs_status NAME(tiny_log_parts)(const REAL *x, size_t n, const fs_scale *c, const NAME(scale) *scale, int always,
-                                         NAME(log_parts) *parts, int count)
+FS_INLINE fs_status NAME(tiny_log_parts)(const REAL *x, size_t n, const fs_scale *c, const NAME(scale) *scale,
+                                         int always, NAME(log_parts) *parts, int count)
 {
     VEC w[4];
     REAL max = 0;

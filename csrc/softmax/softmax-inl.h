@@ -48,8 +48,7 @@ FS_INLINE void NAME(finish_block)(const NAME(softmax_job) *job, size_t start, si
         if (to != job->weights + start)
             memcpy(to, job->weights + start, len * sizeof(REAL));
         NAME(block_multiply)(to, len, factor);
-    }
-    else
+    } else
         NAME(block_softmax)(x, len, range, &job->row->scale, factor, to);
     NAME(fs_store)(job->out, start, len, to);
 }
@@ -65,7 +64,8 @@ static void NAME(softmax_chunk)(void *context, size_t chunk)
     for (size_t b = past; b-- > first;) {
         size_t start = b * BLOCK, len = NAME(block_length)(job->n, b);
         NAME(range) range = {r->block[b].max, 0, r->block[b].no_underflow};
-        NAME(finish_block)(job, start, len, range, job->weights ? NULL : NAME(fs_load)(job->reader, start, len, copy));
+        NAME(finish_block)(job, start, len, range,
+                           job->weights ? NULL : NAME(fs_load)(job->reader, start, len, copy));
     }
 }
 

@@ -61,10 +61,10 @@ def any_array(x: Any, name: str) -> Array:
 
 
 def taken(value: Any, name: str) -> Any:
-    """An argument after which no more of the caller's code runs: a number, an ndarray as it is, or what a list or tensor holds.
+    """A number, an ndarray as it is, or what a list or tensor holds: no more of the caller's code runs for it.
 
-    First every argument is taken so, and then the arrays are looked at: while one is converted, its ``__array__`` may do
-    anything to another, and what has been read of that would no longer be true.
+    First every argument is taken so, and then the arrays are looked at: while one is converted, its ``__array__`` may
+    do anything to another, and what has been read of that would no longer be true.
     """
     if isinstance(value, float | int | np.ndarray | np.generic):
         return value

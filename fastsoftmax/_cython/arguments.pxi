@@ -1,6 +1,6 @@
-# Arguments as they can be taken without running any of the caller's code: arrays of the kept dtypes, numbers of Python and of
-# NumPy.  A function that refuses an argument says so by its result, and raises nothing: Python converts it (_args/arrays.py),
-# or says what is wrong with it.
+# Arguments as they can be taken without running any of the caller's code: arrays of the kept dtypes, numbers of
+# Python and of NumPy.  A function that refuses an argument says so by its result, and raises nothing: Python converts
+# it (_args/arrays.py), or says what is wrong with it.
 #
 # Filter parameters: `given_filters` collects those that are given, _args/filters.py checks them and makes records of
 # them, `filters_in` reads a record.
@@ -200,7 +200,7 @@ cdef inline bint is_apart_or_in_place(cnp.ndarray a, cnp.ndarray b) noexcept:
 
 
 cdef cnp.ndarray result_like(cnp.ndarray a, object out):
-    """Where a result with the shape and dtype of a goes: `out`, or a new array; None: `out` cannot be taken as it is."""
+    """Where a result like a goes: `out`, or a new array; None: `out` cannot be taken as it is."""
     cdef cnp.ndarray b
     cdef int i
     if out is None:

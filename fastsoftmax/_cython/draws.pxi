@@ -209,8 +209,8 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
     can be taken as it is; then _sampling.py converts the arguments and calls again with `prepared`.
 
     size: None or an int.  u: a float, or float64 in the shape of the result; or None, and rng is a Generator.  filters:
-    records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  A row that cannot be drawn from
-    gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  A row that cannot be drawn
+    from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
     cdef Draws f
     cdef cnp.npy_intp shape[MAX_DIMS + 1]
@@ -278,7 +278,8 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
         for i in range(dims):
             if cnp.PyArray_DIM(<cnp.ndarray>u, i) != shape[i]:
                 return None
-        uniforms = <cnp.ndarray>cnp.PyArray_NewCopy(<cnp.ndarray>u, cnp.NPY_CORDER)  # nobody changes it once it is checked
+        # A copy: nobody changes it once it is checked.
+        uniforms = <cnp.ndarray>cnp.PyArray_NewCopy(<cnp.ndarray>u, cnp.NPY_CORDER)
         f.u = <const double *>cnp.PyArray_DATA(uniforms)
         if not are_in_unit_interval(f.u, count):
             return None

@@ -1,5 +1,5 @@
-# One draw from one row, with what a Sampler holds or is called with: which masks, biases and numbers its loop takes as they
-# are, and the draw itself.
+# One draw from one row, with what a Sampler holds or is called with: which masks, biases and numbers its loop takes as
+# they are, and the draw itself.
 
 cdef inline bint is_numpy_integer(object value) noexcept:
     return isinstance(value, _NumPyInteger)

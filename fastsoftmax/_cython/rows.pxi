@@ -1,8 +1,8 @@
 # Rows of arrays of any layout: where each of them lies in every array that has something for it.
 #
-# Two kinds of job use this.  A Batch (softmax.pxi, draws.pxi) hands runs of evenly spaced rows to the kernels.  Rows, for the
-# operations that take a row at a time (truncation below, decoding.pxi), expects arrays that _args/arrays.py has prepared: the
-# entries last, every parameter broadcast to the rows.
+# Two kinds of job use this.  A Batch (softmax.pxi, draws.pxi) hands runs of evenly spaced rows to the kernels.  Rows, for
+# the operations that take a row at a time (truncation below, decoding.pxi), expects arrays that _args/arrays.py has
+# prepared: the entries last, every parameter broadcast to the rows.
 
 cdef enum:
     MAX_DIMS = 64
@@ -98,7 +98,7 @@ cdef inline void skip_rows(RowIterator *w, size_t count) noexcept nogil:
 
 
 cdef void merge_axes(RowIterator *w) noexcept nogil:
-    """Make one axis of two where every operand goes on from one to the next at even steps; leave out axes of length 1."""
+    """Make one axis of two where every operand goes on at even steps; leave out axes of length 1."""
     cdef int kept = 0, d, k
     cdef bint merges
     for d in range(w.dims):
@@ -180,7 +180,7 @@ cdef int begin_batch(Batch *b, cnp.ndarray x, int axis, fs_dtype dtype, bint pro
 
 
 cdef inline size_t set_run(const Batch *b, const RowIterator *w, size_t most, fs_rows *rows) noexcept nogil:
-    """Point `rows`, a copy of b.rows, to the rows from the current one to the end of the last axis; how many these are."""
+    """Point `rows`, a copy of b.rows, to the rows from here to the end of the last axis; how many these are."""
     cdef int last = w.dims - 1
     cdef size_t count = 1
     if last >= 0:

@@ -53,8 +53,8 @@ cdef void transform_task(void *job, size_t first, size_t past) noexcept nogil:
 def transform(x, temperature, axis, out, int operation, bint prepared=False):
     """softmax, log_softmax or logsumexp of the rows of x along one axis.
 
-    None, with nothing done and none of the caller's code run, where an argument is not of a kind that can be taken as it
-    is: see `row_array`, `row_axis`, `temperature_of` and `result_like` in arguments.pxi.  _softmax.py converts such
+    None, with nothing done and none of the caller's code run, where an argument is not of a kind that can be taken as
+    it is: see `row_array`, `row_axis`, `temperature_of` and `result_like` in arguments.pxi.  _softmax.py converts such
     arguments, and calls again with `prepared`: the temperatures are its own, and checked.
     """
     cdef Transform f

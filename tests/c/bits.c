@@ -95,8 +95,8 @@ static void scatter(char *to, spacing s, size_t i, const char *from, ptrdiff_t s
         memcpy(to + i * s.step + j * s.stride, from + (ptrdiff_t)j * stride, size);
 }
 
-static int same_row(const char *what, const char *expected, const char *base, spacing s, size_t i, size_t n, size_t size,
-                    const char *set, const char *row_description)
+static int same_row(const char *what, const char *expected, const char *base, spacing s, size_t i, size_t n,
+                    size_t size, const char *set, const char *row_description)
 {
     char *got = workspace(n * size);
     for (size_t j = 0; j < n; j++)
@@ -152,7 +152,8 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     }
     const fs_output sums = {lse, 8, FS_F64};
     const int with_logprob = (int)below(r, 2);
-    check(fs_sample_rows(&all, v, index, with_logprob ? logprob : NULL) == rows, "not all rows drawn: %s", row_description);
+    check(fs_sample_rows(&all, v, index, with_logprob ? logprob : NULL) == rows, "not all rows drawn: %s",
+          row_description);
     check(fs_logsumexp_rows(&all, &sums, 8) == rows, "not all rows summed: %s", row_description);
     for (size_t i = 0; i < rows; i += others ? 2 : 1) {
         const int drawn = expected->status[3] == FS_OK;
@@ -161,19 +162,20 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
                    (long)index[i], set, row_description) ||
             !same("logsumexp", &expected->logsumexp, lse + i, 8, set, "many rows", row_description))
             break;
-        if (with_logprob && !(drawn ? same("logprob", &expected->logprob[i % DRAWS], logprob + i, 8, set, "many rows",
-                                           row_description)
-                                    : check(logprob[i] != logprob[i], "a logprob without a draw: %s", row_description)))
+        if (with_logprob &&
+            !(drawn
+                  ? same("logprob", &expected->logprob[i % DRAWS], logprob + i, 8, set, "many rows", row_description)
+                  : check(logprob[i] != logprob[i], "a logprob without a draw: %s", row_description)))
             break;
     }
     const int log = (int)below(r, 2);
     const fs_output result = {in_place ? x : out, (ptrdiff_t)to.stride, row->dtype};
-    check((log ? fs_log_softmax_rows : fs_softmax_rows)(&all, &result, (ptrdiff_t)to.step) == rows, "not all rows done: %s",
-          row_description);
+    check((log ? fs_log_softmax_rows : fs_softmax_rows)(&all, &result, (ptrdiff_t)to.step) == rows,
+          "not all rows done: %s", row_description);
     for (size_t i = 0; i < rows; i += others ? 2 : 1) {
         checks++;
-        if (!same_row(log ? "log_softmax" : "softmax", log ? expected->log_softmax : expected->softmax, result.data, to, i,
-                      n, size, set, row_description))
+        if (!same_row(log ? "log_softmax" : "softmax", log ? expected->log_softmax : expected->softmax, result.data,
+                      to, i, n, size, set, row_description))
             break;
     }
     free(x);

@@ -244,7 +244,8 @@ static inline void softmax_rows(fs_dtype dtype, const void *x, ptrdiff_t stride,
 }
 
 static inline void sample_rows(fs_dtype dtype, const void *x, ptrdiff_t stride, size_t rows, size_t n,
-                               const double *temperature, ptrdiff_t temperature_stride, const double *u, int64_t *index)
+                               const double *temperature, ptrdiff_t temperature_stride, const double *u,
+                               int64_t *index)
 {
     const fs_rows all = rows_of(dtype, x, stride, rows, n, temperature, temperature_stride);
     fs_sample_rows(&all, u, index, NULL);
