@@ -1,11 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """The compiled part: from NumPy arrays to rows, and from rows to the C kernels (csrc/fastsoftmax.h).
 
-Each operation has one typed entry (_cython/softmax.pxi, draws.pxi, sampler.pxi).  It takes any array of a kept dtype, any
-axis and strides, numbers of any kind and one parameter a row, as they are; for anything else it returns None, Python makes
-such arrays of it (_args/arrays.py), and calls the same entry.  The other operations take arrays that Python has prepared.
+Each operation has one typed entry (_cython/softmax.pxi, draws.pxi, sampler.pxi).  It takes any array of a kept
+dtype, any axis and strides, numbers of any kind and one parameter a row, as they are; for anything else it returns
+None, Python makes such arrays of it (_args/arrays.py), and calls the same entry.  The other operations take arrays
+that Python has prepared.
 
-Python says what is wrong with an argument.  Here is checked only what could make a kernel read or write outside of an array.
+Python says what is wrong with an argument.  Here is checked only what could make a kernel read or write outside of an
+array.
 
 The included files are one C module and one namespace: the chosen instruction set, the threads and their memory are
 static in it.  Each begins with what it is for and what it expects.  In their order:
@@ -30,7 +32,7 @@ cimport cython
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp

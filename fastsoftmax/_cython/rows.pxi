@@ -1,8 +1,8 @@
 # Rows of arrays of any layout: where each of them lies in every array that has something for it.
 #
-# Two kinds of job use this.  A Batch (softmax.pxi, draws.pxi) hands runs of evenly spaced rows to the kernels.  Rows, for
-# the operations that take a row at a time (truncation below, decoding.pxi), expects arrays that _args/arrays.py has
-# prepared: the entries last, every parameter broadcast to the rows.
+# Two kinds of job use this.  A Batch (softmax.pxi, draws.pxi) hands runs of evenly spaced rows to the kernels.  Rows,
+# for the operations that take a row at a time (truncation below, decoding.pxi), expects arrays that _args/arrays.py
+# has prepared: the entries last, every parameter broadcast to the rows.
 
 cdef enum:
     MAX_DIMS = 64
