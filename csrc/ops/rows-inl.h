@@ -140,31 +140,82 @@ FS_INLINE fs_status NAME(contiguous_row)(const fs_batch *b, size_t i, const NAME
     return status;
 }
 
+/* logsumexp of `count` rows from max and L. */
+FS_INLINE void NAME(finish_logsumexp)(const fs_batch *b, size_t first, size_t count, const NAME(scales) *s,
+                                      const REAL *max, const double *log_sum)
+{
+    double result[LANES];
+    for (int i = 0; i < LANES; i++)
+        result[i] = fs_add_maximum((double)max[i], s->temperature[i], log_sum[i]);
+    for (size_t i = 0; i < count; i++) {
+        const fs_output to = fs_output_at(b->out, b->out_step, first + i);
+        if (FS_UNLIKELY(DTYPE != FS_F64 && fs_nearly_cancels(result[i], (double)max[i], s->temperature[i])))
+            NAME(do_other_row)(b, first + i, FS_LOGSUMEXP);
+        else
+            fs_store_f64(&to, 0, 1, result + i);
+    }
+}
+
+/* LANES short contiguous rows from row i on; 0: one of them needs more than that, and nothing is done. */
+FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales) *s, fs_operation operation)
+{
+    const fs_rows *rows = b->rows;
+    const size_t n = rows->n;
+    const ptrdiff_t step = rows->step;
+    const REAL *x = NAME(row_at)(rows->row.data, step, i);
+    REAL max[LANES];
+    double log_sum[LANES];
+    if (operation == FS_SOFTMAX)
+        return FS_BY_COUNT(NAME(softmax_side_by_side), x, step, n, s, NAME(entry_at)(b->out->data, b->out_step, i),
+                           b->out_step);
+    if (operation == FS_SAMPLE && !b->logprob)
+        return FS_BY_COUNT(NAME(sample_side_by_side), x, step, n, s, b->u + i, b->index + i);
+    if (!FS_BY_COUNT(NAME(log_sums_side_by_side), x, step, n, s, max, log_sum,
+                     operation == FS_SAMPLE ? b->u + i : NULL, operation == FS_SAMPLE ? b->index + i : NULL))
+        return 0;
+    if (operation == FS_LOGSUMEXP) {
+        NAME(finish_logsumexp)(b, i, LANES, s, max, log_sum);
+    } else if (operation == FS_SAMPLE) {
+        for (size_t j = 0; j < LANES; j++) {
+            double logit = (double)NAME(row_at)(x, step, j)[b->index[i + j]];
+            b->logprob[i + j] = (logit - (double)max[j]) / s->temperature[j] - log_sum[j];
+        }
+    } else {
+        for (size_t j = 0; j < LANES; j++)
+            NAME(log_block)(NAME(row_at)(x, step, j), n, max[j], 1, (REAL)(1.0 / s->temperature[j]), (REAL)log_sum[j],
+                            NAME(entry_at)(b->out->data, b->out_step, i + j));
+    }
+    return 1;
+}
+
 /* Contiguous rows, results included. */
 FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t past, fs_operation operation)
 {
     const fs_rows *rows = b->rows;
     const size_t n = rows->n;
+    const int constant = rows->temperature_step == 0;
     NAME(prepared) p = {NAN, NAME(LONG_OR_LIMIT), {0, 0, 0, 0}};
+    NAME(scales) s;
+    int usable = 0;
     for (size_t i = first, done; i < past; i += done) {
-        const REAL *x = NAME(row_at)(rows->row.data, rows->step, i);
         double t = fs_temperature_at(rows, i);
-        const int constant = rows->temperature_step == 0;
         done = 0;
+        if (n <= TINY && past - i >= LANES) {
+            if (i == first || !constant) {
+                for (size_t j = 0; j < LANES; j++)
+                    s.temperature[j] = fs_temperature_at(rows, i + j);
+                usable = NAME(scales_of)(&s);
+            }
+            if (usable && NAME(side_by_side)(b, i, &s, operation)) {
+                done = LANES;
+                continue;
+            }
+        }
         if (t != p.temperature)
             NAME(prepare_temperature)(&p, t, n);
-        if (operation == FS_SOFTMAX && constant && past - i > 1) {
-            REAL *out = NAME(entry_at)(b->out->data, b->out_step, i);
-            if (p.kind == NAME(ONE_BLOCK))
-                done = NAME(softmax_run)(x, rows->step, past - i, n, &p.scale, out, b->out_step);
-            else if (p.kind == NAME(SHORTEST) &&past - i >= LANES &&
-                     FS_BY_COUNT(NAME(softmax_side_by_side), x, rows->step, n, &p.scale, out, b->out_step))
-                done = LANES;
-        } else if (operation == FS_SAMPLE && constant && !b->logprob &&
-                   p.kind == NAME(SHORTEST) &&past - i >= LANES &&
-                   FS_BY_COUNT(NAME(sample_side_by_side), x, rows->step, n, &p.scale, b->u + i, b->index + i)) {
-            done = LANES;
-        }
+        if (operation == FS_SOFTMAX && constant && past - i > 1 && p.kind == NAME(ONE_BLOCK))
+            done = NAME(softmax_run)(NAME(row_at)(rows->row.data, rows->step, i), rows->step, past - i, n, &p.scale,
+                                     NAME(entry_at)(b->out->data, b->out_step, i), b->out_step);
         if (!done) {
             if (fs_has_ended(NAME(contiguous_row)(b, i, &p, operation)))
                 return i;
@@ -198,19 +249,7 @@ FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, co
     } else {
         NAME(columns_log_sums)(&c, n, s, log_sum);
         if (operation == FS_LOGSUMEXP) {
-            double result[LANES];
-            int again[LANES];
-            for (int i = 0; i < LANES; i++) {
-                result[i] = fs_add_maximum((double)c.max[i], s->temperature[i], log_sum[i]);
-                again[i] = DTYPE != FS_F64 && fs_nearly_cancels(result[i], (double)c.max[i], s->temperature[i]);
-            }
-            for (size_t i = 0; i < count; i++) {
-                const fs_output to = fs_output_at(&out, b->out_step, i);
-                if (FS_UNLIKELY(again[i]))
-                    fs_do_row(b, first + i, operation);
-                else
-                    fs_store_f64(&to, 0, 1, result + i);
-            }
+            NAME(finish_logsumexp)(b, first, count, s, c.max, log_sum);
             return 1;
         }
         NAME(columns_log_softmax)(&c, n, s, log_sum);
@@ -298,11 +337,8 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
     const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
     const int writes = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
     const int contiguous = bare && (!writes || NAME(is_direct)(b->out));
-    if (rows->n <= TINY && rows->count > 1) {
-        const int known = operation == FS_SOFTMAX || (operation == FS_SAMPLE && !b->logprob);
-        if (!(contiguous && known && rows->n > FS_COLUMNS && rows->temperature_step == 0))
-            return NAME(short_rows)(b, operation);
-    }
+    if (rows->n <= TINY && rows->count > 1 && !(contiguous && rows->n > FS_COLUMNS))
+        return NAME(short_rows)(b, operation);
     if (contiguous)
         return NAME(contiguous_rows)(b, 0, rows->count, operation);
     const int adjacent = rows->step == (ptrdiff_t)fs_size_of(row->dtype) && rows->count > 1;

@@ -34,15 +34,31 @@ static void NAME(transpose)(const REAL *from, ptrdiff_t from_step, size_t rows, 
         }
 }
 
+/* `count` short rows one directly after another: in `buffer`, or where they lie. */
+FS_NOINLINE const REAL *NAME(short_rows_together)(const fs_rows *rows, size_t first, size_t count, REAL *buffer)
+{
+    const size_t n = rows->n;
+    if (fs_are_flat(rows)) {
+        const fs_row row = fs_row_at(rows, first);
+        const fs_reader reader = fs_reader_of(&row);
+        return NAME(fs_load)(&reader, 0, count * n, buffer);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const fs_row row = fs_row_at(rows, first + i);
+        const fs_reader reader = fs_reader_of(&row);
+        const REAL *x = NAME(fs_load)(&reader, 0, n, buffer + i * n);
+        if (x != buffer + i * n)
+            memcpy(buffer + i * n, x, n * sizeof(REAL));
+    }
+    return buffer;
+}
+
 /* `count` rows of n <= TINY entries as columns.  The lanes past the last row repeat the first. */
 static void NAME(load_columns)(const fs_rows *rows, size_t first, size_t count, REAL *to)
 {
     const size_t n = rows->n;
     const fs_row row = fs_row_at(rows, first);
     const int direct = fs_is_bare(&row) && row.dtype == DTYPE;
-    REAL buffer[TINY * LANES];
-    const REAL *from = row.data;
-    ptrdiff_t step = rows->step;
     if (direct && rows->step == (ptrdiff_t)sizeof(REAL)) {
         for (size_t j = 0; j < n; j++) {
             const REAL *p = NAME(entry_at)(row.data, row.stride, j);
@@ -50,27 +66,16 @@ static void NAME(load_columns)(const fs_rows *rows, size_t first, size_t count, 
         }
         return;
     }
-    if (!direct || row.stride != (ptrdiff_t)sizeof(REAL)) {
-        step = (ptrdiff_t)(n * sizeof(REAL));
-        if (fs_are_flat(rows)) {
-            const fs_reader reader = fs_reader_of(&row);
-            from = NAME(fs_load)(&reader, 0, count * n, buffer);
-        } else {
-            for (size_t i = 0; i < count; i++) {
-                const fs_row next = fs_row_at(rows, first + i);
-                const fs_reader reader = fs_reader_of(&next);
-                const REAL *x = NAME(fs_load)(&reader, 0, n, buffer + i * n);
-                if (x != buffer + i * n)
-                    memcpy(buffer + i * n, x, n * sizeof(REAL));
-            }
-            from = buffer;
-        }
+    if (direct && row.stride == (ptrdiff_t)sizeof(REAL)) {
+        NAME(transpose)(row.data, rows->step, count, n, to, LANES * sizeof(REAL));
+        for (size_t i = 0; i < count; i++) /* the next rows: too far apart for the hardware to guess */
+            for (size_t j = 0; j < n; j += 64 / sizeof(REAL))
+                FS_PREFETCH(NAME(entry_at)(row.data, rows->step, i + LANES) + j);
+    } else {
+        REAL buffer[TINY * LANES];
+        const REAL *from = NAME(short_rows_together)(rows, first, count, buffer);
+        NAME(transpose)(from, (ptrdiff_t)(n * sizeof(REAL)), count, n, to, LANES * sizeof(REAL));
     }
-    NAME(transpose)(from, step, count, n, to, LANES * sizeof(REAL));
-    for (size_t i = 0; i < count && from == row.data;
-         i++) /* the rows that come next: too far apart for the hardware to guess */
-        for (size_t j = 0; j < n; j += 64 / sizeof(REAL))
-            FS_PREFETCH(NAME(entry_at)(from, step, i + LANES) + j);
     for (size_t j = 0; j < n && count < LANES; j++)
         for (size_t i = count; i < LANES; i++)
             to[j * LANES + i] = to[j * LANES];

@@ -3,34 +3,8 @@
  * Nothing is reduced within a register, and every number of a row, its temperature too, is a lane of a vector.  The origin,
  * the weights and the order of the sum are those of block-inl.h and sum-inl.h, so the bits are those of a row alone.
  *
- * Needs real_f32.h or real_f64.h, softmax/block-inl.h, softmax/logsumexp-inl.h.
+ * Needs real_f32.h or real_f64.h, softmax/short_rows-inl.h, softmax/logsumexp-inl.h.
  */
-
-/* The temperatures of LANES rows; their names are those of fs_scale and NAME(scale). */
-typedef struct {
-    double temperature[LANES], high[LANES], low[LANES];
-    REAL ch[LANES], cl[LANES], reach[LANES];
-} NAME(scales);
-
-/* Of `temperature`; 0: the formula does not serve one of them. */
-static int NAME(scales_of)(NAME(scales) *s)
-{
-    int usable = 1;
-    for (int i = 0; i < LANES; i++)
-        usable &= fs_has_formula(s->temperature[i], DTYPE == FS_F64);
-    for (int i = 0; i < LANES; i++) {
-        fs_scale c = fs_scale_of(s->temperature[i]);
-        s->high[i] = c.high;
-        s->low[i] = c.low;
-    }
-    for (int i = 0; i < LANES; i++) {
-        REAL ch = (REAL)s->high[i];
-        s->ch[i] = ch;
-        s->cl[i] = (REAL)((s->high[i] - (double)ch) + s->low[i]);
-        s->reach[i] = REACH / ch;
-    }
-    return usable;
-}
 
 typedef struct {
     REAL x[TINY * LANES], w[TINY * LANES]; /* entries, and weights */
@@ -145,49 +119,112 @@ static void NAME(columns_softmax)(NAME(columns) *c, size_t n)
     }
 }
 
-/* The rest of one dominated row that is too small for the sum of these weights. */
-FS_NOINLINE double NAME(column_rest)(const NAME(columns) *c, size_t n, size_t i, const NAME(scales) *s)
+/* L of LANES rows (softmax/logsumexp-inl.h) on the way: sum and mass are of exp((x - max)/T), all of them and the rest. */
+typedef struct {
+    double sum[LANES], mass[LANES], unit[LANES];
+    int dominated; /* of some row the rest is needed */
+} NAME(logs_of_rows);
+
+/* From the sums of weights. */
+FS_INLINE void NAME(logs_begin)(NAME(logs_of_rows) *l, const REAL *max, const REAL *power, const NAME(scales) *s)
 {
-    const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
-    REAL x[TINY];
-    for (size_t j = 0; j < n; j++)
-        x[j] = c->x[j * LANES + i];
-    return NAME(rest_below)(x, n, &scale, c->max[i]);
+    for (int i = 0; i < LANES; i++) {
+        l->unit[i] =
+            fs_exp2_of_fraction(fs_above_maximum(0.0, (double)power[i], (double)max[i], s->high[i], s->low[i]));
+        l->sum[i] *= l->unit[i];
+        l->mass[i] = 0.0;
+    }
+    l->dominated = 0;
+    for (int i = 0; i < LANES; i++)
+        l->dominated |= l->sum[i] < FS_DOMINATED;
 }
 
-/* log_sum[i]: L of row i (softmax/logsumexp-inl.h). */
+/* From the sums of the weights below the maximum, and the number of the other entries.  Returns whether a row has so little
+ * that it must be summed by itself. */
+FS_INLINE int NAME(logs_rest)(NAME(logs_of_rows) *l, const double *rest, const double *ties)
+{
+    int too_small = 0;
+    for (int i = 0; i < LANES; i++)
+        l->mass[i] = rest[i] * l->unit[i] + (ties[i] - 1.0);
+    for (int i = 0; i < LANES; i++)
+        too_small |= (ties[i] == 1.0) & (rest[i] < LEAST_SUM) & (l->sum[i] < FS_DOMINATED);
+    return too_small;
+}
+
+FS_INLINE void NAME(logs_end)(const NAME(logs_of_rows) *l, double *log_sum)
+{
+    for (int i = 0; i < LANES; i++)
+        log_sum[i] = fs_log_of_sum(l->sum[i], l->mass[i]);
+}
+
 static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(scales) *s, double *log_sum)
 {
-    double sum[LANES], rest[LANES], unit[LANES], mass[LANES]; /* rest: a sum of weights; mass: of exp((x - max)/T) */
-    REAL lower[LANES];
-    int dominated = 0;
-    NAME(columns_sum)(c, n, sum);
-    for (int i = 0; i < LANES; i++) {
-        unit[i] =
-            fs_exp2_of_fraction(fs_above_maximum(0.0, (double)c->power[i], (double)c->max[i], s->high[i], s->low[i]));
-        sum[i] *= unit[i];
-    }
-    for (int i = 0; i < LANES; i++) {
-        dominated |= sum[i] < FS_DOMINATED;
-        mass[i] = 0.0;
-    }
-    if (dominated) {
+    NAME(logs_of_rows) l;
+    NAME(columns_sum)(c, n, l.sum);
+    NAME(logs_begin)(&l, c->max, c->power, s);
+    if (l.dominated) {
+        double rest[LANES], ties[LANES];
+        REAL lower[LANES];
         VEC count = V(set1)(0), max = V(load)(c->max), one = V(set1)(1);
-        int too_small = 0;
         NAME(columns_rest)(c, n, rest);
         for (size_t j = 0; j < n; j++)
             count = V(add)(count, V(where_above)(max, V(load)(c->x + j * LANES), one));
         V(store)(lower, count);
         for (int i = 0; i < LANES; i++)
-            too_small |= (lower[i] == (REAL)(n - 1)) & (rest[i] < LEAST_SUM);
-        for (int i = 0; i < LANES; i++)
-            mass[i] = rest[i] * unit[i] + ((double)n - (double)lower[i] - 1.0);
-        for (int i = 0; i < LANES && FS_UNLIKELY(too_small); i++)
-            if (lower[i] == (REAL)(n - 1) && rest[i] < LEAST_SUM && sum[i] < FS_DOMINATED)
-                mass[i] = NAME(column_rest)(c, n, (size_t)i, s);
+            ties[i] = (double)n - (double)lower[i];
+        if (FS_UNLIKELY(NAME(logs_rest)(&l, rest, ties)))
+            for (int i = 0; i < LANES; i++)
+                if (ties[i] == 1.0 && rest[i] < LEAST_SUM && l.sum[i] < FS_DOMINATED) {
+                    const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
+                    REAL x[TINY];
+                    for (size_t j = 0; j < n; j++)
+                        x[j] = c->x[j * LANES + (size_t)i];
+                    l.mass[i] = NAME(rest_below)(x, n, &scale, c->max[i]);
+                }
     }
+    NAME(logs_end)(&l, log_sum);
+}
+
+/* max and L of LANES contiguous rows, and a draw from each where `index` is not NULL.  0: nothing is done. */
+FS_INLINE int NAME(log_sums_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scales) *s, REAL *max,
+                                          double *log_sum, const double *u, int64_t *index, int count)
+{
+    VEC w[4 * LANES];
+    REAL power[LANES];
+    NAME(logs_of_rows) l;
+    if (!NAME(weights_side_by_side)(x, stride, n, s, w, max, power, count))
+        return 0;
     for (int i = 0; i < LANES; i++)
-        log_sum[i] = fs_log_of_sum(sum[i], mass[i]);
+        if (FS_UNLIKELY(!(max[i] < EXTREME && max[i] > -EXTREME)))
+            return 0;
+    NAME(sums_side_by_side)(w, l.sum, count);
+    for (int i = 0; i < LANES && index; i++)
+        index[i] = (int64_t)V(draw)(w + 4 * i, count, u[i]);
+    NAME(logs_begin)(&l, max, power, s);
+    if (l.dominated) {
+        double rest[LANES], ties[LANES];
+        for (int i = 0; i < LANES; i++) {
+            const REAL *row = NAME(entry_at)(x, stride, (size_t)i);
+            const VEC m = V(set1)(max[i]);
+            unsigned equal = 0;
+            for (int j = 0; j < count; j++) {
+                VEC v = j < count - 1 ? V(load)(row + j * LANES)
+                                      : V(load_first)(row + j * LANES, n - (size_t)j * LANES, -FS_INFINITY);
+                w[4 * i + j] = V(where_above)(m, v, w[4 * i + j]);
+                equal += fs_count_bits(V(at_least)(v, m));
+            }
+            ties[i] = equal;
+        }
+        NAME(sums_side_by_side)(w, rest, count);
+        if (FS_UNLIKELY(NAME(logs_rest)(&l, rest, ties)))
+            for (int i = 0; i < LANES; i++)
+                if (ties[i] == 1.0 && rest[i] < LEAST_SUM && l.sum[i] < FS_DOMINATED) {
+                    const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
+                    l.mass[i] = NAME(rest_below)(NAME(entry_at)(x, stride, (size_t)i), n, &scale, max[i]);
+                }
+    }
+    NAME(logs_end)(&l, log_sum);
+    return 1;
 }
 
 /* The weights become log-softmax: the formula of log_block. */

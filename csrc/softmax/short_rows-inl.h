@@ -108,18 +108,44 @@ FS_INLINE fs_status NAME(tiny_sample)(const REAL *x, size_t n, const NAME(scale)
     return status;
 }
 
-/* LANES such rows side by side, at one temperature.
+/* LANES such rows side by side.
  *
  * One row alone is bound by latency: its reductions, its division and the exponential wait for each other.  Here the
  * maxima of all rows are found by folding two rows at a time into one register, the origins and the divisions are done
  * for all rows at once, lane i for row i, and only the exponential goes row by row.  The bits are the same. */
 
+/* The temperatures of LANES rows; their names are those of fs_scale and NAME(scale). */
+typedef struct {
+    double temperature[LANES], high[LANES], low[LANES];
+    REAL ch[LANES], cl[LANES], reach[LANES];
+} NAME(scales);
+
+/* Of `temperature`; 0: the formula does not serve one of them. */
+static int NAME(scales_of)(NAME(scales) *s)
+{
+    int usable = 1;
+    for (int i = 0; i < LANES; i++)
+        usable &= fs_has_formula(s->temperature[i], DTYPE == FS_F64);
+    for (int i = 0; i < LANES; i++) {
+        fs_scale c = fs_scale_of(s->temperature[i]);
+        s->high[i] = c.high;
+        s->low[i] = c.low;
+    }
+    for (int i = 0; i < LANES; i++) {
+        REAL ch = (REAL)s->high[i];
+        s->ch[i] = ch;
+        s->cl[i] = (REAL)((s->high[i] - (double)ch) + s->low[i]);
+        s->reach[i] = REACH / ch;
+    }
+    return usable;
+}
+
 /* The weights of LANES rows of `count` vectors, at `w`, 4 vectors from row to row.
  * 0: some row needs more than this (NaN, infinity, a maximum to subtract); nothing has been done. */
-FS_INLINE int NAME(weights_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale, VEC *w,
-                                         int count)
+FS_INLINE int NAME(weights_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scales) *s, VEC *w,
+                                         REAL *max, REAL *power, int count)
 {
-    REAL max[LANES], floor[LANES], magic[LANES];
+    REAL floor[LANES], magic[LANES];
     size_t rest = n - (size_t)(count - 1) * LANES;
     VEC high[LANES], sum = V(set1)(0);
     for (int i = 0; i < LANES; i++) {
@@ -138,36 +164,45 @@ FS_INLINE int NAME(weights_side_by_side)(const REAL *x, ptrdiff_t stride, size_t
     if (FS_UNLIKELY(V(any_nan)(sum)))
         return 0;
     V(max_rows)(high, max);
-    VEC m = V(add)(V(load)(max), V(set1)(0)), ch = V(set1)(scale->ch);
+    VEC m = V(add)(V(load)(max), V(set1)(0)), ch = V(load)(s->ch);
     VEC product = V(mul)(m, ch);
     if (FS_UNLIKELY(!(V(reduce_max)(product) < SHIFT_AT && V(reduce_min)(product) > -SHIFT_AT)))
         return 0;
     VEC m0 = V(set1)((REAL)MAGIC);
-    VEC power = V(sub)(V(fma)(m, ch, m0), m0);
-    V(store)(magic, V(add)(V(sub)(V(set1)((REAL)STEP), power), V(set1)((REAL)LIFT)));
-    V(store)(floor, V(sub)(m, V(set1)(scale->reach)));
+    VEC n0 = V(sub)(V(fma)(m, ch, m0), m0);
+    V(store)(max, m);
+    V(store)(power, n0);
+    V(store)(magic, V(add)(V(sub)(V(set1)((REAL)STEP), n0), V(set1)((REAL)LIFT)));
+    V(store)(floor, V(sub)(m, V(load)(s->reach)));
     for (int i = 0; i < LANES; i++) {
-        NAME(constants) k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), ch, V(set1)(scale->cl)};
+        NAME(constants)
+        k = {V(set1)(0), V(set1)(floor[i]), V(set1)(magic[i]), V(set1)(s->ch[i]), V(set1)(s->cl[i])};
         VEC *row = w + 4 * i;
         NAME(weights)(row, count, &k, FS_MAY_UNDERFLOW);
     }
     return 1;
 }
 
-FS_INLINE int NAME(softmax_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
-                                         REAL *out, ptrdiff_t out_stride, int count)
+FS_INLINE void NAME(sums_side_by_side)(const VEC *w, double *sum, int count)
 {
-    VEC w[4 * LANES];
     f64x8 lanes[LANES], rests[LANES];
-    double sum[LANES];
-    NAME(factor) factor[LANES];
-    size_t rest = n - (size_t)(count - 1) * LANES;
-    if (!NAME(weights_side_by_side)(x, stride, n, scale, w, count))
-        return 0;
     for (int i = 0; i < LANES; i++)
         lanes[i] = NAME(sum_few)(w + 4 * i, count, &rests[i]);
     for (int i = 0; i < LANES; i += 8)
         NAME(sum_rows)(lanes + i, rests + i, sum + i);
+}
+
+FS_INLINE int NAME(softmax_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scales) *s, REAL *out,
+                                         ptrdiff_t out_stride, int count)
+{
+    VEC w[4 * LANES];
+    REAL max[LANES], power[LANES];
+    double sum[LANES];
+    NAME(factor) factor[LANES];
+    size_t rest = n - (size_t)(count - 1) * LANES;
+    if (!NAME(weights_side_by_side)(x, stride, n, s, w, max, power, count))
+        return 0;
+    NAME(sums_side_by_side)(w, sum, count);
     for (int i = 0; i < LANES; i++)
         factor[i] = NAME(factor_of)(1.0, fs_reciprocal_of(sum[i]));
     for (int i = 0; i < LANES; i++) {
@@ -179,11 +214,12 @@ FS_INLINE int NAME(softmax_side_by_side)(const REAL *x, ptrdiff_t stride, size_t
     return 1;
 }
 
-FS_INLINE int NAME(sample_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scale) *scale,
+FS_INLINE int NAME(sample_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scales) *s,
                                         const double *u, int64_t *index, int count)
 {
     VEC w[4 * LANES];
-    if (!NAME(weights_side_by_side)(x, stride, n, scale, w, count))
+    REAL max[LANES], power[LANES];
+    if (!NAME(weights_side_by_side)(x, stride, n, s, w, max, power, count))
         return 0;
     for (int i = 0; i < LANES; i++)
         index[i] = (int64_t)V(draw)(w + 4 * i, count, u[i]);
