@@ -44,8 +44,8 @@ MORE_MUTANTS = [
     Mutant(
         "a shard's rest is forgotten",
         "shard/shard-inl.h",
-        r"\*rest = fs_rest_of_block",
-        "fs_rest_of_block",
+        r"\*rest = NAME\(rest_of_block\)",
+        "NAME(rest_of_block)",
         "bits_shards",
     ),
     Mutant(
