@@ -283,7 +283,7 @@ FS_INLINE size_t NAME(short_rows)(const fs_batch *b, fs_operation operation)
 FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation operation)
 {
     const fs_rows *rows = b->rows;
-    const size_t n = rows->n, length = (n + LANES - 1) / LANES * LANES + LANES;
+    const size_t n = rows->n, length = adjacent ? (n + LANES - 1) / LANES * LANES + LANES : n;
     size_t height = adjacent ? LANES : n >= FS_MAX_BLOCK ? 1 : 4 * FS_MAX_BLOCK / n;
     while (height > 1 && height * length * sizeof(REAL) > FS_TILE_LIMIT)
         height /= 2;
@@ -316,7 +316,7 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
             if (adjacent)
                 NAME(load_rows)(rows, i, count, tile, step);
             else
-                NAME(gather_rows)(rows, i, count, tile, step);
+                NAME(gather_rows)(rows, i, count, tile);
             done = NAME(contiguous_rows)(&copied, 0, count, operation);
             if (to_tile)
                 NAME(store_rows)(tile, step, n, &out, b->out_step, done);
@@ -337,11 +337,11 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
     const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
     const int writes = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
     const int contiguous = bare && (!writes || NAME(is_direct)(b->out));
-    if (rows->n <= TINY && rows->count > 1 && !(contiguous && rows->n > FS_COLUMNS))
+    const int adjacent = rows->step == (ptrdiff_t)fs_size_of(row->dtype) && rows->count > 1;
+    if (rows->n <= TINY && rows->count > 1 && (adjacent || rows->n <= FS_COLUMNS))
         return NAME(short_rows)(b, operation);
     if (contiguous)
         return NAME(contiguous_rows)(b, 0, rows->count, operation);
-    const int adjacent = rows->step == (ptrdiff_t)fs_size_of(row->dtype) && rows->count > 1;
     if (adjacent || rows->n <= BLOCK)
         return NAME(tiled_rows)(b, adjacent, operation);
     for (size_t i = 0; i < rows->count; i++)

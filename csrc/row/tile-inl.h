@@ -138,16 +138,20 @@ static void NAME(load_rows)(const fs_rows *rows, size_t first, size_t count, REA
     }
 }
 
-/* `count` rows of at most BLOCK entries of any layout, as contiguous rows. */
-static void NAME(gather_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to, ptrdiff_t to_step)
+/* `count` rows of at most BLOCK entries of any layout, as contiguous rows one directly after another. */
+static void NAME(gather_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to)
 {
-    for (size_t i = 0; i < count; i++) {
-        REAL *x = NAME(entry_at)(to, to_step, i);
+    const size_t n = rows->n, flat = fs_are_flat(rows), length = flat ? count * n : n;
+    for (size_t i = 0; i < (flat ? 1 : count); i++) {
         const fs_row row = fs_row_at(rows, first + i);
         const fs_reader reader = fs_reader_of(&row);
-        const REAL *from = NAME(fs_load)(&reader, 0, rows->n, x);
-        if (from != x)
-            memcpy(x, from, rows->n * sizeof(REAL));
+        for (size_t start = 0; start < length; start += BLOCK) {
+            size_t len = length - start < BLOCK ? length - start : BLOCK;
+            REAL *x = to + i * n + start;
+            const REAL *from = NAME(fs_load)(&reader, start, len, x);
+            if (from != x)
+                memcpy(x, from, len * sizeof(REAL));
+        }
     }
 }
 
@@ -159,10 +163,12 @@ static void NAME(store_rows)(const REAL *from, ptrdiff_t from_step, size_t n, co
         NAME(transpose)(from, from_step, count, n, out->data, out->stride);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
+    const int flat = step == (ptrdiff_t)n * out->stride && from_step == (ptrdiff_t)(n * sizeof(REAL));
+    const size_t length = flat ? count * n : n;
+    for (size_t i = 0; i < (flat ? 1 : count); i++) {
         const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
-        for (size_t start = 0; start < n; start += BLOCK)
-            NAME(fs_store)(&row, start, n - start < BLOCK ? n - start : BLOCK,
-                           NAME(entry_at)(from, from_step, i) + start);
+        const REAL *x = NAME(entry_at)(from, from_step, i);
+        for (size_t start = 0; start < length; start += BLOCK)
+            NAME(fs_store)(&row, start, length - start < BLOCK ? length - start : BLOCK, x + start);
     }
 }
