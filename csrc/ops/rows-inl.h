@@ -334,6 +334,8 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
 {
     const fs_rows *rows = b->rows;
     const fs_row *row = &rows->row;
+    if (rows->count == 0)
+        return 0;
     const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
     const int writes = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
     const int contiguous = bare && (!writes || NAME(is_direct)(b->out));
