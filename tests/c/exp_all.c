@@ -55,8 +55,8 @@ static void test_vector(const float *x, float max, double temperature)
     origin_f32 o = origin_of_f32(max, &scale);
     constants_f32 k = constants_of_f32(o, max, &scale, LIFT), k_no_underflow = constants_of_f32(o, max, &scale, 0);
     f32x16 v = f32x16_load(x), v_no_underflow = v;
-    weights_f32(&v, 1, &k, 1);
-    weights_f32(&v_no_underflow, 1, &k_no_underflow, 0);
+    weights_f32(&v, 1, &k, FS_MAY_UNDERFLOW | FS_SHIFTED);
+    weights_f32(&v_no_underflow, 1, &k_no_underflow, o.shift != 0 ? FS_SHIFTED : 0);
     f32x16_store(w, v);
     f32x16_store(no_underflow, v_no_underflow);
     errors(x, w, &c, o, error);
