@@ -10,6 +10,9 @@ import numpy as np
 from . import _core
 from ._args.arrays import Axis, Result, Rows, float_array, taken, temperature_rows
 
+_SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = _core.SOFTMAX, _core.LOG_SOFTMAX, _core.LOGSUMEXP
+_transform = _core.transform
+
 
 def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:
     """Softmax with temperature: exp(x/T) divided by its sum along `axis`.
@@ -68,8 +71,8 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None)
     >>> fastsoftmax.softmax(x, 0)
     array([0., 0., 1.])
     """
-    result = _core.transform(x, temperature, axis, out, _core.SOFTMAX)
-    return _converted(x, temperature, axis, out, _core.SOFTMAX) if result is None else result
+    result = _transform(x, temperature, axis, out, _SOFTMAX)
+    return _converted(x, temperature, axis, out, _SOFTMAX) if result is None else result
 
 
 def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None) -> Any:
@@ -108,8 +111,8 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = N
     >>> fastsoftmax.log_softmax([0.0, -40.0])
     array([-4.24835426e-18, -4.00000000e+01])
     """
-    result = _core.transform(x, temperature, axis, out, _core.LOG_SOFTMAX)
-    return _converted(x, temperature, axis, out, _core.LOG_SOFTMAX) if result is None else result
+    result = _transform(x, temperature, axis, out, _LOG_SOFTMAX)
+    return _converted(x, temperature, axis, out, _LOG_SOFTMAX) if result is None else result
 
 
 def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False) -> Any:
@@ -148,19 +151,19 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     4.248354255291589e-18
     """
     if not keepdims:
-        result = _core.transform(x, temperature, axis, None, _core.LOGSUMEXP)
+        result = _transform(x, temperature, axis, None, _LOGSUMEXP)
         if result is not None:
             return result
     x, temperature = taken(x, "x"), taken(temperature, "temperature")
     a = float_array(x, "x")
     if not keepdims and a is not x:
-        result = _core.transform(a, temperature, axis, None, _core.LOGSUMEXP)
+        result = _transform(a, temperature, axis, None, _LOGSUMEXP)
         if result is not None:
             return result
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
     if math.prod(rows.shape):
-        result = np.asarray(_core.transform(rows.split(a), t, -1, None, _core.LOGSUMEXP, True))
+        result = np.asarray(_transform(rows.split(a), t, -1, None, _LOGSUMEXP, True))
     else:
         result = np.empty(rows.shape, a.dtype)
     return result.reshape(rows.keepdims_shape()) if keepdims else result[()]
@@ -170,7 +173,7 @@ def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -
     """What the compiled entry does not take as it is, as arrays that it takes."""
     if not isinstance(x, np.ndarray):  # a list, or a tensor: often all that is in the way
         x = float_array(x, "x")
-        result = _core.transform(x, temperature, axis, out, operation)
+        result = _transform(x, temperature, axis, out, operation)
         if result is not None:
             return result
     temperature = taken(temperature, "temperature")
@@ -180,6 +183,6 @@ def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -
     t = temperature_rows(temperature, rows)
     result = Result(a, target, rows)
     if a.size:
-        _core.transform(rows.split(result.source), t, -1, result.parts, operation, True)
+        _transform(rows.split(result.source), t, -1, result.parts, operation, True)
     finished = result.finish()
     return finished if out is None else out

@@ -321,13 +321,20 @@ cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, doub
                        const fs_filters *filters, const double *coin, const double *u, int64_t *index) except -1:
     """One draw from one contiguous row; -1 where it cannot be drawn from.  filters may be NULL."""
     cdef Draws f
+    cdef fs_rows *rows = &f.batch.rows
+    rows.row = bare_row(x, size_of(dtype), dtype, probs)
+    rows.n = n
+    rows.count = 1
+    rows.step = rows.mask_step = rows.bias_step = rows.temperature_step = 0
+    rows.temperature = &temperature
+    if filters == NULL and n < RELEASE_GIL_AT:
+        if fs_sample_rows(rows, u, index, NULL) < 1:
+            raise MemoryError("not enough memory for the workspace of a row")
+        return 0
     f.batch.iterator.dims = 0
     f.batch.iterator.operands = 1
     f.batch.iterator.data[ROW] = <char *>x
     f.batch.count = f.k = 1
-    f.batch.rows.row = bare_row(x, size_of(dtype), dtype, probs)
-    f.batch.rows.n = n
-    f.batch.rows.step = f.batch.rows.mask_step = f.batch.rows.bias_step = f.batch.rows.temperature_step = 0
     f.batch.temperature = temperature
     f.batch.temperature_operand = f.batch.mask_operand = f.batch.bias_operand = f.filters_operand = -1
     f.filters = filters
