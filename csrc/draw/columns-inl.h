@@ -32,6 +32,6 @@ static void NAME(columns_logprob)(const NAME(columns) *c, const NAME(scales) *s,
                                   const int64_t *index, double *logprob)
 {
     for (size_t i = 0; i < count; i++)
-        logprob[i] =
-            ((double)c->x[(size_t)index[i] * LANES + i] - (double)c->max[i]) / s->temperature[i] - log_sum[i];
+        logprob[i] = fs_log_probability((double)c->x[(size_t)index[i] * LANES + i], (double)c->max[i],
+                                        s->temperature[i], log_sum[i]);
 }

@@ -29,8 +29,7 @@ static inline const REAL *NAME(row_at)(const void *base, ptrdiff_t stride, size_
     return NAME(entry_at)(base, stride, i);
 }
 
-/* A row that is no copy, or whose original has the same type, goes its own way; else the original is done, and its result
- * copied: it is rounded once. */
+/* A row that the formula does not serve.  Of a copy the original is done, whose result is rounded once, and then copied. */
 static fs_status NAME(do_other_row)(const fs_batch *b, size_t i, fs_operation operation)
 {
     const fs_batch *original = b->tile_of;
@@ -156,6 +155,14 @@ FS_INLINE void NAME(finish_logsumexp)(const fs_batch *b, size_t first, size_t co
     }
 }
 
+/* The temperatures of `count` rows, of which the first stands for those that are missing; 0: the formula does not serve one. */
+static int NAME(scales_at)(const fs_rows *rows, size_t first, size_t count, NAME(scales) *s)
+{
+    for (size_t j = 0; j < LANES; j++)
+        s->temperature[j] = fs_temperature_at(rows, first + (j < count ? j : 0));
+    return NAME(scales_of)(s);
+}
+
 /* LANES short contiguous rows from row i on; 0: one of them needs more than that, and nothing is done. */
 FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales) *s, fs_operation operation)
 {
@@ -176,10 +183,9 @@ FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales)
     if (operation == FS_LOGSUMEXP) {
         NAME(finish_logsumexp)(b, i, LANES, s, max, log_sum);
     } else if (operation == FS_SAMPLE) {
-        for (size_t j = 0; j < LANES; j++) {
-            double logit = (double)NAME(row_at)(x, step, j)[b->index[i + j]];
-            b->logprob[i + j] = (logit - (double)max[j]) / s->temperature[j] - log_sum[j];
-        }
+        for (size_t j = 0; j < LANES; j++)
+            b->logprob[i + j] = fs_log_probability((double)NAME(row_at)(x, step, j)[b->index[i + j]], (double)max[j],
+                                                   s->temperature[j], log_sum[j]);
     } else {
         for (size_t j = 0; j < LANES; j++)
             NAME(log_block)(NAME(row_at)(x, step, j), n, max[j], 1, (REAL)(1.0 / s->temperature[j]), (REAL)log_sum[j],
@@ -201,11 +207,8 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
         double t = fs_temperature_at(rows, i);
         done = 0;
         if (n <= TINY && past - i >= LANES) {
-            if (i == first || !constant) {
-                for (size_t j = 0; j < LANES; j++)
-                    s.temperature[j] = fs_temperature_at(rows, i + j);
-                usable = NAME(scales_of)(&s);
-            }
+            if (i == first || !constant)
+                usable = NAME(scales_at)(rows, i, LANES, &s);
             if (usable && NAME(side_by_side)(b, i, &s, operation)) {
                 done = LANES;
                 continue;
@@ -265,11 +268,8 @@ FS_INLINE size_t NAME(short_rows)(const fs_batch *b, fs_operation operation)
     int usable = 0;
     for (size_t i = 0; i < rows->count; i += LANES) {
         const size_t count = rows->count - i < LANES ? rows->count - i : LANES;
-        if (i == 0 || rows->temperature_step != 0) {
-            for (size_t j = 0; j < LANES; j++)
-                s.temperature[j] = fs_temperature_at(rows, i + (j < count ? j : 0));
-            usable = NAME(scales_of)(&s);
-        }
+        if (i == 0 || rows->temperature_step != 0)
+            usable = NAME(scales_at)(rows, i, count, &s);
         if (usable && NAME(do_columns)(b, i, count, &s, operation))
             continue;
         for (size_t j = i; j < i + count; j++)

@@ -26,31 +26,47 @@ static void NAME(transpose)(const REAL *from, ptrdiff_t from_step, size_t rows, 
         for (size_t j = 0; j < columns; j += SIDE) {
             const REAL *p = NAME(entry_at)(from, from_step, i) + j;
             REAL *q = NAME(entry_at)(to, to_step, j) + i;
-            if (rows - i >= SIDE && columns - j >= SIDE)
+            const size_t height = rows - i < SIDE ? rows - i : SIDE, width = columns - j < SIDE ? columns - j : SIDE;
+            if (height == SIDE && width == SIDE) /* as constants: whole registers */
                 V(transpose)(p, from_step, q, to_step, SIDE, SIDE);
             else
-                V(transpose)
-            (p, from_step, q, to_step, rows - i < SIDE ? rows - i : SIDE, columns - j < SIDE ? columns - j : SIDE);
+                V(transpose)(p, from_step, q, to_step, height, width);
         }
 }
 
-/* `count` short rows one directly after another: in `buffer`, or where they lie. */
-FS_NOINLINE const REAL *NAME(short_rows_together)(const fs_rows *rows, size_t first, size_t count, REAL *buffer)
+/* `count` rows of at most BLOCK entries of any layout, as contiguous rows one directly after another. */
+FS_NOINLINE void NAME(gather_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to)
 {
-    const size_t n = rows->n;
-    if (fs_are_flat(rows)) {
-        const fs_row row = fs_row_at(rows, first);
-        const fs_reader reader = fs_reader_of(&row);
-        return NAME(fs_load)(&reader, 0, count * n, buffer);
-    }
-    for (size_t i = 0; i < count; i++) {
+    const size_t n = rows->n, flat = fs_are_flat(rows), length = flat ? count * n : n;
+    for (size_t i = 0; i < (flat ? 1 : count); i++) {
         const fs_row row = fs_row_at(rows, first + i);
         const fs_reader reader = fs_reader_of(&row);
-        const REAL *x = NAME(fs_load)(&reader, 0, n, buffer + i * n);
-        if (x != buffer + i * n)
-            memcpy(buffer + i * n, x, n * sizeof(REAL));
+        for (size_t start = 0; start < length; start += BLOCK) {
+            size_t len = length - start < BLOCK ? length - start : BLOCK;
+            REAL *x = to + i * n + start;
+            const REAL *from = NAME(fs_load)(&reader, start, len, x);
+            if (from != x)
+                memcpy(x, from, len * sizeof(REAL));
+        }
     }
-    return buffer;
+}
+
+/* Rows `from_step` bytes apart, as rows of the result. */
+static void NAME(store_rows)(const REAL *from, ptrdiff_t from_step, size_t n, const fs_output *out, ptrdiff_t step,
+                             size_t count)
+{
+    if (out->dtype == DTYPE && step == (ptrdiff_t)sizeof(REAL)) {
+        NAME(transpose)(from, from_step, count, n, out->data, out->stride);
+        return;
+    }
+    const int flat = step == (ptrdiff_t)n * out->stride && from_step == (ptrdiff_t)(n * sizeof(REAL));
+    const size_t length = flat ? count * n : n;
+    for (size_t i = 0; i < (flat ? 1 : count); i++) {
+        const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
+        const REAL *x = NAME(entry_at)(from, from_step, i);
+        for (size_t start = 0; start < length; start += BLOCK)
+            NAME(fs_store)(&row, start, length - start < BLOCK ? length - start : BLOCK, x + start);
+    }
 }
 
 /* `count` rows of n <= TINY entries as columns.  The lanes past the last row repeat the first. */
@@ -73,8 +89,8 @@ static void NAME(load_columns)(const fs_rows *rows, size_t first, size_t count, 
                 FS_PREFETCH(NAME(entry_at)(row.data, rows->step, i + LANES) + j);
     } else {
         REAL buffer[TINY * LANES];
-        const REAL *from = NAME(short_rows_together)(rows, first, count, buffer);
-        NAME(transpose)(from, (ptrdiff_t)(n * sizeof(REAL)), count, n, to, LANES * sizeof(REAL));
+        NAME(gather_rows)(rows, first, count, buffer);
+        NAME(transpose)(buffer, (ptrdiff_t)(n * sizeof(REAL)), count, n, to, LANES * sizeof(REAL));
     }
     for (size_t j = 0; j < n && count < LANES; j++)
         for (size_t i = count; i < LANES; i++)
@@ -95,14 +111,7 @@ static void NAME(store_columns)(const REAL *from, size_t n, const fs_output *out
         return;
     }
     NAME(transpose)(from, LANES * sizeof(REAL), n, count, buffer, (ptrdiff_t)(n * sizeof(REAL)));
-    if (step == (ptrdiff_t)n * out->stride) {
-        NAME(fs_store)(out, 0, count * n, buffer);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
-        NAME(fs_store)(&row, 0, n, buffer + i * n);
-    }
+    NAME(store_rows)(buffer, (ptrdiff_t)(n * sizeof(REAL)), n, out, step, count);
 }
 
 /* `count` neighbours in memory as contiguous rows, `to_step` bytes apart. */
@@ -135,40 +144,5 @@ static void NAME(load_rows)(const fs_rows *rows, size_t first, size_t count, REA
             size_t len = n - start < BLOCK ? n - start : BLOCK;
             memcpy(x + start, NAME(fs_load)(&reader, start, len, copy), len * sizeof(REAL));
         }
-    }
-}
-
-/* `count` rows of at most BLOCK entries of any layout, as contiguous rows one directly after another. */
-static void NAME(gather_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to)
-{
-    const size_t n = rows->n, flat = fs_are_flat(rows), length = flat ? count * n : n;
-    for (size_t i = 0; i < (flat ? 1 : count); i++) {
-        const fs_row row = fs_row_at(rows, first + i);
-        const fs_reader reader = fs_reader_of(&row);
-        for (size_t start = 0; start < length; start += BLOCK) {
-            size_t len = length - start < BLOCK ? length - start : BLOCK;
-            REAL *x = to + i * n + start;
-            const REAL *from = NAME(fs_load)(&reader, start, len, x);
-            if (from != x)
-                memcpy(x, from, len * sizeof(REAL));
-        }
-    }
-}
-
-/* Rows `from_step` bytes apart, as rows of the result. */
-static void NAME(store_rows)(const REAL *from, ptrdiff_t from_step, size_t n, const fs_output *out, ptrdiff_t step,
-                             size_t count)
-{
-    if (out->dtype == DTYPE && step == (ptrdiff_t)sizeof(REAL)) {
-        NAME(transpose)(from, from_step, count, n, out->data, out->stride);
-        return;
-    }
-    const int flat = step == (ptrdiff_t)n * out->stride && from_step == (ptrdiff_t)(n * sizeof(REAL));
-    const size_t length = flat ? count * n : n;
-    for (size_t i = 0; i < (flat ? 1 : count); i++) {
-        const fs_output row = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};
-        const REAL *x = NAME(entry_at)(from, from_step, i);
-        for (size_t start = 0; start < length; start += BLOCK)
-            NAME(fs_store)(&row, start, length - start < BLOCK ? length - start : BLOCK, x + start);
     }
 }

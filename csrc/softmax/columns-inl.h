@@ -139,16 +139,23 @@ FS_INLINE void NAME(logs_begin)(NAME(logs_of_rows) *l, const REAL *max, const RE
         l->dominated |= l->sum[i] < FS_DOMINATED;
 }
 
-/* From the sums of the weights below the maximum, and the number of the other entries.  Returns whether a row has so little
- * that it must be summed by itself. */
-FS_INLINE int NAME(logs_rest)(NAME(logs_of_rows) *l, const double *rest, const double *ties)
+/* From the sums of the weights below the maximum, and the number of the other entries.  Returns a bit for each row whose rest is
+ * so small that it must be summed by itself. */
+FS_INLINE unsigned NAME(logs_rest)(NAME(logs_of_rows) *l, const double *rest, const double *ties)
 {
-    int too_small = 0;
+    unsigned too_small = 0;
     for (int i = 0; i < LANES; i++)
         l->mass[i] = rest[i] * l->unit[i] + (ties[i] - 1.0);
     for (int i = 0; i < LANES; i++)
-        too_small |= (ties[i] == 1.0) & (rest[i] < LEAST_SUM) & (l->sum[i] < FS_DOMINATED);
+        too_small |= (unsigned)((ties[i] == 1.0) & (rest[i] < LEAST_SUM) & (l->sum[i] < FS_DOMINATED)) << i;
     return too_small;
+}
+
+/* The rest of row i, whose entries are x, by itself. */
+static void NAME(logs_rest_of)(NAME(logs_of_rows) *l, int i, const REAL *x, size_t n, const NAME(scales) *s, REAL max)
+{
+    const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
+    l->mass[i] = NAME(rest_below)(x, n, &scale, max);
 }
 
 FS_INLINE void NAME(logs_end)(const NAME(logs_of_rows) *l, double *log_sum)
@@ -172,15 +179,14 @@ static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(
         V(store)(lower, count);
         for (int i = 0; i < LANES; i++)
             ties[i] = (double)n - (double)lower[i];
-        if (FS_UNLIKELY(NAME(logs_rest)(&l, rest, ties)))
-            for (int i = 0; i < LANES; i++)
-                if (ties[i] == 1.0 && rest[i] < LEAST_SUM && l.sum[i] < FS_DOMINATED) {
-                    const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
-                    REAL x[TINY];
-                    for (size_t j = 0; j < n; j++)
-                        x[j] = c->x[j * LANES + (size_t)i];
-                    l.mass[i] = NAME(rest_below)(x, n, &scale, c->max[i]);
-                }
+        unsigned alone = NAME(logs_rest)(&l, rest, ties);
+        for (int i = 0; FS_UNLIKELY(alone); i++, alone >>= 1)
+            if (alone & 1) {
+                REAL x[TINY];
+                for (size_t j = 0; j < n; j++)
+                    x[j] = c->x[j * LANES + (size_t)i];
+                NAME(logs_rest_of)(&l, i, x, n, s, c->max[i]);
+            }
     }
     NAME(logs_end)(&l, log_sum);
 }
@@ -216,12 +222,10 @@ FS_INLINE int NAME(log_sums_side_by_side)(const REAL *x, ptrdiff_t stride, size_
             ties[i] = equal;
         }
         NAME(sums_side_by_side)(w, rest, count);
-        if (FS_UNLIKELY(NAME(logs_rest)(&l, rest, ties)))
-            for (int i = 0; i < LANES; i++)
-                if (ties[i] == 1.0 && rest[i] < LEAST_SUM && l.sum[i] < FS_DOMINATED) {
-                    const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
-                    l.mass[i] = NAME(rest_below)(NAME(entry_at)(x, stride, (size_t)i), n, &scale, max[i]);
-                }
+        unsigned alone = NAME(logs_rest)(&l, rest, ties);
+        for (int i = 0; FS_UNLIKELY(alone); i++, alone >>= 1)
+            if (alone & 1)
+                NAME(logs_rest_of)(&l, i, NAME(entry_at)(x, stride, (size_t)i), n, s, max[i]);
     }
     NAME(logs_end)(&l, log_sum);
     return 1;

@@ -55,10 +55,15 @@ static int fs_nearly_cancels(double log_sum_exp, double max, double temperature)
     return fabs(log_sum_exp) < 0.25 * fabs(max / temperature);
 }
 
+static inline double fs_log_probability(double logit, double max, double temperature, double log_sum)
+{
+    return (logit - max) / temperature - log_sum;
+}
+
 /* log p of entry i, for max and log_sum of the row (softmax/logsumexp-inl.h). */
 static inline double fs_logprob_of(const fs_reader *reader, size_t i, double temperature, double max, double log_sum)
 {
-    return (fs_logit(reader, i) - max) / temperature - log_sum;
+    return fs_log_probability(fs_logit(reader, i), max, temperature, log_sum);
 }
 
 #endif

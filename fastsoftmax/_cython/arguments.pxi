@@ -12,17 +12,6 @@ cdef enum:
     RELEASE_GIL_AT = 1 << 14
 
 
-cdef inline bint is_plain(object x) noexcept:
-    """Whether x is a contiguous float array of at least one dimension and at least one entry in each row."""
-    if not cnp.PyArray_CheckExact(x):
-        return False
-    cdef cnp.ndarray a = <cnp.ndarray>x
-    cdef int kind = cnp.PyArray_TYPE(a), nd = cnp.PyArray_NDIM(a)
-    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE or kind == cnp.NPY_FLOAT16) and nd >= 1
-            and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_CARRAY_RO) and cnp.PyArray_ISNOTSWAPPED(a)
-            and cnp.PyArray_DIM(a, nd - 1) > 0)
-
-
 # NumPy's number for bfloat16, which ml_dtypes adds at run time; -1: not met yet.
 cdef int bfloat16_number = -1
 
@@ -31,11 +20,6 @@ def register_bfloat16(int number):
     """Take arrays whose dtype has this number as bfloat16."""
     global bfloat16_number
     bfloat16_number = number
-
-
-cdef inline fs_dtype dtype_of(int kind) noexcept nogil:
-    """The C code of a dtype by its number, which must be one of a plain array."""
-    return FS_F32 if kind == cnp.NPY_FLOAT else FS_F64 if kind == cnp.NPY_DOUBLE else FS_F16
 
 
 cdef inline bint is_usable(object x) noexcept:
@@ -78,21 +62,6 @@ cdef inline size_t size_of(fs_dtype dtype) noexcept nogil:
     return 4 if dtype == FS_F32 else 8 if dtype == FS_F64 else 2
 
 
-cdef inline double plain_temperature(object temperature) noexcept:
-    """The temperature if it is a float or int that is positive and finite, else -1."""
-    cdef double t
-    if type(temperature) is float:
-        t = <double>temperature
-    elif type(temperature) is int:
-        try:
-            t = <double>temperature
-        except OverflowError:
-            return -1.0
-    else:
-        return -1.0
-    return t if 0.0 < t < INFINITY else -1.0
-
-
 cdef inline bint is_number(object value, double *number) noexcept:
     """Whether value is a real number of Python or NumPy, not a bool; which one."""
     if type(value) is float:
@@ -116,7 +85,7 @@ cdef cnp.ndarray temperature_of(object temperature, double *number, bint prepare
     cdef const double *value
     cdef Py_ssize_t i
     if is_number(temperature, number):
-        if not number[0] >= 0.0 or number[0] == 0.0 and number[0] != 0.0:
+        if not is_not_negative(number[0]):
             number[0] = -1.0
         return None
     number[0] = -1.0

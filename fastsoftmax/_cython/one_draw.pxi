@@ -5,47 +5,25 @@ cdef inline bint is_numpy_integer(object value) noexcept:
     return isinstance(value, _NumPyInteger)
 
 
-cdef inline bint is_real(object value) noexcept:
-    """Whether value is a float or int of Python or NumPy."""
-    return (type(value) is float or type(value) is int or isinstance(value, float)
-            or isinstance(value, _NumPyFloating) or is_numpy_integer(value))
-
-
 cdef inline bint read_number(object value, double past, double *number):
-    """Read a float or int of Python or NumPy if 0 <= value < past, or value = past = inf; whether it was."""
-    cdef double given, limit = past
-    cdef uint64_t bits, bits_past
-    if not is_real(value):
+    """Read a real number if 0 <= value < past, or value = past = inf; whether it was."""
+    if not is_number(value, number):
         return False
-    try:
-        given = value
-    except OverflowError:
-        return False
-    # By their bits: where subnormal numbers are flushed to zero, -5e-324 >= 0 is true.
-    memcpy(&bits, &given, 8)
-    memcpy(&bits_past, &limit, 8)
-    number[0] = given
-    return bits < bits_past or (bits == bits_past and past == INFINITY)
+    return is_not_negative(number[0]) and (number[0] < past or past == INFINITY)
 
 
 cdef inline bint is_row(object x) noexcept:
-    """Whether x is an aligned one-dimensional array of float16, float32 or float64 in native byte order."""
-    if not cnp.PyArray_CheckExact(x):
-        return False
-    cdef cnp.ndarray a = <cnp.ndarray>x
-    cdef int kind = cnp.PyArray_TYPE(a)
-    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE or kind == cnp.NPY_FLOAT16)
-            and cnp.PyArray_NDIM(a) == 1 and cnp.PyArray_DIM(a, 0) > 0
-            and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED) and cnp.PyArray_ISNOTSWAPPED(a))
+    """Whether x is an array of one row, which has entries."""
+    return row_array(x) >= 0 and cnp.PyArray_NDIM(<cnp.ndarray>x) == 1 and cnp.PyArray_DIM(<cnp.ndarray>x, 0) > 0
 
 
 cdef inline bint is_vector(object x, int kind, size_t length) noexcept:
     """Whether x is an aligned array of this type in native byte order, of the shape (length,)."""
-    if not cnp.PyArray_CheckExact(x):
+    if not is_usable(x):
         return False
     cdef cnp.ndarray a = <cnp.ndarray>x
-    return (cnp.PyArray_TYPE(a) == kind and cnp.PyArray_NDIM(a) == 1 and <size_t>cnp.PyArray_DIM(a, 0) == length
-            and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED) and cnp.PyArray_ISNOTSWAPPED(a))
+    return (cnp.PyArray_TYPE(a) == kind and cnp.PyArray_NDIM(a) == 1
+            and <size_t>cnp.PyArray_DIM(a, 0) == length)
 
 
 cdef inline fs_mask_kind kind_of_mask(object mask, size_t n) noexcept:

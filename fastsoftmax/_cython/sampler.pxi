@@ -332,10 +332,10 @@ cdef class SamplerBase:
         if (mask_kind == FS_MASK_NONE and bias_array is None and not d.with_logprob and 0.0 < temperature < INFINITY
                 and cnp.PyArray_IS_C_CONTIGUOUS(row)):
             d.index = -1
-            draw_from_row(dtype_of(cnp.PyArray_TYPE(row)), probs, cnp.PyArray_DATA(row), n, temperature, d.filters,
+            draw_from_row(<fs_dtype>row_array(row), probs, cnp.PyArray_DATA(row), n, temperature, d.filters,
                           &d.coin, &d.u, &d.index)
         else:
-            d.row = single_row(row, dtype_of(cnp.PyArray_TYPE(row)), probs, mask_array, mask_kind == FS_MASK_WORDS,
+            d.row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS,
                                bias_array, <cnp.ndarray>bias_at if bias is None else None)
             d.n = n
             d.temperature = temperature

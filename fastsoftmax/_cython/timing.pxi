@@ -15,8 +15,8 @@ cdef void *exported(name) except NULL:
 
 def _time_c_api(cnp.ndarray x, double temperature, size_t repeats, bint draws, bint exports):
     """Nanoseconds for one draw (or softmax, in place) of one float32 row, by the exported or by the C function."""
-    if not is_plain(x) or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT or cnp.PyArray_NDIM(x) != 1 or repeats == 0:
-        raise ValueError("x must be one plain row of float32 and repeats positive")
+    if row_array(x) != FS_F32 or cnp.PyArray_NDIM(x) != 1 or not cnp.PyArray_IS_C_CONTIGUOUS(x) or repeats == 0:
+        raise ValueError("x must be one contiguous row of float32 and repeats positive")
     cdef softmax_type softmax = <softmax_type>exported("softmax_f32")
     cdef draw_type draw = <draw_type>exported("draw_f32")
     cdef size_t n = cnp.PyArray_DIM(x, 0), _i
