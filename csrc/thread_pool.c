@@ -11,9 +11,9 @@
  * processor.  And what sharing costs (calling workers, waiting for one that was suspended in mid-chunk) is set against what
  * it saves: where the balance is negative, jobs stay alone for FS_ALONE_FOR times the loss.
  *
- * There is one pool, and it serves one job at a time.  A caller that finds it busy does its own job alone, and one that
- * calls beside others leaves out as many workers: a program that calls from several threads has as many threads as it
- * wants.  A forked child begins without workers.
+ * There is one pool, and it serves one job at a time.  A caller that finds it busy does its own job alone, and every thread
+ * with a job of its own takes the place of a worker: a program that calls from several threads uses no more threads than
+ * it has set.  A forked child begins without workers.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* clocks, signals and the number of the processor, which ISO C does not have */
@@ -99,7 +99,7 @@ typedef struct job {
     /* for the caller only: */
     int is_posted;
     int may_post; /* it has not been decided yet whether to */
-    int makes_up; /* it stays alone because the balance is negative */
+    int stays_alone; /* because the balance is negative */
     uint64_t start, posted_at, called_at; /* first posted, last called */
     uint64_t cost; /* of calling workers */
     size_t own, own_at_post; /* chunks the caller has done; of these, before it posted the job */
@@ -168,19 +168,20 @@ static void *worker(void *unused)
         job *j = pool.job;
         seen = pool.call;
         spin = 0;
-        if (!j || !pool.slots || !is_beside(GET(&j->processor)))
+        if (!j || !pool.slots || !runs_elsewhere(GET(&j->processor)))
             continue;
         pool.slots--;
         SET(&j->helpers, j->helpers + 1);
         pthread_mutex_unlock(&pool.lock);
         const int soon = now_ns() - left_at < FS_SPIN_LONGER_NS + FS_ALONE_NS;
         self.job = j;
-        int beside;
-        for (size_t i; (beside = is_beside(GET(&j->processor))) && !GET(&j->withdrawn) && (i = take(j)) < j->count;)
+        int elsewhere;
+        for (size_t i;
+             (elsewhere = runs_elsewhere(GET(&j->processor))) && !GET(&j->withdrawn) && (i = take(j)) < j->count;)
             j->run(j->context, i);
         self.job = NULL;
         left_at = now_ns();
-        spin = !beside ? 0 : soon ? FS_SPIN_LONGER_NS : FS_SPIN_NS;
+        spin = !elsewhere ? 0 : soon ? FS_SPIN_LONGER_NS : FS_SPIN_NS;
         pthread_mutex_lock(&pool.lock);
         SET(&j->helpers, j->helpers - 1); /* the last use of j: its caller may return now */
         if (!j->helpers)
@@ -338,8 +339,8 @@ static void post_if_worthwhile(job *j, uint64_t t)
     j->may_post = (double)spent * left >= (double)(awake ? FS_AWAKE_NS : FS_SHARE_NS) * taken;
     if (!j->may_post)
         return;
-    j->makes_up = (double)GET(&pool.balance) * FS_ALONE_FOR + (double)spent < 0;
-    if (j->makes_up || GET(&pool.callers) >= GET(&threads) || GET(&pool.in_use) ||
+    j->stays_alone = (double)GET(&pool.balance) * FS_ALONE_FOR + (double)spent < 0;
+    if (j->stays_alone || GET(&pool.callers) >= GET(&threads) || GET(&pool.in_use) ||
         __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQ_REL))
         return;
     j->may_post = 0;
@@ -407,7 +408,7 @@ int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
     }
     if (j.is_posted)
         end_job(&j);
-    else if (j.makes_up)
+    else if (j.stays_alone)
         add_to_balance((double)(now_ns() - j.start) / FS_ALONE_FOR);
     __atomic_fetch_sub(&pool.callers, 1, __ATOMIC_ACQ_REL);
     self.jobs--;

@@ -9,7 +9,7 @@
 #define GET(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define SET(p, value) __atomic_store_n(p, value, __ATOMIC_RELEASE)
 
-enum { SUSPENDED_NS = 20000 }; /* between two looks at the clock: somebody else had the processor */
+enum { SUSPENDED_NS = 20000 }; /* this long between two readings of the clock: another thread had the processor */
 
 static inline uint64_t now_ns(void)
 {
@@ -37,10 +37,10 @@ static inline int this_processor(void)
 #endif
 }
 
-/* Whether this thread does not run on that processor. */
-static inline int is_beside(int processor) { return processor < 0 || processor != this_processor(); }
+/* Whether this thread runs on another processor than that one, as far as the platform says. */
+static inline int runs_elsewhere(int processor) { return processor < 0 || processor != this_processor(); }
 
-/* Spin until *value is (or is not) `other`, for `ns` at most, and until somebody else has had the processor.  With
+/* Spin until *value is (or is not) `other`, for `ns` at most, and until another thread has had the processor.  With
  * `offers` it is offered to others at every turn: for a thread that has nothing else to do. */
 static inline void spin_while(const unsigned *value, int equal, unsigned other, uint64_t ns, int offers)
 {

@@ -234,7 +234,7 @@ static double NAME(value_of)(const NAME(weighting) *g, double w)
 
 /* A little less, or with `sign` 1 a little more than that, whatever the rounding: every entry below it has a weight below w,
  * or every entry from it on a weight of w or more. */
-static REAL NAME(value_beside)(const NAME(weighting) *g, double w, double sign)
+static REAL NAME(value_to_side)(const NAME(weighting) *g, double w, double sign)
 {
     double value = NAME(value_of)(g, w);
     if (g->linear)
@@ -243,4 +243,4 @@ static REAL NAME(value_beside)(const NAME(weighting) *g, double w, double sign)
         value + sign * (1e-3 * g->c.temperature + (fabs(value) + fabs((double)g->origin.shift)) * 0x1p-20));
 }
 
-static REAL NAME(value_below)(const NAME(weighting) *g, double w) { return NAME(value_beside)(g, w, -1.0); }
+static REAL NAME(value_below)(const NAME(weighting) *g, double w) { return NAME(value_to_side)(g, w, -1.0); }

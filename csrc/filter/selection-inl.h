@@ -279,8 +279,8 @@ static NAME(pivots) NAME(pivots_of_long)(const NAME(order) *o, const NAME(list) 
             squares += (double)w[j] * (double)w[j] * 0x1p102;
     }
     double share = (double)target / (double)amount;
-    double alike = o->weighting ? sum * sum / squares : (double)sample.count;
-    double margin = 3.0 * sqrt(share * (1.0 - share) / alike) * sum, middle = share * sum;
+    double effective = o->weighting ? sum * sum / squares : (double)sample.count;
+    double margin = 3.0 * sqrt(share * (1.0 - share) / effective) * sum, middle = share * sum;
     NAME(pivots) closer = {o->by_distance ? 0.0 : INFINITY, p.near, -INFINITY, 1};
     NAME(prefix) first = {0, 0, 0.0}, last = {sample.count, 0, 0.0};
     if (middle - margin >= 1.0) {

@@ -66,7 +66,7 @@ static NAME(bound) NAME(bound_of)(const NAME(weighting) *g, double probability, 
     if (weight >= 0x1p-55 * fs_pow2(-g->down)) {
         b.weight = NAME(at_or_above)(weight);
         b.value = NAME(value_below)(g, weight);
-        b.sure = NAME(value_beside)(g, weight, 1.0);
+        b.sure = NAME(value_to_side)(g, weight, 1.0);
     } else {
         b.value = NAME(at_or_above)(NAME(value_of)(g, weight));
     }

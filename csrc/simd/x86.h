@@ -1,4 +1,4 @@
-/* What AVX2 and AVX-512 do alike, in registers of 256 bits: parts of a register, and blocks of a matrix transposed. */
+/* What AVX2 and AVX-512 share, in registers of 256 bits: parts of a register, and blocks of a matrix transposed. */
 #ifndef FS_VEC_X86_H
 #define FS_VEC_X86_H
 

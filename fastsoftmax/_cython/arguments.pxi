@@ -1,6 +1,6 @@
 # Arguments as they can be taken without running any of the caller's code: arrays of the kept dtypes, numbers of
-# Python and of NumPy.  A function that refuses an argument says so by its result, and raises nothing: Python converts
-# it (_args/arrays.py), or says what is wrong with it.
+# Python and of NumPy.  A function that cannot take an argument returns that, and raises nothing: Python converts it
+# (_args/arrays.py), or says what is wrong with it.
 #
 # Filter parameters: `given_filters` collects those that are given, _args/filters.py checks them and makes records of
 # them, `filters_in` reads a record.
