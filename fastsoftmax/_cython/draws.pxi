@@ -32,13 +32,12 @@ cdef inline bint any_negative(const int64_t *index, size_t count) noexcept nogil
     return signs < 0
 
 
-cdef void draw_runs(Draws *f, RowIterator *w, size_t first, size_t past) noexcept nogil:
-    """One draw from each row, without filters: runs of rows."""
-    cdef fs_rows rows = f.batch.rows
+cdef void draw_runs(Draws *f, RowIterator *w, fs_rows *rows, size_t first, size_t past) noexcept nogil:
+    """One draw from each row, without filters: runs of rows; `rows` begins as f.batch.rows."""
     cdef size_t i = first, j, count, done
     while i < past:
-        count = set_run(&f.batch, w, past - i, &rows)
-        done = fs_sample_rows(&rows, f.u + i, f.index + i, NULL if f.logprob == NULL else f.logprob + i)
+        count = set_run(&f.batch, w, past - i, rows)
+        done = fs_sample_rows(rows, f.u + i, f.index + i, NULL if f.logprob == NULL else f.logprob + i)
         if done < count:
             note_rows(&f.batch.outcome, i, i + count, done)
             return
@@ -51,9 +50,8 @@ cdef void draw_runs(Draws *f, RowIterator *w, size_t first, size_t past) noexcep
         i += count
 
 
-cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, size_t first, size_t past) noexcept nogil:
+cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t first, size_t past) noexcept nogil:
     """k draws from each row, filtered or not."""
-    cdef fs_rows rows = f.batch.rows
     cdef fs_status status
     cdef size_t i, j, k = f.k, n = f.batch.rows.n
     cdef const fs_filters *filters = f.filters
@@ -69,7 +67,7 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, size_t first, size_t pa
     for i in range(first, past):
         if f.stop and fs_atomic_load(&f.batch.outcome.rejected) < i << STATUS_BITS:
             return  # the call raises for a row before this one
-        set_run(&f.batch, w, 1, &rows)
+        set_run(&f.batch, w, 1, rows)
         u = f.u + i * k
         index = f.index + i * k
         logprob = NULL if f.logprob == NULL else f.logprob + i * k
@@ -94,16 +92,20 @@ cdef void draws_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Draws *f = <Draws *>job
     cdef RowIterator copy
     cdef RowIterator *w = &f.batch.iterator
+    cdef fs_rows copied
+    cdef fs_rows *rows = &f.batch.rows
     if f.stop and fs_atomic_load(&f.batch.outcome.rejected) < first << STATUS_BITS:
         return
-    if first != 0 or past != f.batch.count:  # else nobody else needs the iterator, which is large
+    if first != 0 or past != f.batch.count:  # else it is the whole job, and no other thread needs these
         copy = f.batch.iterator
         w = &copy
+        copied = f.batch.rows
+        rows = &copied
         go_to_row(w, first)
     if f.k == 1 and f.filters == NULL and f.filters_operand < 0:
-        draw_runs(f, w, first, past)
+        draw_runs(f, w, rows, first, past)
     else:
-        draw_rows_one_by_one(f, w, first, past)
+        draw_rows_one_by_one(f, w, rows, first, past)
 
 
 cdef bint take_mask(Draws *f, object mask, cnp.ndarray a, int axis) noexcept:

@@ -13,25 +13,26 @@ cdef struct Transform:
     int operation
 
 
-cdef void transform_runs(Transform *f, RowIterator *w, size_t first, size_t past) noexcept nogil:
-    """Do the rows from the current one of w, which is number `first`."""
-    cdef fs_rows rows = f.batch.rows
-    cdef fs_output out = f.out
+cdef void transform_runs(Transform *f, RowIterator *w, fs_rows *rows, size_t first, size_t past) noexcept nogil:
+    """Do the rows from the current one of w, which is number `first`; `rows` begins as f.batch.rows."""
+    cdef fs_output out
     cdef size_t i = first, count, done
     cdef ptrdiff_t step = size_of(f.out.dtype)
+    out.stride = f.out.stride
+    out.dtype = f.out.dtype
     while i < past:
-        count = set_run(&f.batch, w, past - i, &rows)
+        count = set_run(&f.batch, w, past - i, rows)
         if f.operation == _LOGSUMEXP:
             out.data = <char *>f.out.data + <ptrdiff_t>i * step
-            done = fs_logsumexp_rows(&rows, &out, step)
+            done = fs_logsumexp_rows(rows, &out, step)
         else:
             out.data = w.data[f.out_operand]
             if w.dims > 0:
                 step = w.stride[f.out_operand][w.dims - 1]
             if f.operation == _LOG_SOFTMAX:
-                done = fs_log_softmax_rows(&rows, &out, step)
+                done = fs_log_softmax_rows(rows, &out, step)
             else:
-                done = fs_softmax_rows(&rows, &out, step)
+                done = fs_softmax_rows(rows, &out, step)
         if done < count:
             note_rows(&f.batch.outcome, i, i + count, done)
             return
@@ -42,12 +43,14 @@ cdef void transform_runs(Transform *f, RowIterator *w, size_t first, size_t past
 cdef void transform_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Transform *f = <Transform *>job
     cdef RowIterator w
-    if first == 0 and past == f.batch.count:  # nobody else needs the iterator, which is large
-        transform_runs(f, &f.batch.iterator, first, past)
+    cdef fs_rows rows
+    if first == 0 and past == f.batch.count:  # the whole job: no other thread needs what would be copied
+        transform_runs(f, &f.batch.iterator, &f.batch.rows, first, past)
     else:
         w = f.batch.iterator
+        rows = f.batch.rows
         go_to_row(&w, first)
-        transform_runs(f, &w, first, past)
+        transform_runs(f, &w, &rows, first, past)
 
 
 def transform(x, temperature, axis, out, int operation, bint prepared=False):
