@@ -139,7 +139,7 @@ static NAME(pivots)
 {
     enum { MARGIN = 4 }; /* of the sample, on each side */
     uint64_t at_random = amount + BITS_OF(x[0]) + ((uint64_t)BITS_OF(x[count - 1]) << 20);
-    REAL sample[NAME(SAMPLE)], weight[NAME(SAMPLE)];
+    REAL sample[NAME(SAMPLE)] = {0.0}, weight[NAME(SAMPLE)];
     double key[NAME(SAMPLE)] = {0.0};
     uint64_t sum = 0, upto[NAME(SAMPLE)];
     size_t taken = count <= NAME(SAMPLE) ? count : NAME(SAMPLE) / 2, at = 0;
