@@ -257,11 +257,15 @@ def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Arra
     """The mask of the row with this number, as one bool for each entry."""
     if mask is None:
         return None
-    row: Array = mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask
-    if words:
-        bits = np.unpackbits(row.astype("<u4").view(np.uint8), bitorder="little")
-        row = bits[: rows.entries].astype(np.bool_)
-    return row
+    return as_bools(mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask, words, rows)
+
+
+def as_bools(mask: Array, words: bool, rows: Rows) -> Array:
+    """A mask of `mask_rows`, of all rows or of one, with a bool for each entry."""
+    if not words:
+        return mask
+    octets = np.ascontiguousarray(mask.astype("<u4")).view(np.uint8)
+    return np.unpackbits(octets, axis=-1, count=rows.entries, bitorder="little").view(np.bool_)
 
 
 def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, Rows, any_array, as_float64, bias_rows, mask_rows, temperature_rows
+from .arrays import Array, Rows, any_array, as_bools, as_float64, bias_rows, mask_rows, temperature_rows
 
 # What is kept as it is; anything else may change, and is copied.
 NUMBERS = (bool, int, float, np.generic)
@@ -77,15 +77,7 @@ def both_masks(made: Array | None, given: Any, rows: Rows) -> Any:
     assert a is not None and b is not None
     if a_words and b_words:
         return a.view(np.uint32) & b.view(np.uint32)
-    return rows.join(_entries(a, a_words, rows) & _entries(b, b_words, rows))
-
-
-def _entries(mask: Array, words: bool, rows: Rows) -> Array:
-    """A mask of _args/arrays.py as bools."""
-    if not words:
-        return mask
-    octets = np.ascontiguousarray(mask.astype("<u4")).view(np.uint8)
-    return np.unpackbits(octets, axis=-1, count=rows.entries, bitorder="little").view(np.bool_)
+    return rows.join(as_bools(a, a_words, rows) & as_bools(b, b_words, rows))
 
 
 def both_biases(made: Any, given: Any, rows: Rows) -> Any:
