@@ -126,6 +126,78 @@ static inline blocks_f64 fs_blocks_of_weights(const fs_weights *w)
     return blocks;
 }
 
+/* The largest, the least and the sum of weights so far, in each lane. */
+typedef struct {
+    f64x8 high, low, sum;
+} fs_spread;
+
+FS_INLINE void fs_spread_add(fs_spread *s, f64x8 v)
+{
+    s->high = f64x8_max(v, s->high), s->low = f64x8_min(v, s->low), s->sum = f64x8_add(s->sum, v);
+}
+
+/* 2^-e for the exponent e of the largest; 0: there is a weight that is none, or they are extreme, or all 0. */
+FS_INLINE double fs_scale_of_few(const fs_spread *s)
+{
+    const double max = f64x8_reduce_max(s->high);
+    if (FS_UNLIKELY(f64x8_any_nan(s->sum) || f64x8_reduce_min(s->low) < 0.0 || !(max > 0x1p-1000 && max < 0x1p1000)))
+        return 0.0;
+    return fs_pow2(-fs_exponent(max));
+}
+
+static inline double fs_uniform_of_one(const fs_uniforms *u) { return u->given ? u->given[0] : u->next(u->state); }
+
+/* Of `count` vectors, in registers. */
+FS_INLINE int fs_draw_from_tiny(const double *p, size_t n, const fs_uniforms *u, int64_t *index, int count)
+{
+    f64x8 w[4];
+    fs_spread spread = {f64x8_set1(0.0), f64x8_set1(0.0), f64x8_set1(0.0)};
+    for (int j = 0; j < count; j++) {
+        w[j] = j < count - 1 ? f64x8_load(p + j * 8) : f64x8_load_first(p + j * 8, n - (size_t)j * 8, 0.0);
+        fs_spread_add(&spread, w[j]);
+    }
+    const double scale = fs_scale_of_few(&spread);
+    if (FS_UNLIKELY(scale == 0.0))
+        return 0;
+    for (int j = 0; j < count; j++)
+        w[j] = f64x8_mul(w[j], f64x8_set1(scale));
+    *index = (int64_t)f64x8_draw(w, count, fs_uniform_of_one(u));
+    return 1;
+}
+
+/* One draw from at most 256 weights, by the integers of a block whose place among others is not needed.  0: the row needs more
+ * (another layout, a mask, a weight that is none, an extreme one), and nothing is done. */
+static int fs_draw_from_few(const fs_row *row, size_t n, const fs_uniforms *u, int64_t *index)
+{
+    enum { FEW = 256 };
+    block_cdf_f64 cdf;
+    fs_spread spread = {f64x8_set1(0.0), f64x8_set1(0.0), f64x8_set1(0.0)};
+    const double *p = row->data;
+    if (n > FEW || row->mask_kind != FS_MASK_NONE || row->dtype > FS_F64 ||
+        row->stride != (ptrdiff_t)fs_size_of(row->dtype))
+        return 0;
+    if (row->dtype == FS_F32) {
+        for (size_t i = 0; i < n; i++)
+            cdf.weight[i] = ((const float *)row->data)[i];
+        p = cdf.weight;
+    }
+    if (n <= 4 * 8)
+        return n <= 8    ? fs_draw_from_tiny(p, n, u, index, 1)
+               : n <= 16 ? fs_draw_from_tiny(p, n, u, index, 2)
+               : n <= 24 ? fs_draw_from_tiny(p, n, u, index, 3)
+                         : fs_draw_from_tiny(p, n, u, index, 4);
+    for (size_t i = 0; i < n; i += 8)
+        fs_spread_add(&spread, n - i < 8 ? f64x8_load_first(p + i, n - i, 0.0) : f64x8_load(p + i));
+    const double scale = fs_scale_of_few(&spread);
+    if (FS_UNLIKELY(scale == 0.0))
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        cdf.weight[i] = p[i] * scale;
+    cdf_sums_f64(&cdf, n);
+    *index = (int64_t)cdf_index_f64(&cdf, n, fs_scale_uniform(fs_uniform_of_one(u), cdf_total_f64(&cdf)).high);
+    return 1;
+}
+
 static fs_status fs_sample_weights(const fs_reader *reader, size_t n, size_t k, const fs_uniforms *u, int64_t *index)
 {
     fs_weights w;

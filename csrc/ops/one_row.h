@@ -101,7 +101,7 @@ static fs_status fs_draw_from_row(const fs_row *row, size_t n, double temperatur
     if (row->probs && !row->bias && temperature == 1.0) {
         reader = fs_reader_of(row);
         reader.weights = 1;
-        status = fs_sample_weights(&reader, n, k, u, index);
+        status = k == 1 && fs_draw_from_few(row, n, u, index) ? FS_OK : fs_sample_weights(&reader, n, k, u, index);
         if (status != FS_OK || !logprob)
             return status;
         double max, log_sum;

@@ -58,6 +58,20 @@ static void run(const fs_row *row, size_t n, double temperature, const double *u
     r->status[3] = fs_sample(row, n, temperature, DRAWS, u, r->index, r->logprob);
 }
 
+/* A draw by itself is the one among several. */
+static void compare_single_draws(const fs_row *row, size_t n, double temperature, const double *u, const results *all,
+                                 const char *set, const char *row_description)
+{
+    for (int j = 0; j < DRAWS; j++) {
+        int64_t index = -1;
+        fs_status status = fs_sample(row, n, temperature, 1, u + j, &index, NULL);
+        checks++;
+        if (!check(status == all->status[3] && index == all->index[j], "draw %d by itself: %s, %s", j, set,
+                   row_description))
+            return;
+    }
+}
+
 static void compare(const results *a, const results *b, size_t bytes, const char *set, const char *which,
                     const char *row_description)
 {
@@ -106,7 +120,8 @@ static int same_row(const char *what, const char *expected, const char *base, sp
     return equal;
 }
 
-/* Many rows at once: every row is the one given, or one of other data (odd rows), in any spacing. */
+/* Many rows at once, in any spacing: every row is the one given, or one of other data, nothing allowed and a bias of NaN
+ * (every second one). */
 static void compare_rows(const fs_row *row, size_t n, double temperature, const double *u, const results *expected,
                          random_stream *r, const char *set, const char *row_description)
 {
@@ -117,6 +132,9 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     const int words = row->mask_kind == FS_MASK_WORDS;
     const size_t mask_size = words ? 4 : 1, mask_n = words ? (n + 31) / 32 : n;
     const int shared = (int)below(r, 2);
+    const size_t odd = below(r, 2), first = others && !odd, step = others ? 2 : 1;
+    const uint32_t nothing = 0;
+    const double nan = NAN;
     const spacing mask = spaced(rows, mask_n, mask_size, r), bias = spaced(rows, n, 8, r);
     char *x = workspace(in.bytes), *out = workspace(to.bytes), *entries = workspace(n * size);
     char *masks = workspace(mask.bytes), *biases = workspace(bias.bytes);
@@ -136,7 +154,7 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
         all.bias_step = (ptrdiff_t)bias.step;
     }
     for (size_t i = 0; i < rows; i++) {
-        const int other = others && i % 2;
+        const int other = others && i % 2 == odd;
         t[i] = other && all.temperature_step && others == 2 ? temperatures[below(r, TEMPERATURES)] : temperature;
         v[i] = u[i % DRAWS];
         if (other)
@@ -146,16 +164,18 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
         else
             scatter(x, in, i, row->data, row->stride, n, size);
         if (row->mask_kind != FS_MASK_NONE)
-            scatter(masks, mask, i, row->mask, row->mask_stride, mask_n, mask_size);
+            scatter(masks, mask, i, other ? (const char *)&nothing : row->mask, other ? 0 : row->mask_stride, mask_n,
+                    mask_size);
         if (row->bias && !row->bias_at)
-            scatter(biases, bias, i, (const char *)row->bias, row->bias_stride, n, 8);
+            scatter(biases, bias, i, other ? (const char *)&nan : (const char *)row->bias,
+                    other ? 0 : row->bias_stride, n, 8);
     }
     const fs_output sums = {lse, 8, FS_F64};
     const int with_logprob = (int)below(r, 2);
     check(fs_sample_rows(&all, v, index, with_logprob ? logprob : NULL) == rows, "not all rows drawn: %s",
           row_description);
     check(fs_logsumexp_rows(&all, &sums, 8) == rows, "not all rows summed: %s", row_description);
-    for (size_t i = 0; i < rows; i += others ? 2 : 1) {
+    for (size_t i = first; i < rows; i += step) {
         const int drawn = expected->status[3] == FS_OK;
         checks += 2;
         if (!check(drawn ? index[i] == expected->index[i % DRAWS] : index[i] == -1, "index %ld of many rows: %s, %s",
@@ -172,7 +192,7 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     const fs_output result = {in_place ? x : out, (ptrdiff_t)to.stride, row->dtype};
     check((log ? fs_log_softmax_rows : fs_softmax_rows)(&all, &result, (ptrdiff_t)to.step) == rows,
           "not all rows done: %s", row_description);
-    for (size_t i = 0; i < rows; i += others ? 2 : 1) {
+    for (size_t i = first; i < rows; i += step) {
         checks++;
         if (!same_row(log ? "log_softmax" : "softmax", log ? expected->log_softmax : expected->softmax, result.data,
                       to, i, n, size, set, row_description))
@@ -212,6 +232,7 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         digests[s] = extend_digest(digests[s], &here->logsumexp, 8);
         digests[s] = extend_digest(digests[s], here->index, sizeof here->index);
         digests[s] = extend_digest(digests[s], here->logprob, sizeof here->logprob);
+        compare_single_draws(&made.row, n, temperature, u, here, set, text);
         layout how = (layout)(1 + below(r, LAYOUTS - 1));
         run(&made.row, n, temperature, u, how, &other);
         compare(&first, &other, n * size, set, layout_name[how], text);

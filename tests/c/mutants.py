@@ -161,4 +161,17 @@ MORE_MUTANTS = [
     ),
     Mutant("any uniform of many", "base/arguments.h", r"outside >> 63 == 0", "1", "plain"),
     Mutant("a carry is lost", "base/bits.h", r"\(mid >> 32\) \+ \(mid2 >> 32\)", "(mid >> 32)", "wide"),
+    Mutant("a temperature of another row", "ops/rows-inl.h", r"first \+ \(j < count \? j : 0\)", "first", "bits"),
+    Mutant("ties of the largest do not count", "softmax/columns-inl.h", r"\(ties\[i\] - 1\.0\)", "0.0", "bits"),
+    Mutant(
+        "the rest is not left out",
+        "softmax/columns-inl.h",
+        r"columns_sum_by\)\(c, n, 1, sum",
+        "columns_sum_by)(c, n, 0, sum",
+        "bits",
+    ),
+    Mutant("the mask of another row", "row/rows.h", r"i \* rows->mask_step", "0 * rows->mask_step", "bits"),
+    Mutant("a bias read as flat", "row/rows.h", r"&& rows->bias_step == 8 \* n", "", "bits"),
+    Mutant("few weights as they are", "draw/probabilities.h", r"fs_pow2\(-fs_exponent\(max\)\)", "1.0", "bits"),
+    Mutant("the last columns of a block", "simd/scalar.h", r"j < columns; j\+\+", "j + 1 < columns; j++", "bits"),
 ]

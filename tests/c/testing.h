@@ -164,12 +164,25 @@ typedef enum {
     HUGE_BOTH,
     INTEGERS,
     ZEROS,
+    FORCED,
     KINDS
 } data_kind;
 
-static const char *const kind_name[] = {
-    "normal",    "wide", "+1e4 offset",        "-1e4 offset", "constant", "some -inf", "all -inf",
-    "some +inf", "NaN",  "NaN and infinities", "subnormal",   "huge",     "integers",  "zeros of either sign"};
+static const char *const kind_name[] = {"normal",
+                                        "wide",
+                                        "+1e4 offset",
+                                        "-1e4 offset",
+                                        "constant",
+                                        "some -inf",
+                                        "all -inf",
+                                        "some +inf",
+                                        "NaN",
+                                        "NaN and infinities",
+                                        "subnormal",
+                                        "huge",
+                                        "integers",
+                                        "zeros of either sign",
+                                        "one -0 above the others"};
 
 static inline double smallest(fs_dtype dtype)
 {
@@ -183,7 +196,8 @@ static inline double largest(fs_dtype dtype)
 
 static inline void fill(void *data, fs_dtype dtype, size_t n, data_kind kind, random_stream *r)
 {
-    double sign, level = next_normal(r);
+    double sign, level = next_normal(r), below_zero = kind == FORCED ? -pow(10.0, 4.0 * next_uniform(r)) : 0.0;
+    size_t forced = kind == FORCED && n ? below(r, n) : 0;
     for (size_t i = 0; i < n; i++) {
         switch (kind) {
         case WIDE: put(data, dtype, i, 60.0 * next_normal(r)); break;
@@ -201,6 +215,7 @@ static inline void fill(void *data, fs_dtype dtype, size_t n, data_kind kind, ra
             break;
         case INTEGERS: put(data, dtype, i, (double)below(r, 41) - 20.0); break;
         case ZEROS: put(data, dtype, i, next_word(r) & 1 ? 0.0 : -0.0); break;
+        case FORCED: put(data, dtype, i, i == forced ? -0.0 : below_zero * (1.0 + next_uniform(r))); break;
         default: put(data, dtype, i, next_normal(r));
         }
     }
