@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 
 /* Tables are read at random: large pages, where the system gives them, save the walk through the page tables. */
-void *fs_table_memory(size_t size)
+static void *table_memory(size_t size)
 {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     const size_t page = (size_t)1 << 21;
@@ -24,16 +24,22 @@ void *fs_table_memory(size_t size)
     return malloc(size);
 }
 
-static FS_THREAD_LOCAL fs_scratch *own;
+/* What a thread keeps. */
+typedef struct {
+    fs_scratch scratch, table;
+} thread_memory;
 
-static void free_scratch(fs_scratch *scratch)
+static FS_THREAD_LOCAL thread_memory *own;
+
+static void free_memory(thread_memory *memory)
 {
-    free(scratch->memory);
-    free(scratch);
+    free(memory->scratch.memory);
+    free(memory->table.memory);
+    free(memory);
 }
 
-/* Whether `scratch` will be freed when this thread ends. */
-static int free_with_thread(fs_scratch *scratch);
+/* Whether `memory` will be freed when this thread ends. */
+static int free_with_thread(thread_memory *memory);
 
 #ifdef _WIN32
 #include <windows.h>
@@ -41,7 +47,7 @@ static int free_with_thread(fs_scratch *scratch);
 static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
 static DWORD slot = FLS_OUT_OF_INDEXES;
 
-static void WINAPI at_thread_end(void *scratch) { free_scratch(scratch); }
+static void WINAPI at_thread_end(void *memory) { free_memory(memory); }
 
 static BOOL CALLBACK make_slot(PINIT_ONCE unused, void *parameter, void **context)
 {
@@ -50,10 +56,10 @@ static BOOL CALLBACK make_slot(PINIT_ONCE unused, void *parameter, void **contex
     return TRUE;
 }
 
-static int free_with_thread(fs_scratch *scratch)
+static int free_with_thread(thread_memory *memory)
 {
     InitOnceExecuteOnce(&once, make_slot, NULL, NULL);
-    return slot != FLS_OUT_OF_INDEXES && FlsSetValue(slot, scratch);
+    return slot != FLS_OUT_OF_INDEXES && FlsSetValue(slot, memory);
 }
 #else
 #include <pthread.h>
@@ -62,39 +68,50 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static int has_key;
 
-static void at_thread_end(void *scratch) { free_scratch(scratch); }
+static void at_thread_end(void *memory) { free_memory(memory); }
 static void make_key(void) { has_key = !pthread_key_create(&key, at_thread_end); }
 
-static int free_with_thread(fs_scratch *scratch)
+static int free_with_thread(thread_memory *memory)
 {
     pthread_once(&once, make_key);
-    return has_key && !pthread_setspecific(key, scratch);
+    return has_key && !pthread_setspecific(key, memory);
 }
 #endif
 
-void *fs_thread_scratch(size_t size)
+/* NULL: there is no memory. */
+static thread_memory *memory_of_thread(void)
 {
     if (!own) {
-        fs_scratch *fresh = calloc(1, sizeof *fresh);
+        thread_memory *fresh = calloc(1, sizeof *fresh);
         if (!fresh || !free_with_thread(fresh)) {
             free(fresh);
             return NULL;
         }
         own = fresh;
     }
-    if (own->size < size) {
-        free(own->memory);
-        own->memory = malloc(size);
-        own->size = own->memory ? size : 0;
-    }
-    return own->memory;
+    return own;
 }
+
+void *fs_thread_scratch(size_t size)
+{
+    thread_memory *mine = memory_of_thread();
+    if (!mine)
+        return NULL;
+    if (mine->scratch.size < size) {
+        free(mine->scratch.memory);
+        mine->scratch.memory = malloc(size);
+        mine->scratch.size = mine->scratch.memory ? size : 0;
+    }
+    return mine->scratch.memory;
+}
+
+static const fs_scratch nothing = {0, NULL};
 
 fs_scratch fs_detach_scratch(void)
 {
-    const fs_scratch none = {0, NULL}, scratch = own ? *own : none;
+    const fs_scratch scratch = own ? own->scratch : nothing;
     if (own)
-        *own = none;
+        own->scratch = nothing;
     return scratch;
 }
 
@@ -102,6 +119,28 @@ void fs_attach_scratch(fs_scratch scratch)
 {
     if (!scratch.memory)
         return;
-    free(own->memory);
-    *own = scratch;
+    free(own->scratch.memory);
+    own->scratch = scratch;
+}
+
+fs_scratch fs_take_table(size_t size)
+{
+    fs_scratch table = own ? own->table : nothing;
+    if (own)
+        own->table = nothing;
+    if (table.size < size) {
+        free(table.memory);
+        table.memory = table_memory(size);
+        table.size = table.memory ? size : 0;
+    }
+    return table;
+}
+
+void fs_return_table(fs_scratch table)
+{
+    thread_memory *mine = table.memory && table.size <= FS_TABLE_KEPT ? memory_of_thread() : NULL;
+    if (mine && !mine->table.memory)
+        mine->table = table;
+    else
+        free(table.memory);
 }

@@ -1,4 +1,4 @@
-/* Memory: large tables, and the scratch memory of each thread (alloc.c). */
+/* The memory that each thread keeps from call to call: scratch, and a table (alloc.c). */
 #ifndef FS_ALLOC_H
 #define FS_ALLOC_H
 
@@ -13,9 +13,6 @@
 #define FS_THREAD_LOCAL _Thread_local
 #endif
 
-/* `size` bytes, for free().  NULL: there is no memory. */
-void *fs_table_memory(size_t size);
-
 /* At least `size` bytes of this thread, valid until its next call; freed when the thread ends.  NULL: there is no memory. */
 void *fs_thread_scratch(size_t size);
 
@@ -26,5 +23,11 @@ typedef struct {
 } fs_scratch;
 fs_scratch fs_detach_scratch(void);
 void fs_attach_scratch(fs_scratch scratch);
+
+/* At least `size` bytes for a table, the caller's until it returns them: a call in between gets others.  The thread keeps one
+ * of up to FS_TABLE_KEPT bytes for its next call, and frees it when it ends.  memory is NULL: there is none. */
+#define FS_TABLE_KEPT ((size_t)1 << 24)
+fs_scratch fs_take_table(size_t size);
+void fs_return_table(fs_scratch table);
 
 #endif

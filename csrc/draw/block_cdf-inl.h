@@ -181,11 +181,12 @@ static fs_status NAME(tabulate)(const fs_guide *guide, const NAME(blocks) *r, RE
 static fs_status NAME(draw_all)(const NAME(blocks) *r, size_t k, const fs_uniforms *u, int64_t *index)
 {
     fs_guide guide;
-    uint32_t *memory = fs_guide_allocate(&guide, r->n, k, BLOCK);
-    fs_drawing drawing = {memory ? &guide : NULL, NAME(draw_from_blocks), r, u, k, index};
-    fs_status status = memory ? NAME(tabulate)(&guide, r, NULL) : FS_OK;
+    const fs_scratch memory = fs_guide_allocate(&guide, r->n, k, BLOCK);
+    const fs_guide *table = memory.memory ? &guide : NULL;
+    fs_drawing drawing = {table, NAME(draw_from_blocks), r, u, k, index};
+    fs_status status = table ? NAME(tabulate)(table, r, NULL) : FS_OK;
     if (status == FS_OK)
         status = fs_draw_all(&drawing);
-    free(memory);
+    fs_return_table(memory);
     return status;
 }

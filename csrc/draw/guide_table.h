@@ -224,13 +224,15 @@ static inline int fs_guide_pays(size_t n, size_t k, size_t block)
     return k >= 64 && n <= FS_GUIDE_MOST && k >= (n <= block ? n / 8 : n / 64);
 }
 
-/* An empty table for k draws, in memory for free().  NULL: there is no memory, or it would not pay. */
-static uint32_t *fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t block)
+/* An empty table for k draws, in memory for fs_return_table.  None: there is no memory, or it would not pay. */
+static fs_scratch fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t block)
 {
-    uint32_t *words = fs_guide_pays(n, k, block) ? fs_table_memory(fs_guide_words(n) * sizeof *words) : NULL;
-    if (words)
-        *guide = fs_guide_begin(words, n);
-    return words;
+    fs_scratch memory = {0, NULL};
+    if (fs_guide_pays(n, k, block))
+        memory = fs_take_table(fs_guide_words(n) * sizeof(uint32_t));
+    if (memory.memory)
+        *guide = fs_guide_begin(memory.memory, n);
+    return memory;
 }
 
 /* Makes draws from a row: index[j] for u[j]; only where index[j] < 0 if `open_only`. */

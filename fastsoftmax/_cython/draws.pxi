@@ -251,7 +251,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
                 return None
     f.k = 1
     if size is not None:
-        if type(size) is not int or not 0 <= size < (1 << 48 if prepared else MANY_DRAWS):
+        if type(size) is not int or not 0 <= size < (MANY_DRAWS if u is None else 1 << 48):
             return None
         f.k = size
         shape[dims] = size

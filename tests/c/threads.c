@@ -337,6 +337,20 @@ static void *ask_for_scratch(void *unused)
     char *large = fs_thread_scratch(100000);
     memset(large, 2, 100000);
     check(fs_thread_scratch(50) == large, "scratch that is large enough was not kept");
+    fs_scratch table = fs_take_table(5000), other = fs_take_table(5000);
+    check(table.memory && other.memory && table.memory != other.memory, "a table that is in use was given away");
+    memset(table.memory, 3, 5000);
+    memset(other.memory, 4, 5000);
+    void *first = table.memory;
+    fs_return_table(table);
+    fs_return_table(other); /* one is kept */
+    table = fs_take_table(10);
+    check(table.memory == first && table.size == 5000, "a table that is large enough was not kept");
+    fs_return_table(table);
+    fs_return_table(fs_take_table(FS_TABLE_KEPT + 1));
+    table = fs_take_table(10);
+    check(table.size < FS_TABLE_KEPT, "a table too large to keep was kept");
+    fs_return_table(table);
     return unused;
 }
 
