@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -162,7 +161,11 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
             return result
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
-    if math.prod(rows.shape):
+    if a.size and not rows.merge(a):
+        result = np.empty(rows.shape, a.dtype)
+        for place, copy, _ in rows.copies(a):
+            result[place] = _transform(copy, t[place] if t.ndim else t, -1, None, _LOGSUMEXP, True)
+    elif a.size:
         result = np.asarray(_transform(rows.split(a), t, -1, None, _LOGSUMEXP, True))
     else:
         result = np.empty(rows.shape, a.dtype)
@@ -182,7 +185,11 @@ def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
     result = Result(a, target, rows)
-    if a.size:
-        _transform(rows.split(result.source), t, -1, result.parts, operation, True)
-    finished = result.finish()
-    return finished if out is None else out
+    source, target = result.source, rows.moved(result.array)
+    if a.size and result.direct and rows.merge(source):
+        _transform(rows.split(source), t, -1, result.parts, operation, True)
+    elif a.size:
+        for place, copy, piece in rows.copies(source):
+            _transform(copy, t[place] if t.ndim else t, -1, copy, operation, True)
+            target[place] = piece
+    return result.array if out is None else out

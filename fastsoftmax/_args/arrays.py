@@ -6,8 +6,10 @@ broadcast to the rows.  The logits themselves are not read.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ _CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
 # By NumPy's type number, which is a faster key; bfloat16 has no fixed one.
 _CODES_BY_NUMBER = {np.dtype(name).num: code for name, code in _CODES.items() if name != "bfloat16"}
 _DTYPES = "float16, bfloat16, float32 or float64 (integers and bool become float64)"
+
+# Entries that are copied at a time where the axes of the rows do not merge: they stay in the second-level cache.
+_PIECE = 1 << 17
 
 _LEAST_NORMAL = np.finfo(np.float64).tiny
 
@@ -119,12 +124,58 @@ class Rows:
 
     def split(self, a: Array) -> Array:
         """The array with its entries last, as one axis; a view unless the axes cannot be merged without a copy."""
+        moved = self.moved(a)
+        return moved if len(self.axes) == 1 else moved.reshape(self.shape + (self.entries,))
+
+    def moved(self, a: Array) -> Array:
+        """A view of the array with the axes of its entries last."""
         if not self.array_shape:
             a = a.reshape(1)
         if self.axes == (a.ndim - 1,):
             return a
-        end = range(-len(self.axes), 0)
-        return np.moveaxis(a, self.axes, tuple(end)).reshape(self.shape + (self.entries,))
+        return np.moveaxis(a, self.axes, tuple(range(-len(self.axes), 0)))
+
+    def merge(self, a: Array) -> bool:
+        """Whether `split` gives a view of the array: its entries are evenly spaced in memory."""
+        kept = [i for i in self.axes if a.ndim and a.shape[i] != 1]
+        return all(a.strides[i] == a.strides[j] * a.shape[j] for i, j in itertools.pairwise(kept))
+
+    def pieces(self) -> Iterator[tuple[Any, ...]]:
+        """Where pieces of some `_PIECE` entries lie among the rows: indices, in row-major order."""
+        most, together, axis = max(1, _PIECE // self.entries), 1, len(self.shape)
+        while axis and together * self.shape[axis - 1] <= most:
+            axis -= 1
+            together *= self.shape[axis]
+        if axis == 0:
+            yield ()
+            return
+        step = most // together
+        for lead in np.ndindex(self.shape[: axis - 1]):
+            for start in range(0, self.shape[axis - 1], step):
+                yield (*lead, slice(start, start + step))
+
+    def copies(self, a: Array) -> Iterator[tuple[tuple[Any, ...], Array, Array]]:
+        """Copies of the rows, piece by piece, all in the same memory: for axes that do not merge.
+
+        Yields the index of a piece, its rows with their entries last, as one axis, and the same in the axes of `moved`.
+        """
+        moved = self.moved(a)
+        memory = np.empty(min(max(_PIECE, self.entries), a.size), a.dtype.newbyteorder("="))
+        last = len(self.shape) - 1
+        adjacent = last >= 0 and abs(moved.strides[last]) < min(map(abs, moved.strides[last + 1 :]))
+        for place in self.pieces():
+            piece = moved[place]
+            kept = piece.ndim - len(self.axes)  # the axes of its rows
+            axes = piece.shape[kept:]
+            if adjacent:  # neighbours stay neighbours in memory
+                whole = memory[: piece.size].reshape((*piece.shape[: kept - 1], *axes, piece.shape[kept - 1]))
+                copy = np.moveaxis(whole, -1, kept - 1)
+                rows = np.moveaxis(whole.reshape((*piece.shape[: kept - 1], self.entries, -1)), -1, kept - 1)
+            else:
+                copy = memory[: piece.size].reshape(piece.shape)
+                rows = copy.reshape((*piece.shape[:kept], self.entries))
+            copy[...] = piece
+            yield place, rows, copy
 
     def join(self, parts: Array) -> Array:
         """The inverse of split."""
@@ -334,9 +385,9 @@ class Result:
     ----------
     source : ndarray
         x to be read from: a copy where x and `out` share memory, unless they are the same elements in the same places.
-    parts : ndarray
-        Where the rows of the result are to be written: a view of the result, or, where there is no such view (byte
-        order, alignment, merged axes), a buffer that `finish` copies.
+    direct : bool
+        Whether there is a view of the result with the entries last (`parts`).  Where there is none (byte order,
+        alignment, axes that do not merge), `parts` is a buffer that `finish` copies.
     """
 
     def __init__(self, x: Array, given: Any, rows: Rows) -> None:
@@ -349,12 +400,14 @@ class Result:
             self.array = self._checked(given, x)
             if np.may_share_memory(x, self.array) and not self._in_place(x):
                 self.source = x.copy()
-        usable = self.array.dtype.isnative and self.array.flags.aligned
-        view = rows.split(self.array) if usable else None
-        if view is not None and view.size and not np.may_share_memory(view, self.array):
-            view = None
-        self.direct = view is not None
-        self.parts: Array = rows.split(np.empty(x.shape, x.dtype)) if view is None else view
+        self.direct = self.array.dtype.isnative and self.array.flags.aligned and rows.merge(self.array)
+
+    @functools.cached_property
+    def parts(self) -> Array:
+        """Where the rows of the result are to be written, their entries last."""
+        if self.direct:
+            return self.rows.split(self.array)
+        return np.empty((*self.rows.shape, self.rows.entries), self.source.dtype)
 
     @staticmethod
     def _checked(given: Any, x: Array) -> Array:

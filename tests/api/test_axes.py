@@ -6,6 +6,7 @@ import scipy.special
 from oracles import bits
 
 import fastsoftmax as fs
+from fastsoftmax._args import arrays
 
 FUNCTIONS = [fs.softmax, fs.log_softmax, fs.logsumexp]
 # SciPy's own rounding is the larger part: some 50 ulp of results near 1, absolute where they are near 0.
@@ -45,6 +46,30 @@ def test_axis_gives_the_bits_of_the_same_rows_laid_out_last(function, axis, dtyp
     result = np.asarray(function(x, 0.8, axis=axis))
     result = result if function is fs.logsumexp else as_rows(result, axis)
     assert bits(result) == bits(np.asarray(function(as_rows(x, axis), 0.8)))
+
+
+@pytest.mark.parametrize("piece", [1, 100, 1 << 17])
+@pytest.mark.parametrize("order", ["C", "F", "one row axis innermost"])
+@pytest.mark.parametrize("axis", [(0, 2), (1, 3), (0, 3), (0, 1, 3), (0, 2, 3)])
+def test_axes_that_do_not_merge_are_done_in_pieces_of_any_size(axis, order, piece, dtype, rng, monkeypatch):
+    monkeypatch.setattr(arrays, "_PIECE", piece)
+    x = (3 * rng.normal(size=(3, 4, 5, 6))).astype(dtype)
+    x = x.swapaxes(0, 1).copy().swapaxes(0, 1) if order.startswith("one") else np.array(x, order=order)
+    before = x.copy()
+    rows = as_rows(x, axis)
+    t = rng.uniform(0.5, 2.0, rows.shape[:-1])
+    for temperature in (0.8, t):
+        assert bits(fs.logsumexp(x, temperature, axis=axis)) == bits(fs.logsumexp(rows, temperature))
+        for function in (fs.softmax, fs.log_softmax):
+            expected = bits(function(rows, temperature))
+            assert bits(as_rows(function(x, temperature, axis=axis), axis)) == expected
+            swapped = np.empty(x.shape, x.dtype.newbyteorder())
+            assert function(x, temperature, axis=axis, out=swapped) is swapped
+            assert bits(as_rows(swapped.astype(dtype), axis)) == expected
+            assert bits(x) == bits(before)
+            function(x, temperature, axis=axis, out=x)
+            assert bits(as_rows(x, axis)) == expected
+            x[...] = before
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1, (0, 1), (0, 2), (1, 2), None])
