@@ -14,10 +14,13 @@ from ._args.arrays import (
     Array,
     Axis,
     Rows,
+    along_one_axis,
+    any_array,
     as_float64,
     bias_rows,
     dtype_code,
     float_array,
+    floats_of,
     mask_entries,
     mask_rows,
     size_shape,
@@ -286,9 +289,17 @@ def _draw(
         stop = on_invalid == "raise"
         arguments = temperature, axis, size, u, rng, mask, bias, bool(return_logprob), stop, record
         drawn = _core.draw(values, probs, *arguments)
-        if drawn is None and not isinstance(values, np.ndarray):  # a list, or a tensor: often all that is in the way
-            values = float_array(values, "probs" if probs else "logits")
-            drawn = _core.draw(values, probs, *arguments)
+        if drawn is None:  # often one argument is all that is in the way
+            values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
+            rng = None if u is not None else as_generator(rng)
+            flat, at = along_one_axis(values, axis)
+            trailing = size_shape(size)
+            k = math.prod(trailing) if trailing else None
+            drawn = _core.draw(flat, probs, temperature, at, k, u, rng, mask, bias, bool(return_logprob), stop, record)
+            if drawn is not None and len(trailing) > 1:
+                parts = drawn[0] if return_logprob else (drawn[0],)
+                shaped = tuple(part.reshape((*part.shape[:-1], *trailing)) for part in parts)
+                drawn = shaped if return_logprob else shaped[0], drawn[1]
         if drawn is not None:
             if drawn[1] >= 0 and stop:
                 _raise_invalid(values, probs, axis, mask, bias, drawn[1])
@@ -296,6 +307,15 @@ def _draw(
     return draw_rows(
         values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
     )
+
+
+def _taken(values: Any, probs: bool, *others: Any) -> tuple[Any, ...]:
+    """The values, temperature, u, mask and bias as arrays and numbers; the values are looked at when all are taken."""
+    name = "probs" if probs else "logits"
+    values = any_array(values, name)
+    given = zip(("temperature", "u", "mask", "bias"), others, strict=True)
+    kept = [x if x is None or isinstance(x, Mapping) else taken(x, argument) for argument, x in given]
+    return floats_of(values, name), *kept
 
 
 def draw_rows(
@@ -315,12 +335,8 @@ def draw_rows(
 ) -> Any:
     """What the compiled entry does not take as it is, as arrays that it takes."""
     name = "probs" if probs else "logits"
-    values, temperature = taken(values, name), taken(temperature, "temperature")
-    u = None if u is None else taken(u, "u")
     xtc_u = None if xtc_u is None else taken(xtc_u, "xtc_u")
-    mask = None if mask is None else taken(mask, "mask")
-    bias = bias if bias is None or isinstance(bias, Mapping) else taken(bias, "bias")
-    a = float_array(values, name)
+    a, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
     rows = Rows(a.shape, axis, name)
     t = temperature_rows(temperature, rows)
     trailing = size_shape(size)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._args.arrays import Axis, Result, Rows, float_array, taken, temperature_rows
+from ._args.arrays import Axis, Result, Rows, along_one_axis, any_array, floats_of, taken, temperature_rows
 
 _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = _core.SOFTMAX, _core.LOG_SOFTMAX, _core.LOGSUMEXP
 _transform = _core.transform
@@ -149,47 +149,49 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     >>> print(fastsoftmax.logsumexp(np.array([0.0, -40.0])))
     4.248354255291589e-18
     """
+    result = _transform(x, temperature, axis, None, _LOGSUMEXP)
+    if result is None:
+        x, temperature = any_array(x, "x"), taken(temperature, "temperature")
+        x = floats_of(x, "x")
+        flat, at = along_one_axis(x, axis)
+        result = _transform(flat, temperature, at, None, _LOGSUMEXP)
+    if result is None:
+        rows = Rows(x.shape, axis, "x")
+        t = temperature_rows(temperature, rows)
+        result = np.empty(rows.shape, x.dtype)
+        if x.size and rows.merge(x):
+            result[...] = _transform(rows.split(x), t, -1, None, _LOGSUMEXP, True)
+        elif x.size:
+            for place, copy, _ in rows.copies(x):
+                result[place] = _transform(copy, t[place] if t.ndim else t, -1, None, _LOGSUMEXP, True)
+        result = result[()]
     if not keepdims:
-        result = _transform(x, temperature, axis, None, _LOGSUMEXP)
-        if result is not None:
-            return result
-    x, temperature = taken(x, "x"), taken(temperature, "temperature")
-    a = float_array(x, "x")
-    if not keepdims and a is not x:
-        result = _transform(a, temperature, axis, None, _LOGSUMEXP)
-        if result is not None:
-            return result
-    rows = Rows(a.shape, axis, "x")
-    t = temperature_rows(temperature, rows)
-    if a.size and not rows.merge(a):
-        result = np.empty(rows.shape, a.dtype)
-        for place, copy, _ in rows.copies(a):
-            result[place] = _transform(copy, t[place] if t.ndim else t, -1, None, _LOGSUMEXP, True)
-    elif a.size:
-        result = np.asarray(_transform(rows.split(a), t, -1, None, _LOGSUMEXP, True))
-    else:
-        result = np.empty(rows.shape, a.dtype)
-    return result.reshape(rows.keepdims_shape()) if keepdims else result[()]
+        return result
+    if type(axis) is int and x.ndim:
+        shape = list(x.shape)
+        shape[axis] = 1
+        return result.reshape(shape)
+    return result.reshape(Rows(x.shape, axis, "x").keepdims_shape())
 
 
 def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -> Any:
     """What the compiled entry does not take as it is, as arrays that it takes."""
-    if not isinstance(x, np.ndarray):  # a list, or a tensor: often all that is in the way
-        x = float_array(x, "x")
-        result = _transform(x, temperature, axis, out, operation)
+    x, temperature = any_array(x, "x"), taken(temperature, "temperature")
+    target = None if out is None else any_array(out, "out") if hasattr(out, "__dlpack__") else out
+    a = floats_of(x, "x")
+    flat, at = along_one_axis(a, axis)
+    if target is None or flat is a:  # often a list, a tensor or an integer is all that was in the way
+        result = _transform(flat, temperature, at, target, operation)
         if result is not None:
-            return result
-    temperature = taken(temperature, "temperature")
-    target = taken(out, "out") if hasattr(out, "__dlpack__") else out
-    a = float_array(x, "x")
+            return result.reshape(a.shape) if out is None else out
     rows = Rows(a.shape, axis, "x")
     t = temperature_rows(temperature, rows)
     result = Result(a, target, rows)
-    source, target = result.source, rows.moved(result.array)
+    source, moved = result.source, rows.moved(result.array)
     if a.size and result.direct and rows.merge(source):
         _transform(rows.split(source), t, -1, result.parts, operation, True)
     elif a.size:
         for place, copy, piece in rows.copies(source):
             _transform(copy, t[place] if t.ndim else t, -1, copy, operation, True)
-            target[place] = piece
+            moved[place] = piece
     return result.array if out is None else out

@@ -78,7 +78,11 @@ def taken(value: Any, name: str) -> Any:
 
 def float_array(x: Any, name: str) -> Array:
     """x as an aligned floating-point array in native byte order, without a copy where it is one already."""
-    a = any_array(x, name)
+    return floats_of(any_array(x, name), name)
+
+
+def floats_of(a: Array, name: str) -> Array:
+    """`float_array` of what `any_array` or `taken` has made an array of."""
     if a.dtype.kind in "biu":
         return a.astype(np.float64)
     if a.dtype.num not in _CODES_BY_NUMBER:
@@ -88,6 +92,15 @@ def float_array(x: Any, name: str) -> Array:
     if not (a.dtype.isnative and a.flags.aligned):
         return a.astype(a.dtype.newbyteorder("="))
     return a
+
+
+def along_one_axis(a: Array, axis: Any) -> tuple[Array, Any]:
+    """The array and the axis of its entries as the compiled entry takes them, where a view is all that it takes."""
+    if axis is None and a.flags.c_contiguous:
+        return a.reshape(-1), -1
+    if isinstance(axis, tuple) and len(axis) == 1:
+        return a, axis[0]
+    return a, axis
 
 
 class Rows:

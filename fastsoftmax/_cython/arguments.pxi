@@ -76,11 +76,25 @@ cdef inline bint is_number(object value, double *number) noexcept:
     return True
 
 
-cdef cnp.ndarray temperature_of(object temperature, double *number, bint prepared):
-    """An array of temperatures, or None and one number; -1: they cannot be taken as they are.
+cdef cnp.ndarray doubles_of(object value):
+    """A float64 copy, C-contiguous, of an array of real numbers; None: it cannot be taken as it is.
 
-    The array is a copy, so that nobody changes it once it has been checked, unless it is `prepared`.
+    A copy, so that nobody changes it once it has been checked.
     """
+    cdef int kind
+    if not is_usable(value):
+        return None
+    kind = cnp.PyArray_TYPE(<cnp.ndarray>value)
+    if kind == cnp.NPY_DOUBLE:
+        return <cnp.ndarray>cnp.PyArray_NewCopy(<cnp.ndarray>value, cnp.NPY_CORDER)
+    if kind == cnp.NPY_FLOAT or kind == cnp.NPY_FLOAT16 or cnp.PyTypeNum_ISINTEGER(kind):
+        return <cnp.ndarray>cnp.PyArray_FROMANY(value, cnp.NPY_DOUBLE, 0, 0,
+                                                cnp.NPY_ARRAY_CARRAY | cnp.NPY_ARRAY_FORCECAST)
+    return None
+
+
+cdef cnp.ndarray temperature_of(object temperature, double *number, bint prepared):
+    """An array of temperatures, or None and one number; -1: they cannot be taken as they are."""
     cdef cnp.ndarray t
     cdef const double *value
     cdef Py_ssize_t i
@@ -89,11 +103,12 @@ cdef cnp.ndarray temperature_of(object temperature, double *number, bint prepare
             number[0] = -1.0
         return None
     number[0] = -1.0
-    if not is_usable(temperature) or cnp.PyArray_TYPE(<cnp.ndarray>temperature) != cnp.NPY_DOUBLE:
-        return None
-    t = <cnp.ndarray>temperature
-    if not prepared:
-        t = <cnp.ndarray>cnp.PyArray_NewCopy(t, cnp.NPY_CORDER)
+    if prepared:
+        t = <cnp.ndarray?>temperature
+    else:
+        t = doubles_of(temperature)
+        if t is None:
+            return None
         value = <const double *>cnp.PyArray_DATA(t)
         for i in range(cnp.PyArray_SIZE(t)):
             if not is_not_negative(value[i]):

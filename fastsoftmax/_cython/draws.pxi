@@ -210,7 +210,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
     can be taken as it is; then _sampling.py converts the arguments and calls again with `prepared`.
 
-    size: None or an int.  u: a float, or float64 in the shape of the result; or None, and rng is a Generator.  filters:
+    size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.  filters:
     records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  A row that cannot be drawn
     from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
@@ -273,15 +273,14 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
         if not are_in_unit_interval(f.few_u, 1):
             return None
     else:
-        if not is_usable(u) or cnp.PyArray_TYPE(<cnp.ndarray>u) != cnp.NPY_DOUBLE:
-            return None
-        if cnp.PyArray_NDIM(<cnp.ndarray>u) != dims:
+        if not is_usable(u) or cnp.PyArray_NDIM(<cnp.ndarray>u) != dims:
             return None
         for i in range(dims):
             if cnp.PyArray_DIM(<cnp.ndarray>u, i) != shape[i]:
                 return None
-        # A copy: nobody changes it once it is checked.
-        uniforms = <cnp.ndarray>cnp.PyArray_NewCopy(<cnp.ndarray>u, cnp.NPY_CORDER)
+        uniforms = doubles_of(u)
+        if uniforms is None:
+            return None
         f.u = <const double *>cnp.PyArray_DATA(uniforms)
         if not are_in_unit_interval(f.u, count):
             return None
