@@ -191,7 +191,7 @@ def markdown(by: Mapping[tuple[str, str], Row], spec: tuple[str, dict[str, str],
         for name in ("fastsoftmax", *rivals):
             row = by.get((case, name), {})
             text = f"{row['ratio']:.3g}×" if "ratio" in row else readable_time(row["ns"]) if "ns" in row else "–"
-            text = f"**{text} slower**" if row.get("ratio", 1.0) < 1.0 else text
+            text = f"**{text}: we are slower**" if row.get("ratio", 1.0) < 1.0 else text
             error = readable_error(row["error"]) if errors and "ns" in row else ""
             cells.append(f"{text} ({error})" if error else text)
         lines.append(f"| {' | '.join(cells)} |")
@@ -220,12 +220,12 @@ def forms(found: Row, brief: bool = False) -> str:
     rivals = {name: f"{FORM_RIVALS[name]} {version}" for name, version in versions.items()}
     labels = {row["case"]: f"{form_of(row)}, {shape_of(row['shape'])}" for row in lines}
     behind = sum(ratio < 1 for ratio in fastest.values())
-    which = ", and every form with the shape on which it does worst" if brief else ""
+    which = ", and each form is shown on its worst shape" if brief else ""
     note = (
-        f"{measured_on(found)}. A cell says how many times as long the rival takes, and its error. In {behind} of "
-        f"{len(fastest)} lines a rival is faster: there we are the *slower*. The slowest form is first{which}."
+        f"{measured_on(found)}. A cell says how many times as long the rival takes, and its error. A rival is faster "
+        f"in {behind} of {len(fastest)} cases. The slowest form is first{which}."
     )
-    return f"{note}\n\n{markdown(by, ('form', rivals, labels), errors=True)}"
+    return f"{textwrap.fill(note, 120)}\n\n{markdown(by, ('form', rivals, labels), errors=True)}"
 
 
 def figures(found: Row) -> str:

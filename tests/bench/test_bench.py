@@ -187,17 +187,17 @@ def test_the_table_of_forms_begins_with_the_slowest_and_names_versions_errors_an
         ],
     }
     note, _, table = report.forms(found).partition("\n\n")
-    assert "In 1 of 4 lines a rival is faster" in note
+    assert "A rival is faster in 1 of 4 cases. The slowest form is first." in note
     assert table.splitlines() == [
         "| form | fastsoftmax | PyTorch 9.8.7 | SciPy 1.2.3 |",
         "|---|---|---|---|",
-        "| `softmax(x, t)`, float16, 2,000 | 1.5 µs (1,234 ulp) | 2× | **0.5× slower** (1,234 ulp) |",
+        "| `softmax(x, t)`, float16, 2,000 | 1.5 µs (1,234 ulp) | 2× | **0.5×: we are slower** (1,234 ulp) |",
         "| `softmax(x, t)`, every other entry of an array, 1 | 1.5 µs (1,234 ulp) | 1× (1,234 ulp) | – |",
         "| `softmax(x, t)`, 4 × 8 | 1.5 µs (1,234 ulp) | 3× (1,234 ulp) | – |",
         "| `softmax(x, t)`, 3 | 1.5 µs (1,234 ulp) | 9× (1,234 ulp) | – |",
     ]
     brief = report.forms(found, brief=True)
-    assert "4 × 8" in brief and "softmax(x, t)`, 3 |" not in brief and "every form with the shape" in brief
+    assert "4 × 8" in brief and "softmax(x, t)`, 3 |" not in brief and "worst shape" in brief
     assert brief in report.rewritten("a\n<!-- forms -->\nold\n<!-- /forms -->\nb\n", found)
     assert report.forms(report.load(MEASURED)) == "" and "0.5×" in report.closing(found)
 
