@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ def filter_judge(case: Case, source: np.ndarray) -> Judge:
     return judge
 
 
-def answers_judge(source: np.ndarray, uniforms: Sequence[Any], exact: Callable[[Any], Any]) -> Judge:
+def answers_judge(source: np.ndarray, uniforms: Collection[Any], exact: Callable[[Any], Any]) -> Judge:
     """Wrong numbers in the answers at given uniforms; a float32 may round one over now and then."""
     right = np.array([exact(u) for u in uniforms])
 

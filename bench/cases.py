@@ -60,7 +60,7 @@ class Case:
         place = np.arange(self.shape[-1])
         if self.form == "mask":
             return np.where(place % 4 == 3, np.float32(-np.inf), np.float32(0))
-        return np.float32(place == 3) if self.form == "bias" else np.zeros(place.size, np.float32)
+        return np.asarray((place == 3) & (self.form == "bias"), np.float32)
 
 
 def _case(operation: str, shape: tuple[int, ...], rivals: str, kind: str = "", **fields: Any) -> Case:

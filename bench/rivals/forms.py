@@ -79,7 +79,7 @@ def torch(case: Case, code: str, judged: bool = False, **names: Any) -> Contende
 
     fields = fields_of(case)
     tensors = {key: torch.from_numpy(value) for key, value in fields["names"].items() if isinstance(value, np.ndarray)}
-    arranged = LAYOUTS.get(case.form, lambda array: array)
+    arranged = LAYOUTS.get(case.form, np.asarray)
     native = arranged if case.form == "list" else lambda array: torch.from_numpy(arranged(array))
     code = code.format(x=TORCH.get(case.form, "x"))
     return with_torch(case, code, code if judged else None, names={**tensors, **names}, native=native)
