@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,38 @@ Error = dict[str, Any]
 Judge = Callable[[Contender], Error]
 
 MOST_JUDGED = 1 << 22  # entries of a batch, whole rows from the first on
+TOGETHER = 1 << 18  # entries whose exact values are computed at once, in whole rows
 # Plainly wrong: a tenth of the digits of a float32, a total variation of a thousandth, a hundredth of the answers.
 GROSS_ULP, GROSS_DISTANCE, GROSS_PART = 1e5, 1e-3, 0.01
 # Each halving of [0, 1) gives a bit; the last uniform below 1 has 53.
 BISECTIONS = 53
 
 
-def exact_rows(x: np.ndarray, temperature: float) -> np.ndarray:
-    return np.stack([oracles.softmax(row, temperature) for row in x.reshape(-1, x.shape[-1])])
+def exact_rows(x: np.ndarray, temperature: Any, function: Callable[..., Any] = oracles.softmax) -> np.ndarray:
+    """The exact values of the rows of x; a temperature for each stands in a column."""
+    rows = x.reshape(-1, x.shape[-1])
+    column = np.broadcast_to(temperature, (len(rows), 1))
+    step = max(1, TOGETHER // rows.shape[-1])
+    starts = range(0, max(len(rows), 1), step)
+    return np.concatenate([function(rows[start:][:step], column[start:][:step]) for start in starts])
+
+
+def rows_along(array: np.ndarray, axis: Any) -> np.ndarray:
+    """The rows along one or several axes as a matrix."""
+    axes = np.atleast_1d(axis) % array.ndim
+    entries = math.prod(array.shape[one] for one in axes)
+    return np.moveaxis(array, axes, range(-len(axes), 0)).reshape(-1, entries)
 
 
 def softmax_judge(case: Case, source: np.ndarray) -> Judge:
-    rows = source.reshape(-1, source.shape[-1])
-    return ulp_judge(source, exact_rows(rows[: max(1, MOST_JUDGED // rows.shape[-1])], case.temperature))
+    """A softmax, or its logarithm or that of its sum, along the axes of the case."""
+    name, axis = case.operation.removeprefix("forms-"), case.options.get("axis", -1)
+    logarithm = name in ("log_softmax", "logsumexp")
+    rows = rows_along(source, axis)
+    rows = rows[: max(1, MOST_JUDGED // rows.shape[-1])]
+    exact = exact_rows(rows, case.temperatures(), getattr(oracles, name) if logarithm else oracles.softmax)
+    # Next to 0 a logarithm that others take as a difference has no digits left, and is still a usual answer.
+    return ulp_judge(source, exact, axis, math.inf if logarithm else GROSS_ULP)
 
 
 def penalize_judge(case: Case, source: np.ndarray) -> Judge:
@@ -49,15 +68,16 @@ def penalize_judge(case: Case, source: np.ndarray) -> Judge:
     return ulp_judge(source, exact[None])
 
 
-def ulp_judge(source: np.ndarray, exact: np.ndarray) -> Judge:
-    """The largest error where the exact value is a normal number."""
+def ulp_judge(source: np.ndarray, exact: np.ndarray, axis: Any = -1, most: float = GROSS_ULP) -> Judge:
+    """The largest error where the exact value is a normal number; beyond `most` it is gross."""
     normal = np.abs(exact) >= np.finfo(source.dtype).tiny
 
     def judge(contender: Contender) -> Error:
-        got = np.asarray(contender.on(source)(), source.dtype).reshape(-1, source.shape[-1])[: len(exact)]
-        worst = oracles.max_ulp(got[normal], exact[normal])
+        got = np.asarray(contender.on(source)(), source.dtype)
+        got = rows_along(got.reshape(source.shape), axis) if exact.ndim > 1 else got.reshape(-1)
+        worst = oracles.max_ulp(got[: len(exact)][normal], exact[normal]) if normal.any() else 0.0
         error = {"kind": "ulp", "max_ulp": math.inf if math.isnan(worst) else worst}
-        return error if worst <= GROSS_ULP else {**error, "gross": f"result is off by {worst:.3g} ulp"}
+        return error if worst <= most else {**error, "gross": f"result is off by {worst:.3g} ulp"}
 
     return judge
 
@@ -98,6 +118,18 @@ def boundary_error(contender: Contender, row: np.ndarray, probs: np.ndarray, bat
     return error
 
 
+def indices_judge(case: Case, source: np.ndarray) -> Judge:
+    """A draw from every row, or several from one, with the mask, the bias or the temperatures of the case."""
+    cumulative = np.cumsum(exact_rows(source + case.added(), case.temperatures()), axis=-1)
+    cumulative = cumulative if source.ndim > 1 else cumulative[0]
+    shape = (case.options.get("size", 500),) if source.ndim == 1 else source.shape[:-1]
+
+    def exact(u: np.ndarray) -> Any:
+        return (cumulative <= u[..., None] * cumulative[..., -1:]).sum(axis=-1)
+
+    return answers_judge(source, np.random.default_rng(2).random((4, *shape)), exact)
+
+
 def filter_judge(case: Case, source: np.ndarray) -> Judge:
     """Entries wrongly kept and dropped, compared with the nearest right set, and the distance of the probabilities."""
     tolerance = oracles.tolerance_of(source.dtype)
@@ -126,7 +158,7 @@ def filter_judge(case: Case, source: np.ndarray) -> Judge:
     return judge
 
 
-def answers_judge(source: np.ndarray, uniforms: Sequence[Any], exact: Callable[[Any], Any]) -> Judge:
+def answers_judge(source: np.ndarray, uniforms: Collection[Any], exact: Callable[[Any], Any]) -> Judge:
     """Wrong numbers in the answers at given uniforms; a float32 may round one over now and then."""
     right = np.array([exact(u) for u in uniforms])
 
@@ -176,11 +208,13 @@ def verify_judge(case: Case, source: np.ndarray) -> Judge:
 
 JUDGES = {
     **dict.fromkeys(("softmax", "overhead", "c-api-softmax", "threads-softmax"), softmax_judge),
+    **dict.fromkeys(("forms-softmax", "forms-log_softmax", "forms-logsumexp"), softmax_judge),
+    **dict.fromkeys(("forms-sample", "forms-sampler"), indices_judge),
     **dict.fromkeys(("sample", "sampler", "many", "categorical", "c-api-draw", "threads-sample"), draw_judge),
     "filter": filter_judge,
     "penalize": penalize_judge,
     "top-logprobs": logprobs_judge,
-    "without-replacement": without_replacement_judge,
+    "forms-without-replacement": without_replacement_judge,
     "verify-draft": verify_judge,
 }
 

@@ -17,6 +17,7 @@ VOCABULARY = VOCABULARIES[-1]
 ONE_ROW = (10, 64, 256, 1_024, 4_096, 16_384, *VOCABULARIES, 1_048_576)
 SHORT = (10, 64, 256)
 BLOCKS = ((4_096, 4), (4_096, 16), (4_096, 64), (64, 256))
+BATCHES = ((4_096, 6), (4_096, 64), (32, 32_000))
 MANY, MANY_ROWS = 1_000_000, (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 
@@ -32,6 +33,7 @@ class Case:
     data: str = "logits"
     temperature: float = T
     row: str = "normal"
+    form: str = ""
     spread: float = SPREAD
     options: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
@@ -46,6 +48,19 @@ class Case:
             values = np.exp(values)
             values /= values.sum(axis=-1, keepdims=True)
         return np.asarray(values, self.dtype)
+
+    def temperatures(self) -> Any:
+        """T; with one for each row, a column of them, which float32 holds exactly."""
+        if self.form != "temperatures":
+            return self.temperature
+        return np.linspace(0.5, 1.5, self.shape[0], dtype=np.float32)[:, None]
+
+    def added(self) -> np.ndarray:
+        """What the form adds to a row of logits: its bias, or -inf where its mask forbids an entry."""
+        place = np.arange(self.shape[-1])
+        if self.form == "mask":
+            return np.where(place % 4 == 3, np.float32(-np.inf), np.float32(0))
+        return np.asarray((place == 3) & (self.form == "bias"), np.float32)
 
 
 def _case(operation: str, shape: tuple[int, ...], rivals: str, kind: str = "", **fields: Any) -> Case:
@@ -74,7 +89,7 @@ def all_cases() -> list[Case]:
     for operation in ("threads-softmax", "threads-sample"):
         shapes = [(64, 256), (4_096, 16), (VOCABULARY,), (32, 4_096), (8, 32_000), (32, VOCABULARY), (4_096, 4_096)]
         cases += [_case(operation, shape, "fastsoftmax-alone") for shape in shapes]
-    return cases + token_cases()
+    return cases + token_cases() + form_cases()
 
 
 def token_cases() -> list[Case]:
@@ -100,8 +115,43 @@ def token_cases() -> list[Case]:
             cases.append(case("filter", kind, f"fastsoftmax-friendly {rivals}", row=row, **option))
     cases.append(case("penalize", "", "llama.cpp numpy", repetition=1.1, frequency=0.1, presence=0.1))
     cases.append(case("top-logprobs", "", "torch numpy", k=20))
-    cases.append(case("without-replacement", "", "torch", k=50))
     cases.append(case("verify-draft", "", "torch numpy", 5, VOCABULARY))
+    return cases
+
+
+def form_cases() -> list[Case]:
+    """The ways of asking, each beside the rivals that can be asked the same."""
+
+    def case(operation: str, form: str, rivals: str, shape: tuple[int, ...], **fields: Any) -> Case:
+        axis = fields.get("options", {}).get("axis", ())
+        kind = "_".join(map(str, [form, *np.atleast_1d(axis)]))
+        return _case(f"forms-{operation}", shape, rivals, kind, form=form, **fields)
+
+    def along(shape: tuple[int, ...], axis: Any, rivals: str = "torch onnxruntime scipy numpy jax") -> Case:
+        return case("softmax", "axis", rivals, shape, options={"axis": axis})
+
+    logs, softmax, draw = "torch onnxruntime scipy jax", "torch onnxruntime scipy numpy jax", "torch numpy"
+    cases = []
+    for shape in ((64,), *BATCHES):
+        cases.append(case("softmax", "", softmax, shape))
+        cases.append(case("log_softmax", "", logs, shape))
+        cases.append(case("logsumexp", "", "torch scipy jax", shape))
+        cases += [case("sample", form, draw, shape) for form in ("", "u", "mask", "bias")]
+        cases.append(case("sample", "logprob", "torch", shape))
+    for shape in BATCHES:
+        cases += [along(shape, 0), along(shape[::-1], 0)]
+        cases += [case(name, "temperatures", "torch scipy jax", shape) for name in ("softmax", "log_softmax")]
+        cases.append(case("sample", "temperatures", draw, shape))
+        cases.append(case("softmax", "", "torch scipy jax", shape, dtype="float16"))
+        cases.append(case("softmax", "strided", "torch scipy numpy", shape))
+    cases += [along((64,), 0), case("softmax", "", softmax, (8, 12, 128, 128)), along((8, 12, 128, 128), 1)]
+    cases.append(along((8, 12, 128, 128), (1, 3), "torch scipy numpy jax"))
+    plain = "torch scipy numpy"
+    cases += [case("softmax", "np.float32", plain, (64,)), case("softmax", "list", plain, (64,), dtype="float64")]
+    cases += [case("softmax", "", plain, shape) for shape in ((1,), (0, 64))]
+    cases += [case("sample", "size", draw, (64,), options={"size": 5}), case("sampler", "mask", draw, (64,))]
+    for k, n in ((5, 32_000), (50, VOCABULARY)):
+        cases.append(case("without-replacement", "", draw, (n,), options={"k": k}))
     return cases
 
 
@@ -185,5 +235,7 @@ GOALS: tuple[tuple[str, str, str, float], ...] = (
     (f"filter-top_p-({_HARD})-.*", "fastsoftmax-friendly", "times", 6.0),
     ("threads-.*-(32x128256|4096x4096)", "fastsoftmax-alone", "ratio", 1.8),
     ("threads-.*", "fastsoftmax-alone", "ratio", 0.95),
-    ("(filter|top-logprobs|without-replacement|verify-draft)-.*", "fastsoftmax", "wrong", 0.0),
+    ("(filter|top-logprobs|forms-(sample|sampler|without-replacement)|verify-draft)-.*", "fastsoftmax", "wrong", 0.0),
+    ("forms-.*", "fastsoftmax", "ulp", 3.0),
+    *(("forms-.*", rival, "ratio", 1.0) for rival in ("torch", "onnxruntime", "scipy", "numpy", "jax")),
 )

@@ -1,7 +1,7 @@
 """The results as text: a table for the terminal, and the figures in README.md, made from the JSON alone.
 
 python bench/report.py bench/results/FILE.json                      the table and a summary
-python bench/report.py bench/results/FILE.json --readme README.md   rewrite what stands between the figures markers
+python bench/report.py bench/results/FILE.json --readme README.md   rewrite what stands between the markers
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Any
 from cases import GOALS, MANY
 
 PACKAGES = "fastsoftmax numpy scipy torch onnxruntime jax jaxlib numba transformers llama-cpp-python".split()
-MARKERS = "<!-- figures -->\n", "<!-- /figures -->"
 HEADER = f"{'contender':22}{'a call':>9}{'ratio':>9}  {'quartiles':15} {'goal':17} {'error':17} statement"
 
 Row = Mapping[str, Any]
@@ -73,7 +72,7 @@ def readable_error(error: Row | None) -> str:
     """An error in a few characters; nothing for draws whose frequencies were only counted."""
     kind = error["kind"] if error else ""
     if kind == "ulp":
-        return f"{error['max_ulp']:.2g} ulp" if error["max_ulp"] < 100 else f"{error['max_ulp']:.0f} ulp"
+        return f"{error['max_ulp']:.2g} ulp" if error["max_ulp"] < 100 else f"{error['max_ulp']:,.0f} ulp"
     if kind in ("filter", "count"):
         return f"{wrong_answers(error)} of {error['kept' if kind == 'filter' else 'of']:,} wrong"
     return f"tv {error['total_variation']:.0e}" if kind == "draw" and not error.get("draws") else ""
@@ -162,31 +161,79 @@ TOKEN_TABLE = (
         "filter-top_p-flat-f32-128256": "top_p 0.95 of a flat row",
         "penalize-f32-128256": "penalties, 4,096 tokens of context",
         "top-logprobs-f32-128256": "20 log-probabilities",
-        "without-replacement-f32-128256": "50 without replacement",
         "verify-draft-f32-5x128256": "verifying 4 drafted tokens",
     },
 )
+# Each with the name of its package, whose version the table of forms shows.
+FORM_RIVALS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "scipy": "SciPy", "numpy": "NumPy", "jax": "JAX"}
+FORMS = {"np.float32": "`t` a `np.float32`", "list": "`x` a list", "strided": "every other entry of an array"}
 
 
-def markdown(by: Mapping[tuple[str, str], Row], spec: tuple[str, dict[str, str], Any], ulp: bool = False) -> str:
-    """A table of the README: our time, the others' ratios, and for a softmax the largest error in the same cell."""
+def shape_of(numbers: Sequence[Any]) -> str:
+    return " × ".join(f"{int(n):,}" for n in numbers)
+
+
+def ok_rows(found: Row) -> list[Row]:
+    """What was measured on one thread."""
+    return [row for row in found["rows"] if row["status"] == "ok" and row["threads"] == 1]
+
+
+def by_case(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
+    return {(row["case"], row["contender"]): row for row in rows}
+
+
+def markdown(by: Mapping[tuple[str, str], Row], spec: tuple[str, dict[str, str], Any], errors: bool = False) -> str:
+    """A table of the README: our time, the others' ratios, and the errors in the same cells if they are asked for."""
     title, rivals, cases = spec
     lines = [f"| {title} | fastsoftmax | {' | '.join(rivals.values())} |", "|---" * (2 + len(rivals)) + "|"]
     for case in cases:
-        shape = " × ".join(f"{int(n):,}" for n in case.split("-")[-1].split("x"))
-        cells = [cases[case] if isinstance(cases, dict) else shape]
+        cells = [cases[case] if isinstance(cases, dict) else shape_of(case.split("-")[-1].split("x"))]
         for name in ("fastsoftmax", *rivals):
             row = by.get((case, name), {})
             text = f"{row['ratio']:.3g}×" if "ratio" in row else readable_time(row["ns"]) if "ns" in row else "–"
-            cells.append(f"{text} ({readable_error(row['error'])})" if ulp and "ns" in row else text)
+            text = f"**{text}: we are slower**" if row.get("ratio", 1.0) < 1.0 else text
+            error = readable_error(row["error"]) if errors and "ns" in row else ""
+            cells.append(f"{text} ({error})" if error else text)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def form_of(row: Row) -> str:
+    """What is asked: our statement, and what it does not show."""
+    words = [FORMS.get(row["form"], ""), row["dtype"].replace("float32", "")]
+    return ", ".join(filter(None, [f"`{row['code'].replace('fastsoftmax.', '')}`", *words]))
+
+
+def forms(found: Row, brief: bool = False) -> str:
+    """The table of forms, from the one furthest behind its fastest rival on; brief: each form's worst shape only."""
+    by, fastest = by_case(ok_rows(found)), dict[str, float]()
+    for (case, _), row in by.items():
+        if row["operation"].startswith("forms-") and "ratio" in row:
+            fastest[case] = min(fastest.get(case, row["ratio"]), row["ratio"])
+    if not fastest:
+        return ""
+    worst: dict[str, str] = {}
+    for case in sorted(fastest, key=lambda case: fastest[case]):
+        worst.setdefault(form_of(by[case, "fastsoftmax"]) if brief else case, case)
+    lines = [by[case, "fastsoftmax"] for case in worst.values()]
+    versions = {name: found["versions"][name].split("+")[0] for name in FORM_RIVALS if name in found["versions"]}
+    rivals = {name: f"{FORM_RIVALS[name]} {version}" for name, version in versions.items()}
+    labels = {row["case"]: f"{form_of(row)}, {shape_of(row['shape'])}" for row in lines}
+    behind = sum(ratio < 1 for ratio in fastest.values())
+    which = ", and each form is shown on its worst shape" if brief else ""
+    note = (
+        f"{measured_on(found)}. A cell says how many times as long the rival takes, and its error. A rival is faster "
+        f"in {behind} of {len(fastest)} cases. The slowest form is first{which}."
+    )
+    return f"{textwrap.fill(note, 120)}\n\n{markdown(by, ('form', rivals, labels), errors=True)}"
+
+
 def figures(found: Row) -> str:
-    """What stands between the figures markers of README.md."""
-    rows = [row for row in found["rows"] if row["status"] == "ok" and row["threads"] == 1]
-    by = {(row["case"], row["contender"]): row for row in rows}
+    """The tables of the README, from the cases that are not forms."""
+    rows = ok_rows(found)
+    by = by_case(rows)
+    if ("sampler-probs-f64-64", "classic") not in by:
+        return ""
     times = {"top_k": 0.0, "top_p": 0.0}
     for row in rows:
         if row["contender"] == "fastsoftmax-friendly":
@@ -210,13 +257,28 @@ def figures(found: Row) -> str:
     )
     parts = [
         f"{measured_on(found)}. A cell says how many times as long the rival takes; for a softmax also its error.",
-        markdown(by, SOFTMAX_TABLE, ulp=True),
+        markdown(by, SOFTMAX_TABLE, errors=True),
         markdown(by, DRAW_TABLE),
         markdown(by, TOKEN_TABLE),
         "![Filters: how many times as long other libraries take, and our time by shape of row](docs/filters.svg)",
         "\n".join(textwrap.fill(f"- {note}", 120, subsequent_indent="  ", break_on_hyphens=False) for note in notes),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
+
+
+def closing(found: Row) -> str:
+    """What stands below the rows: the table of forms, if there are any, and the summary."""
+    return "\n\n".join(filter(None, [forms(found), summary(found["rows"])]))
+
+
+def rewritten(text: str, found: Row) -> str:
+    """The text with everything that these results have between its markers."""
+    for name, block in (("figures", figures(found)), ("forms", forms(found, brief=True))):
+        if block:
+            before, rest = text.split(f"<!-- {name} -->\n")
+            _, after = rest.split(f"<!-- /{name} -->")
+            text = f"{before}<!-- {name} -->\n{block}\n<!-- /{name} -->{after}"
+    return text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -225,15 +287,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--readme", type=Path, help="file whose figures are rewritten")
     asked = parser.parse_args(arguments)
     if asked.readme:
-        before, rest = asked.readme.read_text(encoding="utf-8").split(MARKERS[0])
-        after = rest.split(MARKERS[1])[1]
-        asked.readme.write_text(before + MARKERS[0] + figures(asked.results) + MARKERS[1] + after, encoding="utf-8")
+        text = asked.readme.read_text(encoding="utf-8")
+        asked.readme.write_text(rewritten(text, asked.results), encoding="utf-8")
         return 0
     rows = asked.results["rows"]
     print(f"{heading(asked.results)}\n\n{HEADER}")
     for _, of_case in itertools.groupby(rows, lambda row: row["case"]):
         print(table(list(of_case)))
-    print(f"\n{summary(rows)}")
+    print(f"\n{closing(asked.results)}")
     return 0
 
 

@@ -99,7 +99,7 @@ def compare(ours: Contender, theirs: Contender, source: np.ndarray, seconds: flo
         rough.append(min(single.time() for _ in range(5)))
     # Long enough for the clock, and few enough calls for the copies to stay in the cache.
     wanted = math.ceil(BUNDLE_NS / max(min(rough), 1.0))
-    size = max(1, min(wanted, MOST_CALLS, MOST_BYTES // source.nbytes))
+    size = max(1, min(wanted, MOST_CALLS, MOST_BYTES // max(source.nbytes, 1)))
     sides = Bundle(ours, source, size), Bundle(theirs, source, size)
     for side in sides:
         side.time()

@@ -33,12 +33,20 @@ def torch_call(code: str, answer: str | None = None) -> Builder:
     return lambda case: with_torch(case, code, answer)
 
 
-def drawing(call: str, **names: Any) -> Builder:
-    """A call of ours with {} for the randomness: timed with a generator, judged one row at a time if timed so."""
+def keywords(case: Case) -> str:
+    return "".join(f", {name}={value}" for name, value in case.options.items())
+
+
+def drawing(call: str, timed: str = "rng=rng", part: str = "", **names: Any) -> Builder:
+    """A call of ours with {} for the randomness: timed with a generator, judged one row at a time if timed so.
+
+    `part` picks the indices from an answer of several arrays.
+    """
 
     def build(case: Case) -> Contender:
-        answer = call.format("u=u") if len(case.shape) > 1 else f"[{call.format('u=v')} for v in u]"
-        return contender(case, call.format("rng=rng"), answer, names=names)
+        at_once = len(case.shape) > 1 or "size" in case.options
+        answer = call.format("u=u") + part if at_once else f"[{call.format('u=v')}{part} for v in u]"
+        return contender(case, call.format(timed), answer, names=names)
 
     return build
 
@@ -52,7 +60,7 @@ def with_torch(case: Case, code: str, answer: str | None = None, **fields: Any) 
     return contender(case, code, answer, names=names, **{"native": torch.from_numpy, **fields})
 
 
-def softmax_formula(x: np.ndarray, temperature: float) -> np.ndarray:
+def softmax_formula(x: np.ndarray, temperature: Any, axis: Any = -1) -> np.ndarray:
     """The usual lines of NumPy."""
-    weights = np.exp((x - x.max(axis=-1, keepdims=True)) / temperature)
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    weights = np.exp((x - x.max(axis=axis, keepdims=True)) / temperature)
+    return np.asarray(weights / weights.sum(axis=axis, keepdims=True))

@@ -22,18 +22,18 @@ def sampler(case: Case) -> Contender:
     return contender(case, "sampler.sample_probs(x)", "[sampler.sample_probs(x, u=v) for v in u]", names=names)
 
 
-def numpy_cdf(case: Case) -> Contender:
+def numpy_cdf(case: Case, logits: str = "x", timed: str = "rng.random(rows)", **names: Any) -> Contender:
     """The inverse of the cumulative sum: the shortest NumPy can do for one draw."""
 
-    def draw(x: np.ndarray, temperature: float, u: Any) -> Any:
+    def draw(x: np.ndarray, temperature: Any, u: Any) -> Any:
         weights = np.exp((x - x.max(axis=-1, keepdims=True)) / temperature)
         cumulative = weights.cumsum(axis=-1, dtype=np.float64)
         if x.ndim == 1:
             return cumulative.searchsorted(u * cumulative[-1], side="right")
         return (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=-1)
 
-    names = {"draw": draw, "rows": None if len(case.shape) == 1 else case.shape[0]}
-    return contender(case, "draw(x, t, rng.random(rows))", "draw(x, t, u)", names=names)
+    names = {"draw": draw, "rows": None if len(case.shape) == 1 else case.shape[0], **names}
+    return contender(case, f"draw({logits}, t, {timed})", f"draw({logits}, t, u)", names=names)
 
 
 def classic(case: Case) -> Contender:

@@ -1,4 +1,4 @@
-"""softmax(x / t) along the last axis, and our own calls on threads, from Python and through the C API."""
+"""softmax(x / t) and its relatives, and our own calls on threads, from Python and through the C API."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ def plain(code: str, **names: Any) -> Builder:
     return call(code, code, **names)
 
 
-def scipy(case: Case) -> Contender:
+def axis_of(case: Case) -> Any:
+    return case.options.get("axis", -1)
+
+
+def scipy(case: Case, name: str = "softmax", scaled: str = "x / t", **fields: Any) -> Contender:
     import scipy.special
 
-    return plain("scipy.special.softmax(x / t, axis=-1)", scipy=scipy)(case)
+    code = f"scipy.special.{name}({scaled}, axis={axis_of(case)})"
+    fields["names"] = {"scipy": scipy, **fields.get("names", {})}
+    return contender(case, code, code, **fields)
 
 
 def onednn(case: Case) -> Contender:
@@ -35,8 +41,8 @@ def onednn(case: Case) -> Contender:
 
 
 @functools.lru_cache(maxsize=8)
-def _onnx_session(dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
-    """A session with the graph Div, Softmax and nothing else."""
+def _onnx_session(name: str, axis: int, dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
+    """A session with the graph Div, then Softmax or LogSoftmax, and nothing else."""
     import onnxruntime
     from onnx import helper
 
@@ -44,7 +50,7 @@ def _onnx_session(dtype: str, temperature: float, dimensions: int, threads: int)
     axes = [f"d{index}" for index in range(dimensions)]
     nodes = [
         helper.make_node("Div", ["x", "temperature"], ["scaled"]),
-        helper.make_node("Softmax", ["scaled"], ["probs"], axis=-1),
+        helper.make_node(name, ["scaled"], ["probs"], axis=axis),
     ]
     ends = [[helper.make_tensor_value_info(name, element, axes)] for name in ("x", "probs")]
     graph = helper.make_graph(nodes, "softmax", *ends, [helper.make_tensor("temperature", element, [], [temperature])])
@@ -54,18 +60,19 @@ def _onnx_session(dtype: str, temperature: float, dimensions: int, threads: int)
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def onnxruntime(case: Case) -> Contender:
-    session = _onnx_session(case.dtype, case.temperature, len(case.shape), case.threads)
+def onnxruntime(case: Case, name: str = "Softmax") -> Contender:
+    session = _onnx_session(name, axis_of(case), case.dtype, case.temperature, len(case.shape), case.threads)
     return plain('session.run(None, {"x": x})[0]', session=session)(case)
 
 
-def jax(case: Case) -> Contender:
+def jax(case: Case, name: str = "softmax") -> Contender:
     """On a copy: JAX takes an aligned NumPy array as it is and trusts that it never changes."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    names = {"softmax": jax.jit(lambda x: jax.nn.softmax(x / case.temperature, axis=-1))}
-    code = "softmax(x).block_until_ready()"
+    function, temperature = getattr(jax.nn, name), case.temperatures()
+    names = {name: jax.jit(lambda x: function(x / temperature, axis=axis_of(case)))}
+    code = f"{name}(x).block_until_ready()"
     return contender(case, code, code, names=names, native=lambda x: jax.numpy.array(x, copy=True))
 
 

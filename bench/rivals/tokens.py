@@ -16,11 +16,7 @@ from timing import Contender
 
 import fastsoftmax
 
-from . import call, contender, softmax_formula, torch_call, with_torch
-
-
-def keywords(case: Case) -> str:
-    return "".join(f", {name}={value}" for name, value in case.options.items())
+from . import call, contender, keywords, softmax_formula, torch_call, with_torch
 
 
 def filter_ours(case: Case, code: str = "sampler(x)") -> Contender:
@@ -256,7 +252,6 @@ def verify_draft(case: Case) -> Contender:
 
 
 VERIFY = "fastsoftmax.verify_draft(x, draft, tokens, t"
-WITHOUT_REPLACEMENT = "fastsoftmax.sample_without_replacement(x, k, t"
 TOP, TORCH_TOP = "fastsoftmax.top_logprobs(x, k, t)", "torch.log_softmax(x / t, -1).topk(k)"
 RIVALS = {
     "filter": {
@@ -274,10 +269,6 @@ RIVALS = {
         "fastsoftmax": call(TOP, f"{TOP}[1]"),
         "torch": torch_call(TORCH_TOP, f"{TORCH_TOP}[1]"),
         "numpy": top_logprobs_numpy,
-    },
-    "without-replacement": {
-        "fastsoftmax": call(f"{WITHOUT_REPLACEMENT}, rng=rng)", f"{WITHOUT_REPLACEMENT}, u=u)"),
-        "torch": torch_call("torch.multinomial(torch.softmax(x / t, -1), k)"),
     },
     "verify-draft": {"fastsoftmax": verify_draft, "torch": verify_torch, "numpy": verify_numpy},
 }

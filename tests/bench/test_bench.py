@@ -27,13 +27,16 @@ from rivals import contender  # noqa: E402
 import fastsoftmax  # noqa: E402
 
 MEASURED = BENCH / "results" / "2026-11-20-zen5-avx512.json"
+FORMS = BENCH / "results" / "2026-11-28-zen3-avx2-forms.json"
+QUICK_FORMS = run.selected(["forms-"], 1, quick=True)
 ONE_OF_EACH = {case.operation: case for case in reversed(cases.all_cases())}
 
 
 def test_the_figures_of_the_readme_come_from_the_json(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text((ROOT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
-    assert report.main([str(MEASURED), "--readme", str(readme)]) == 0
+    for measured in (MEASURED, FORMS):
+        assert report.main([str(measured), "--readme", str(readme)]) == 0
     assert readme.read_text(encoding="utf-8") == (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -124,6 +127,79 @@ def test_a_case_of_each_kind_gives_the_documented_rows(operation):
         assert ("ratio" in row) == (row["contender"] != "fastsoftmax" and operation != "accuracy")
         assert row["contender"] != "fastsoftmax" or report.wrong_answers(row["error"]) == 0
     assert report.table(rows).startswith(case.name)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(
+    "case", [case for case in QUICK_FORMS if np.prod(case.shape) < 1e5], ids=lambda case: case.name
+)
+def test_every_form_is_asked_of_us_and_of_numpy_and_judged_right(case):
+    for row in run.measure(case, ["numpy"], 1e-4):
+        assert row["status"] == "ok", row
+        if row["error"]:  # rng.choice takes no uniforms
+            most = 4 if row["contender"] == "fastsoftmax" else 500
+            assert report.wrong_answers(row["error"]) == 0 and row["error"].get("max_ulp", 0) <= most
+
+
+@pytest.mark.parametrize(
+    ("form", "row"),
+    [("mask", [-np.inf if place % 4 == 3 else place / 4 for place in range(8)]), ("bias", [0, 0, 0, 1, 0, 0, 0, 0])],
+)
+def test_the_answer_of_a_draw_is_judged_with_its_mask_or_bias(form, row):
+    case = cases.Case("", "forms-sample", (8,), [], form=form, temperature=1.0)
+    x = np.arange(8, dtype=np.float32) / 4 if form == "mask" else np.zeros(8, np.float32)
+    judge = accuracy.indices_judge(case, x)
+    cumulative = np.exp(row).cumsum() / np.exp(row).sum()
+    told = {"cumulative": cumulative, "side": "right"}
+    right = judge(timing.Contender("", told, "cumulative.searchsorted(u, side=side)"))
+    assert (right["wrong"], right["of"]) == (0, 2000)
+    ignoring = {"cumulative": np.exp(x).cumsum() / np.exp(x).sum(), "side": "right"}
+    assert judge(timing.Contender("", ignoring, "cumulative.searchsorted(u, side=side)"))["gross"]
+
+
+def test_rows_along_axes_are_those_that_numpy_sums_over():
+    x = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    for axis in (0, 1, -1, (1, 3), (0, 2)):
+        np.testing.assert_array_equal(accuracy.rows_along(x, axis).sum(axis=1), x.sum(axis=axis).ravel())
+
+
+def form_row(case, contender_name, code="f(x)", **fields):
+    common = {"operation": "forms-softmax", "form": "", "dtype": "float32", "shape": [4, 8], "threads": 1, "ns": 1500.0}
+    error = {"kind": "ulp", "max_ulp": 1234.5}
+    return {"case": case, "contender": contender_name, "status": "ok", "code": code, "error": error, **common, **fields}
+
+
+def test_the_table_of_forms_begins_with_the_slowest_and_names_versions_errors_and_what_is_slower():
+    found = {
+        **report.load(MEASURED),
+        "versions": {"torch": "9.8.7+cpu", "scipy": "1.2.3"},
+        "rows": [
+            form_row("fast", "fastsoftmax", "fastsoftmax.softmax(x, t)"),
+            form_row("fast", "torch", ratio=3.0),
+            form_row("slow", "fastsoftmax", "fastsoftmax.softmax(x, t)", shape=[2_000], dtype="float16"),
+            form_row("slow", "torch", ratio=2.0, error={}),
+            form_row("slow", "scipy", ratio=0.5),
+            form_row("same", "fastsoftmax", "fastsoftmax.softmax(x, t)", shape=[1], form="strided"),
+            form_row("same", "torch", ratio=1.0),
+            form_row("same", "scipy", status="failing", why="wrong", ratio=0.1),
+            form_row("better", "fastsoftmax", "fastsoftmax.softmax(x, t)", shape=[3]),
+            form_row("better", "torch", ratio=9.0),
+        ],
+    }
+    note, _, table = report.forms(found).partition("\n\n")
+    assert "A rival is faster in 1 of 4 cases. The slowest form is first." in note
+    assert table.splitlines() == [
+        "| form | fastsoftmax | PyTorch 9.8.7 | SciPy 1.2.3 |",
+        "|---|---|---|---|",
+        "| `softmax(x, t)`, float16, 2,000 | 1.5 µs (1,234 ulp) | 2× | **0.5×: we are slower** (1,234 ulp) |",
+        "| `softmax(x, t)`, every other entry of an array, 1 | 1.5 µs (1,234 ulp) | 1× (1,234 ulp) | – |",
+        "| `softmax(x, t)`, 4 × 8 | 1.5 µs (1,234 ulp) | 3× (1,234 ulp) | – |",
+        "| `softmax(x, t)`, 3 | 1.5 µs (1,234 ulp) | 9× (1,234 ulp) | – |",
+    ]
+    brief = report.forms(found, brief=True)
+    assert "4 × 8" in brief and "softmax(x, t)`, 3 |" not in brief and "worst shape" in brief
+    assert brief in report.rewritten("a\n<!-- forms -->\nold\n<!-- /forms -->\nb\n", found)
+    assert report.forms(report.load(MEASURED)) == "" and "0.5×" in report.closing(found)
 
 
 def test_missing_failing_and_wrong_rivals_are_named_and_not_timed(monkeypatch):
