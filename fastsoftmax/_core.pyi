@@ -58,6 +58,7 @@ def draw(
     bias_at: NDArray[np.int64] | None = None,
     coins: NDArray[np.float64] | None = None,
     prepared: bool = False,
+    distinct: bool = False,
 ) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,
@@ -84,18 +85,6 @@ def top_rows(
     index: NDArray[np.int64],
     logprob: NDArray[np.float64],
     rank: NDArray[np.int64] | None,
-) -> tuple[int, str] | None: ...
-def without_replacement_rows(
-    x: Array,
-    dtype: int,
-    temperature: Array,
-    k: int,
-    u: Array,
-    mask: Array | None,
-    words: bool,
-    bias: Array | None,
-    bias_at: NDArray[np.int64] | None,
-    index: NDArray[np.int64],
 ) -> tuple[int, str] | None: ...
 def penalize_rows(
     out: Array,

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._args.arrays import (
-    Array,
     Axis,
     Rows,
     any_array,
@@ -21,10 +20,8 @@ from ._args.arrays import (
     mask_entries,
     mask_rows,
     temperature_rows,
-    uniform_rows,
 )
-from ._args.random import check_u_or_rng, uniforms
-from ._sampling import raise_invalid_row
+from ._sampling import draw_from, raise_invalid_row
 
 
 class TopLogprobs(NamedTuple):
@@ -165,32 +162,12 @@ def sample_without_replacement(
     >>> fastsoftmax.sample_without_replacement(np.array([0.0, -np.inf, 1.0, 2.0]), 3, rng=1)
     array([3, 2, 0])
     """
-    check_u_or_rng(u, rng)
-    a = float_array(logits, "logits")
-    rows = Rows(a.shape, axis, "logits")
-    k = _how_many(k, rows)
-    t = temperature_rows(temperature, rows)
-    allowed, words = mask_rows(mask, rows)
-    added, added_at = bias_rows(bias, rows)
-    shape = (*rows.shape, k)
-    given: Array = uniforms(rng, shape) if u is None else uniform_rows(u, shape)
-    index = np.empty(shape, np.int64)
-    if math.prod(rows.shape):
-        bad = _core.without_replacement_rows(
-            rows.split(a), dtype_code(a.dtype), t, k, given, allowed, words, added, added_at, index
-        )
-        if bad is not None:
-            _raise_too_few(a, k, rows, bad, mask_entries(allowed, words, rows, bad[0]))
-    return index
-
-
-def _raise_too_few(a: Array, k: int, rows: Rows, bad: tuple[int, str], allowed: Array | None) -> None:
-    row, why = bad
-    if why == "mass":
-        raise ValueError(
-            f"logits: {rows.name_row(row)} has fewer than k = {k} entries above -inf that are allowed; pass a smaller k"
-        )
-    raise_invalid_row(a, "logits", rows, row, why, allowed, "fix it")
+    if type(k) is not int or k < 1:
+        k = _how_many(k, Rows(float_array(logits, "logits").shape, axis, "logits"))
+    drawn: NDArray[np.int64] = draw_from(
+        logits, False, temperature, axis, k, u, rng, mask, bias, None, None, False, "raise", True
+    )
+    return drawn
 
 
 def _how_many(k: Any, rows: Rows) -> int:

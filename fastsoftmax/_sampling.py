@@ -165,7 +165,9 @@ def sample(
         xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
         min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
     )  # fmt: skip
-    return _draw(logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
+    return draw_from(
+        logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
+    )
 
 
 def sample_probs(
@@ -241,7 +243,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
         min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
     )  # fmt: skip
-    return _draw(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
+    return draw_from(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
 
 def check_on_invalid(on_invalid: Any) -> None:
@@ -262,7 +264,7 @@ def coin_rows(filters: Filters | None, xtc_u: Any, u: Any, generator: Any, shape
     return np.asarray(uniforms(generator, shape))
 
 
-def _draw(
+def draw_from(
     values: Any,
     probs: bool,
     temperature: Any,
@@ -276,8 +278,9 @@ def _draw(
     xtc_u: Any,
     return_logprob: bool,
     on_invalid: str,
+    distinct: bool = False,
 ) -> Any:
-    """`sample` and `sample_probs`; given: the filters by name."""
+    """`sample` and `sample_probs`, and without replacement (`distinct`); given: the filters by name."""
     if u is not None:
         check_u_or_rng(u, rng)
     elif rng is None:
@@ -287,25 +290,29 @@ def _draw(
         check_on_invalid(on_invalid)
         record = None if filters is None else filters.record
         stop = on_invalid == "raise"
-        arguments = temperature, axis, size, u, rng, mask, bias, bool(return_logprob), stop, record
-        drawn = _core.draw(values, probs, *arguments)
+        log = bool(return_logprob)
+        drawn = _core.draw(
+            values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct=distinct
+        )
         if drawn is None:  # often one argument is all that is in the way
             values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
             rng = None if u is not None else as_generator(rng)
             flat, at = along_one_axis(values, axis)
             trailing = size_shape(size)
             k = math.prod(trailing) if trailing else None
-            drawn = _core.draw(flat, probs, temperature, at, k, u, rng, mask, bias, bool(return_logprob), stop, record)
+            drawn = _core.draw(
+                flat, probs, temperature, at, k, u, rng, mask, bias, log, stop, record, distinct=distinct
+            )
             if drawn is not None and len(trailing) > 1:
                 parts = drawn[0] if return_logprob else (drawn[0],)
                 shaped = tuple(part.reshape((*part.shape[:-1], *trailing)) for part in parts)
                 drawn = shaped if return_logprob else shaped[0], drawn[1]
         if drawn is not None:
             if drawn[1] >= 0 and stop:
-                _raise_invalid(values, probs, axis, mask, bias, drawn[1])
+                _raise_invalid(values, probs, axis, mask, bias, drawn[1], size if distinct else None)
             return drawn[0]
     return draw_rows(
-        values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid
+        values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid, distinct
     )
 
 
@@ -332,12 +339,15 @@ def draw_rows(
     xtc_u: Any,
     return_logprob: bool,
     on_invalid: str,
+    distinct: bool = False,
 ) -> Any:
     """What the compiled entry does not take as it is, as arrays that it takes."""
     name = "probs" if probs else "logits"
     xtc_u = None if xtc_u is None else taken(xtc_u, "xtc_u")
     a, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
     rows = Rows(a.shape, axis, name)
+    if distinct and size > max(rows.entries, 1):
+        raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {size}")
     t = temperature_rows(temperature, rows)
     trailing = size_shape(size)
     shape = rows.shape + trailing
@@ -351,7 +361,7 @@ def draw_rows(
         type(generator) is np.random.Generator
         and not rows.shape
         and records is None
-        and not return_logprob
+        and not (return_logprob or distinct)
         and math.prod(shape) >= _MANY
     ):
         drawn: NDArray[np.int64] = np.empty(shape, np.int64)
@@ -372,12 +382,12 @@ def draw_rows(
         return (index, np.empty(shape, np.float64)) if return_logprob else index
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
-        on_invalid == "raise", records, added_at, coins, True,
+        on_invalid == "raise", records, added_at, coins, True, distinct,
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found
     if bad >= 0 and on_invalid == "raise":
-        _raise_invalid(a, probs, axis, mask, bias, bad)
+        _raise_invalid(a, probs, axis, mask, bias, bad, size if distinct else None)
     index, logprob = result if return_logprob else (result, None)
     if shape:
         index = index.reshape(shape)
@@ -385,7 +395,9 @@ def draw_rows(
     return int(index[0]) if logprob is None else (int(index[0]), float(logprob[0]))
 
 
-def _raise_invalid(values: Any, probs: bool, axis: Axis, mask: Any, bias: Any, number: int) -> None:
+def _raise_invalid(
+    values: Any, probs: bool, axis: Axis, mask: Any, bias: Any, number: int, distinct: int | None = None
+) -> None:
     """Raise the ValueError of a row that cannot be drawn from, for arguments that have been found good."""
     name = "probs" if probs else "logits"
     a = float_array(values, name)
@@ -402,15 +414,23 @@ def _raise_invalid(values: Any, probs: bool, axis: Axis, mask: Any, bias: Any, n
             else:
                 row += added[np.unravel_index(number, rows.shape)] if rows.shape else added
         why = "nan" if np.isnan(row if allowed is None else row[allowed]).any() else None
-    raise_invalid_row(a, name, rows, number, why, allowed)
+    raise_invalid_row(a, name, rows, number, why, allowed, None if distinct is None else "fix it", distinct)
 
 
 def raise_invalid_row(
-    a: Array, name: str, rows: Rows, number: int, why: str | None, allowed: Array | None = None, fix: str | None = None
+    a: Array,
+    name: str,
+    rows: Rows,
+    number: int,
+    why: str | None,
+    allowed: Array | None = None,
+    fix: str | None = None,
+    distinct: int | None = None,
 ) -> None:
     """Raise the ValueError of a row that cannot be drawn from: which row, what is wrong, and what to do about it.
 
-    `why` is the word of the compiled part, "nan" or "mass", where it is known; `allowed` is the mask of the row.
+    `why` is the word of the compiled part, "nan" or "mass", where it is known; `allowed` is the mask of the row;
+    `distinct` is how many different entries were wanted.
     """
     row = as_float64(rows.split(a).reshape(-1, rows.entries)[number])
     if name == "probs":
@@ -426,6 +446,8 @@ def raise_invalid_row(
         what = f"has {row[entry]} at entry {entry}"
     elif why == "nan":
         what = "becomes NaN where the bias is added"
+    elif distinct is not None:
+        what, fix = f"has fewer than k = {distinct} entries above -inf that are allowed", "pass a smaller k"
     else:
         what = without_mass
     fix = fix or 'fix it, or pass on_invalid="flag" to get -1 for it'

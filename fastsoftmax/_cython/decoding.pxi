@@ -1,4 +1,4 @@
-# The other steps of a decoding loop: top_logprobs, sample_without_replacement, penalize, verify_draft.
+# The other steps of a decoding loop: top_logprobs, penalize, verify_draft.
 # Their arrays are prepared by _args/arrays.py: the entries last, parameters broadcast to the rows.
 
 cdef struct Ranking:
@@ -50,55 +50,6 @@ def top_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.nd
     f.logprob = <double *>cnp.PyArray_DATA(logprob)
     f.rank = NULL if rank is None else <int64_t *>cnp.PyArray_DATA(rank)
     run_rows(top_task, &f, &f.rows.outcome, f.rows.count, FILTER_WORK * f.rows.n, False)
-    return rejected_row(&f.rows.outcome)
-
-
-cdef enum:
-    # The work of a draw without replacement, in entries that are read once.
-    DISTINCT_WORK = 256
-
-cdef struct Distinct:
-    Rows rows
-    size_t k
-    const double *u
-    int64_t *index
-
-
-cdef void without_replacement_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef Distinct *f = <Distinct *>job
-    cdef RowIterator w = f.rows.iterator
-    cdef fs_row row = f.rows.row
-    cdef fs_status status
-    cdef size_t i
-    cdef void *scratch = fs_thread_scratch(fs_scratch_size(f.rows.n))
-    if scratch == NULL:
-        note(&f.rows.outcome, first, FS_NO_MEMORY)
-        return
-    go_to_row(&w, first)
-    for i in range(first, past):
-        set_row(&f.rows, &w, &row)
-        status = fs_without_replacement(&row, f.rows.n, temperature_at(&w), f.k, f.u + i * f.k, scratch,
-                                        f.index + i * f.k)
-        note(&f.rows.outcome, i, status)
-        if status != FS_OK:
-            return
-        next_row(&w)
-
-
-def without_replacement_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, size_t k, cnp.ndarray u,
-                             cnp.ndarray mask, bint words, cnp.ndarray bias, cnp.ndarray bias_at, cnp.ndarray index):
-    """k distinct indices of every row in the order drawn.  Returns (row, why) of the first that has too few, or None.
-
-    u, index: C-contiguous, rows * k elements.
-    """
-    cdef Distinct f
-    begin_rows(&f.rows, x, dtype, False, temperature)
-    check_row_length(f.rows.n)
-    add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
-    f.k = k
-    f.u = <const double *>cnp.PyArray_DATA(u)
-    f.index = <int64_t *>cnp.PyArray_DATA(index)
-    run_rows(without_replacement_task, &f, &f.rows.outcome, f.rows.count, f.rows.n + DISTINCT_WORK * k, True)
     return rejected_row(&f.rows.outcome)
 
 

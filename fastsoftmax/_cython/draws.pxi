@@ -6,6 +6,7 @@ cdef enum:
     FEW = 8  # uniforms and results that need no array
     FEW_BIASES = 16
     MANY_DRAWS = 256  # from one row: sample_many of categorical.pxi
+    DISTINCT_WORK = 256  # of a draw without replacement, in entries that are read once
 
 cdef struct Draws:
     Batch batch
@@ -16,6 +17,7 @@ cdef struct Draws:
     const double *coin
     int64_t *index
     double *logprob
+    bint distinct  # without replacement: k different indices of each row
     bint stop  # the call ends with the first row that cannot be drawn from
     double few_u[FEW]
     double few_logprobs[FEW]
@@ -30,6 +32,10 @@ cdef inline bint any_negative(const int64_t *index, size_t count) noexcept nogil
     for i in range(count):
         signs |= index[i]
     return signs < 0
+
+
+cdef inline bint needs_scratch(const Draws *f) noexcept nogil:
+    return f.distinct or f.filters != NULL or f.filters_operand >= 0
 
 
 cdef void draw_runs(Draws *f, RowIterator *w, fs_rows *rows, size_t first, size_t past) noexcept nogil:
@@ -51,7 +57,7 @@ cdef void draw_runs(Draws *f, RowIterator *w, fs_rows *rows, size_t first, size_
 
 
 cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t first, size_t past) noexcept nogil:
-    """k draws from each row, filtered or not."""
+    """k draws from each row, filtered, without replacement, or neither."""
     cdef fs_status status
     cdef size_t i, j, k = f.k, n = f.batch.rows.n
     cdef const fs_filters *filters = f.filters
@@ -59,7 +65,7 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
     cdef int64_t *index
     cdef double *logprob
     cdef void *scratch = NULL
-    if filters != NULL or f.filters_operand >= 0:
+    if needs_scratch(f):
         scratch = fs_thread_scratch(fs_scratch_size(n))
         if scratch == NULL:
             note(&f.batch.outcome, first, FS_NO_MEMORY)
@@ -71,7 +77,9 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
         u = f.u + i * k
         index = f.index + i * k
         logprob = NULL if f.logprob == NULL else f.logprob + i * k
-        if scratch != NULL:
+        if f.distinct:
+            status = fs_without_replacement(&rows.row, n, rows.temperature[0], k, u, scratch, index)
+        elif scratch != NULL:
             if f.filters_operand >= 0:
                 filters = <const fs_filters *>w.data[f.filters_operand]
             status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters,
@@ -102,7 +110,7 @@ cdef void draws_task(void *job, size_t first, size_t past) noexcept nogil:
         copied = f.batch.rows
         rows = &copied
         go_to_row(w, first)
-    if f.k == 1 and f.filters == NULL and f.filters_operand < 0:
+    if f.k == 1 and not needs_scratch(f):
         draw_runs(f, w, rows, first, past)
     else:
         draw_rows_one_by_one(f, w, rows, first, past)
@@ -204,15 +212,16 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
 
 
 def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return_logprob, bint stop, filters=None,
-         cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False):
+         cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False, bint distinct=False):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
     can be taken as it is; then _sampling.py converts the arguments and calls again with `prepared`.
 
-    size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.  filters:
-    records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  A row that cannot be drawn
-    from gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.
+    filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  distinct: without
+    replacement, and without filters and log-probabilities; `size` is from 1 to the number of entries.  A row that
+    cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
     cdef Draws f
     cdef cnp.npy_intp shape[MAX_DIMS + 1]
@@ -249,9 +258,14 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
             f.filters_operand = add_parameter(&f.batch.iterator, filters, shape)
             if f.filters_operand < 0:
                 return None
+    f.distinct = distinct
+    if distinct:
+        check_row_length(f.batch.rows.n)
+        if type(size) is not int or not 1 <= size <= <Py_ssize_t>f.batch.rows.n:
+            return None
     f.k = 1
     if size is not None:
-        if type(size) is not int or not 0 <= size < (MANY_DRAWS if u is None else 1 << 48):
+        if type(size) is not int or not 0 <= size < (MANY_DRAWS if u is None and not distinct else 1 << 48):
             return None
         f.k = size
         shape[dims] = size
@@ -311,11 +325,12 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
 
 cdef int run_draws(Draws *f) except -1:
     """Draw from all rows.  Filters are several times the work of a row without."""
-    cdef bint filtered = f.filters != NULL or f.filters_operand >= 0
+    cdef bint filtered = needs_scratch(f) and not f.distinct
     cdef size_t work = FILTER_WORK * f.batch.rows.n if filtered else f.batch.rows.n
     merge_axes(&f.batch.iterator)
-    return run_rows(draws_task, f, &f.batch.outcome, f.batch.count, work + 8 * (f.k - 1), not filtered,
-                    rows_together(&f.batch) if not filtered and f.k == 1 else 1)
+    return run_rows(draws_task, f, &f.batch.outcome, f.batch.count,
+                    work + (DISTINCT_WORK * f.k if f.distinct else 8 * (f.k - 1)), not filtered,
+                    rows_together(&f.batch) if f.k == 1 and not needs_scratch(f) else 1)
 
 
 cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, double temperature,
@@ -344,6 +359,7 @@ cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, doub
     f.index = index
     f.logprob = NULL
     f.stop = True
+    f.distinct = False
     if filters != NULL:
         check_row_length(n)
     return run_draws(&f)
