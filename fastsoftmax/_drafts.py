@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import Rows, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
+from ._args.arrays import Rows, any_array, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
 from ._args.random import as_generator, check_u_or_rng, uniforms
 
 
@@ -104,7 +104,7 @@ def verify_draft(
             f"draft_logits must have the shape {(*shape, count, entries)} to go with target_logits of shape "
             f"{target.shape}, not {draft.shape}"
         )
-    drafted = np.asarray(tokens)
+    drafted = any_array(tokens, "tokens")
     if drafted.shape != (*shape, count):
         raise ValueError(
             f"tokens must have the shape {(*shape, count)} to go with target_logits of shape {target.shape}, "

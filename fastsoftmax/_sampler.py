@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _core, schedules
-from ._args.arrays import Axis, Rows, any_array, as_float64, bias_rows
+from ._args.arrays import Axis, Rows, any_array, as_float64, bias_rows, check_axis
 from ._args.filters import as_filters, with_surprise
 from ._args.held import NUMBERS, bits_rows, both_biases, both_masks, checked_temperature, own_bias, own_mask, read_only
 from ._args.keyed import COINS, DRAWS, checked_word, integer_keys, keyed
@@ -151,6 +151,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         on_invalid: str = "raise",
     ) -> None:
         check_on_invalid(on_invalid)
+        check_axis(axis)
         if rng is not None and seed is not None:
             raise ValueError("rng and seed are both given; pass one of them")
         self._seed = None if seed is None else checked_word("seed", seed)
@@ -187,7 +188,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     def _use_filters(self, parameters: Mapping[str, Any]) -> None:
         given = {
-            name: value if isinstance(value, NUMBERS) else read_only(np.array(value))
+            name: value if isinstance(value, NUMBERS) else read_only(np.array(any_array(value, name)))
             for name, value in (_core.given_filters(**parameters) or {}).items()
         }
         filters = as_filters(given)
@@ -328,7 +329,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         given = (self._seed, tau, mask, bias, self._mask, self._bias)
         if any(value is not None for value in given):
             values = any_array(values, "probs" if probs else "logits")
-            rows = Rows(values.shape, self._axis, "probs" if probs else "logits")
+            rows = Rows(values.shape, self._axis, "probs" if probs else "logits", may_be_empty=True)
             mask = both_masks(self._mask, mask, rows)
             bias = both_biases(self._bias, bias, rows)
         if self._seed is not None and u is None:

@@ -345,7 +345,7 @@ def draw_rows(
     name = "probs" if probs else "logits"
     xtc_u = None if xtc_u is None else taken(xtc_u, "xtc_u")
     a, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
-    rows = Rows(a.shape, axis, name)
+    rows = Rows(a.shape, axis, name, may_be_empty=True)
     if distinct and size > max(rows.entries, 1):
         raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {size}")
     t = temperature_rows(temperature, rows)
@@ -377,9 +377,14 @@ def draw_rows(
         return drawn
     each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
     k = math.prod(trailing)
-    if not math.prod(rows.shape):
-        index = np.empty(shape, np.int64)
-        return (index, np.empty(shape, np.float64)) if return_logprob else index
+    if not a.size:
+        if math.prod(rows.shape) and on_invalid == "raise":
+            fix = "fix it" if distinct else 'fix it, or pass on_invalid="flag" to get -1 for it'
+            raise ValueError(f"{name}: {rows.name_row(0)} has no entries; {fix}")
+        if not shape:
+            return (-1, math.nan) if return_logprob else -1
+        index = np.full(shape, -1)
+        return (index, np.full(shape, np.nan)) if return_logprob else index
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
         on_invalid == "raise", records, added_at, coins, True, distinct,

@@ -156,9 +156,9 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
         flat, at = along_one_axis(x, axis)
         result = _transform(flat, temperature, at, None, _LOGSUMEXP)
     if result is None:
-        rows = Rows(x.shape, axis, "x")
+        rows = Rows(x.shape, axis, "x", may_be_empty=True)
         t = temperature_rows(temperature, rows)
-        result = np.empty(rows.shape, x.dtype)
+        result = np.full(rows.shape, -np.inf, x.dtype)  # what rows without entries have
         if x.size and rows.merge(x):
             result[...] = _transform(rows.split(x), t, -1, None, _LOGSUMEXP, True)
         elif x.size:
@@ -171,7 +171,7 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
         shape = list(x.shape)
         shape[axis] = 1
         return result.reshape(shape)
-    return result.reshape(Rows(x.shape, axis, "x").keepdims_shape())
+    return result.reshape(Rows(x.shape, axis, "x", may_be_empty=True).keepdims_shape())
 
 
 def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -> Any:
@@ -184,12 +184,13 @@ def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int) -
         result = _transform(flat, temperature, at, target, operation)
         if result is not None:
             return result.reshape(a.shape) if out is None else out
-    rows = Rows(a.shape, axis, "x")
+    rows = Rows(a.shape, axis, "x", may_be_empty=True)
     t = temperature_rows(temperature, rows)
     result = Result(a, target, rows)
     source, moved = result.source, rows.moved(result.array)
     if a.size and result.direct and rows.merge(source):
-        _transform(rows.split(source), t, -1, result.parts, operation, True)
+        done = _transform(rows.split(source), t, -1, result.parts, operation, True)
+        assert done is not None  # every argument has been prepared
     elif a.size:
         for place, copy, piece in rows.copies(source):
             _transform(copy, t[place] if t.ndim else t, -1, copy, operation, True)

@@ -59,10 +59,22 @@ def any_array(x: Any, name: str) -> Array:
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return array_from_dlpack(x, name)
+    if isinstance(x, list | tuple) and _holds_masked(x):
+        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass their data, and ~mask as a mask")
     try:
         return np.asarray(x).view(np.ndarray)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
+
+
+def _holds_masked(x: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a masked array is among the elements of nested lists and tuples: NumPy would drop its mask in silence."""
+    types = set(map(type, x))
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in types):
+        return True
+    if not any(issubclass(kind, list | tuple) for kind in types):
+        return False
+    return any(isinstance(part, list | tuple) and _holds_masked(part) for part in x)
 
 
 def taken(value: Any, name: str) -> Any:
@@ -94,6 +106,13 @@ def floats_of(a: Array, name: str) -> Array:
     return a
 
 
+def check_axis(axis: Any) -> None:
+    """Raise unless it is of the kind of an axis; whether an array has it is another question."""
+    parts = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    if not all(isinstance(part, int | np.integer) for part in parts):
+        raise TypeError(f"axis must be an int, a tuple of ints or None, not {axis!r}")
+
+
 def along_one_axis(a: Array, axis: Any) -> tuple[Array, Any]:
     """The array and the axis of its entries as the compiled entry takes them, where a view is all that it takes."""
     if axis is None and a.flags.c_contiguous:
@@ -114,9 +133,12 @@ class Rows:
         The axes of the entries; None means all axes.  Several axes count as one, in C order.
     name : str
         The argument's name, for errors.
+    may_be_empty : bool, default False
+        Whether rows may have no entries; else that is a ValueError.
     """
 
-    def __init__(self, shape: tuple[int, ...], axis: Axis, name: str) -> None:
+    def __init__(self, shape: tuple[int, ...], axis: Axis, name: str, *, may_be_empty: bool = False) -> None:
+        check_axis(axis)
         ndim = max(len(shape), 1)  # a 0-d array is a row of one
         if axis is None:
             axes = tuple(range(ndim))
@@ -132,7 +154,7 @@ class Rows:
         self.axes = axes
         self.shape = tuple(full[i] for i in range(ndim) if i not in axes)
         self.entries = math.prod(full[i] for i in axes)
-        if self.entries == 0 and math.prod(self.shape) > 0:
+        if self.entries == 0 and math.prod(self.shape) > 0 and not may_be_empty:
             raise ValueError(f"{name} has no entries along axis {axis}: nothing to normalise or draw from")
 
     def split(self, a: Array) -> Array:
@@ -290,18 +312,32 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
         ) from None
 
 
+def _spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
+    """A mask or a bias broadcast to the shape of the logits: along their rows, not along the entries of a row."""
+    try:
+        spread = np.broadcast_to(a, rows.array_shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
+        ) from None
+    shape = rows.array_shape or (1,)
+    own = (1,) * (len(shape) - a.ndim) + a.shape
+    if any(own[axis] == 1 != shape[axis] for axis in rows.axes):
+        meant = tuple(shape[axis] if axis in rows.axes else 1 for axis in range(min(rows.axes), len(shape)))
+        raise ValueError(
+            f"{name} of shape {a.shape} has no value for each of the {rows.entries} entries of a row: "
+            f"it must have the shape {meant} or {shape}"
+        )
+    return rows.split(spread)
+
+
 def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
     """The mask with its entries last, or its words of 32 entries, and whether it is words.  None stays None."""
     if mask is None:
         return None, False
     a = any_array(mask, "mask")
     if a.dtype == np.bool_:
-        try:
-            return rows.split(np.broadcast_to(a, rows.array_shape)), False
-        except ValueError:
-            raise ValueError(
-                f"mask of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
-            ) from None
+        return _spread_over_rows("mask", a, rows), False
     if a.dtype.kind in "iu" and a.dtype.itemsize == 4:
         words = (rows.entries + 31) // 32
         try:
@@ -351,13 +387,7 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | 
     a = any_array(bias, "bias")
     if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
         raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {type_of_value(bias, a)}")
-    try:
-        spread = np.broadcast_to(as_float64(a), rows.array_shape)
-    except ValueError:
-        raise ValueError(
-            f"bias of shape {a.shape} does not broadcast to the shape of the logits, {rows.array_shape}"
-        ) from None
-    return rows.split(spread), None
+    return _spread_over_rows("bias", as_float64(a), rows), None
 
 
 def index_rows(index: Any, name: str, rows: Rows) -> Array:
@@ -391,6 +421,26 @@ def size_shape(size: Any) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def _is_spread_out(a: Array) -> bool:
+    """Whether each stride, from the least on, passes all that lies before it: no two elements share memory then."""
+    reach = a.itemsize
+    for step, n in sorted((abs(step), n) for step, n in zip(a.strides, a.shape, strict=True) if n > 1):
+        if step < reach:
+            return a.size == 0
+        reach += step * (n - 1)
+    return True
+
+
+def _shares_memory(a: Array) -> bool:
+    """Whether two elements of an array that is not spread out do share memory."""
+    if any(step == 0 < n - 1 for step, n in zip(a.strides, a.shape, strict=True)):
+        return True
+    places: Array = np.zeros(1, np.intp)
+    for step, n in zip(a.strides, a.shape, strict=True):
+        places = np.add.outer(places, step * np.arange(n)).reshape(-1)
+    return bool((np.diff(np.sort(places)) < a.itemsize).any())
+
+
 class Result:
     """Where a result with the shape and dtype of x goes: `out`, or a new array.
 
@@ -413,7 +463,8 @@ class Result:
             self.array = self._checked(given, x)
             if np.may_share_memory(x, self.array) and not self._in_place(x):
                 self.source = x.copy()
-        self.direct = self.array.dtype.isnative and self.array.flags.aligned and rows.merge(self.array)
+        fits = self.array.dtype.isnative and self.array.flags.aligned
+        self.direct = fits and rows.merge(self.array) and _is_spread_out(self.array)
 
     @functools.cached_property
     def parts(self) -> Array:
@@ -433,6 +484,8 @@ class Result:
             raise TypeError(f"out has dtype {out.dtype}, but must have the dtype of the result, {x.dtype}")
         if not out.flags.writeable:
             raise ValueError("out is read-only: pass a writeable array")
+        if not _is_spread_out(out) and _shares_memory(out):
+            raise ValueError("out has elements that share memory, so it cannot hold the result: pass another array")
         return out
 
     def _in_place(self, x: Array) -> bool:

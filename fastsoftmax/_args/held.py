@@ -53,24 +53,9 @@ def own_bias(bias: Any) -> Array:
     return read_only(np.ascontiguousarray(spread).reshape(a.shape))
 
 
-def _check_entries(name: str, a: Array, rows: Rows) -> None:
-    """Raise where an array would be broadcast along the entries of the rows; other shapes are checked later."""
-    shape = rows.array_shape or (1,)
-    own = (1,) * (len(shape) - a.ndim) + a.shape  # of too many axes: longer
-    if len(own) == len(shape) and any(own[axis] == 1 != shape[axis] for axis in rows.axes):
-        meant = tuple(shape[axis] if axis in rows.axes else 1 for axis in range(min(rows.axes), len(shape)))
-        raise ValueError(
-            f"{name} of shape {a.shape} has no value for each of the {rows.entries} entries of a row: "
-            f"it must have the shape {meant} or {shape}"
-        )
-
-
 def both_masks(made: Array | None, given: Any, rows: Rows) -> Any:
     """What the Sampler's mask and that of the call allow, in the shape that `sample` takes."""
     of_call = None if given is None else any_array(given, "mask")
-    for mask in (made, of_call):
-        if mask is not None and mask.dtype == np.bool_:
-            _check_entries("mask", mask, rows)
     if made is None or of_call is None:
         return of_call if made is None else made
     (a, a_words), (b, b_words) = mask_rows(made, rows), mask_rows(of_call, rows)
@@ -83,9 +68,6 @@ def both_masks(made: Array | None, given: Any, rows: Rows) -> Any:
 def both_biases(made: Any, given: Any, rows: Rows) -> Any:
     """The sum of the Sampler's bias and that of the call, in the shape that `sample` takes."""
     of_call = given if given is None or isinstance(given, Mapping) else any_array(given, "bias")
-    for bias in (made, of_call):
-        if isinstance(bias, np.ndarray) and bias.dtype.kind in "fiu":
-            _check_entries("bias", bias, rows)
     if made is None or of_call is None:
         return of_call if made is None else made
     parts = []

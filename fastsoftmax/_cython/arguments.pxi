@@ -183,10 +183,37 @@ cdef inline bint is_apart_or_in_place(cnp.ndarray a, cnp.ndarray b) noexcept:
     return past_a <= first_b or past_b <= first_a
 
 
+cdef bint may_overlap_itself(cnp.ndarray a) noexcept:
+    """Whether two elements of an array may lie at one place: a stride is less than what lies before."""
+    cdef Py_ssize_t stride[MAX_DIMS]
+    cdef Py_ssize_t length[MAX_DIMS]
+    cdef Py_ssize_t step, reach = cnp.PyArray_ITEMSIZE(a)
+    cdef int i, j, count = 0
+    if cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_SIZE(a) == 0:
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) == 1:
+            continue
+        step = cnp.PyArray_STRIDE(a, i)
+        step = -step if step < 0 else step
+        j = count
+        while j > 0 and stride[j - 1] > step:
+            stride[j] = stride[j - 1]
+            length[j] = length[j - 1]
+            j -= 1
+        stride[j] = step
+        length[j] = cnp.PyArray_DIM(a, i)
+        count += 1
+    for i in range(count):
+        if stride[i] < reach:
+            return True
+        reach += stride[i] * (length[i] - 1)
+    return False
+
+
 cdef cnp.ndarray result_like(cnp.ndarray a, object out):
     """Where a result like a goes: `out`, or a new array; None: `out` cannot be taken as it is."""
     cdef cnp.ndarray b
-    cdef int i
     if out is None:
         if cnp.PyArray_IS_C_CONTIGUOUS(a):
             return new_array(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), a)
@@ -195,11 +222,8 @@ cdef cnp.ndarray result_like(cnp.ndarray a, object out):
         return None
     b = <cnp.ndarray>out
     if (cnp.PyArray_TYPE(b) != cnp.PyArray_TYPE(a) or not cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_WRITEABLE)
-            or not same_shape(a, b) or not is_apart_or_in_place(a, b)):
+            or not same_shape(a, b) or not is_apart_or_in_place(a, b) or may_overlap_itself(b)):
         return None
-    for i in range(cnp.PyArray_NDIM(b)):
-        if cnp.PyArray_STRIDE(b, i) == 0 and cnp.PyArray_DIM(b, i) > 1:
-            return None  # it overlaps itself
     return b
 
 

@@ -84,7 +84,7 @@ class Total(NamedTuple):
 
 
 def total_of(x: Row, temperature: float) -> Total:
-    largest = math.nan if any(map(math.isnan, x)) else max(x)
+    largest = math.nan if any(map(math.isnan, x)) else max(x, default=-math.inf)
     weights = weights_of(x, largest, temperature) if largest > -math.inf else []
     return Total(largest, sum(map(Fraction, weights), Fraction(0)), temperature)
 

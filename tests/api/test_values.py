@@ -88,11 +88,44 @@ def test_row_of_minus_inf_has_logsumexp_minus_inf(dtype, temperature):
 # Empty rows
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "sample", "sample_probs"])
-def test_empty_row_raises_value_error(dtype, name):
-    for shape in [(0,), (3, 0)]:
-        with pytest.raises(ValueError):
-            getattr(fs, name)(np.empty(shape, dtype))
+def test_rows_without_entries_have_the_sum_of_nothing(dtype):
+    for shape, axis, rows in [
+        ((0,), -1, ()),
+        ((3, 0), -1, (3,)),
+        ((0, 3), 0, (3,)),
+        ((0, 2, 3), (0, 2), (2,)),
+        ((2, 0), None, ()),
+    ]:
+        x = np.empty(shape, dtype)
+        for temperature in (0.0, 0.7, INF):
+            total = fs.logsumexp(x, temperature, axis=axis)
+            assert np.shape(total) == rows and total.dtype == dtype and (total == -INF).all()
+            kept = fs.logsumexp(x, temperature, axis=axis, keepdims=True)
+            assert kept.ndim == x.ndim and kept.size == np.size(total) and (kept == -INF).all()
+            for function in (fs.softmax, fs.log_softmax):
+                result = function(x, temperature, axis=axis)
+                assert result.shape == shape and result.dtype == dtype
+                assert function(x, temperature, axis=axis, out=x) is x
+
+
+def test_reductions_compose_over_empty_parts(dtype):
+    x = np.array([1.0, 2.0, 4.0], dtype)
+    parts = np.stack([fs.logsumexp(x), fs.logsumexp(x[:0])])
+    assert fs.logsumexp(parts) == fs.logsumexp(x)
+
+
+def test_nothing_is_drawn_from_a_row_without_entries(dtype):
+    for draw in (fs.sample, fs.sample_probs, fs.Sampler(rng=0)):
+        for shape, where in (((0,), "the row"), ((3, 0), "row 0"), ((2, 3, 0), "row [(]0, 0[)]")):
+            with pytest.raises(ValueError, match=f"{where} has no entries; fix it, or pass on_invalid"):
+                draw(np.empty(shape, dtype))
+    assert fs.sample(np.empty(0, dtype), on_invalid="flag") == -1
+    index, logprob = fs.sample(np.empty((2, 0), dtype), size=3, on_invalid="flag", return_logprob=True)
+    assert (index == -1).all() and index.shape == (2, 3) and np.isnan(logprob).all()
+    assert fs.Sampler(rng=0, on_invalid="flag")(np.empty((2, 0), dtype)).tolist() == [-1, -1]
+    ahead, behind = np.random.default_rng(1), np.random.default_rng(1)
+    fs.sample(np.empty((2, 0), dtype), rng=ahead, on_invalid="flag")
+    assert behind.random(3)[2] == ahead.random()
 
 
 # +inf entries
@@ -204,9 +237,7 @@ def test_temperature_zero_is_the_maximum_of_a_long_row(rng):
 def test_infinite_temperature_is_uniform_over_entries_above_minus_inf(dtype):
     x = np.array([5.0, -INF, INF, -100.0, 0.0], dtype)
     np.testing.assert_array_equal(fs.softmax(x, INF), np.array([0.25, 0, 0.25, 0.25, 0.25], dtype))
-    np.testing.assert_allclose(
-        fs.log_softmax(x, INF)[[0, 2, 3, 4]].astype(float), -np.log(4), rtol=4 * eps(dtype)
-    )
+    np.testing.assert_allclose(fs.log_softmax(x, INF)[[0, 2, 3, 4]].astype(float), -np.log(4), rtol=4 * eps(dtype))
     assert fs.log_softmax(x, INF)[1] == -INF
 
 
