@@ -214,6 +214,9 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
     records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  A row that cannot be drawn
     from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
+    x = array_or_same(x, "probs" if probs else "logits")
+    mask = array_or_same(mask, "mask")
+    bias = array_or_same(bias, "bias")
     cdef Draws f
     cdef cnp.npy_intp shape[MAX_DIMS + 1]
     cdef cnp.ndarray a, temperatures, uniforms = None, index = None, logprob = None

@@ -273,6 +273,9 @@ cdef class SamplerBase:
             else:
                 general |= BY_MIROSTAT
 
+        x = array_or_other(x, "probs" if probs else "logits")
+        mask = array_or_other(mask, "mask")
+        bias = array_or_other(bias, "bias")
         # What follows runs no code of the caller until the kernel is done.
         possible = general == 0 and temperature >= 0 and is_row(x) and (keys is None or (keyed and u is None))
         if possible:
