@@ -322,23 +322,24 @@ cdef int run_draws(Draws *f) except -1:
                     rows_together(&f.batch) if not filtered and f.k == 1 else 1)
 
 
-cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, double temperature,
-                       const fs_filters *filters, const double *coin, const double *u, int64_t *index) except -1:
-    """One draw from one contiguous row; -1 where it cannot be drawn from.  filters may be NULL."""
+cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, const double *coin,
+                       const double *u, int64_t *index, double *logprob) except -1:
+    """One draw from one row of any kind; -1 where it cannot be drawn from.  filters and logprob may be NULL."""
     cdef Draws f
     cdef fs_rows *rows = &f.batch.rows
-    rows.row = bare_row(x, size_of(dtype), dtype, probs)
+    rows.row = row[0]
     rows.n = n
     rows.count = 1
     rows.step = rows.mask_step = rows.bias_step = rows.temperature_step = 0
     rows.temperature = &temperature
+    index[0] = -1
     if filters == NULL and n < RELEASE_GIL_AT:
-        if fs_sample_rows(rows, u, index, NULL) < 1:
+        if fs_sample_rows(rows, u, index, logprob) < 1:
             raise MemoryError("not enough memory for the workspace of a row")
         return 0
     f.batch.iterator.dims = 0
     f.batch.iterator.operands = 1
-    f.batch.iterator.data[ROW] = <char *>x
+    f.batch.iterator.data[ROW] = <char *>row.data
     f.batch.count = f.k = 1
     f.batch.temperature = temperature
     f.batch.temperature_operand = f.batch.mask_operand = f.batch.bias_operand = f.filters_operand = -1
@@ -346,7 +347,7 @@ cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, doub
     f.coin = coin
     f.u = u
     f.index = index
-    f.logprob = NULL
+    f.logprob = logprob
     f.stop = True
     if filters != NULL:
         check_row_length(n)
