@@ -70,8 +70,6 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef extern from "Python.h":
     void PyErr_Clear()
-    ctypedef struct PyTypeObject:
-        void *tp_dict
 
 cdef enum:
     DLPACK_MAJOR = 1
@@ -115,13 +113,9 @@ cdef ManagedTensor from_c_functions(object x):
     The functions must be the type's own: a subclass may mean something else by its memory.  They look neither at the
     autograd of torch nor at its negative bit.
     """
-    cdef object kind = type(x)
-    cdef void *attributes = (<PyTypeObject *>kind).tp_dict
     cdef fs_dl_exchange *api
     cdef ManagedTensor tensor
-    if attributes == NULL:
-        return None
-    capsule = (<dict>attributes).get("__dlpack_c_exchange_api__")
+    capsule = type(x).__dict__.get("__dlpack_c_exchange_api__")
     if capsule is None or not PyCapsule_IsValid(capsule, "dlpack_exchange_api"):
         return None
     api = <fs_dl_exchange *>PyCapsule_GetPointer(capsule, "dlpack_exchange_api")
