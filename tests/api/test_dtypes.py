@@ -431,6 +431,21 @@ def test_the_deleter_of_a_tensor_is_called_once_when_nothing_reads_it_any_more(v
     assert [tensor.deleted for tensor in of_call] == [1, 1]
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@VERSIONS
+def test_a_tensor_does_not_leave_the_loop_of_a_sampler(version, masked, dtype, rng):
+    class InTheLoop(fs.Sampler):
+        def _draw_general(self, *arguments):
+            raise AssertionError("the general path")
+
+    x = rng.normal(size=100).astype(dtype)
+    of_call = {"mask": rng.random(200)[::2] < 0.5, "bias": rng.normal(size=100).astype(np.float32)} if masked else {}
+    of_tensors = {name: RawExporter(array, version) for name, array in of_call.items()}
+    ours, theirs = InTheLoop(0.7, rng=1), InTheLoop(0.7, rng=1)
+    for _ in range(20):
+        assert ours(RawExporter(x, version), **of_tensors) == theirs(x, **of_call)
+
+
 def test_a_tensor_that_cannot_be_read_raises_and_is_given_back(rng):
     x = rng.normal(size=100)
     bad = {
