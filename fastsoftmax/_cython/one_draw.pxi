@@ -1,5 +1,5 @@
-# What a Sampler holds or is called with for one row: which masks, biases and numbers its loop takes as they are, and the
-# mask and the bias that two of them make.
+# What a Sampler holds or is called with for one row: which masks, biases and numbers its loop takes as they are, and
+# the mask and the bias that two of them make.
 
 cdef inline bint is_numpy_integer(object value) noexcept:
     return isinstance(value, _NumPyInteger)
