@@ -28,7 +28,6 @@ def fill_keyed_uniforms(
 ) -> None: ...
 def are_scalars(parameters: Mapping[str, Any]) -> bool: ...
 def given_filters(
-    *,
     top_k: Any = None,
     top_p: Any = None,
     min_p: Any = None,

@@ -157,10 +157,8 @@ def sample(
     array([2, 2, 2, 1, 2])
     """
     given = _core.given_filters(
-        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
-        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
-        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
-        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
     )  # fmt: skip
     return _draw(logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
@@ -233,10 +231,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     array([0, 2, 3, 3])
     """
     given = _core.given_filters(
-        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
-        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
-        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
-        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
     )  # fmt: skip
     return _draw(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
@@ -281,14 +277,14 @@ def _draw(
         rng = process_generator()
     filters = None if given is None else as_filters(given)
     if xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
-        check_on_invalid(on_invalid)
-        record = None if filters is None else filters.record
         stop = on_invalid == "raise"
-        arguments = temperature, axis, size, u, rng, mask, bias, bool(return_logprob), stop, record
-        drawn = _core.draw(values, probs, *arguments)
-        if drawn is None and not isinstance(values, np.ndarray):  # a list, or a tensor: often all that is in the way
+        if not stop:
+            check_on_invalid(on_invalid)
+        record = None if filters is None else filters.record
+        drawn = _core.draw(values, probs, temperature, axis, size, u, rng, mask, bias, return_logprob, stop, record)
+        if drawn is None and not isinstance(values, np.ndarray):  # a list: often all that is in the way
             values = float_array(values, "probs" if probs else "logits")
-            drawn = _core.draw(values, probs, *arguments)
+            drawn = _core.draw(values, probs, temperature, axis, size, u, rng, mask, bias, return_logprob, stop, record)
         if drawn is not None:
             if drawn[1] >= 0 and stop:
                 _raise_invalid(values, probs, axis, mask, bias, drawn[1])

@@ -307,10 +307,13 @@ cdef class SamplerBase:
             if not self.keyed_uniform_and_coin(step, keys, has_coin and xtc_u is None, &uniform, &coin):
                 return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
         else:
-            with lock:
+            lock.acquire()  # an RLock, for which `with` takes twice as long
+            try:
                 if has_coin and xtc_u is None:
                     coin = bitgen.next_double(bitgen.state)
                 uniform = bitgen.next_double(bitgen.state)
+            finally:
+                lock.release()
 
         # While this thread waited, or in a number's __float__, the arrays may have changed.
         if not is_row(x) or <size_t>cnp.PyArray_DIM(row, 0) != n:
