@@ -17,9 +17,10 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     arguments     which arguments can be taken as they are; filters as arguments
     keyed         uniforms by seed and key
     rows          rows of arrays of any layout; truncation
+    dlpack        tensors of other libraries as arrays
     softmax       softmax, log_softmax, logsumexp
     draws         draws from every row
-    one_draw      one draw from one row, with what a Sampler holds
+    one_draw      masks and biases of one row, as a Sampler holds and takes them
     sampler       Sampler: one index after another
     decoding      ranking, draws without replacement, penalties, drafts
     categorical   many draws from one row
@@ -36,6 +37,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
+from numpy import dtype as _dtype
 from numpy.random cimport bitgen_t
 
 from fastsoftmax._cython.kernels cimport *
@@ -51,6 +53,7 @@ include "_cython/parallel.pxi"
 include "_cython/arguments.pxi"
 include "_cython/keyed.pxi"
 include "_cython/rows.pxi"
+include "_cython/dlpack.pxi"
 include "_cython/softmax.pxi"
 include "_cython/draws.pxi"
 include "_cython/one_draw.pxi"

@@ -160,10 +160,8 @@ def sample(
     array([2, 2, 2, 1, 2])
     """
     given = _core.given_filters(
-        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
-        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
-        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
-        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
     )  # fmt: skip
     return draw_from(
         logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
@@ -238,10 +236,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     array([0, 2, 3, 3])
     """
     given = _core.given_filters(
-        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
-        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
-        xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
-        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
+        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
+        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
     )  # fmt: skip
     return draw_from(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
@@ -287,26 +283,22 @@ def draw_from(
         rng = process_generator()
     filters = None if given is None else as_filters(given)
     if xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
-        check_on_invalid(on_invalid)
-        record = None if filters is None else filters.record
         stop = on_invalid == "raise"
-        log = bool(return_logprob)
-        drawn = _core.draw(
-            values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct=distinct
-        )
+        if not stop:
+            check_on_invalid(on_invalid)
+        record, log = None if filters is None else filters.record, return_logprob
+        drawn = _core.draw(values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct)
         if drawn is None:  # often one argument is all that is in the way
             values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
             rng = None if u is not None else as_generator(rng)
             flat, at = along_one_axis(values, axis)
             trailing = size_shape(size)
             k = math.prod(trailing) if trailing else None
-            drawn = _core.draw(
-                flat, probs, temperature, at, k, u, rng, mask, bias, log, stop, record, distinct=distinct
-            )
+            drawn = _core.draw(flat, probs, temperature, at, k, u, rng, mask, bias, log, stop, record, distinct)
             if drawn is not None and len(trailing) > 1:
-                parts = drawn[0] if return_logprob else (drawn[0],)
+                parts = drawn[0] if log else (drawn[0],)
                 shaped = tuple(part.reshape((*part.shape[:-1], *trailing)) for part in parts)
-                drawn = shaped if return_logprob else shaped[0], drawn[1]
+                drawn = shaped if log else shaped[0], drawn[1]
         if drawn is not None:
             if drawn[1] >= 0 and stop:
                 _raise_invalid(values, probs, axis, mask, bias, drawn[1], size if distinct else None)
@@ -387,7 +379,7 @@ def draw_rows(
         return (index, np.full(shape, np.nan)) if return_logprob else index
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
-        on_invalid == "raise", records, added_at, coins, True, distinct,
+        on_invalid == "raise", records, distinct, added_at, coins, True,
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found

@@ -17,7 +17,6 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import NDArray
 
 from .. import _core
-from .dlpack import array_from_dlpack
 
 # The dtypes in which results are given, with their codes (fs_dtype in csrc/fastsoftmax.h).
 _CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
@@ -58,7 +57,7 @@ def any_array(x: Any, name: str) -> Array:
             raise TypeError(f"{name} is a masked array, but its mask is not read: pass {name}.data, mask=~{name}.mask")
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
-        return array_from_dlpack(x, name)
+        return _core.array_from_dlpack(x, name)
     if isinstance(x, list | tuple) and _holds_masked(x):
         raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass their data, and ~mask as a mask")
     try:

@@ -260,13 +260,13 @@ cdef inline dict with_given(dict parameters, str name, value):
     return parameters
 
 
-def given_filters(*, top_k=None, top_p=None, min_p=None, typical_p=None, top_n_sigma=None, epsilon_cutoff=None,
+def given_filters(top_k=None, top_p=None, min_p=None, typical_p=None, top_n_sigma=None, epsilon_cutoff=None,
                   eta_cutoff=None, xtc_threshold=None, xtc_probability=None, dynatemp_range=None,
                   dynatemp_exponent=1.0, min_tokens_to_keep=1, temperature_last=False):
     """The parameters that are neither None nor their default, by name; None if there are none.
 
-    PARAMETERS of _args/filters.py says what they are.  Here they are only collected: a compiled function takes keyword
-    arguments in a fraction of the time that a dict of all of them costs, and most calls have no filter.
+    PARAMETERS of _args/filters.py says what they are, and their order.  Here they are only collected: a compiled
+    function takes arguments in a fraction of the time that a dict of all of them costs, and most calls have no filter.
     """
     cdef dict given = None
     given = with_given(given, "top_k", top_k)

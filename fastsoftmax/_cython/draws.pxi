@@ -205,14 +205,18 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
     cdef size_t i
     bit_generator = generator.bit_generator
     cdef bitgen_t *bitgen = bitgen_of(bit_generator)
-    with bit_generator.lock:
+    lock = bit_generator.lock
+    lock.acquire()  # an RLock, for which `with` takes twice as long
+    try:
         for i in range(count):
             u[i] = bitgen.next_double(bitgen.state)
+    finally:
+        lock.release()
     return 0
 
 
 def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return_logprob, bint stop, filters=None,
-         cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False, bint distinct=False):
+         bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
@@ -223,6 +227,9 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
     replacement, and without filters and log-probabilities; `size` is from 1 to the number of entries.  A row that
     cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
+    x = array_or_same(x, "probs" if probs else "logits")
+    mask = array_or_same(mask, "mask")
+    bias = array_or_same(bias, "bias")
     cdef Draws f
     cdef cnp.npy_intp shape[MAX_DIMS + 1]
     cdef cnp.ndarray a, temperatures, uniforms = None, index = None, logprob = None
@@ -333,23 +340,24 @@ cdef int run_draws(Draws *f) except -1:
                     rows_together(&f.batch) if f.k == 1 and not needs_scratch(f) else 1)
 
 
-cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, double temperature,
-                       const fs_filters *filters, const double *coin, const double *u, int64_t *index) except -1:
-    """One draw from one contiguous row; -1 where it cannot be drawn from.  filters may be NULL."""
+cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, const double *coin,
+                       const double *u, int64_t *index, double *logprob) except -1:
+    """One draw from one row of any kind; -1 where it cannot be drawn from.  filters and logprob may be NULL."""
     cdef Draws f
     cdef fs_rows *rows = &f.batch.rows
-    rows.row = bare_row(x, size_of(dtype), dtype, probs)
+    rows.row = row[0]
     rows.n = n
     rows.count = 1
     rows.step = rows.mask_step = rows.bias_step = rows.temperature_step = 0
     rows.temperature = &temperature
+    index[0] = -1
     if filters == NULL and n < RELEASE_GIL_AT:
-        if fs_sample_rows(rows, u, index, NULL) < 1:
+        if fs_sample_rows(rows, u, index, logprob) < 1:
             raise MemoryError("not enough memory for the workspace of a row")
         return 0
     f.batch.iterator.dims = 0
     f.batch.iterator.operands = 1
-    f.batch.iterator.data[ROW] = <char *>x
+    f.batch.iterator.data[ROW] = <char *>row.data
     f.batch.count = f.k = 1
     f.batch.temperature = temperature
     f.batch.temperature_operand = f.batch.mask_operand = f.batch.bias_operand = f.filters_operand = -1
@@ -357,7 +365,7 @@ cdef int draw_from_row(fs_dtype dtype, bint probs, const void *x, size_t n, doub
     f.coin = coin
     f.u = u
     f.index = index
-    f.logprob = NULL
+    f.logprob = logprob
     f.stop = True
     f.distinct = False
     if filters != NULL:

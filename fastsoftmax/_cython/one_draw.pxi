@@ -1,5 +1,5 @@
-# One draw from one row, with what a Sampler holds or is called with: which masks, biases and numbers its loop takes as
-# they are, and the draw itself.
+# What a Sampler holds or is called with for one row: which masks, biases and numbers its loop takes as they are, and
+# the mask and the bias that two of them make.
 
 cdef inline bint is_numpy_integer(object value) noexcept:
     return isinstance(value, _NumPyInteger)
@@ -79,43 +79,3 @@ cdef cnp.ndarray sum_of_biases(cnp.ndarray a, cnp.ndarray b):
         for i in range(count):
             out[i] = (<const double *>(of_b + i * stride_b))[0] + out[i]
     return total
-
-
-# One draw from a row of any kind.
-cdef struct OneDraw:
-    fs_row row
-    size_t n
-    double temperature
-    const fs_filters *filters  # NULL: none
-    double coin
-    double u
-    int64_t index
-    double logprob
-    bint with_logprob
-    Outcome outcome
-
-
-cdef void one_draw_task(void *job, size_t first, size_t past) noexcept nogil:
-    cdef OneDraw *d = <OneDraw *>job
-    cdef double *logprob = &d.logprob if d.with_logprob else NULL
-    cdef fs_status status = FS_NO_MEMORY
-    cdef void *scratch
-    if d.filters == NULL:
-        status = fs_sample(&d.row, d.n, d.temperature, 1, &d.u, &d.index, logprob)
-    else:
-        scratch = fs_thread_scratch(fs_scratch_size(d.n))
-        if scratch != NULL:
-            status = fs_sample_filtered(&d.row, d.n, d.temperature, d.filters, d.coin, 1, &d.u, scratch, &d.index,
-                                        logprob)
-    note(&d.outcome, 0, status)
-
-
-cdef int run_one_draw(OneDraw *d) except -1:
-    """Draw; d.index is -1 for a row that cannot be drawn from."""
-    if d.filters != NULL:
-        check_row_length(d.n)
-    d.index = -1
-    run_rows(one_draw_task, d, &d.outcome, 1, d.n if d.filters == NULL else FILTER_WORK * d.n, d.filters == NULL)
-    if d.outcome.rejected != NOTHING:
-        d.index = -1
-    return 0

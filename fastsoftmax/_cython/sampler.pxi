@@ -237,11 +237,12 @@ cdef class SamplerBase:
             raise
 
     cdef object draw_at(self, step, x, u, xtc_u, keys, mask, bias, bint probs):
-        cdef OneDraw d
+        cdef fs_row of_row
         cdef fs_filters filters
         cdef fs_mask_kind mask_kind = FS_MASK_NONE
         cdef bitgen_t *bitgen
-        cdef double temperature, tau = 0.0, eta = 0.0
+        cdef double temperature, tau = 0.0, eta = 0.0, coin = 1.0, uniform, logprob
+        cdef int64_t index
         cdef bint filtered, has_coin, logprob_too, mirostat, keyed, possible
         cdef int general
         cdef size_t n
@@ -255,7 +256,6 @@ cdef class SamplerBase:
             general, keyed = self.general, self.keyed
             filtered, has_coin, mirostat = self.filtered, self.needs_coin, self.has_mirostat
             logprob_too = self.with_logprob
-            d.with_logprob = logprob_too or mirostat
             if filtered:
                 filters = self.filters
             if mirostat:
@@ -273,6 +273,9 @@ cdef class SamplerBase:
             else:
                 general |= BY_MIROSTAT
 
+        x = array_or_other(x, "probs" if probs else "logits")
+        mask = array_or_other(mask, "mask")
+        bias = array_or_other(bias, "bias")
         # What follows runs no code of the caller until the kernel is done.
         possible = general == 0 and temperature >= 0 and is_row(x) and (keys is None or (keyed and u is None))
         if possible:
@@ -294,21 +297,23 @@ cdef class SamplerBase:
         if not possible:
             return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
 
-        d.coin = 1.0
         if xtc_u is not None:
-            if not read_number(xtc_u, 1.0, &d.coin):
+            if not read_number(xtc_u, 1.0, &coin):
                 return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
         if u is not None:
-            if (has_coin and xtc_u is None) or not read_number(u, 1.0, &d.u):
+            if (has_coin and xtc_u is None) or not read_number(u, 1.0, &uniform):
                 return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
         elif keyed:
-            if not self.keyed_uniform_and_coin(step, keys, has_coin and xtc_u is None, &d.u, &d.coin):
+            if not self.keyed_uniform_and_coin(step, keys, has_coin and xtc_u is None, &uniform, &coin):
                 return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
         else:
-            with lock:
+            lock.acquire()  # an RLock, for which `with` takes twice as long
+            try:
                 if has_coin and xtc_u is None:
-                    d.coin = bitgen.next_double(bitgen.state)
-                d.u = bitgen.next_double(bitgen.state)
+                    coin = bitgen.next_double(bitgen.state)
+                uniform = bitgen.next_double(bitgen.state)
+            finally:
+                lock.release()
 
         # While this thread waited, or in a number's __float__, the arrays may have changed.
         if not is_row(x) or <size_t>cnp.PyArray_DIM(row, 0) != n:
@@ -328,26 +333,17 @@ cdef class SamplerBase:
         elif own_bias is not None:
             bias_array = <cnp.ndarray>own_bias
 
-        d.filters = &filters if filtered else NULL
-        if (mask_kind == FS_MASK_NONE and bias_array is None and not d.with_logprob and 0.0 < temperature < INFINITY
-                and cnp.PyArray_IS_C_CONTIGUOUS(row)):
-            d.index = -1
-            draw_from_row(<fs_dtype>row_array(row), probs, cnp.PyArray_DATA(row), n, temperature, d.filters,
-                          &d.coin, &d.u, &d.index)
-        else:
-            d.row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS,
-                               bias_array, <cnp.ndarray>bias_at if bias is None else None)
-            d.n = n
-            d.temperature = temperature
-            run_one_draw(&d)
-        if d.index < 0:
-            return self._draw_general(x, d.u, probs, d.coin if has_coin else None, None, mask, bias, step,
-                                      given)
+        of_row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS, bias_array,
+                            <cnp.ndarray>bias_at if bias is None else None)
+        draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, &coin, &uniform, &index,
+                      &logprob if logprob_too or mirostat else NULL)
+        if index < 0:
+            return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, given)
         if mirostat:
-            self.correct_mu(eta * (-d.logprob / LOG_2 - tau))
+            self.correct_mu(eta * (-logprob / LOG_2 - tau))
         if logprob_too:
-            return d.index, d.logprob
-        return d.index
+            return index, logprob
+        return index
 
     cdef int correct_mu(self, double by) except -1:
         cdef object mu

@@ -57,9 +57,12 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
     """softmax, log_softmax or logsumexp of the rows of x along one axis.
 
     None, with nothing done and none of the caller's code run, where an argument is not of a kind that can be taken as
-    it is: see `row_array`, `row_axis`, `temperature_of` and `result_like` in arguments.pxi.  _softmax.py converts such
-    arguments, and calls again with `prepared`: the temperatures are its own, and checked.
+    it is: see `row_array`, `row_axis`, `temperature_of` and `result_like` in arguments.pxi, and for tensors
+    `array_or_same` in dlpack.pxi.  _softmax.py converts such arguments, and calls again with `prepared`: the
+    temperatures are its own, and checked.
     """
+    x = array_or_same(x, "x")
+    target = array_or_same(out, "out")
     cdef Transform f
     cdef cnp.npy_intp shape[MAX_DIMS]
     cdef cnp.ndarray a, b = None, temperatures
@@ -80,14 +83,14 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
     f.out.dtype = <fs_dtype>code
     if operation == _LOGSUMEXP:
         return logsumexp_of(&f, a, shape)
-    b = result_like(a, out)
+    b = result_like(a, target)
     if b is None:
         return None
     f.out_operand = add_entries(&f.batch.iterator, b, at)
     f.out.stride = cnp.PyArray_STRIDE(b, at)
     merge_axes(&f.batch.iterator)
     run_rows(transform_task, &f, &f.batch.outcome, f.batch.count, f.batch.rows.n, True, rows_together(&f.batch))
-    return b
+    return b if out is None else out
 
 
 cdef object logsumexp_of(Transform *f, cnp.ndarray a, cnp.npy_intp *shape):
