@@ -40,7 +40,8 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None)
     Raises
     ------
     ValueError
-        For a negative or NaN temperature, an empty axis, shapes that do not fit, or a read-only `out`.
+        For a negative or NaN temperature, shapes that do not fit, or an `out` that is read-only or whose elements share
+        memory.
     TypeError
         For complex, longdouble, object or string data, or an `out` of another dtype.
 

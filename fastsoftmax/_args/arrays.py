@@ -325,7 +325,7 @@ def _spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
         meant = tuple(shape[axis] if axis in rows.axes else 1 for axis in range(min(rows.axes), len(shape)))
         raise ValueError(
             f"{name} of shape {a.shape} has no value for each of the {rows.entries} entries of a row: "
-            f"it must have the shape {meant} or {shape}"
+            f"it must have the shape {meant}{f' or {shape}' if meant != shape else ''}"
         )
     return rows.split(spread)
 

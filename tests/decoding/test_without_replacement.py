@@ -243,7 +243,7 @@ def test_temperature_zero_is_the_sorted_order(dtype):
 def test_generator_gives_what_its_uniforms_give(dtype, rng):
     for shape in ((9,), (3, 9), (2, 3, 700)):
         x = rng.normal(size=shape).astype(dtype)
-        for mask in (None, True):
+        for mask in (None, np.ones(x.shape[-1], bool)):
             generator, same = np.random.default_rng(5), np.random.default_rng(5)
             got = fs.sample_without_replacement(x, 3, 0.8, mask=mask, rng=generator)
             assert got.shape == (*shape[:-1], 3)
@@ -300,7 +300,7 @@ def test_too_few_entries_or_nan_raise_value_error_with_the_row(dtype):
         with pytest.raises(ValueError, match=r"row\D*\b1\b.*k = 3"):
             fs.sample_without_replacement(x, 3, temperature)
     x[1], x[2, 0] = 0.0, NAN
-    for mask in (None, True):
+    for mask in (None, np.ones(x.shape[-1], bool)):
         with pytest.raises(ValueError, match=r"row\D*\b2\b.*nan"):
             fs.sample_without_replacement(x, 1, mask=mask)
     for row in ([-INF] * 4, [INF, -INF, -INF, -INF], [INF, 0.0, -INF, -INF]):
@@ -317,7 +317,7 @@ def test_bad_arguments_are_named():
         with pytest.raises(TypeError, match=r"\bk\b"):
             fs.sample_without_replacement(x, k)
     for u in (1.0, -0.1, NAN, np.zeros(3), np.zeros((3, 4))):
-        for mask in (None, True):
+        for mask in (None, np.ones(x.shape[-1], bool)):
             with pytest.raises(ValueError, match=r"\bu\b"):
                 fs.sample_without_replacement(x, 2, u=u, mask=mask)
     with pytest.raises(ValueError, match=r"u.*rng|rng.*u"):
