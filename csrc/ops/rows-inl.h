@@ -46,7 +46,9 @@ static fs_status NAME(do_other_row)(const fs_batch *b, size_t i, fs_operation op
     REAL copy[BLOCK], *to = NAME(entry_at)(b->out->data, b->out_step, i);
     for (size_t start = 0; start < b->rows->n && !fs_has_ended(status); start += BLOCK) {
         size_t len = NAME(block_length)(b->rows->n, start / BLOCK);
-        memcpy(to + start, NAME(fs_load)(&reader, start, len, copy), len * sizeof(REAL));
+        const REAL *from = NAME(fs_load)(&reader, start, len, copy);
+        if (from != to + start) /* else the result of a copy goes where that of the original is */
+            memcpy(to + start, from, len * sizeof(REAL));
     }
     return status;
 }
@@ -287,6 +289,7 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
     size_t height = adjacent ? LANES : n >= FS_MAX_BLOCK ? 1 : 4 * FS_MAX_BLOCK / n;
     while (height > 1 && height * length * sizeof(REAL) > FS_TILE_LIMIT)
         height /= 2;
+    const int to_tile = (operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX) && !NAME(is_direct)(b->out);
     REAL *tile = n <= SIZE_MAX / sizeof(REAL) / LANES - 2 ? fs_thread_scratch(height * length * sizeof(REAL)) : NULL;
     const ptrdiff_t step = (ptrdiff_t)(length * sizeof(REAL));
     for (size_t i = 0; i < rows->count; i += height) {
@@ -303,7 +306,6 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
                                                                    (ptrdiff_t)i * rows->temperature_step),
                                     rows->temperature_step};
             const fs_output in_tile = {tile, sizeof(REAL), DTYPE};
-            const int to_tile = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
             const fs_output out = b->out ? fs_output_at(b->out, b->out_step, i) : in_tile;
             const fs_batch copied = {&copies,
                                      to_tile ? &in_tile : &out,
