@@ -20,8 +20,8 @@ from ._args.arrays import (
     temperature_rows,
     uniform_rows,
 )
+from ._args.invalid import raise_invalid_row
 from ._args.random import as_generator, check_u_or_rng, uniforms
-from ._sampling import raise_invalid_row
 
 
 class Categorical(_core.CategoricalBase):

@@ -42,6 +42,7 @@ def given_filters(
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
 ) -> dict[str, Any] | None: ...
+def is_spread_out(a: Array) -> bool: ...
 def draw(
     x: Any,
     probs: bool,

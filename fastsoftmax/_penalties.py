@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import Array, Axis, Result, Rows, any_array, dtype_code, float_array
+from ._args.arrays import Array, Axis, Rows, any_array, dtype_code, float_array
 from ._args.parameters import LARGEST, Parameter, checked_column
+from ._args.result import Result
 
 # In the order of fs_penalties (csrc/fastsoftmax.h).
 _PARAMETERS = {

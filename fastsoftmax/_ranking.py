@@ -21,7 +21,8 @@ from ._args.arrays import (
     mask_rows,
     temperature_rows,
 )
-from ._sampling import draw_from, raise_invalid_row
+from ._args.invalid import raise_invalid_row
+from ._sampling import draw_from
 
 
 class TopLogprobs(NamedTuple):

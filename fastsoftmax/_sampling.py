@@ -11,17 +11,13 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._args.arrays import (
-    Array,
     Axis,
     Rows,
     along_one_axis,
     any_array,
-    as_float64,
     bias_rows,
     dtype_code,
-    float_array,
     floats_of,
-    mask_entries,
     mask_rows,
     size_shape,
     taken,
@@ -29,6 +25,7 @@ from ._args.arrays import (
     uniform_rows,
 )
 from ._args.filters import Filters, as_filters
+from ._args.invalid import raise_invalid
 from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
 
 # At least this many draws from one row take their uniforms one by one, without an array of them.
@@ -301,7 +298,7 @@ def draw_from(
                 drawn = shaped if log else shaped[0], drawn[1]
         if drawn is not None:
             if drawn[1] >= 0 and stop:
-                _raise_invalid(values, probs, axis, mask, bias, drawn[1], size if distinct else None)
+                raise_invalid(values, probs, axis, mask, bias, drawn[1], size if distinct else None)
             return drawn[0]
     return draw_rows(
         values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid, distinct
@@ -365,7 +362,7 @@ def draw_rows(
             uniforms(generator, shape)  # a row that cannot be drawn from uses up its uniforms like any other
             drawn.fill(-1)
             if on_invalid == "raise":
-                _raise_invalid(a, probs, axis, mask, bias, 0)
+                raise_invalid(a, probs, axis, mask, bias, 0)
         return drawn
     each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
     k = math.prod(trailing)
@@ -384,68 +381,9 @@ def draw_rows(
     assert found is not None  # every argument has been prepared
     result, bad = found
     if bad >= 0 and on_invalid == "raise":
-        _raise_invalid(a, probs, axis, mask, bias, bad, size if distinct else None)
+        raise_invalid(a, probs, axis, mask, bias, bad, size if distinct else None)
     index, logprob = result if return_logprob else (result, None)
     if shape:
         index = index.reshape(shape)
         return index if logprob is None else (index, logprob.reshape(shape))
     return int(index[0]) if logprob is None else (int(index[0]), float(logprob[0]))
-
-
-def _raise_invalid(
-    values: Any, probs: bool, axis: Axis, mask: Any, bias: Any, number: int, distinct: int | None = None
-) -> None:
-    """Raise the ValueError of a row that cannot be drawn from, for arguments that have been found good."""
-    name = "probs" if probs else "logits"
-    a = float_array(values, name)
-    rows = Rows(a.shape, axis, name)
-    allowed, words = mask_rows(mask, rows)
-    added, added_at = bias_rows(bias, rows)
-    allowed = mask_entries(allowed, words, rows, number)
-    why = None
-    if added is not None:
-        row = np.array(as_float64(rows.split(a).reshape(-1, rows.entries)[number]))
-        with np.errstate(all="ignore"):
-            if added_at is not None:
-                row[added_at] += added
-            else:
-                row += added[np.unravel_index(number, rows.shape)] if rows.shape else added
-        why = "nan" if np.isnan(row if allowed is None else row[allowed]).any() else None
-    raise_invalid_row(a, name, rows, number, why, allowed, None if distinct is None else "fix it", distinct)
-
-
-def raise_invalid_row(
-    a: Array,
-    name: str,
-    rows: Rows,
-    number: int,
-    why: str | None,
-    allowed: Array | None = None,
-    fix: str | None = None,
-    distinct: int | None = None,
-) -> None:
-    """Raise the ValueError of a row that cannot be drawn from: which row, what is wrong, and what to do about it.
-
-    `why` is the word of the compiled part, "nan" or "mass", where it is known; `allowed` is the mask of the row;
-    `distinct` is how many different entries were wanted.
-    """
-    row = as_float64(rows.split(a).reshape(-1, rows.entries)[number])
-    if name == "probs":
-        bad = ~((row >= 0) & (row < np.inf))
-        without_mass = "has no entry above 0 that is allowed"
-    else:
-        bad = np.isnan(row)
-        without_mass = "has no entry above -inf that is allowed"
-    if allowed is not None:
-        bad &= allowed
-    if bad.any():
-        entry = int(np.argmax(bad))
-        what = f"has {row[entry]} at entry {entry}"
-    elif why == "nan":
-        what = "becomes NaN where the bias is added"
-    elif distinct is not None:
-        what, fix = f"has fewer than k = {distinct} entries above -inf that are allowed", "pass a smaller k"
-    else:
-        what = without_mass
-    fix = fix or 'fix it, or pass on_invalid="flag" to get -1 for it'
-    raise ValueError(f"{name}: {rows.name_row(number)} {what}; {fix}")

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._args.arrays import Axis, Result, Rows, along_one_axis, any_array, floats_of, taken, temperature_rows
+from ._args.arrays import Axis, Rows, along_one_axis, any_array, floats_of, taken, temperature_rows
+from ._args.result import Result
 
 _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = _core.SOFTMAX, _core.LOG_SOFTMAX, _core.LOGSUMEXP
 _transform = _core.transform

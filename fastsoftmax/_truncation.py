@@ -11,7 +11,6 @@ from . import _core
 from ._args.arrays import (
     Array,
     Axis,
-    Result,
     Rows,
     bias_rows,
     dtype_code,
@@ -21,6 +20,7 @@ from ._args.arrays import (
 )
 from ._args.filters import as_filters, no_filters
 from ._args.random import as_generator
+from ._args.result import Result
 from ._sampling import coin_rows
 
 

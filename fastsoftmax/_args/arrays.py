@@ -1,4 +1,4 @@
-"""Array arguments as rows of entries: dtypes, axes, broadcasting, overlap of input and output.
+"""Array arguments as rows of entries: dtypes, axes, broadcasting.
 
 The functions return arrays as the compiled part takes them: the entries along the last axis, parameters checked and
 broadcast to the rows.  The logits themselves are not read.
@@ -6,7 +6,6 @@ broadcast to the rows.  The logits themselves are not read.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -418,87 +417,3 @@ def size_shape(size: Any) -> tuple[int, ...]:
     if math.prod(max(int(part), 1) for part in parts) >= 2**48:  # more bytes than a process can address
         raise ValueError(f"size must be of less than 2**48 draws from each row, got {size!r}")
     return tuple(int(part) for part in parts)
-
-
-def _is_spread_out(a: Array) -> bool:
-    """Whether each stride, from the least on, passes all that lies before it: no two elements share memory then."""
-    reach = a.itemsize
-    for step, n in sorted((abs(step), n) for step, n in zip(a.strides, a.shape, strict=True) if n > 1):
-        if step < reach:
-            return a.size == 0
-        reach += step * (n - 1)
-    return True
-
-
-def _shares_memory(a: Array) -> bool:
-    """Whether two elements of an array that is not spread out do share memory."""
-    if any(step == 0 < n - 1 for step, n in zip(a.strides, a.shape, strict=True)):
-        return True
-    places: Array = np.zeros(1, np.intp)
-    for step, n in zip(a.strides, a.shape, strict=True):
-        places = np.add.outer(places, step * np.arange(n)).reshape(-1)
-    return bool((np.diff(np.sort(places)) < a.itemsize).any())
-
-
-class Result:
-    """Where a result with the shape and dtype of x goes: `out`, or a new array.
-
-    Attributes
-    ----------
-    source : ndarray
-        x to be read from: a copy where x and `out` share memory, unless they are the same elements in the same places.
-    direct : bool
-        Whether there is a view of the result with the entries last (`parts`).  Where there is none (byte order,
-        alignment, axes that do not merge), `parts` is a buffer that `finish` copies.
-    """
-
-    def __init__(self, x: Array, given: Any, rows: Rows) -> None:
-        self.given = given
-        self.rows = rows
-        self.source = x
-        if given is None:
-            self.array: Array = np.empty_like(x, subok=False)
-        else:
-            self.array = self._checked(given, x)
-            if np.may_share_memory(x, self.array) and not self._in_place(x):
-                self.source = x.copy()
-        fits = self.array.dtype.isnative and self.array.flags.aligned
-        self.direct = fits and rows.merge(self.array) and _is_spread_out(self.array)
-
-    @functools.cached_property
-    def parts(self) -> Array:
-        """Where the rows of the result are to be written, their entries last."""
-        if self.direct:
-            return self.rows.split(self.array)
-        return np.empty((*self.rows.shape, self.rows.entries), self.source.dtype)
-
-    @staticmethod
-    def _checked(given: Any, x: Array) -> Array:
-        if not isinstance(given, np.ndarray) and not hasattr(given, "__dlpack__"):
-            raise TypeError(f"out must be an array, not {type(given).__name__}")
-        out = any_array(given, "out")
-        if out.shape != x.shape:
-            raise ValueError(f"out has shape {out.shape}, but must have the shape of the result, {x.shape}")
-        if out.dtype.newbyteorder("=") != x.dtype:
-            raise TypeError(f"out has dtype {out.dtype}, but must have the dtype of the result, {x.dtype}")
-        if not out.flags.writeable:
-            raise ValueError("out is read-only: pass a writeable array")
-        if not _is_spread_out(out) and _shares_memory(out):
-            raise ValueError("out has elements that share memory, so it cannot hold the result: pass another array")
-        return out
-
-    def _in_place(self, x: Array) -> bool:
-        return x.__array_interface__["data"][0] == self.array.__array_interface__["data"][0] and (
-            x.strides == self.array.strides
-        )
-
-    def fill(self, source: Array) -> None:
-        """Copy the entries of `source` to where the result goes, unless they are there already."""
-        if not self.direct or not self._in_place(source):
-            self.parts[...] = self.rows.split(source)
-
-    def finish(self) -> Any:
-        """The result, copied from the buffer where there is one."""
-        if not self.direct:
-            self.array[...] = self.rows.join(self.parts)
-        return self.array if self.given is None else self.given

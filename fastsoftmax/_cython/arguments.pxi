@@ -183,14 +183,14 @@ cdef inline bint is_apart_or_in_place(cnp.ndarray a, cnp.ndarray b) noexcept:
     return past_a <= first_b or past_b <= first_a
 
 
-cdef bint may_overlap_itself(cnp.ndarray a) noexcept:
-    """Whether two elements of an array may lie at one place: a stride is less than what lies before."""
+cpdef bint is_spread_out(cnp.ndarray a) noexcept:
+    """Whether each stride, from the least on, passes all that lies before it: no two elements share memory then."""
     cdef Py_ssize_t stride[MAX_DIMS]
     cdef Py_ssize_t length[MAX_DIMS]
     cdef Py_ssize_t step, reach = cnp.PyArray_ITEMSIZE(a)
     cdef int i, j, count = 0
     if cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_SIZE(a) == 0:
-        return False
+        return True
     for i in range(cnp.PyArray_NDIM(a)):
         if cnp.PyArray_DIM(a, i) == 1:
             continue
@@ -206,9 +206,9 @@ cdef bint may_overlap_itself(cnp.ndarray a) noexcept:
         count += 1
     for i in range(count):
         if stride[i] < reach:
-            return True
+            return False
         reach += stride[i] * (length[i] - 1)
-    return False
+    return True
 
 
 cdef cnp.ndarray result_like(cnp.ndarray a, object out):
@@ -222,7 +222,7 @@ cdef cnp.ndarray result_like(cnp.ndarray a, object out):
         return None
     b = <cnp.ndarray>out
     if (cnp.PyArray_TYPE(b) != cnp.PyArray_TYPE(a) or not cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_WRITEABLE)
-            or not same_shape(a, b) or not is_apart_or_in_place(a, b) or may_overlap_itself(b)):
+            or not same_shape(a, b) or not is_apart_or_in_place(a, b) or not is_spread_out(b)):
         return None
     return b
 

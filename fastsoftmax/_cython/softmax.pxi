@@ -71,7 +71,7 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
         return None
     a = <cnp.ndarray>x
     at = row_axis(axis, cnp.PyArray_NDIM(a))
-    if at < 0 or cnp.PyArray_DIM(a, at) == 0:
+    if at < 0:
         return None
     begin_batch(&f.batch, a, at, <fs_dtype>code, False, shape)
     temperatures = temperature_of(temperature, &f.batch.temperature, prepared)
@@ -86,6 +86,8 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
     b = result_like(a, target)
     if b is None:
         return None
+    if f.batch.rows.n == 0:
+        return b
     f.out_operand = add_entries(&f.batch.iterator, b, at)
     f.out.stride = cnp.PyArray_STRIDE(b, at)
     merge_axes(&f.batch.iterator)
@@ -97,6 +99,10 @@ cdef object logsumexp_of(Transform *f, cnp.ndarray a, cnp.npy_intp *shape):
     cdef cnp.ndarray result = None
     cdef int dims = cnp.PyArray_NDIM(a) - 1
     cdef double one  # of any dtype
+    if f.batch.rows.n == 0:  # the sum of nothing
+        result = new_array(dims, shape, a)
+        result.fill(-INFINITY)
+        return result[()]
     f.out.data = &one
     f.out.stride = 0
     if dims > 0:

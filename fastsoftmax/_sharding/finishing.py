@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from .. import _core
 from .._args.arrays import (
     Array,
-    Result,
     Rows,
     bias_rows,
     dtype_code,
@@ -20,6 +19,7 @@ from .._args.arrays import (
     size_shape,
     uniform_rows,
 )
+from .._args.result import Result
 from .._sampling import check_on_invalid
 from .summary import ALIGNMENT, HAS_NAN, LOCATION, OK, Summary, check_whole, known_rows, normaliser_of
 
