@@ -31,10 +31,18 @@ static fs_candidates fs_candidates_of(const void *value, fs_dtype dtype, int pro
     return candidates;
 }
 
+/* Whether a filter may drop entries. */
+static inline int fs_has_filter(const fs_filters *f, size_t n, double coin)
+{
+    return (f->top_k > 0 && (uint64_t)f->top_k < n) || f->top_p < 1.0 || f->min_p > 0.0 || f->typical_p < 1.0 ||
+           f->top_n_sigma > 0.0 || f->epsilon_cutoff > 0.0 || f->eta_cutoff > 0.0 ||
+           (f->xtc_threshold <= 0.5 && coin < f->xtc_probability) || f->surprise < INFINITY;
+}
+
 /* The dynamic temperature for a distribution of this entropy over `there` entries: T - range to T + range. */
 static inline double fs_between_temperatures(double temperature, const fs_filters *f, double entropy, double there)
 {
-    double low = temperature - f->dynatemp_range, high = temperature + f->dynatemp_range;
+    double low = temperature - f->dynatemp_range, high = temperature + f->dynatemp_range, scale = 1.0;
     if (there < 2.0 || temperature == INFINITY)
         return temperature;
     double part = entropy > 0.0 ? entropy / fs_log(there) : 0.0;
@@ -42,7 +50,12 @@ static inline double fs_between_temperatures(double temperature, const fs_filter
     low = low > 0.0 ? low : 0.0;
     if (f->dynatemp_exponent != 1.0 && part > 0.0)
         part = fs_exp(f->dynatemp_exponent * fs_log(part));
-    return fma(high - low, part, low);
+    if (high == INFINITY) { /* beyond the doubles: of halves */
+        high = 0.5 * temperature + 0.5 * f->dynatemp_range;
+        low *= 0.5;
+        scale = 2.0;
+    }
+    return scale * fma(high - low, part, low);
 }
 
 #endif

@@ -72,6 +72,9 @@ static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, 
         double least = f->surprise > 0.0 ? fs_exp2(&(fs_scale){1.0, 0.0, 1.0}, -f->surprise, 0.0) : 1.0;
         l = NAME(keep_likely)(&l, least, &g, NAME(mass)(&g, l.value, l.count), &t);
     }
+    if (!l.index && reader->transform == FS_MAXIMA &&
+        fs_has_filter(f, n, coin)) /* the others are -inf here, and may not be in the row itself */
+        l = NAME(pack)(&l, NAME(from)(0), &workspace);
     if (!l.count) /* only if another thread changes the row */
         return FS_NO_MASS;
     if (l.index)

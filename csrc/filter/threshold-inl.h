@@ -39,15 +39,18 @@ static double NAME(power_sum)(const NAME(list) *l, double unit, double mean, int
     return f64x8_sum(sum);
 }
 
-/* Standard deviation of the values above -inf, in smaller units where their squares would overflow. */
+/* Standard deviation of the values above -inf, in larger or smaller units where their squares leave the range of doubles.
+ * A deviation as small as 2^-450 means values as small, or equal ones. */
 static double NAME(deviation)(const NAME(list) *l)
 {
-    double there = (double)NAME(count_there)(l), unit = 1.0, variance;
-    for (;; unit = 0x1p-600) {
-        double mean = NAME(power_sum)(l, unit, 0.0, 1) / there;
+    const double there = (double)NAME(count_there)(l);
+    double unit = 1.0, mean, variance;
+    for (;;) {
+        mean = NAME(power_sum)(l, unit, 0.0, 1) / there;
         variance = NAME(power_sum)(l, unit, mean, 2) / there;
-        if (variance < INFINITY || unit < 1.0)
+        if (unit != 1.0 || (variance < INFINITY && (variance > 0x1p-900 || fabs((double)l->max) > 0x1p-300)))
             return sqrt(variance) / unit;
+        unit = variance < INFINITY ? 0x1p600 : 0x1p-600;
     }
 }
 

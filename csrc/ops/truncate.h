@@ -5,13 +5,6 @@
 
 #include "base/dtype.h"
 
-static inline int fs_has_filter(const fs_filters *f, size_t n, double coin)
-{
-    return (f->top_k > 0 && (uint64_t)f->top_k < n) || f->top_p < 1.0 || f->min_p > 0.0 || f->typical_p < 1.0 ||
-           f->top_n_sigma > 0.0 || f->epsilon_cutoff > 0.0 || f->eta_cutoff > 0.0 ||
-           (f->xtc_threshold <= 0.5 && coin < f->xtc_probability) || f->surprise < INFINITY;
-}
-
 /* Of a temperature of 0: the lowest index of the maximum alone. */
 static fs_status fs_keep_first(const fs_row *row, size_t n, void *scratch, fs_candidates *candidates)
 {
@@ -44,12 +37,7 @@ static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const f
         return status;
     }
     double of_limit = work;
-    if (work == INFINITY) {
-        reader = fs_ordered_reader(row, n);
-        of_limit = FS_ALIKE;
-    } else {
-        reader = fs_limit_reader(row, n, &of_limit);
-    }
+    reader = fs_filter_reader(row, n, &of_limit);
     status = filtered_f64(&reader, n, of_limit, f, coin, scratch, dynamic, temperature, candidates);
     candidates->limit = 1;
     candidates->temperature = candidates->index && !last ? of_limit : *temperature;

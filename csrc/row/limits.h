@@ -69,19 +69,8 @@ static fs_status fs_peak_of(const fs_reader *reader, size_t n, fs_peak *peak)
     return FS_OK;
 }
 
-/* A row at infinite temperature whose entries keep their order: at FS_ALIKE, the temperature that goes with it, all
- * weights are 1, as the entries are below 2^824. */
+/* At this temperature all weights of entries below 2^824 are 1. */
 #define FS_ALIKE FS_EXTREME_F64
-
-static fs_reader fs_ordered_reader(const fs_row *row, size_t n)
-{
-    fs_reader s = fs_reader_of(row);
-    fs_peak peak;
-    fs_peak_of(&s, n, &peak); /* an interruption here interrupts the caller too */
-    s.multiplier = peak.extreme ? 0x1p-200 : 1.0;
-    s.transform = FS_ORDERED;
-    return s;
-}
 
 static fs_reader fs_limit_reader(const fs_row *row, size_t n, double *temperature)
 {
@@ -113,6 +102,42 @@ static fs_reader fs_limit_reader(const fs_row *row, size_t n, double *temperatur
         *temperature = t;
     }
     return s;
+}
+
+/* Whether an entry is below the maximum by less than 2^-800. */
+static int fs_has_close_second(const fs_reader *reader, size_t n, double max)
+{
+    double copy[FS_BLOCK_F64];
+    int close = 0;
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
+        const double *x = fs_load_f64(reader, start, len, copy);
+        for (size_t i = 0; i < len; i++)
+            close |= (x[i] < max) & (max - x[i] < 0x1p-800);
+    }
+    return close;
+}
+
+/* The same for filters, which also go by the order of the entries: it must not be lost where the quotients are.  At infinite
+ * temperature, and at one so large that all weights are 1, the entries stay as they are; at one so small that they are 0
+ * but for the maximum, too. */
+static fs_reader fs_filter_reader(const fs_row *row, size_t n, double *temperature)
+{
+    fs_reader s = fs_reader_of(row);
+    fs_peak peak;
+    const double t = *temperature;
+    fs_peak_of(&s, n, &peak);
+    if (t == INFINITY || (t > FS_ALIKE && !peak.extreme && peak.max < INFINITY)) {
+        s.multiplier = peak.extreme ? 0x1p-200 : 1.0;
+        s.transform = FS_ORDERED;
+        *temperature = FS_ALIKE;
+        return s;
+    }
+    if (t < 1.0 / FS_EXTREME_F64 && fabs(peak.max) < INFINITY && !fs_has_close_second(&s, n, peak.max)) {
+        *temperature = 1.0 / FS_EXTREME_F64;
+        return s;
+    }
+    return fs_limit_reader(row, n, temperature);
 }
 
 /* Run `operation` on a row: by the formula, in float or double by its dtype, or on the row that stands for it.

@@ -151,7 +151,10 @@ def dynamic_temperature(c: Candidates, temperature: float, f: Filters) -> float:
     lowest, highest = max(0.0, temperature - f.dynatemp_range), temperature + f.dynatemp_range
     entropy = -c.logprob(c.indices[0]) - float(c.mean_exponent)
     share = min(max(entropy / math.log(len(c)), 0.0), 1.0)  # which rounding could bring out of [0, 1]
-    return lowest + (highest - lowest) * math.pow(share, f.dynatemp_exponent)
+    share = math.pow(share, f.dynatemp_exponent)
+    if highest == math.inf:
+        return 2 * (lowest / 2 + (temperature / 2 + f.dynatemp_range / 2 - lowest / 2) * share)
+    return lowest + (highest - lowest) * share
 
 
 def log(value: float) -> Fraction:
