@@ -3,8 +3,8 @@
  *     bits [--every K] [--seed S]
  *
  * Cases are every length from 1 to 1,100 and some long ones, crossed with the dtypes, temperatures, kinds of data
- * and kinds of row below; --every K takes one in K of them, eight of rows of up to 64 entries.  Prints a digest for each set: equal digests from two
- * machines mean equal results. */
+ * and kinds of row below; --every K takes one in K of them, of rows of up to 64 entries eight in K.  Prints a digest for
+ * each set: equal digests from two machines mean equal results. */
 #include "rows.h"
 
 static const double temperatures[] = {0.0, 5e-324, 1e-45, 1e-30, 1e-3, 0.05, 0.7, 1.0, 30.0, 1e30, 1e300, INFINITY};
