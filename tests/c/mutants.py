@@ -162,6 +162,7 @@ MORE_MUTANTS = [
     Mutant("any uniform of many", "base/arguments.h", r"outside >> 63 == 0", "1", "plain"),
     Mutant("a carry is lost", "base/bits.h", r"\(mid >> 32\) \+ \(mid2 >> 32\)", "(mid >> 32)", "wide"),
     Mutant("ties of the largest do not count", "softmax/columns-inl.h", r"\(ties\[i\] - 1\.0\)", "0.0", "bits"),
+    Mutant("a rest that underflows", "softmax/columns-inl.h", r"\(unsigned\)\(\(ties", "0 * (unsigned)((ties", "bits"),
     Mutant("a temperature of another row", "ops/rows-inl.h", r"first \+ \(j < count", "first + 0 * (j < count", "bits"),
     Mutant(
         "the rest is not left out",
