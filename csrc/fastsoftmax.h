@@ -10,9 +10,9 @@
  * Every function gives the same bits on every instruction set, may be called from any number of threads at once, and
  * restores the floating-point environment of its caller.  Nothing raises, nothing prints.  State: the instruction set in
  * use (fs_choose, to be called once) and the number of threads: one, unless the process sets more (base/thread_pool.h;
- * the Python package does), and then there is a pool, whose mutex is taken by calls long enough to share their work.  Memory: a row of more than
- * 2^18 entries allocates and frees again before the return; for many draws from one row (64 or more, by its length) a thread
- * keeps up to 16 MB until it ends.
+ * the Python package does), and then there is a pool, whose mutex is taken by calls long enough to share their work.
+ * Memory: for a row of more than 2^18 entries it is allocated and freed before the return; for many draws from one row (64
+ * or more, by its length) a thread keeps up to 16 MB until it ends.
  */
 #ifndef FASTSOFTMAX_H
 #define FASTSOFTMAX_H

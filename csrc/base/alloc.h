@@ -24,8 +24,8 @@ typedef struct {
 fs_scratch fs_detach_scratch(void);
 void fs_attach_scratch(fs_scratch scratch);
 
-/* At least `size` bytes for a table, the caller's until it returns them: a call in between gets others.  The thread keeps one
- * of up to FS_TABLE_KEPT bytes for its next call, and frees it when it ends.  memory is NULL: there is none. */
+/* At least `size` bytes for a table, which belong to the caller until it returns them.  Of returned tables the thread keeps one,
+ * of up to FS_TABLE_KEPT bytes, for its next call, and frees it when it ends.  `memory` is NULL where there is none. */
 #define FS_TABLE_KEPT ((size_t)1 << 24)
 fs_scratch fs_take_table(size_t size);
 void fs_return_table(fs_scratch table);

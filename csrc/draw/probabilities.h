@@ -136,7 +136,7 @@ FS_INLINE void fs_spread_add(fs_spread *s, f64x8 v)
     s->high = f64x8_max(v, s->high), s->low = f64x8_min(v, s->low), s->sum = f64x8_add(s->sum, v);
 }
 
-/* 2^-e for the exponent e of the largest; 0: there is a weight that is none, or they are extreme, or all 0. */
+/* 2^-e for the exponent e of the largest.  0: a weight is NaN, negative or infinite, or the largest is 0 or extreme. */
 FS_INLINE double fs_scale_of_few(const fs_spread *s)
 {
     const double max = f64x8_reduce_max(s->high);
@@ -147,7 +147,7 @@ FS_INLINE double fs_scale_of_few(const fs_spread *s)
 
 static inline double fs_uniform_of_one(const fs_uniforms *u) { return u->given ? u->given[0] : u->next(u->state); }
 
-/* Of `count` vectors, in registers. */
+/* One draw from weights that fit `count` vectors, which stay in registers. */
 FS_INLINE int fs_draw_from_tiny(const double *p, size_t n, const fs_uniforms *u, int64_t *index, int count)
 {
     f64x8 w[4];
@@ -165,8 +165,8 @@ FS_INLINE int fs_draw_from_tiny(const double *p, size_t n, const fs_uniforms *u,
     return 1;
 }
 
-/* One draw from at most 256 weights, by the integers of a block whose place among others is not needed.  0: the row needs more
- * (another layout, a mask, a weight that is none, an extreme one), and nothing is done. */
+/* One draw from at most 256 weights: the CDF of a single block, without what several blocks or many draws need.  0: nothing is
+ * done, as the row has another layout, a mask, or weights that fs_scale_of_few rejects. */
 static int fs_draw_from_few(const fs_row *row, size_t n, const fs_uniforms *u, int64_t *index)
 {
     enum { FEW = 256 };

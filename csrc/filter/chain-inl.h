@@ -73,7 +73,7 @@ static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, 
         l = NAME(keep_likely)(&l, least, &g, NAME(mass)(&g, l.value, l.count), &t);
     }
     if (!l.index && reader->transform == FS_MAXIMA &&
-        fs_has_filter(f, n, coin)) /* the others are -inf here, and may not be in the row itself */
+        fs_has_filter(f, n, coin)) /* the entries below +inf are -inf in this row, but not in the original */
         l = NAME(pack)(&l, NAME(from)(0), &workspace);
     if (!l.count) /* only if another thread changes the row */
         return FS_NO_MASS;

@@ -118,9 +118,9 @@ static int fs_has_close_second(const fs_reader *reader, size_t n, double max)
     return close;
 }
 
-/* The same for filters, which also go by the order of the entries: it must not be lost where the quotients are.  At infinite
- * temperature, and at one so large that all weights are 1, the entries stay as they are; at one so small that they are 0
- * but for the maximum, too. */
+/* The same for filters, which need the order of all entries even where their quotients by the temperature overflow or underflow.
+ * The entries stay as they are at an infinite temperature, at one so large that all weights are 1, and at one so small that
+ * all weights but those of the maximum are 0. */
 static fs_reader fs_filter_reader(const fs_row *row, size_t n, double *temperature)
 {
     fs_reader s = fs_reader_of(row);

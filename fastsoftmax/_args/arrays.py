@@ -112,7 +112,7 @@ def check_axis(axis: Any) -> None:
 
 
 def along_one_axis(a: Array, axis: Any) -> tuple[Array, Any]:
-    """The array and the axis of its entries as the compiled entry takes them, where a view is all that it takes."""
+    """The array and the axis of its entries in the form that the compiled entry takes, where a view is enough for that."""
     if axis is None and a.flags.c_contiguous:
         return a.reshape(-1), -1
     if isinstance(axis, tuple) and len(axis) == 1:
@@ -188,7 +188,7 @@ class Rows:
                 yield (*lead, slice(start, start + step))
 
     def copies(self, a: Array) -> Iterator[tuple[tuple[Any, ...], Array, Array]]:
-        """Copies of the rows, piece by piece, all in the same memory: for axes that do not merge.
+        """Copies of the rows, piece by piece, each in the same memory: for axes that cannot be merged without a copy.
 
         Yields the index of a piece, its rows with their entries last, as one axis, and the same in the axes of `moved`.
         """
