@@ -112,7 +112,7 @@ def check_axis(axis: Any) -> None:
 
 
 def along_one_axis(a: Array, axis: Any) -> tuple[Array, Any]:
-    """The array and the axis of its entries in the form that the compiled entry takes, where a view is enough for that."""
+    """The array and the axis of its entries as the compiled entry takes them, where a view is enough for that."""
     if axis is None and a.flags.c_contiguous:
         return a.reshape(-1), -1
     if isinstance(axis, tuple) and len(axis) == 1:
