@@ -5,6 +5,12 @@ try:
 except ImportError as error:
     from importlib.util import find_spec
 
+    import numpy
+
+    if int(numpy.__version__.split(".")[0]) < 2:
+        raise ImportError(
+            f"fastsoftmax needs NumPy 2.0 or later, this is {numpy.__version__}: run `pip install --upgrade numpy`"
+        ) from None
     if find_spec(f"{__name__}._core") is not None:
         raise  # the file is there: what is wrong with it, or with what it needs, is in the error
     raise ImportError(

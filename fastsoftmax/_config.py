@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from . import _core
+from ._args.arrays import shown
 from ._processors import usable_processors
 
 __version__ = "0.1.0"
@@ -118,7 +119,7 @@ def set_num_threads(n: int | Literal["auto"]) -> int:
     if isinstance(n, bool | np.bool_) or not isinstance(n, int | np.integer):
         raise TypeError(f'n must be an int or "auto", got {n!r}')
     if not 1 <= n <= _MOST_THREADS:
-        raise ValueError(f"n must be from 1 to {_MOST_THREADS}, got {n}")
+        raise ValueError(f"n must be from 1 to {_MOST_THREADS}, got {shown(n)}")
     _threads_from = "set_num_threads"
     return _core.set_num_threads(int(n))
 

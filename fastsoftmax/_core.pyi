@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -26,6 +26,8 @@ def transform(x: Any, temperature: Any, axis: Any, out: Any, operation: int, pre
 def fill_keyed_uniforms(
     seed: int, keys: NDArray[np.uint64], step: int, stream: int, u: NDArray[np.float64]
 ) -> None: ...
+def cast(a: Array, dtype: DTypeLike) -> Array: ...
+def as_flag(value: Any, name: str) -> bool: ...
 def are_scalars(parameters: Mapping[str, Any]) -> bool: ...
 def given_filters(
     top_k: Any = None,
@@ -53,7 +55,7 @@ def draw(
     rng: Any,
     mask: Any,
     bias: Any,
-    return_logprob: bool,
+    return_logprob: Any,
     stop: bool,
     filters: Array | None = None,
     distinct: bool = False,

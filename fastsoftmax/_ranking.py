@@ -19,6 +19,7 @@ from ._args.arrays import (
     index_rows,
     mask_entries,
     mask_rows,
+    shown,
     temperature_rows,
 )
 from ._args.invalid import raise_invalid_row
@@ -175,5 +176,5 @@ def _how_many(k: Any, rows: Rows) -> int:
     if isinstance(k, bool | np.bool_) or not isinstance(k, int | np.integer):
         raise TypeError(f"k must be an int, got {any_array(k, 'k')!r}")
     if not 1 <= k <= max(rows.entries, 1):
-        raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {k}")
+        raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {shown(k)}")
     return int(k)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _core, schedules
-from ._args.arrays import Axis, Rows, any_array, as_float64, bias_rows, check_axis
+from ._args.arrays import Axis, Rows, any_array, bias_rows, check_axis, real_array
 from ._args.filters import as_filters, with_surprise
 from ._args.held import NUMBERS, bits_rows, both_biases, both_masks, checked_temperature, own_bias, own_mask, read_only
 from ._args.keyed import COINS, DRAWS, checked_word, integer_keys, keyed
@@ -157,11 +157,11 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self._seed = None if seed is None else checked_word("seed", seed)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
-        self._return_logprob = return_logprob
+        self._return_logprob = _core.as_flag(return_logprob, "return_logprob")
         self._on_invalid = on_invalid
         plain_rng = self._rng is None or type(self._rng) is np.random.Generator
         # The axes that mean the only one of a row.
-        self.set_ways(plain_rng and axis in (-1, 0, None), bool(return_logprob))
+        self.set_ways(plain_rng and axis in (-1, 0, None), self._return_logprob)
         self._use_filters(
             {
                 "top_k": top_k, "top_p": top_p, "min_p": min_p, "typical_p": typical_p, "top_n_sigma": top_n_sigma,
@@ -281,10 +281,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     def mirostat_mu(self, mu: Any) -> None:
         if self._mirostat_tau is None:
             raise AttributeError("mirostat_mu cannot be set while mirostat is off: set mirostat_tau first")
-        given = any_array(mu, "mirostat_mu")
-        if given.dtype.kind not in "fiu" or np.isnan(given).any():
+        wide = real_array(mu, "mirostat_mu", "a number, or one for each row")
+        if np.isnan(wide).any():
             raise ValueError(f"mirostat_mu must be a number, or one for each row, got {mu!r}")
-        wide = as_float64(given)
         self._mu = wide if wide.ndim else float(wide)
 
     def _why_not_set(self, name: str) -> str:

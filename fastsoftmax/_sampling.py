@@ -19,6 +19,7 @@ from ._args.arrays import (
     dtype_code,
     floats_of,
     mask_rows,
+    shown,
     size_shape,
     taken,
     temperature_rows,
@@ -223,8 +224,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     -----
     .. math:: P(i) = p_i^{1/T} / \\sum_j p_j^{1/T}
 
-    This is ``sample(log(probs), T)``; at T = 1 the weights themselves are summed, as integers, so that the
-    boundaries between integer weights are exact.
+    This is ``sample(log(probs), T)``; at T = 1 the weights themselves are summed, so that the boundaries between
+    integer weights below 2**51, with a total below 2**61, are exact.
 
     Examples
     --------
@@ -240,8 +241,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
 
 def check_on_invalid(on_invalid: Any) -> None:
-    if on_invalid not in ("raise", "flag"):
-        raise ValueError(f'on_invalid must be "raise" or "flag", got {on_invalid!r}')
+    if not isinstance(on_invalid, str) or on_invalid not in ("raise", "flag"):
+        raise ValueError(f'on_invalid must be "raise" or "flag", got {shown(on_invalid)}')
 
 
 def coin_rows(filters: Filters | None, xtc_u: Any, u: Any, generator: Any, shape: tuple[int, ...]) -> Any:
@@ -280,7 +281,7 @@ def draw_from(
         rng = process_generator()
     filters = None if given is None else as_filters(given)
     if xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
-        stop = on_invalid == "raise"
+        stop = isinstance(on_invalid, str) and on_invalid == "raise"
         if not stop:
             check_on_invalid(on_invalid)
         record, log = None if filters is None else filters.record, return_logprob
@@ -289,7 +290,7 @@ def draw_from(
             values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
             rng = None if u is not None else as_generator(rng)
             flat, at = along_one_axis(values, axis)
-            trailing = size_shape(size)
+            trailing = (size,) if distinct else size_shape(size)
             k = math.prod(trailing) if trailing else None
             drawn = _core.draw(flat, probs, temperature, at, k, u, rng, mask, bias, log, stop, record, distinct)
             if drawn is not None and len(trailing) > 1:
@@ -336,7 +337,7 @@ def draw_rows(
     a, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
     rows = Rows(a.shape, axis, name, may_be_empty=True)
     if distinct and size > max(rows.entries, 1):
-        raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {size}")
+        raise ValueError(f"k must be from 1 to the number of entries, {rows.entries}; got {shown(size)}")
     t = temperature_rows(temperature, rows)
     trailing = size_shape(size)
     shape = rows.shape + trailing

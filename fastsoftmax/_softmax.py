@@ -167,7 +167,7 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
             for place, copy, _ in rows.copies(x):
                 result[place] = _transform(copy, t[place] if t.ndim else t, -1, None, _LOGSUMEXP, True)
         result = result[()]
-    if not keepdims:
+    if not _core.as_flag(keepdims, "keepdims"):
         return result
     if type(axis) is int and x.ndim:
         shape = list(x.shape)

@@ -102,7 +102,7 @@ static fs_status fs_weights_read(fs_weights *w, const fs_reader *reader, size_t 
         fs_weights_free(w);
         return status;
     }
-    /* the totals, against the largest exponent, fill 61 bits together: an event of 2^-50 keeps ten of them */
+    /* the totals, against the largest exponent, fill 61 bits together */
     double sum = 0.0;
     for (size_t b = 0; b < w->count; b++)
         if (block[b].cumulative && highest - block[b].exponent < 200)

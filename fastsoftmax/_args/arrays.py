@@ -26,6 +26,11 @@ _DTYPES = "float16, bfloat16, float32 or float64 (integers and bool become float
 # Entries that are copied at a time where the axes of the rows do not merge: they stay in the second-level cache.
 _PIECE = 1 << 17
 
+# Arguments by what they hold, for errors that say what to pass instead.
+_LOGITS = ("x", "logits", "target_logits", "draft_logits")
+_BOOLS = ("mask", "where")
+_INTEGERS = ("keys", "tokens", "draft_tokens", "lengths", "index", "chosen", "top_k", "min_tokens_to_keep")
+
 _LEAST_NORMAL = np.finfo(np.float64).tiny
 
 Axis = int | tuple[int, ...] | None
@@ -37,7 +42,7 @@ def as_float64(a: Array) -> NDArray[np.float64]:
     if a.dtype == np.float64:
         return a.astype(np.float64)
     with np.errstate(all="ignore"):
-        return a.astype(np.float64)
+        return _core.cast(a, np.float64)
 
 
 def dtype_code(dtype: np.dtype[Any]) -> int:
@@ -53,16 +58,27 @@ def any_array(x: Any, name: str) -> Array:
     """
     if isinstance(x, np.ndarray):
         if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {name}.data, mask=~{name}.mask")
+            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {name}.{_without_mask(name)}")
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return _core.array_from_dlpack(x, name)
     if isinstance(x, list | tuple) and _holds_masked(x):
-        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass their data, and ~mask as a mask")
+        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass .{_without_mask(name)} of each")
     try:
-        return np.asarray(x).view(np.ndarray)
+        a = np.asarray(x).view(np.ndarray)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
+    if a.dtype.kind == "O" and hasattr(x, "to_numpy"):  # pandas' nullable types, where a value is missing
+        kind = "bool" if name in _BOOLS else "int" if name in _INTEGERS else "float, na_value=float('nan')"
+        raise TypeError(f"{name} is a {type(x).__name__} that NumPy reads as objects: pass {name}.to_numpy({kind})")
+    return _large_integers(a, name) if a.dtype.kind == "O" else a
+
+
+def _without_mask(name: str) -> str:
+    """What to take of a masked array instead."""
+    if name in _LOGITS:
+        return "filled(-np.inf)"
+    return "filled(0)" if name == "probs" else "filled(False)" if name in _BOOLS else "data"
 
 
 def _holds_masked(x: list[Any] | tuple[Any, ...]) -> bool:
@@ -73,6 +89,18 @@ def _holds_masked(x: list[Any] | tuple[Any, ...]) -> bool:
     if not any(issubclass(kind, list | tuple) for kind in types):
         return False
     return any(isinstance(part, list | tuple) and _holds_masked(part) for part in x)
+
+
+def _large_integers(a: Array, name: str) -> Array:
+    """Numbers of which NumPy made objects, because integers beyond 64 bits are among them, as float64; else a."""
+    if not all(type(value) in (int, float) for value in a.flat):
+        return a
+    if name in _INTEGERS and name != "keys":
+        raise ValueError(f"{name} holds an integer beyond 64 bits")
+    try:
+        return a.astype(np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} holds an integer that is too large for a float64 (inf is infinity)") from None
 
 
 def taken(value: Any, name: str) -> Any:
@@ -94,7 +122,7 @@ def float_array(x: Any, name: str) -> Array:
 def floats_of(a: Array, name: str) -> Array:
     """`float_array` of what `any_array` or `taken` has made an array of."""
     if a.dtype.kind in "biu":
-        return a.astype(np.float64)
+        return _core.cast(a, np.float64)
     if a.dtype.num not in _CODES_BY_NUMBER:
         if a.dtype.name not in _CODES:
             raise TypeError(f"{name} must be {_DTYPES}, not {a.dtype}")
@@ -104,11 +132,29 @@ def floats_of(a: Array, name: str) -> Array:
     return a
 
 
+def real_array(value: Any, name: str, wanted: str) -> NDArray[np.float64]:
+    """A float64 copy of real numbers of any type, integers of any size included; `wanted`: as an error names them."""
+    given = any_array(value, name)
+    if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
+        raise TypeError(f"{name} must be {wanted}, not {type_of_value(value, given)}")
+    return as_float64(given)
+
+
+def shown(value: Any) -> str:
+    """How an error shows a value: an int of thousands of digits is not written out."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an int of {value.bit_length()} bits"
+    return repr(value)
+
+
 def check_axis(axis: Any) -> None:
     """Raise unless it is of the kind of an axis; whether an array has it is another question."""
     parts = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
     if not all(isinstance(part, int | np.integer) for part in parts):
         raise TypeError(f"axis must be an int, a tuple of ints or None, not {axis!r}")
+    for part in parts:
+        if not -(2**31) <= part < 2**31:
+            raise np.exceptions.AxisError(f"axis {shown(part)} is out of bounds for every array")
 
 
 def along_one_axis(a: Array, axis: Any) -> tuple[Array, Any]:
@@ -143,10 +189,7 @@ class Rows:
         elif isinstance(axis, tuple):
             axes = tuple(sorted(normalize_axis_tuple(axis, ndim, "axis")))
         else:
-            try:
-                axes = (normalize_axis_index(axis, ndim),)
-            except OverflowError:
-                raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension {ndim}") from None
+            axes = (normalize_axis_index(axis, ndim),)
         self.array_shape = shape
         full = shape or (1,)
         self.axes = axes
@@ -247,12 +290,7 @@ class Rows:
 
 def temperature_rows(temperature: Any, rows: Rows, name: str = "temperature") -> Array:
     """The temperature of each row: float64, checked, broadcast to the rows."""
-    if isinstance(temperature, int) and not isinstance(temperature, bool):
-        temperature = _float_of(temperature, name)  # NumPy makes an object of a large int
-    given = any_array(temperature, name)
-    if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
-        raise TypeError(f"{name} must be a real number or an array of them, not {type_of_value(temperature, given)}")
-    t = as_float64(given)
+    t = real_array(temperature, name, "a real number or an array of them")
     of_rows = rows.broadcast(t, name)
     if ((t >= _LEAST_NORMAL) & (t < np.inf)).all():  # the common case, checked faster
         return of_rows
@@ -280,13 +318,6 @@ def _between_bits(a: NDArray[np.float64], most: float, inclusive: bool) -> NDArr
     return good | negative_zero
 
 
-def _float_of(value: Any, name: str) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{name}: {str(value)[:20]}... is too large for a float; pass inf for infinity") from None
-
-
 def type_of_value(value: Any, a: Array) -> str:
     """How an error names the type of a value, which is the array a."""
     return type(value).__name__ if a.ndim == 0 else f"an array of {a.dtype}"
@@ -294,10 +325,7 @@ def type_of_value(value: Any, a: Array) -> str:
 
 def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
     """The uniforms of the draws: float64, checked, broadcast to the shape of the result, contiguous."""
-    given = any_array(u, name)
-    if given.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be numbers in [0, 1), not {type_of_value(u, given)}")
-    wide = as_float64(given)
+    wide = real_array(u, name, "numbers in [0, 1)")
     good = _between_bits(wide, 1.0, inclusive=False)
     if not good.all():
         raise ValueError(f"{name} must be in [0, 1), got {float(wide[~good][0])}")
@@ -376,16 +404,16 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | 
             if isinstance(key, bool | np.bool_) or not isinstance(key, int | np.integer):
                 raise TypeError(f"bias: the keys must be integer indices, got {key!r}")
             if not 0 <= key < rows.entries:
-                raise ValueError(f"bias: index {key} is out of range for rows of {rows.entries} entries")
+                raise ValueError(f"bias: index {shown(key)} is out of range for rows of {rows.entries} entries")
         try:
-            pairs = sorted((int(key), _float_of(bias[key], "bias")) for key in keys)
+            pairs = sorted((int(key), float(bias[key])) for key in keys)
         except TypeError:
             raise TypeError("bias: the values must be real numbers") from None
+        except OverflowError:
+            raise ValueError("bias: a value is too large for a float64 (inf is infinity)") from None
         return np.array([value for _, value in pairs], np.float64), np.array([key for key, _ in pairs], np.int64)
-    a = any_array(bias, "bias")
-    if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
-        raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {type_of_value(bias, a)}")
-    return _spread_over_rows("bias", as_float64(a), rows), None
+    wide = real_array(bias, "bias", "an array of real numbers or {index: value}")
+    return _spread_over_rows("bias", wide, rows), None
 
 
 def index_rows(index: Any, name: str, rows: Rows) -> Array:
@@ -411,9 +439,10 @@ def size_shape(size: Any) -> tuple[int, ...]:
     parts = size if isinstance(size, tuple | list) else (size,)
     for part in parts:
         if isinstance(part, bool | np.bool_) or not isinstance(part, int | np.integer):
-            raise TypeError(f"size must be an int or a tuple of ints, got {size!r}")
+            raise TypeError(f"size must be an int or a tuple of ints, got {part!r}")
         if part < 0:
-            raise ValueError(f"size must not be negative, got {size!r}")
-    if math.prod(max(int(part), 1) for part in parts) >= 2**48:  # more bytes than a process can address
-        raise ValueError(f"size must be of less than 2**48 draws from each row, got {size!r}")
+            raise ValueError(f"size must not be negative, got {shown(part)}")
+    count = math.prod(max(int(part), 1) for part in parts)
+    if count >= 2**48:  # more bytes than a process can address
+        raise ValueError(f"size must be of less than 2**48 draws from each row, got {shown(count)}")
     return tuple(int(part) for part in parts)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, Rows, any_array, as_bools, as_float64, bias_rows, mask_rows, temperature_rows
+from .arrays import Array, Rows, any_array, as_bools, bias_rows, mask_rows, real_array, temperature_rows
 
 # What is kept as it is; anything else may change, and is copied.
 NUMBERS = (bool, int, float, np.generic)
@@ -86,10 +86,7 @@ def both_biases(made: Any, given: Any, rows: Rows) -> Any:
 
 def bits_rows(name: str, value: Any) -> Any:
     """A parameter of mirostat, checked but for its shape, which can be checked only with the logits."""
-    given = any_array(value, name)
-    if given.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be a number, or an array of them, got {value!r}")
-    wide = as_float64(given)
+    wide = real_array(value, name, "a number, or an array of them")
     good = (wide >= 0.0) & (wide < math.inf)
     if not good.all():
         raise ValueError(f"{name} must be zero or positive, got {wide[~good][0]}")

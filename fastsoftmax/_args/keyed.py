@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .arrays import any_array
+from .arrays import any_array, shown
 
 # What a uniform is for; the second word of the generator's counter.
 DRAWS, COINS = 0, 1
@@ -79,7 +79,7 @@ def integer_keys(keys: Any) -> NDArray[Any]:
     if given.dtype.kind in "iu" or not given.size:
         return given
     # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: look at each key.
-    if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(keys, list | tuple)):
+    if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(keys, int | list | tuple)):
         raise TypeError(f"keys must be integers, not {given.dtype}")
     one_by_one = given if given.dtype.kind == "O" else np.array(keys, object)
     return np.array([_key_word(key) for key in one_by_one.flat], np.uint64).reshape(one_by_one.shape)
@@ -93,7 +93,7 @@ def _key_word(key: Any) -> int:
     if number is None or isinstance(key, bool | np.bool_):
         raise TypeError(f"keys must be integers, not {key!r}")
     if not -(2**63) <= number < 2**64:
-        raise ValueError(f"keys must be from -2**63 to 2**64 - 1, got {number}")
+        raise ValueError(f"keys must be from -2**63 to 2**64 - 1, got {shown(number)}")
     return number % 2**64
 
 
@@ -102,5 +102,5 @@ def checked_word(name: str, value: Any) -> int:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, got {value!r}")
     if not 0 <= value < 2**64:
-        raise ValueError(f"{name} must be at least 0 and below 2**64, got {value}")
+        raise ValueError(f"{name} must be at least 0 and below 2**64, got {shown(value)}")
     return int(value)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .arrays import Array, Rows, any_array, as_float64, raise_out_of_range, type_of_value
+from .arrays import Array, Rows, any_array, raise_out_of_range, real_array, type_of_value
 
 LARGEST = float(np.finfo(np.float64).max)
 # Counts above this are this: more than any row or context has, and room to add.
@@ -42,6 +42,8 @@ class Parameter(NamedTuple):
 
 def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | None) -> Array:
     """A value for the parameter, checked: a number, or an array that broadcasts to the rows (None: not known yet)."""
+    if parameter.kind == "count" and type(value) is int:
+        value = min(max(value, -1), _LARGEST_COUNT)  # -1 is as wrong as any below
     given = any_array(value, name)
     if parameter.kind == "flag":
         if given.dtype != np.bool_:
@@ -49,14 +51,10 @@ def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | Non
         column = given
     elif parameter.kind == "count":
         column = given.copy()  # nobody can change it once it has been checked
-        if column.dtype.kind == "O" and column.ndim == 0 and isinstance(value, int):
-            column = np.array(min(max(value, -1), _LARGEST_COUNT))
         if column.dtype.kind not in "iu":
             raise TypeError(f"{name} must be an int or an array of ints, not {type_of_value(value, given)}")
     else:
-        if given.dtype.kind not in "fiu" and given.dtype.name != "bfloat16":
-            raise TypeError(f"{name} must be a number or an array of numbers, not {type_of_value(value, given)}")
-        column = as_float64(given)
+        column = real_array(value, name, "a number or an array of numbers")
     if parameter.kind != "flag":
         good = (column >= parameter.least) & (column <= parameter.most)
         if not good.all():

@@ -16,6 +16,7 @@ import numpy as np
 from .. import _core
 from .arrays import uniform_rows
 
+_WANTED = "rng must be None, an int, or a SeedSequence, BitGenerator or Generator of NumPy"
 _lock = threading.Lock()
 _generator: np.random.Generator | None = None
 
@@ -53,13 +54,12 @@ def as_generator(rng: Any) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
         raise TypeError("rng must not be a RandomState: use numpy.random.default_rng(seed)")
     if isinstance(rng, bool | str | bytes):
-        raise TypeError(f"rng must be None, an int, a SeedSequence, a BitGenerator or a Generator, not {rng!r}")
+        raise TypeError(f"{_WANTED}, not {rng!r}")
     try:
         return np.random.default_rng(rng)
     except TypeError:
-        raise TypeError(
-            f"rng must be None, an int, a SeedSequence, a BitGenerator or a Generator, not {type(rng).__name__}"
-        ) from None
+        kind = f"{type(rng).__module__}.{type(rng).__qualname__}".removeprefix("builtins.")
+        raise TypeError(f"{_WANTED}, not {kind}; pass what another library's generator draws as u=") from None
     except ValueError as error:
         raise ValueError(f"rng: {error}") from None
 

@@ -7,6 +7,11 @@
 
 from numpy import floating as _NumPyFloating, integer as _NumPyInteger
 
+cdef extern from "base/fp_environment.h" nogil:
+    ctypedef unsigned fs_environment
+    fs_environment fs_enter()
+    void fs_leave(fs_environment saved)
+
 # Work above about 8 microseconds runs without the GIL: entries.
 cdef enum:
     RELEASE_GIL_AT = 1 << 14
@@ -62,6 +67,16 @@ cdef inline size_t size_of(fs_dtype dtype) noexcept nogil:
     return 4 if dtype == FS_F32 else 8 if dtype == FS_F64 else 2
 
 
+cpdef bint as_flag(object value, str name) except -1:
+    """Whether a value counts as true; arrays do not."""
+    if value is True or value is False:
+        return value is True
+    try:
+        return bool(value)
+    except Exception:
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}") from None
+
+
 cdef inline bint is_number(object value, double *number) noexcept:
     """Whether value is a real number of Python or NumPy, not a bool; which one."""
     if type(value) is float:
@@ -76,11 +91,21 @@ cdef inline bint is_number(object value, double *number) noexcept:
     return True
 
 
+cpdef cnp.ndarray cast(cnp.ndarray a, object dtype):
+    """A copy of the numbers of an array in another dtype: rounded to nearest, whatever mode the caller has set."""
+    cdef fs_environment saved = fs_enter()
+    try:
+        return a.astype(dtype)
+    finally:
+        fs_leave(saved)
+
+
 cdef cnp.ndarray doubles_of(object value):
     """A float64 copy, C-contiguous, of an array of real numbers; None: it cannot be taken as it is.
 
     A copy, so that nobody changes it once it has been checked.
     """
+    cdef fs_environment saved
     cdef int kind
     if not is_usable(value):
         return None
@@ -88,8 +113,12 @@ cdef cnp.ndarray doubles_of(object value):
     if kind == cnp.NPY_DOUBLE:
         return <cnp.ndarray>cnp.PyArray_NewCopy(<cnp.ndarray>value, cnp.NPY_CORDER)
     if kind == cnp.NPY_FLOAT or kind == cnp.NPY_FLOAT16 or cnp.PyTypeNum_ISINTEGER(kind):
-        return <cnp.ndarray>cnp.PyArray_FROMANY(value, cnp.NPY_DOUBLE, 0, 0,
-                                                cnp.NPY_ARRAY_CARRAY | cnp.NPY_ARRAY_FORCECAST)
+        saved = fs_enter()
+        try:
+            return <cnp.ndarray>cnp.PyArray_FROMANY(value, cnp.NPY_DOUBLE, 0, 0,
+                                                    cnp.NPY_ARRAY_CARRAY | cnp.NPY_ARRAY_FORCECAST)
+        finally:
+            fs_leave(saved)
     return None
 
 

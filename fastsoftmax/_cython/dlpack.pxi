@@ -134,6 +134,11 @@ cdef ManagedTensor from_c_functions(object x):
 cdef ManagedTensor from_capsule(object x, str name):
     """The tensor x from its methods, the DLPack protocol."""
     cdef ManagedTensor tensor
+    if getattr(x, "__dlpack_device__", None) is None:
+        if any(kind.__name__ == "Tracer" for kind in type(x).__mro__):
+            raise TypeError(f"{name} is traced by JAX (in jit, grad or vmap) and has no values yet: "
+                            "call outside of it, or by jax.pure_callback")
+        raise unreadable(name, f"a {type(x).__name__} has no __dlpack_device__")
     if not is_host(x.__dlpack_device__()[0]):
         raise TypeError(f"{name} is not in CPU memory; copy it there first")
     if has_negative_bit(x):

@@ -215,7 +215,7 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
     return 0
 
 
-def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return_logprob, bint stop, filters=None,
+def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logprob, bint stop, filters=None,
          bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
@@ -236,6 +236,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
     cdef int code = row_array(x), at, dims, i
     cdef size_t count
     cdef Py_ssize_t size_before
+    cdef bint with_logprob = as_flag(return_logprob, "return_logprob")
     if code < 0:
         return None
     a = <cnp.ndarray>x
@@ -307,11 +308,11 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
             return None
 
     f.index = f.few_indices
-    f.logprob = f.few_logprobs if return_logprob else NULL
+    f.logprob = f.few_logprobs if with_logprob else NULL
     if dims > 0:
         index = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_INT64, 0)
         f.index = <int64_t *>cnp.PyArray_DATA(index)
-        if return_logprob:
+        if with_logprob:
             logprob = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)
             f.logprob = <double *>cnp.PyArray_DATA(logprob)
     if u is None:
@@ -322,7 +323,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
             raise ValueError("the array was changed while its uniforms were drawn")
     run_draws(&f)
     result = f.index[0] if index is None else index
-    if return_logprob:
+    if with_logprob:
         result = result, (f.logprob[0] if logprob is None else logprob)
     cdef Py_ssize_t bad = -1
     if f.batch.outcome.rejected != NOTHING:

@@ -229,7 +229,7 @@ def logsumexp_from_summary(summary: Summary) -> Any:
     wide = np.empty(summary.shape, np.float64)
     _core.logsumexp_summary_rows(*known_rows(summary), normaliser_of(summary), wide)
     with np.errstate(over="ignore", under="ignore"):
-        return wide.astype(summary.dtype)[()]
+        return _core.cast(wide, summary.dtype)[()]
 
 
 def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str = "raise") -> Any:

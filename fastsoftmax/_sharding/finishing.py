@@ -16,6 +16,7 @@ from .._args.arrays import (
     dtype_code,
     float_array,
     mask_rows,
+    shown,
     size_shape,
     uniform_rows,
 )
@@ -102,9 +103,9 @@ def checked_offset(offset: Any) -> int:
         raise TypeError(f"offset must be an int, got {offset!r}")
     first = int(offset)
     if first < 0 or first % ALIGNMENT:
-        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {first}: cut the shards between blocks")
+        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {shown(first)}: cut the shards between blocks")
     if first >= 2**62:
-        raise ValueError(f"offset must be below 2**62, got {first}")
+        raise ValueError(f"offset must be below 2**62, got {shown(first)}")
     return first
 
 

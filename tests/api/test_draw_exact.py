@@ -104,6 +104,17 @@ def test_every_boundary_is_exact_where_the_total_exceeds_float32(n, rng):
         check_every_boundary(sample_probs, weights.astype(narrow))
 
 
+@pytest.mark.parametrize("n", [2, 3, 17, 60, 300, 513, 1025, 2000])
+def test_every_boundary_is_exact_below_2_to_the_51_with_a_total_below_2_to_the_61(n, rng):
+    weights = rng.integers(2**50 if n > 1025 else 2**51, size=n)
+    weights[rng.random(n) < 0.4] = rng.integers(3)
+    weights[rng.integers(n)] = 2**51 - 1
+    assert sum(weights.tolist()) < 2**61
+    check_every_boundary(sample_probs, weights.astype(float))
+    one_by_one = np.vectorize(lambda w, u: fs.sample_probs(w, u=u), signature="(n),()->()")
+    check_every_boundary(one_by_one, weights[:60].astype(float))
+
+
 @pytest.mark.parametrize("dtype", DTYPES[2:], ids=lambda d: d.name)
 def test_every_boundary_of_16_bit_weights_is_exact(dtype, rng):
     for n in (3, 60, 1025, 3000):

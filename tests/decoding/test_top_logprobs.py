@@ -159,3 +159,16 @@ def test_chosen_out_of_range_raises_value_error():
         fs.top_logprobs(np.zeros((3, 4)), 1, chosen=[0, 1])
     with pytest.raises(TypeError, match="chosen"):
         fs.top_logprobs(np.zeros(4), 1, chosen=1.5)
+
+
+@pytest.mark.parametrize("temperature", [2.0, 10.0, 1e6, 1e250])
+def test_log_p_is_finite_where_the_difference_overflows_but_not_its_quotient(temperature):
+    largest = np.finfo(np.float64).max
+    x = np.array([largest, -largest, 0.0])
+    wanted = fs.log_softmax(x, temperature)
+    assert np.isfinite(wanted).all()
+    top = fs.top_logprobs(x, 3, temperature)
+    np.testing.assert_allclose(top.logprobs, wanted[top.indices], rtol=1e-15)
+    np.testing.assert_array_equal(fs.Categorical(x, temperature).log_prob([0, 1, 2])[top.indices], top.logprobs)
+    summary = fs.summarize(x, temperature)
+    np.testing.assert_array_equal(fs.log_softmax_from_summary(x, summary, offset=0), wanted)

@@ -100,3 +100,10 @@ def test_a_missing_numpy_is_called_by_its_name(package: Path) -> None:
     (package.parent / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')\n")
     error = import_error(package)
     assert "numpy" in error and MISSING not in error
+
+
+def test_an_old_numpy_is_called_too_old(package: Path) -> None:
+    (package / COMPILED).unlink()
+    (package / "_core.py").write_text("import numpy\nraise ImportError('numpy._core.multiarray failed to import')\n")
+    (package.parent / "numpy.py").write_text("__version__ = '1.26.4'\n")
+    assert import_error(package).startswith("ImportError: fastsoftmax needs NumPy 2.0 or later, this is 1.26.4: ")
