@@ -32,22 +32,25 @@ static const double fs_exp2_term[FS_EXP2_TERMS] = {
     0x1.c6b08d704a0d3p-5,  0x1.ebfbdff82c59cp-3,  0x1.62e42fefa39efp-1,  1.0,
 };
 
-/* 2^(c d + k) for c d + k <= 1; error below 1 ulp.  Exactly 2^k for d = 0. */
-static inline double fs_exp2(const fs_scale *c, double d, double k)
+/* 2^(c d + k + lift) for c d + k <= 1; error below 1 ulp.  Exactly 2^(k + lift) for d = 0.  `lift` keeps a small factor from
+ * being subnormal: what comes of it is multiplied by 2^-lift at the end, and rounded once. */
+static inline double fs_exp2_lifted(const fs_scale *c, double d, double k, int lift)
 {
     double z = fma(d, c->high, k);
-    if (!(z > -1080.0))
+    if (!(z > -1080.0 - lift))
         return 0.0;
     double n = (z + 0x1.8p52) - 0x1.8p52;
-    if (d == 0.0 && n > -1022.0) /* the usual case, with the same result as below */
-        return fs_pow2((int)n);
+    if (d == 0.0 && n + lift > -1022.0) /* the usual case, with the same result as below */
+        return fs_pow2((int)n + lift);
     double f = fma(d, c->low, fma(d, c->high, k - n));
     double p = fs_exp2_term[0];
     for (int i = 1; i < FS_EXP2_TERMS; i++)
         p = fma(p, f, fs_exp2_term[i]);
-    int e = (int)n, half = e / 2;
+    int e = (int)n + lift, half = e / 2;
     return p * fs_pow2(half) * fs_pow2(e - half);
 }
+
+static inline double fs_exp2(const fs_scale *c, double d, double k) { return fs_exp2_lifted(c, d, k, 0); }
 
 /* e^a for a <= 0 */
 static inline double fs_exp(double a)

@@ -10,6 +10,9 @@
  * Needs real_f32.h or real_f64.h, softmax/row-inl.h, softmax/softmax-inl.h, softmax/short_rows-inl.h, softmax/logsumexp.h.
  */
 
+/* Sums of small weights are kept above the subnormal numbers by this power of two, and rounded to these once. */
+enum { NAME(REST_LIFT) = 128 };
+
 /* Sum of exp((x - max)/T) over a contiguous block, without the first entry equal to max, whose origin is the largest of the
  * rest. */
 static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REAL max)
@@ -25,7 +28,8 @@ static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REA
     if (range.nan || range.max == -FS_INFINITY)
         return 0.0;
     NAME(origin) origin = NAME(origin_of)(range.max, &scale);
-    return NAME(block_sum)(copy, len, range, &scale) * fs_exp2(c, (double)origin.shift - max, origin.power);
+    double factor = fs_exp2_lifted(c, (double)origin.shift - max, origin.power, NAME(REST_LIFT));
+    return NAME(block_sum)(copy, len, range, &scale) * factor * fs_pow2(-NAME(REST_LIFT));
 }
 
 /* The same for a block of a row: the rest that its length calls for. */
@@ -54,13 +58,16 @@ static double NAME(rest_of_row)(const NAME(row) *r, size_t *of_max)
         if (*of_max == r->count && r->block[b].sum != 0.0 && r->block[b].max == r->max) {
             *of_max = b;
         } else if (r->block[b].sum != 0.0) {
-            double term = r->block[b].sum * NAME(block_factor)(r, r->block[b].max), sum = rest + term;
+            NAME(origin) o = NAME(origin_of)(r->block[b].max, &r->scale);
+            double factor = fs_exp2_lifted(&r->c, (double)o.shift - (double)r->origin.shift,
+                                           (double)o.power - (double)r->origin.power, NAME(REST_LIFT));
+            double term = r->block[b].sum * factor, sum = rest + term;
             double back = sum - rest;
             error += (rest - (sum - back)) + (term - back);
             rest = sum;
         }
     }
-    return (rest + error) * NAME(unit_of_row)(r);
+    return (rest + error) * NAME(unit_of_row)(r) * fs_pow2(-NAME(REST_LIFT));
 }
 
 /* max and L of a row. */

@@ -197,3 +197,45 @@ def test_short_rows_that_one_entry_dominates_are_accurate(dtype):
     x = (rng.normal(size=(40_000, 64)) * 5).astype(dtype)
     temperature = 0.699999988079071
     assert max_ulp(fs.softmax(x, temperature), oracles.softmax(x, temperature)) <= LIMIT[dtype]
+
+
+def dominated_rows(rng, count, n, dtype):
+    """Rows with maximum 0 at any place, whose other entries together weigh from a subnormal number to about 1."""
+    reach = 100 if dtype == np.float32 else 740
+    total = -rng.uniform(0, 1, (count, 1)) ** 3 * (reach - np.log(n))
+    spread = rng.choice([0.0, 1e-3, 1.0, 5.0], (count, 1))
+    x = np.minimum(total - np.log(n) + spread * rng.normal(size=(count, n)), -1e-3)
+    x[np.arange(count), rng.integers(n, size=count)] = 0
+    return x.astype(dtype)
+
+
+@needs_longdouble
+@wide
+@pytest.mark.parametrize(
+    "count, n",
+    [(2000, 2), (2000, 6), (2000, 16), (2000, 64), (1000, 65), (300, 512), (300, 513), (100, 1500), (30, 10_240), (8, 65_536),
+     (6, 128_256), (3, 2**20)],
+)  # fmt: skip
+def test_what_a_dominant_entry_leaves_is_accurate_at_any_length(count, n, dtype, rng):
+    x = dominated_rows(rng, count, n, dtype)
+    exact = oracles.logsumexp(x)
+    assert max_ulp(fs.logsumexp(x), exact) <= LIMIT[dtype]
+    assert max_ulp(fs.log_softmax(x), oracles.log_softmax(x)) <= LIMIT[dtype]
+    # float64 whatever the row is; of the likeliest entry, the negative of the same number
+    _, drawn = fs.sample(x, u=np.full(count, 0.5), return_logprob=True)
+    of_top = fs.top_logprobs(x, 1).logprobs[:, 0]
+    likeliest = exact < np.log(2.0)
+    bound = 4 if dtype == np.float64 else 3 * 2**29
+    for logprob in (of_top, drawn[likeliest]):
+        assert max_ulp(logprob, -exact[likeliest] if logprob is not of_top else -exact) <= bound
+
+
+@needs_longdouble
+@pytest.mark.parametrize("n", [2, 65, 66, 600, 5000, 70_000])
+def test_the_rest_is_accurate_down_to_subnormal_sums(n):
+    x = np.full(n, -745.838)
+    x[0] = 0
+    rest = (n - 1) * np.exp(np.longdouble(-745.838))
+    assert abs(np.longdouble(fs.logsumexp(x)) - rest) <= 4 * 2.0**-1074
+    assert abs(np.longdouble(fs.log_softmax(x)[0]) + rest) <= 4 * 2.0**-1074
+    assert n < 65 or fs.logsumexp(x) > 0
