@@ -213,8 +213,8 @@ def dominated_rows(rng, count, n, dtype):
 @wide
 @pytest.mark.parametrize(
     "count, n",
-    [(2000, 2), (2000, 6), (2000, 16), (2000, 64), (1000, 65), (300, 512), (300, 513), (100, 1500), (30, 10_240), (8, 65_536),
-     (6, 128_256), (3, 2**20)],
+    [(2000, 2), (2000, 6), (2000, 16), (2000, 64), (1000, 65), (300, 512), (300, 513), (100, 1500), (30, 10_240),
+     (8, 65_536), (6, 128_256), (3, 2**20)],
 )  # fmt: skip
 def test_what_a_dominant_entry_leaves_is_accurate_at_any_length(count, n, dtype, rng):
     x = dominated_rows(rng, count, n, dtype)
