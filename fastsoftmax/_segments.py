@@ -369,14 +369,18 @@ class SegmentedRows:
             raise ValueError(
                 f'logits: row {number} has no entries; drop it, or pass on_invalid="flag" to get -1 for it'
             )
-        raise_invalid_row(row, "logits", _Named(row.shape, -1, f"row {number}"), 0, None)
+        raise_invalid_row(row, "logits", _OneOfMany(row.size, number), 0, None)
 
 
-class _Named(Rows):
-    """One row, called as its last argument says."""
+class _OneOfMany(Rows):
+    """One row, which has this number among others."""
+
+    def __init__(self, entries: int, number: int) -> None:
+        super().__init__((entries,), -1, "logits")
+        self._number = number
 
     def name_row(self, flat: int) -> str:
-        return self.name
+        return f"row {self._number}"
 
 
 def _unchangeable(a: NDArray[np.int64]) -> NDArray[np.int64]:

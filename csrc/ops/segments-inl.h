@@ -13,18 +13,16 @@
 /* How many short rows are sorted at once. */
 enum { NAME(COLLECTED) = 256 };
 
-/* One call; the short rows collected, by their numbers, and how many there are of each length. */
+/* One call. */
 typedef struct {
     const fs_segments *segments;
+    size_t past; /* entries before this one may be read */
     const fs_output *out; /* of the first entry; of logsumexp, of the first row */
     const double *u;
     int64_t *index;
     double *logprob;
     NAME(scales) scales; /* where all rows have one temperature */
     int usable; /* the formula serves that temperature */
-    size_t collected;
-    size_t row[NAME(COLLECTED)];
-    size_t count[TINY + 1];
 } NAME(segments);
 
 FS_INLINE size_t NAME(segment_length)(const NAME(segments) *g, size_t i)
@@ -39,8 +37,7 @@ FS_INLINE const void *NAME(segment_at)(const NAME(segments) *g, size_t i)
 
 FS_INLINE fs_output NAME(result_at)(const NAME(segments) *g, size_t i, fs_operation operation)
 {
-    return fs_output_at(g->out, g->out->stride,
-                        operation == FS_LOGSUMEXP ? i : (size_t)g->segments->offset[i]);
+    return fs_output_at(g->out, g->out->stride, operation == FS_LOGSUMEXP ? i : (size_t)g->segments->offset[i]);
 }
 
 FS_INLINE double NAME(segment_temperature)(const NAME(segments) *g, size_t i)
@@ -73,71 +70,97 @@ FS_NOINLINE fs_status NAME(do_equal)(const NAME(segments) *g, size_t i, size_t c
 {
     const fs_segments *s = g->segments;
     const size_t n = NAME(segment_length)(g, i);
-    const fs_rows rows = {fs_bare_row(NAME(segment_at)(g, i), (size_t)s->stride, s->dtype, 0),
-                          count,
-                          n,
-                          (ptrdiff_t)n * s->stride,
-                          0,
-                          0,
-                          (const double *)(const void *)((const char *)s->temperature +
-                                                         (ptrdiff_t)i * s->temperature_step),
-                          s->temperature_step};
+    const fs_rows rows = {
+        fs_bare_row(NAME(segment_at)(g, i), (size_t)s->stride, s->dtype, 0),
+        count,
+        n,
+        (ptrdiff_t)n * s->stride,
+        0,
+        0,
+        (const double *)(const void *)((const char *)s->temperature + (ptrdiff_t)i * s->temperature_step),
+        s->temperature_step};
     if (operation == FS_SAMPLE) {
         const fs_batch b = {&rows, NULL, 0, g->u + i, g->index + i, g->logprob ? g->logprob + i : NULL, NULL, 0};
         return NAME(all_or_why_not)(NAME(sample_rows)(&b), count);
     }
     const fs_output out = NAME(result_at)(g, i, operation);
-    const fs_batch b = {&rows, &out,
-                        operation == FS_LOGSUMEXP ? out.stride : (ptrdiff_t)n * out.stride, NULL, NULL, NULL, NULL, 0};
+    const fs_batch b = {
+        &rows, &out, operation == FS_LOGSUMEXP ? out.stride : (ptrdiff_t)n * out.stride, NULL, NULL, NULL, NULL, 0};
     const size_t done = operation == FS_SOFTMAX       ? NAME(softmax_rows)(&b)
                         : operation == FS_LOG_SOFTMAX ? NAME(log_softmax_rows)(&b)
                                                       : NAME(logsumexp_rows)(&b);
     return NAME(all_or_why_not)(done, count);
 }
 
-/* The entries of rows as columns of n, which end in -inf where a row is shorter. */
-static void NAME(load_segments)(const NAME(segments) *g, const size_t *row, size_t count, size_t n, REAL *to)
+/* A row of at most `width` entries, and after them anything. */
+FS_NOINLINE void NAME(load_other_segment)(const fs_segments *s, size_t i, size_t width, REAL *to)
 {
-    REAL buffer[TINY * LANES];
-    const fs_segments *s = g->segments;
-    const int direct = s->dtype == DTYPE && s->stride == (ptrdiff_t)sizeof(REAL);
-    const size_t width = (n + LANES - 1) / LANES * LANES;
+    const size_t length = (size_t)(s->offset[i + 1] - s->offset[i]);
+    const char *x = (const char *)s->data + (ptrdiff_t)s->offset[i] * s->stride;
+    const fs_row row = fs_bare_row(x, (size_t)s->stride, s->dtype, 0);
+    const fs_reader reader = fs_reader_of(&row);
+    const REAL *loaded = NAME(fs_load)(&reader, 0, length, to);
+    if (loaded != to)
+        memcpy(to, loaded, length * sizeof(REAL));
+    for (size_t j = length; j < width; j++)
+        to[j] = 0;
+}
+
+/* Rows, the shortest first, as columns of n entries, the number of the last row; the columns of the shorter ones end in -inf.
+ * The lanes past the last row repeat the first. */
+FS_INLINE void NAME(load_segments)(const NAME(segments) *g, const size_t *row, size_t count, size_t n, REAL *to)
+{
+    REAL buffer[TINY * LANES], lengths[LANES];
+    const size_t width = (n + LANES - 1) / LANES * LANES, past = g->past;
+    const int direct = g->segments->dtype == DTYPE && g->segments->stride == (ptrdiff_t)sizeof(REAL);
+    const int64_t *offset = g->segments->offset;
+    const REAL *x = g->segments->data;
     for (size_t i = 0; i < LANES; i++) {
-        const size_t from = row[i < count ? i : 0], length = NAME(segment_length)(g, from);
+        const size_t from = row[i < count ? i : 0], start = (size_t)offset[from];
         REAL *copy = buffer + i * width;
-        const REAL *x = NAME(segment_at)(g, from);
-        if (!direct) {
-            const fs_row bare = fs_bare_row(x, (size_t)s->stride, s->dtype, 0);
-            const fs_reader reader = fs_reader_of(&bare);
-            x = NAME(fs_load)(&reader, 0, length, copy);
+        lengths[i] = (REAL)(offset[from + 1] - offset[from]);
+        if (FS_UNLIKELY(!direct || start + width > past)) {
+            NAME(load_other_segment)(g->segments, from, width, copy);
+            continue;
         }
-        for (size_t j = 0; j < width; j += LANES)
-            V(store)(copy + j, j + LANES <= length ? V(load)(x + j)
-                               : j < length        ? V(load_first)(x + j, length - j, -FS_INFINITY)
-                                                   : V(set1)(-FS_INFINITY));
+        for (size_t j = 0; j < width;
+             j += LANES) /* also of the next rows of this call, which no other thread writes to */
+            V(store)(copy + j, V(load)(x + start + j));
     }
     NAME(transpose)(buffer, (ptrdiff_t)(width * sizeof(REAL)), LANES, (n + SIDE - 1) / SIDE * SIDE, to,
                     LANES * sizeof(REAL));
+    const VEC length = V(load)(lengths), infinity = V(set1)(FS_INFINITY);
+    for (size_t j = NAME(segment_length)(g, row[0]); j < n; j++) { /* the least of what is there and +inf, or -inf */
+        const VEC most = V(mul)(V(sub)(length, V(set1)((REAL)j + (REAL)0.5)), infinity);
+        V(store)(to + j * LANES, V(min)(V(load)(to + j * LANES), most));
+    }
 }
 
 /* The first entries of columns of n, as the results of the rows. */
-static void NAME(store_segments)(const NAME(segments) *g, const size_t *row, size_t count, size_t n, const REAL *from,
-                                 fs_operation operation)
+FS_INLINE void NAME(store_segments)(const NAME(segments) *g, const size_t *row, size_t count, size_t n,
+                                    const REAL *from)
 {
     REAL buffer[TINY * LANES];
     const size_t width = (n + LANES - 1) / LANES * LANES;
+    const int direct = NAME(is_direct)(g->out);
+    const int64_t *offset = g->segments->offset;
+    const fs_output result = *g->out;
     NAME(transpose)(from, LANES * sizeof(REAL), (n + SIDE - 1) / SIDE * SIDE, LANES, buffer,
                     (ptrdiff_t)(width * sizeof(REAL)));
     for (size_t i = 0; i < count; i++) {
-        const size_t length = NAME(segment_length)(g, row[i]);
+        const size_t start = (size_t)offset[row[i]], length = (size_t)offset[row[i] + 1] - start;
         const REAL *copy = buffer + i * width;
-        const fs_output out = NAME(result_at)(g, row[i], operation);
-        if (!NAME(is_direct)(&out)) {
+        REAL *to = (REAL *)result.data + start;
+        size_t j = 0;
+        if (!direct) {
+            const fs_output out = fs_output_at(&result, result.stride, start);
             NAME(fs_store)(&out, 0, length, copy);
             continue;
         }
-        for (size_t j = 0; j < length; j += LANES)
-            V(store_first)((REAL *)out.data + j, V(load)(copy + j), length - j < LANES ? length - j : LANES);
+        for (; j + LANES <= length; j += LANES)
+            V(store)(to + j, V(load)(copy + j));
+        if (j < length)
+            V(store_first)(to + j, V(load)(copy + j), length - j);
     }
 }
 
@@ -165,7 +188,7 @@ FS_INLINE int NAME(segments_side_by_side)(const NAME(segments) *g, const size_t 
     if (!NAME(columns_results)(&c, n, count, s, operation, u, index, g->logprob ? logprob : NULL, log_sum))
         return 0;
     if (operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX) {
-        NAME(store_segments)(g, row, count, n, c.w, operation);
+        NAME(store_segments)(g, row, count, n, c.w);
         return 1;
     }
     for (size_t i = 0; i < count; i++) {
@@ -185,26 +208,15 @@ FS_INLINE int NAME(segments_side_by_side)(const NAME(segments) *g, const size_t 
     return 1;
 }
 
-/* The rows collected, in groups of nearly equal length. */
-FS_INLINE fs_status NAME(do_collected)(NAME(segments) *g, fs_operation operation)
+/* Rows of up to TINY entries, the shortest first, in groups. */
+FS_INLINE fs_status NAME(do_sorted)(const NAME(segments) *g, const size_t *row, size_t rows, fs_operation operation)
 {
-    size_t sorted[NAME(COLLECTED)], place[TINY + 1], sum = 0;
-    for (size_t n = 0; n <= TINY; n++) {
-        place[n] = sum;
-        sum += g->count[n];
-        g->count[n] = 0;
-    }
-    for (size_t i = 0; i < g->collected; i++)
-        sorted[place[NAME(segment_length)(g, g->row[i])]++] = g->row[i];
-    const size_t collected = g->collected;
-    g->collected = 0;
-    for (size_t i = 0; i < collected; i += LANES) {
-        const size_t count = collected - i < LANES ? collected - i : LANES;
-        if (NAME(segments_side_by_side)(g, sorted + i, count, NAME(segment_length)(g, sorted[i + count - 1]),
-                                        operation))
+    for (size_t i = 0; i < rows; i += LANES) {
+        const size_t count = rows - i < LANES ? rows - i : LANES;
+        if (NAME(segments_side_by_side)(g, row + i, count, NAME(segment_length)(g, row[i + count - 1]), operation))
             continue;
         for (size_t j = i; j < i + count; j++) {
-            const fs_status status = NAME(do_equal)(g, sorted[j], 1, operation);
+            const fs_status status = NAME(do_equal)(g, row[j], 1, operation);
             if (status != FS_OK)
                 return status;
         }
@@ -212,41 +224,55 @@ FS_INLINE fs_status NAME(do_collected)(NAME(segments) *g, fs_operation operation
     return FS_OK;
 }
 
+/* How many of the rows [i, past) are as long as the first, in whole groups of LANES for short ones. */
+static inline size_t NAME(equal_rows)(const int64_t *offset, size_t i, size_t past)
+{
+    const int64_t n = offset[i + 1] - offset[i];
+    size_t run = 1;
+    if (n <= TINY && (past - i < LANES || offset[i + LANES] - offset[i] != n * LANES)) /* most often it ends here */
+        return 0;
+    while (i + run < past && offset[i + run + 1] - offset[i + run] == n)
+        run++;
+    return n > TINY ? run : run / LANES * LANES;
+}
+
 /* The rows [first, past). */
 FS_INLINE fs_status NAME(segments_by)(NAME(segments) *g, size_t first, size_t past, fs_operation operation)
 {
-    g->collected = 0;
-    memset(g->count, 0, sizeof g->count);
+    const int64_t *offset = g->segments->offset;
+    size_t collected[NAME(COLLECTED)], sorted[NAME(COLLECTED)];
+    g->past = (size_t)offset[past];
     if (g->segments->temperature_step == 0) {
         for (size_t i = 0; i < LANES; i++)
             g->scales.temperature[i] = *g->segments->temperature;
         g->usable = NAME(scales_of)(&g->scales);
     }
-    for (size_t i = first, run; i < past; i += run) {
-        const size_t n = NAME(segment_length)(g, i);
-        for (run = 1; i + run < past && NAME(segment_length)(g, i + run) == n;)
-            run++;
-        if (n > TINY || (n > 0 && run >= LANES)) {
-            if (n <= TINY)
-                run = run / LANES * LANES; /* the others may find more to go with */
-            const fs_status status = NAME(do_equal)(g, i, run, operation);
-            if (status != FS_OK)
-                return status;
-            continue;
-        }
-        for (size_t j = i; j < i + run; j++) {
-            if (n == 0) {
-                NAME(do_empty)(g, j, operation);
-                continue;
+    for (size_t i = first; i < past;) {
+        size_t place[TINY + 2] = {0}, count = 0; /* of rows shorter than n there are place[n], when all are counted */
+        for (; i < past && count < NAME(COLLECTED); i++) {
+            const int64_t n = offset[i + 1] - offset[i];
+            const size_t run = n > 0 ? NAME(equal_rows)(offset, i, past) : 0;
+            if (run > 0) {
+                const fs_status status = NAME(do_equal)(g, i, run, operation);
+                if (status != FS_OK)
+                    return status;
+                i += run - 1;
+            } else if (n > 0) {
+                collected[count++] = i;
+                place[n + 1]++;
+            } else {
+                NAME(do_empty)(g, i, operation);
             }
-            g->row[g->collected++] = j;
-            g->count[n]++;
-            const fs_status status = g->collected == NAME(COLLECTED) ? NAME(do_collected)(g, operation) : FS_OK;
-            if (status != FS_OK)
-                return status;
         }
+        for (size_t n = 1; n <= TINY; n++)
+            place[n] += place[n - 1];
+        for (size_t j = 0; j < count; j++)
+            sorted[place[NAME(segment_length)(g, collected[j])]++] = collected[j];
+        const fs_status status = NAME(do_sorted)(g, sorted, count, operation);
+        if (status != FS_OK)
+            return status;
     }
-    return NAME(do_collected)(g, operation);
+    return FS_OK;
 }
 
 /* softmax_segments_f32, softmax_segments_f64, and so on */
@@ -271,8 +297,8 @@ static fs_status NAME(logsumexp_segments)(const fs_segments *s, size_t first, si
     return NAME(segments_by)(&g, first, past, FS_LOGSUMEXP);
 }
 
-static fs_status NAME(sample_segments)(const fs_segments *s, size_t first, size_t past, const double *u, int64_t *index,
-                                       double *logprob)
+static fs_status NAME(sample_segments)(const fs_segments *s, size_t first, size_t past, const double *u,
+                                       int64_t *index, double *logprob)
 {
     NAME(segments) g;
     g.segments = s, g.u = u, g.index = index, g.logprob = logprob;

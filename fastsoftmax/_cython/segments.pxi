@@ -1,8 +1,8 @@
 # Rows of different lengths, one after another in one array: softmax, log_softmax, logsumexp, draws.
 #
-# The work is divided by entries.  A division is the rows whose place is in one stretch of CHUNK entries; a row counts as
-# ROW_WORK entries more than it has.  Rows of LONG_ROW entries or more are left out of it: their blocks are shared, one
-# such row after another.
+# The work is divided by entries.  A division is the rows that begin in one stretch of CHUNK entries, where a row counts
+# as ROW_WORK entries more than it has.  Rows of LONG_ROW entries or more are done before, one after another: the
+# threads share their blocks.
 
 SEGMENT_DRAW = 3  # an operation besides SOFTMAX, LOG_SOFTMAX and LOGSUMEXP of softmax.pxi
 LONG_SEGMENT = LONG_ROW
