@@ -150,13 +150,13 @@ FS_INLINE void NAME(store_segments)(const NAME(segments) *g, const size_t *row, 
     for (size_t i = 0; i < count; i++) {
         const size_t start = (size_t)offset[row[i]], length = (size_t)offset[row[i] + 1] - start;
         const REAL *copy = buffer + i * width;
-        REAL *to = (REAL *)result.data + start;
         size_t j = 0;
         if (!direct) {
             const fs_output out = fs_output_at(&result, result.stride, start);
             NAME(fs_store)(&out, 0, length, copy);
             continue;
         }
+        REAL *to = (REAL *)result.data + start;
         for (; j + LANES <= length; j += LANES)
             V(store)(to + j, V(load)(copy + j));
         if (j < length)
@@ -241,6 +241,7 @@ FS_INLINE fs_status NAME(segments_by)(NAME(segments) *g, size_t first, size_t pa
 {
     const int64_t *offset = g->segments->offset;
     size_t collected[NAME(COLLECTED)], sorted[NAME(COLLECTED)];
+    uint8_t length[NAME(COLLECTED)];
     g->past = (size_t)offset[past];
     if (g->segments->temperature_step == 0) {
         for (size_t i = 0; i < LANES; i++)
@@ -258,7 +259,8 @@ FS_INLINE fs_status NAME(segments_by)(NAME(segments) *g, size_t first, size_t pa
                     return status;
                 i += run - 1;
             } else if (n > 0) {
-                collected[count++] = i;
+                collected[count] = i;
+                length[count++] = (uint8_t)n;
                 place[n + 1]++;
             } else {
                 NAME(do_empty)(g, i, operation);
@@ -267,7 +269,7 @@ FS_INLINE fs_status NAME(segments_by)(NAME(segments) *g, size_t first, size_t pa
         for (size_t n = 1; n <= TINY; n++)
             place[n] += place[n - 1];
         for (size_t j = 0; j < count; j++)
-            sorted[place[NAME(segment_length)(g, collected[j])]++] = collected[j];
+            sorted[place[length[j]]++] = collected[j];
         const fs_status status = NAME(do_sorted)(g, sorted, count, operation);
         if (status != FS_OK)
             return status;
