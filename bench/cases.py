@@ -144,6 +144,7 @@ def form_cases() -> list[Case]:
         cases.append(case("sample", "temperatures", draw, shape))
         cases.append(case("softmax", "", "torch scipy jax", shape, dtype="float16"))
         cases.append(case("softmax", "strided", "torch scipy numpy", shape))
+    cases.append(case("softmax", "segments", "torch numpy", BATCHES[0]))
     cases += [along((64,), 0), case("softmax", "", softmax, (8, 12, 128, 128)), along((8, 12, 128, 128), 1)]
     cases.append(along((8, 12, 128, 128), (1, 3), "torch scipy numpy jax"))
     plain = "torch scipy numpy"

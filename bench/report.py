@@ -166,7 +166,12 @@ TOKEN_TABLE = (
 )
 # Each with the name of its package, whose version the table of forms shows.
 FORM_RIVALS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "scipy": "SciPy", "numpy": "NumPy", "jax": "JAX"}
-FORMS = {"np.float32": "`t` a `np.float32`", "list": "`x` a list", "strided": "every other entry of an array"}
+FORMS = {
+    "np.float32": "`t` a `np.float32`",
+    "list": "`x` a list",
+    "strided": "every other entry of an array",
+    "segments": "rows of a flat array, by offsets",
+}
 
 
 def shape_of(numbers: Sequence[Any]) -> str:

@@ -239,6 +239,27 @@ size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t 
 size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob);
 
+/* Rows of any lengths, one after another in one array: row i is the entries [offset[i], offset[i + 1]), which may be none.
+ * Strides are in bytes, also from each row's temperature to the next. */
+typedef struct {
+    const void *data; /* entry 0 */
+    ptrdiff_t stride;
+    fs_dtype dtype;
+    const int64_t *offset;
+    const double *temperature;
+    ptrdiff_t temperature_step; /* 0: the same for all */
+} fs_segments;
+
+/* The rows [first, past), each as by the functions of one row.  A row without entries has the logsumexp -inf, and a draw from
+ * it gives index -1 and logprob NaN, as from any bad row.  `out` is that of entry 0 and may be the entries themselves; `sums`
+ * is that of row 0.  u, index and logprob (may be NULL) have one number a row; an index counts from the beginning of its row.
+ * FS_OK; FS_NO_MEMORY or FS_INTERRUPTED, and some of the rows are not done. */
+fs_status fs_softmax_segments(const fs_segments *segments, size_t first, size_t past, const fs_output *out);
+fs_status fs_log_softmax_segments(const fs_segments *segments, size_t first, size_t past, const fs_output *out);
+fs_status fs_logsumexp_segments(const fs_segments *segments, size_t first, size_t past, const fs_output *sums);
+fs_status fs_sample_segments(const fs_segments *segments, size_t first, size_t past, const double *u, int64_t *index,
+                             double *logprob);
+
 /* Many rows whose entries lie one after another, `stride` bytes from row to row (temperature_stride too). */
 size_t fs_softmax_rows_f32(const float *x, ptrdiff_t stride, size_t rows, size_t n, const double *temperature,
                            ptrdiff_t temperature_stride, float *out, ptrdiff_t out_stride);

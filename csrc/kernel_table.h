@@ -34,6 +34,15 @@
     X(size_t, logsumexp_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))\
     X(size_t, sample_rows, (const fs_rows *rows, const double *u, int64_t *index, double *logprob),                  \
       (rows, u, index, logprob))                                                                                     \
+    X(fs_status, softmax_segments,                                                                                   \
+      (const fs_segments *segments, size_t first, size_t past, const fs_output *out), (segments, first, past, out))  \
+    X(fs_status, log_softmax_segments,                                                                               \
+      (const fs_segments *segments, size_t first, size_t past, const fs_output *out), (segments, first, past, out))  \
+    X(fs_status, logsumexp_segments,                                                                                 \
+      (const fs_segments *segments, size_t first, size_t past, const fs_output *sums), (segments, first, past, sums))\
+    X(fs_status, sample_segments,                                                                                    \
+      (const fs_segments *segments, size_t first, size_t past, const double *u, int64_t *index, double *logprob),    \
+      (segments, first, past, u, index, logprob))                                                                    \
     X(fs_status, sample_filtered,                                                                                    \
       (const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin, size_t k,            \
        const double *u, void *scratch, int64_t *index, double *logprob),                                             \

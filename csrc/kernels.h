@@ -94,10 +94,12 @@
 
 #include "base/real_f64.h"
 #include "ops/rows-inl.h"
+#include "ops/segments-inl.h"
 #include "base/real_end.h"
 
 #include "base/real_f32.h"
 #include "ops/rows-inl.h"
+#include "ops/segments-inl.h"
 #include "base/real_end.h"
 
 const fs_kernels FS_KERNELS = {.name = FS_KERNELS_NAME,

@@ -28,6 +28,7 @@ from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
 from ._sampling import sample, sample_probs
+from ._segments import SegmentedRows
 from ._sharding.api import (
     locate_draws,
     log_softmax_from_summary,
@@ -44,6 +45,7 @@ __all__ = [
     "Categorical",
     "DraftVerdict",
     "Sampler",
+    "SegmentedRows",
     "Summary",
     "TopLogprobs",
     "__version__",

@@ -180,6 +180,22 @@ def resolve_rows(
     logprob: NDArray[np.float64] | None,
 ) -> int: ...
 
+SEGMENT_DRAW: int
+LONG_SEGMENT: int
+
+def segmented(
+    x: Any,
+    temperature: Any,
+    out: Any,
+    u: Any,
+    offsets: NDArray[np.int64],
+    long_rows: NDArray[np.int64],
+    operation: int,
+    return_logprob: bool = False,
+    stop: bool = False,
+    prepared: bool = False,
+) -> Any: ...
+
 class SamplerBase:
     _step: int
     _mu: Any

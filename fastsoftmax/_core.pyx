@@ -20,6 +20,7 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     dlpack        tensors of other libraries as arrays
     softmax       softmax, log_softmax, logsumexp
     draws         draws from every row
+    segments      rows of different lengths in one array
     one_draw      masks and biases of one row, as a Sampler holds and takes them
     sampler       Sampler: one index after another
     decoding      ranking, draws without replacement, penalties, drafts
@@ -56,6 +57,7 @@ include "_cython/rows.pxi"
 include "_cython/dlpack.pxi"
 include "_cython/softmax.pxi"
 include "_cython/draws.pxi"
+include "_cython/segments.pxi"
 include "_cython/one_draw.pxi"
 include "_cython/sampler.pxi"
 include "_cython/decoding.pxi"

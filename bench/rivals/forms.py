@@ -28,7 +28,25 @@ def spaced(array: np.ndarray) -> np.ndarray:
     return wide[..., ::2]
 
 
-LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {"strided": spaced, "list": np.ndarray.tolist}
+def segmented_softmax(x: np.ndarray, temperature: float, segments: fastsoftmax.SegmentedRows) -> np.ndarray:
+    """NumPy's lines for rows of different lengths, none of which is empty."""
+    starts, lengths = segments.offsets[:-1], segments.lengths
+    weights = np.exp((x - np.repeat(np.maximum.reduceat(x, starts), lengths)) / temperature)
+    return np.asarray(weights / np.repeat(np.add.reduceat(weights, starts), lengths))
+
+
+def scattered_softmax(x: Any, temperature: float, ids: Any, rows: int) -> Any:
+    """PyTorch's, as torch_geometric has it."""
+    largest = x.new_full((rows,), -np.inf).scatter_reduce(0, ids, x, "amax")
+    weights = ((x - largest[ids]) / temperature).exp()
+    return weights / x.new_zeros(rows).index_add(0, ids, weights)[ids]
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
+    "strided": spaced,
+    "list": np.ndarray.tolist,
+    "segments": np.ravel,
+}
 # How a form is written: in an argument of ours, in the logits of NumPy and of PyTorch.
 OURS = {"mask": ", mask=allowed", "bias": ", bias={{3: 1.0}}", "logprob": ", return_logprob=True"}
 NUMPY = {"list": "np.array(x)", "mask": "np.where(allowed, x, -np.inf)", "bias": "(x + added)"}
@@ -52,6 +70,10 @@ def fields_of(case: Case) -> dict[str, Any]:
         "rows": draws,
         "softmax": softmax_formula,
     }
+    if case.form == "segments":
+        names["segments"] = fastsoftmax.SegmentedRows.from_lengths(np.full(case.shape[0], case.shape[1]))
+        names["segmented_softmax"] = segmented_softmax
+        names["ids"] = np.repeat(np.arange(case.shape[0]), case.shape[1])
     return {"names": names, **({"native": LAYOUTS[case.form]} if case.form in LAYOUTS else {})}
 
 
@@ -60,12 +82,15 @@ def temperature(case: Case) -> str:
 
 
 def ours(case: Case, name: str) -> Contender:
-    code = f"fastsoftmax.{name}(x, {temperature(case)}{keywords(case)})"
+    owner = "segments" if case.form == "segments" else "fastsoftmax"
+    code = f"{owner}.{name}(x, {temperature(case)}{keywords(case)})"
     return contender(case, code, code, **fields_of(case))
 
 
 def numpy(case: Case) -> Contender:
     code = f"softmax({NUMPY.get(case.form, 'x')}, t{keywords(case)})"
+    if case.form == "segments":
+        code = "segmented_softmax(x, t, segments)"
     return contender(case, code, code, **fields_of(case))
 
 
@@ -88,6 +113,8 @@ def torch(case: Case, code: str, judged: bool = False, **names: Any) -> Contende
 def torch_function(case: Case, name: str) -> Contender:
     """Along one axis, or along axes 1 and 3 of four, which PyTorch takes as one only after a transposition."""
     axis = case.options.get("axis", -1)
+    if case.form == "segments":
+        return torch(case, f"scattered_softmax(x, t, ids, {case.shape[0]})", True, scattered_softmax=scattered_softmax)
     joined = f"torch.{name}({{x}}.transpose(1, 2).flatten(2) / t, -1).unflatten(2, x.shape[1::2]).transpose(1, 2)"
     return torch(case, f"torch.{name}({{x}} / t, {axis})" if isinstance(axis, int) else joined, judged=True)
 

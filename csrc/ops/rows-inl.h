@@ -230,6 +230,28 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
     return past;
 }
 
+/* What the operation needs of short rows that lie as columns: draws from the first `count`, the results of softmax and
+ * log-softmax in place of the weights, and of logsumexp the log_sum.  0: one of them needs more than that, and nothing is
+ * done. */
+FS_INLINE int NAME(columns_results)(NAME(columns) *c, size_t n, size_t count, const NAME(scales) *s,
+                                    fs_operation operation, const double *u, int64_t *index, double *logprob,
+                                    double *log_sum)
+{
+    if (!NAME(columns_weights)(c, n, s))
+        return 0;
+    if (operation == FS_SAMPLE)
+        NAME(columns_draw)(c, n, u, count, index);
+    if (operation == FS_SOFTMAX)
+        NAME(columns_softmax)(c, n);
+    else if (operation != FS_SAMPLE || logprob)
+        NAME(columns_log_sums)(c, n, s, log_sum);
+    if (operation == FS_SAMPLE && logprob)
+        NAME(columns_logprob)(c, s, log_sum, count, index, logprob);
+    if (operation == FS_LOG_SOFTMAX)
+        NAME(columns_log_softmax)(c, n, s, log_sum);
+    return 1;
+}
+
 /* `count` short rows side by side; 0: one of them needs more than that, and nothing is done. */
 FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, const NAME(scales) *s,
                                fs_operation operation)
@@ -238,27 +260,16 @@ FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, co
     double log_sum[LANES];
     const size_t n = b->rows->n;
     NAME(load_columns)(b->rows, first, count, c.x);
-    if (!NAME(columns_weights)(&c, n, s))
+    if (!NAME(columns_results)(&c, n, count, s, operation, b->u ? b->u + first : NULL,
+                               b->index ? b->index + first : NULL, b->logprob ? b->logprob + first : NULL, log_sum))
         return 0;
-    if (operation == FS_SAMPLE) {
-        NAME(columns_draw)(&c, n, b->u + first, count, b->index + first);
-        if (!b->logprob)
-            return 1;
-        NAME(columns_log_sums)(&c, n, s, log_sum);
-        NAME(columns_logprob)(&c, s, log_sum, count, b->index + first, b->logprob + first);
+    if (operation == FS_SAMPLE)
+        return 1;
+    if (operation == FS_LOGSUMEXP) {
+        NAME(finish_logsumexp)(b, first, count, s, c.max, log_sum);
         return 1;
     }
     const fs_output out = fs_output_at(b->out, b->out_step, first);
-    if (operation == FS_SOFTMAX) {
-        NAME(columns_softmax)(&c, n);
-    } else {
-        NAME(columns_log_sums)(&c, n, s, log_sum);
-        if (operation == FS_LOGSUMEXP) {
-            NAME(finish_logsumexp)(b, first, count, s, c.max, log_sum);
-            return 1;
-        }
-        NAME(columns_log_softmax)(&c, n, s, log_sum);
-    }
     NAME(store_columns)(c.w, n, &out, b->out_step, count);
     return 1;
 }

@@ -112,6 +112,18 @@ cdef extern from "fastsoftmax.h" nogil:
     size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
+    ctypedef struct fs_segments:
+        const void *data
+        ptrdiff_t stride
+        fs_dtype dtype
+        const int64_t *offset
+        const double *temperature
+        ptrdiff_t temperature_step
+    fs_status fs_softmax_segments(const fs_segments *segments, size_t first, size_t past, const fs_output *out)
+    fs_status fs_log_softmax_segments(const fs_segments *segments, size_t first, size_t past, const fs_output *out)
+    fs_status fs_logsumexp_segments(const fs_segments *segments, size_t first, size_t past, const fs_output *sums)
+    fs_status fs_sample_segments(const fs_segments *segments, size_t first, size_t past, const double *u,
+                                 int64_t *index, double *logprob)
     int fs_choose(const char *name)
     const char *fs_chosen()
     const char *fs_available(size_t i)

@@ -8,8 +8,8 @@ Exponents ``(x_i - max x) / temperature`` are formed exactly, as fractions; filt
 weights. The only rounding is that of ``math.exp``, ``math.log`` and ``math.log1p``, a few units in the last place of a
 float64. A row that cannot be drawn from raises a ValueError that says why; no other argument is checked.
 
-`Categorical` and `Sampler` are `sample` with the arguments that stay the same held; a Sampler with a seed takes u from
-`keyed_uniforms`.
+`SegmentedRows` is `softmax`, `log_softmax`, `logsumexp` or `sample` of each of its rows. `Categorical` and `Sampler`
+are `sample` with the arguments that stay the same held; a Sampler with a seed takes u from `keyed_uniforms`.
 """
 
 from ._drafts import DraftVerdict, verify_draft

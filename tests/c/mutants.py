@@ -15,7 +15,7 @@ class Mutant:
 
 
 # Of the cases of a program, one in so many is tried on a mutant.
-EVERY = {"bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 5, "penalties": 1}
+EVERY = {"bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 5, "penalties": 1, "segments": 59}
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
@@ -174,5 +174,9 @@ MORE_MUTANTS = [
     Mutant("the mask of another row", "row/rows.h", r"i \* rows->mask_step", "0 * rows->mask_step", "bits"),
     Mutant("a bias read as flat", "row/rows.h", r"&& rows->bias_step == 8 \* n", "", "bits"),
     Mutant("few weights as they are", "draw/probabilities.h", r"fs_pow2\(-fs_exponent\(max\)\)", "1.0", "bits"),
+    Mutant("a shorter row goes on", "ops/segments-inl.h", r"\(REAL\)0\.5", "(REAL)-0.5", "segments"),
+    Mutant("past the end of the array", "ops/segments-inl.h", r"start \+ width > past", "start > past", "segments"),
+    Mutant("the uniform of another row", "ops/segments-inl.h", r"g->u\[row\[i\]\]", "g->u[row[0] + i]", "segments"),
+    Mutant("places of other lengths", "ops/segments-inl.h", r"place\[n \+ 1\]\+\+", "place[n]++", "segments"),
     Mutant("the last columns of a block", "simd/scalar.h", r"j < columns; j\+\+", "j + 1 < columns; j++", "bits"),
 ]

@@ -48,6 +48,7 @@ TABLE = [
     Program("bits_shards", LIBRARY, "--every",           97,   499,    97,   499,      29,      5),
     Program("guard", LIBRARY, "--every",                 59,   599,  None,   149,       7,      1),
     Program("guard_filters", LIBRARY, "--every",         59,  1499,  None,   149,      19,      5),
+    Program("segments", LIBRARY, "--every",               59,  1499,   199,   199,      11,      1),
     Program("draw", LIBRARY, "--every",                 199,  3989,  None,   397,      29,      7),
     Program("many", LIBRARY, "--every",                  23,    28,  None,     9,       3,      1),
     Program("filters", LIBRARY, "--every",                7,   397,  None,    29,       3,      1),
