@@ -166,6 +166,13 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
 /* u[i] in [0, 1), a function of seed, key[i], step and stream (philox.c). */
 void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u);
 
+/* The same with a seed, a key and a step of its own for each: word[i * stride] for the i-th, so 0 is one for all. */
+typedef struct {
+    const uint64_t *word;
+    size_t stride;
+} fs_words;
+void fs_keyed_uniforms_of(fs_words seeds, fs_words keys, fs_words steps, size_t count, uint64_t stream, double *u);
+
 /* A row in shards: ranges of entries that begin at a multiple of 1,024 and end at one, or at the end of the row.
  * temperature: 0, 2^-900 to 2^900, or +inf.  No probabilities (`probs`).
  *

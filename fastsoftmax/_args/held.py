@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import Array, Rows, any_array, as_bools, as_float64, bias_rows, mask_rows, temperature_rows
+from .keyed import checked_words
 
 # What is kept as it is; anything else may change, and is copied.
 NUMBERS = (bool, int, float, np.generic)
@@ -39,6 +41,23 @@ def own_mask(mask: Any) -> Array:
     if not a.ndim:
         raise ValueError(f"mask must have a value for each entry of a row, shape (n,), not {mask!r}")
     return read_only(np.array(a, a.dtype.newbyteorder("="), order="C"))
+
+
+def own_words(words: Any) -> Any:
+    """Keys, steps or seeds that are checked: a number, or a read-only copy of 64-bit integers."""
+    if isinstance(words, int) or not words.ndim:
+        return int(words)
+    return read_only(np.array(words, np.uint64 if words.dtype.kind == "u" else np.int64, order="C"))
+
+
+def own_steps(steps: Any) -> NDArray[np.int64]:
+    """The steps of the rows as a read-only copy: signed, so that NumPy joins them with other integers."""
+    checked = checked_words("steps", steps)
+    if isinstance(checked, int) or not checked.ndim:
+        raise ValueError(f"steps must have a step for each row, got {steps!r}; set `step` for all rows")
+    if checked.size and checked.max() >= 2**62:
+        raise ValueError(f"steps must be below 2**62, got {checked.max()}")
+    return read_only(np.array(checked, np.int64, order="C"))
 
 
 def own_bias(bias: Any) -> Array:
