@@ -148,6 +148,7 @@ typedef struct {
     double repetition, frequency, presence;
     double dry_multiplier, dry_base;
     int64_t dry_allowed_length, dry_last_n; /* dry_last_n: how many tokens DRY looks at; below 0: all */
+    int64_t last_n; /* the same for repetition, frequency and presence */
 } fs_penalties;
 
 /* Sequences of tokens at which DRY's repeats end, stored one after another; of[i] is where the i-th begins. */
@@ -299,7 +300,7 @@ int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, cons
 void fs_no_filters(fs_filters *filters);
 
 /* Counts the changes of a type or of a function: of this header, and of the kernels as they were compiled. */
-#define FS_ABI_VERSION 1
+#define FS_ABI_VERSION 2
 int fs_abi_version(void);
 
 /* Instruction sets by name: "scalar", "avx2", "avx512", "neon".

@@ -50,7 +50,7 @@ def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | Non
     elif parameter.kind == "count":
         column = given.copy()  # nobody can change it once it has been checked
         if column.dtype.kind == "O" and column.ndim == 0 and isinstance(value, int):
-            column = np.array(min(max(value, -1), _LARGEST_COUNT))
+            column = np.array(min(max(value, -2), _LARGEST_COUNT))
         if column.dtype.kind not in "iu":
             raise TypeError(f"{name} must be an int or an array of ints, not {type_of_value(value, given)}")
     else:
@@ -63,4 +63,6 @@ def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | Non
             raise_out_of_range(name, column, good, parameter.wanted, rows or Rows((*column.shape, 1), -1, name))
     if rows is not None:
         rows.check_shape(column.shape, name)
-    return np.minimum(column, _LARGEST_COUNT).astype(np.int64) if parameter.kind == "count" else column
+    if parameter.kind != "count":
+        return column
+    return np.minimum(column, min(_LARGEST_COUNT, np.iinfo(column.dtype).max)).astype(np.int64)
