@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import _core, schedules
-from ._args.arrays import Axis, Rows, any_array, as_float64, bias_rows, check_axis
+from ._args.arrays import Axis, Rows, any_array, as_float64, check_axis
+from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import as_filters, with_surprise
 from ._args.held import (
     NUMBERS,
@@ -19,14 +20,15 @@ from ._args.held import (
     both_biases,
     both_masks,
     checked_temperature,
+    copied_bias,
     own_bias,
+    own_biases,
     own_mask,
-    own_steps,
-    own_words,
     read_only,
 )
-from ._args.keyed import COINS, DRAWS, checked_word, checked_words, integer_keys, keyed
+from ._args.keyed import checked_word
 from ._args.random import as_generator
+from ._sampler_streams import Streams
 from ._sampling import check_on_invalid, draw_rows
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
@@ -57,7 +59,7 @@ def _fixed(name: str) -> Any:
     return property(get, set_, doc=f"`{name}` as it was given when the Sampler was made.")
 
 
-class Sampler(_core.SamplerBase):
+class Sampler(Streams):
     """Draws from softmax(logits/T) in a loop, with the parameters checked once.
 
     Parameters
@@ -188,11 +190,6 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         check_axis(axis)
         if rng is not None and seed is not None:
             raise ValueError("rng and seed are both given; pass one of them")
-        if seed is None and not (keys is None and steps is None):
-            raise ValueError(f"{'steps' if keys is None else 'keys'} need a Sampler with a seed: pass seed=")
-        self._seed = None if seed is None else own_words(checked_words("seed", seed))
-        self._keys = self._steps = None  # __init__ may be called again
-        self.set_held_words(False)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
         self._return_logprob = return_logprob
@@ -215,18 +212,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self.mirostat_eta = mirostat_eta
         self.mirostat_tau = mirostat_tau
         self.temperature = temperature
+        self._take_seed(seed, keys, steps)
         self.step = 0
-        self._bind()
-        if self._seed is not None:
-            self.keys = keys
-            self.steps = steps
-
-    def _bind(self) -> None:
-        if self._seed is not None:
-            self.set_seed(self._seed if isinstance(self._seed, int) else 0)
-            self._note_held_words()
-        else:
-            self.bind(as_generator(self._rng), self._rng is None)
 
     def _use_filters(self, parameters: Mapping[str, Any]) -> None:
         given = {
@@ -236,13 +223,6 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         filters = as_filters(given)
         self._given, self._filters = given, filters
         self.set_filters(None if filters is None else filters.record, filters is not None and filters.needs_coin)
-
-    def _note_held_words(self) -> None:
-        self.set_held_words(not (isinstance(self._seed, int) and self._keys is None and self._steps is None))
-
-    def _check_seeded(self, name: str) -> None:
-        if self._seed is None:
-            raise AttributeError(f"{name} is fixed: a Sampler made without a seed has none; make one with seed=")
 
     axis, rng = _fixed("axis"), _fixed("rng")
     return_logprob, on_invalid = _fixed("return_logprob"), _fixed("on_invalid")
@@ -276,37 +256,6 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self._step = step
 
     @property
-    def seed(self) -> Any:
-        return self._seed
-
-    @seed.setter
-    def seed(self, seed: Any) -> None:
-        self._check_seeded("seed")
-        self._seed = own_words(checked_words("seed", seed))
-        self._bind()
-
-    @property
-    def keys(self) -> Any:
-        return self._keys
-
-    @keys.setter
-    def keys(self, keys: Any) -> None:
-        self._check_seeded("keys")
-        self._keys = None if keys is None else own_words(integer_keys(keys))
-        self._note_held_words()
-
-    @property
-    def steps(self) -> Any:
-        steps = self._steps
-        return steps if steps is None else read_only(steps)
-
-    @steps.setter
-    def steps(self, steps: Any) -> None:
-        self._check_seeded("steps")
-        self._steps = None if steps is None else own_steps(steps)
-        self._note_held_words()
-
-    @property
     def mask(self) -> Any:
         return self._mask
 
@@ -318,15 +267,16 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     @property
     def bias(self) -> Any:
-        return dict(self._bias) if isinstance(self._bias, dict) else self._bias
+        return copied_bias(self._bias)
 
     @bias.setter
     def bias(self, bias: Any) -> None:
-        if isinstance(bias, Mapping):
-            values, at = bias_rows(bias, Rows((2**62,), -1, "logits"))  # the length is not known yet
-            assert values is not None and at is not None
-            self._bias = dict(zip(at.tolist(), values.tolist(), strict=True))
-            self.set_bias(values, at)
+        by_index = isinstance(bias, Mapping)
+        if by_index or are_biases_of_rows(bias):
+            own = own_biases(bias)
+            self._bias = own
+            # Those of rows: anything of more than one axis is left to the general path.
+            self.set_bias(*(bias_rows(own, Rows((2**62,), -1, "logits")) if by_index else (np.zeros((1, 1)), None)))
         else:
             own = None if bias is None else own_bias(bias)
             self._bias = own
@@ -461,21 +411,6 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             self._mu = mu if np.ndim(mu) else float(mu)
             drawn = drawn if self._return_logprob else drawn[0]
         return drawn
-
-    def _keyed(self, rows: Rows, keys: Any, step: Any) -> tuple[Any, Any]:
-        """The uniforms and the coins of this step, or these steps, for these keys, or else those that are held."""
-        seed = self._seed
-        keys = self._keys if keys is None else keys
-        if keys is None:
-            shape = rows.shape
-            keys = np.arange(math.prod(shape)).reshape(shape) if isinstance(seed, int) else np.zeros(shape, np.int64)
-        given = integer_keys(keys)
-        step = checked_word("step", step) if isinstance(step, int) else step
-        for name, held in (("keys", given), ("seed", seed), ("steps", step)):
-            if not isinstance(held, int) and held.shape != rows.shape:
-                wanted = f"have the shape of the rows, {rows.shape}"
-                raise ValueError(f"{name} must {'be one, or ' * (name == 'seed')}{wanted}, not {held.shape}")
-        return keyed(seed, given, step, DRAWS), keyed(seed, given, step, COINS)
 
 
 _SETTABLE = [

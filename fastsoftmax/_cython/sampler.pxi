@@ -312,6 +312,7 @@ cdef class SamplerBase:
             row = <cnp.ndarray>x
             n = cnp.PyArray_DIM(row, 0)
             if own_mask is not None or mask is not None:
+                own_mask, mask = mask_as_bools(own_mask, row, 0), mask_as_bools(mask, row, 0)
                 mask_kind = kind_of_mask(own_mask if mask is None else mask, n)
                 possible = mask_kind != FS_MASK_NONE
                 if possible and own_mask is not None and mask is not None:

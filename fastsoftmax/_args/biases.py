@@ -1,0 +1,98 @@
+"""Biases: an array, a mapping from index to value, or a mapping for each row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Array, Rows, any_array, as_float64, float_of, spread_over_rows, type_of_value
+
+
+def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
+    """The bias with its entries last; or from a mapping, its values and the entries they are for.  None stays None.
+
+    Of a mapping for each row: the values of all rows one after another and then, as many words, the entries they are
+    for; and for each row where its own begin, and how many it has.  That array has more than one axis, and only that.
+    """
+    if bias is None:
+        return None, None
+    if isinstance(bias, Mapping):
+        return pairs_of(bias, rows.entries, "bias")
+    if are_biases_of_rows(bias):
+        return _pairs_of_rows(bias, rows)
+    a = any_array(bias, "bias")
+    if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
+        raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {type_of_value(bias, a)}")
+    return spread_over_rows("bias", as_float64(a), rows), None
+
+
+def pairs_of(bias: Mapping[Any, Any], entries: int, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The values of a mapping and the entries they are for, ascending."""
+    keys = list(bias)
+    for key in keys:
+        if isinstance(key, bool | np.bool_) or not isinstance(key, int | np.integer):
+            fix = "; JSON has no others: pass {int(k): v for k, v in bias.items()}" if isinstance(key, str) else ""
+            raise TypeError(f"{name}: the keys must be integer indices, got {key!r}{fix}")
+        if not 0 <= key < entries:
+            raise ValueError(f"{name}: index {key} is out of range for rows of {entries} entries")
+    try:
+        pairs = sorted((int(key), float_of(bias[key], name)) for key in keys)
+    except TypeError:
+        raise TypeError(f"{name}: the values must be real numbers") from None
+    return np.array([value for _, value in pairs], np.float64), np.array([key for key, _ in pairs], np.int64)
+
+
+def are_biases_of_rows(bias: Any) -> bool:
+    """Whether a bias is a list with a mapping, or None, for each row; of lists, where the rows have several axes."""
+    if not isinstance(bias, list | tuple):
+        return False
+    return not bias or any(one is None or isinstance(one, Mapping) or are_biases_of_rows(one) for one in bias)
+
+
+def flat_biases(bias: Any, shape: tuple[int, ...]) -> list[Mapping[Any, Any] | None]:
+    """The mappings of all rows, in order."""
+    if not shape:
+        if bias is not None and not isinstance(bias, Mapping):
+            raise TypeError(f"bias of each row must be {{index: value}} or None, not {type(bias).__name__}")
+        return [bias]
+    if not isinstance(bias, list | tuple) or len(bias) != shape[0]:
+        given = len(bias) if isinstance(bias, list | tuple) else type(bias).__name__
+        raise ValueError(f"bias must have a mapping or None for each of the {shape[0]} rows, not {given}")
+    return [one for part in bias for one in flat_biases(part, shape[1:])]
+
+
+def _pairs_of_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
+    if not rows.shape and bias:
+        raise ValueError("bias is a list of mappings, one for each row, but there is one row: pass its mapping")
+    each = (
+        []
+        if not rows.shape
+        else [
+            pairs_of(one, rows.entries, f"bias of {rows.name_row(i)}") if one else None
+            for i, one in enumerate(flat_biases(bias, rows.shape))
+        ]
+    )
+    some = [pair for pair in each if pair is not None]
+    if not some:
+        return None, None
+    spans = np.zeros((len(each), 2), np.int64)
+    spans[:, 1] = [0 if pair is None else pair[0].size for pair in each]
+    spans[1:, 0] = np.cumsum(spans[:-1, 1])
+    values, places = (np.concatenate(part) for part in zip(*some, strict=True))
+    return np.concatenate([values, places.view(np.float64)]), spans.reshape((*rows.shape, 2))
+
+
+def dense_biases(bias: Array, at: NDArray[np.int64], rows: Rows) -> Array:
+    """A bias of `bias_rows` that came from mappings, with a value for each entry."""
+    dense = np.zeros((*(rows.shape if at.ndim > 1 else ()), rows.entries))
+    if at.ndim == 1:
+        dense[at] = bias
+    else:
+        values, places = np.split(bias, 2)
+        owner = np.repeat(np.arange(math.prod(rows.shape)), at[..., 1].ravel())
+        dense.reshape(-1, rows.entries)[owner, places.view(np.int64)] = values
+    return np.broadcast_to(dense, (*rows.shape, rows.entries))
