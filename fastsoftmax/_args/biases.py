@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,24 +67,41 @@ def flat_biases(bias: Any, shape: tuple[int, ...]) -> list[Mapping[Any, Any] | N
 
 
 def _pairs_of_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
-    if not rows.shape and bias:
+    if not rows.shape:
+        if not bias:
+            return None, None
         raise ValueError("bias is a list of mappings, one for each row, but there is one row: pass its mapping")
-    each = (
-        []
-        if not rows.shape
-        else [
-            pairs_of(one, rows.entries, f"bias of {rows.name_row(i)}") if one else None
-            for i, one in enumerate(flat_biases(bias, rows.shape))
-        ]
-    )
-    some = [pair for pair in each if pair is not None]
-    if not some:
+    # Copies, so that nobody changes them once they have been counted.
+    each = [dict(one) if one else {} for one in flat_biases(bias, rows.shape)]
+    pairs = _plain_pairs(each, rows.entries)
+    if pairs is None:
+        named = [(one, f"bias of {rows.name_row(i)}") for i, one in enumerate(each) if one]
+        parts = [pairs_of(one, rows.entries, name) for one, name in named]
+        pairs = (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
+    values, places = pairs
+    if not values.size:
         return None, None
     spans = np.zeros((len(each), 2), np.int64)
-    spans[:, 1] = [0 if pair is None else pair[0].size for pair in each]
+    spans[:, 1] = [len(one) for one in each]
     spans[1:, 0] = np.cumsum(spans[:-1, 1])
-    values, places = (np.concatenate(part) for part in zip(*some, strict=True))
     return np.concatenate([values, places.view(np.float64)]), spans.reshape((*rows.shape, 2))
+
+
+def _plain_pairs(each: list[dict[Any, Any]], entries: int) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """`pairs_of` of all rows, row after row, where all are from ints in range to ints and floats; else None."""
+    if not set(map(type, chain.from_iterable(each))) <= {int}:
+        return None
+    if not set(map(type, chain.from_iterable(one.values() for one in each))) <= {int, float}:
+        return None
+    try:
+        places = np.fromiter(chain.from_iterable(each), np.int64)
+        values = np.fromiter(chain.from_iterable(one.values() for one in each), np.float64)
+    except OverflowError:
+        return None
+    if places.size and not 0 <= places.min() <= places.max() < entries:
+        return None
+    order = np.lexsort((places, np.repeat(np.arange(len(each)), [len(one) for one in each])))
+    return values[order], places[order]
 
 
 def dense_biases(bias: Array, at: NDArray[np.int64], rows: Rows) -> Array:
