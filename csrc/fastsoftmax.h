@@ -148,6 +148,7 @@ typedef struct {
     double repetition, frequency, presence;
     double dry_multiplier, dry_base;
     int64_t dry_allowed_length, dry_last_n; /* dry_last_n: how many tokens DRY looks at; below 0: all */
+    int64_t last_n; /* the same for repetition, frequency and presence */
 } fs_penalties;
 
 /* Sequences of tokens at which DRY's repeats end, stored one after another; of[i] is where the i-th begins. */
@@ -165,6 +166,13 @@ void fs_penalize(const fs_output *row, const int64_t *context, size_t length, co
 
 /* u[i] in [0, 1), a function of seed, key[i], step and stream (philox.c). */
 void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u);
+
+/* The same with a seed, a key and a step of its own for each: word[i * stride] for the i-th, so 0 is one for all. */
+typedef struct {
+    const uint64_t *word;
+    size_t stride;
+} fs_words;
+void fs_keyed_uniforms_of(fs_words seeds, fs_words keys, fs_words steps, size_t count, uint64_t stream, double *u);
 
 /* A row in shards: ranges of entries that begin at a multiple of 1,024 and end at one, or at the end of the row.
  * temperature: 0, 2^-900 to 2^900, or +inf.  No probabilities (`probs`).
@@ -313,7 +321,7 @@ int64_t fs_draw_filtered_f64(const double *x, size_t n, double temperature, cons
 void fs_no_filters(fs_filters *filters);
 
 /* Counts the changes of a type or of a function: of this header, and of the kernels as they were compiled. */
-#define FS_ABI_VERSION 1
+#define FS_ABI_VERSION 2
 int fs_abi_version(void);
 
 /* Instruction sets by name: "scalar", "avx2", "avx512", "neon".

@@ -139,8 +139,10 @@ static double fs_power(double base, size_t exponent)
 
 static double fs_penalized(double x, const fs_seen *seen, const fs_penalties *p)
 {
-    x = fs_clamped(x <= 0.0 ? x * p->repetition : x / p->repetition, fs_most(FS_F64));
-    x -= (double)seen->count * p->frequency + p->presence;
+    if (seen->count) { /* else only DRY looks back as far as this token */
+        x = fs_clamped(x <= 0.0 ? x * p->repetition : x / p->repetition, fs_most(FS_F64));
+        x -= (double)seen->count * p->frequency + p->presence;
+    }
     if (p->dry_multiplier > 0.0 && seen->repeat >= (size_t)p->dry_allowed_length && !seen->breaks)
         x -= p->dry_multiplier * fs_power(p->dry_base, seen->repeat - (size_t)p->dry_allowed_length);
     return x;
@@ -170,6 +172,9 @@ static void fs_write(const fs_output *row, size_t i, double x)
     }
 }
 
+/* How many tokens a window of the last n holds; all of them if n is below 0. */
+static size_t fs_window(int64_t n, size_t length) { return n >= 0 && (uint64_t)n < length ? (size_t)n : length; }
+
 static void fs_penalize_row(const fs_output *row, const int64_t *context, size_t length,
                             const fs_penalties *penalties, const fs_breakers *breakers, void *scratch)
 {
@@ -178,12 +183,11 @@ static void fs_penalize_row(const fs_output *row, const int64_t *context, size_t
     fs_seen *seen = (fs_seen *)(void *)(z + length);
     fs_tokens tokens = {seen, 0, size - 1, (uint32_t *)(void *)(seen + length), (uint64_t)(uintptr_t)scratch};
     memset(tokens.place, 0, size * sizeof *tokens.place);
+    size_t before = length - fs_window(penalties->last_n, length);
     for (size_t i = 0; i < length; i++)
-        fs_find(&tokens, context[i])->count++;
+        fs_find(&tokens, context[i])->count += i >= before;
     if (penalties->dry_multiplier > 0.0 && length) {
-        size_t window = penalties->dry_last_n >= 0 && (uint64_t)penalties->dry_last_n < length
-                            ? (size_t)penalties->dry_last_n
-                            : length;
+        size_t window = fs_window(penalties->dry_last_n, length);
         const int64_t *recent = context + (length - window);
         size_t longest = fs_unbroken(recent, window, &tokens, breakers);
         if (window && longest)

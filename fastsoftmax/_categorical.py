@@ -8,19 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import (
-    Rows,
-    any_array,
-    bias_rows,
-    dtype_code,
-    float_array,
-    mask_entries,
-    mask_rows,
-    size_shape,
-    temperature_rows,
-    uniform_rows,
-)
+from ._args.arrays import Rows, any_array, dtype_code, float_array, size_shape, temperature_rows, uniform_rows
+from ._args.biases import bias_rows
 from ._args.invalid import raise_invalid_row
+from ._args.masks import mask_entries, mask_rows
 from ._args.random import as_generator, check_u_or_rng, uniforms
 
 

@@ -21,7 +21,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
-    FS_ABI_VERSION = 1  # abi_version() must return the same
+    FS_ABI_VERSION = 2  # abi_version() must return the same
 
 cdef enum:
     FS_OK = 0

@@ -15,6 +15,7 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     config        instruction sets, compiler, number of threads
     parallel      rows in chunks, for threads and Ctrl-C
     arguments     which arguments can be taken as they are; filters as arguments
+    masks         masks of integers
     keyed         uniforms by seed and key
     rows          rows of arrays of any layout; truncation
     dlpack        tensors of other libraries as arrays
@@ -34,7 +35,7 @@ cimport cython
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
@@ -52,6 +53,7 @@ cnp.import_array()
 include "_cython/config.pxi"
 include "_cython/parallel.pxi"
 include "_cython/arguments.pxi"
+include "_cython/masks.pxi"
 include "_cython/keyed.pxi"
 include "_cython/rows.pxi"
 include "_cython/dlpack.pxi"

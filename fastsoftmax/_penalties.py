@@ -23,7 +23,8 @@ _PARAMETERS = {
     "dry_multiplier": Parameter("number", 0.0, 0.0, LARGEST, "zero or positive; 0 switches DRY off"),
     "dry_base": Parameter("number", 1.75, 1.0, LARGEST, "at least 1"),
     "dry_allowed_length": Parameter("count", 2, 1, math.inf, "at least 1"),
-    "dry_penalty_last_n": Parameter("count", -1, 0, math.inf, "zero or positive; None is the whole context"),
+    "dry_penalty_last_n": Parameter("count", -1, -1, math.inf, "-1 (the whole context), zero or positive"),
+    "last_n": Parameter("count", -1, -1, math.inf, "-1 (the whole context), zero or positive"),
 }
 _RECORD = np.dtype([(name, parameter.dtype) for name, parameter in _PARAMETERS.items()])
 
@@ -40,6 +41,7 @@ def penalize(
     repetition: Any = 1.0,
     frequency: Any = 0.0,
     presence: Any = 0.0,
+    last_n: Any = None,
     dry_multiplier: Any = 0.0,
     dry_base: Any = 1.75,
     dry_allowed_length: Any = 2,
@@ -64,6 +66,9 @@ def penalize(
         r > 0: x becomes x/r where it is positive, x r else, for every token of the context [1]_.
     frequency, presence : float or array_like, default 0.0
         x becomes x - count * frequency - presence, for every token of the context.
+    last_n : int or array_like of int, optional
+        The number of tokens at the end of the context that repetition, frequency and presence look at; 0: none of them;
+        None or -1: all.
     dry_multiplier : float or array_like, default 0.0
         m >= 0, DRY [2]_: x becomes x - m base**(l - allowed_length) for a token that would extend a repeat of l tokens,
         where l is at least the allowed length.
@@ -72,7 +77,7 @@ def penalize(
     dry_allowed_length : int or array_like of int, default 2
         At least 1; shorter repeats are not penalized.
     dry_penalty_last_n : int or array_like of int, optional
-        The number of tokens at the end of the context that DRY looks at; None: all.
+        The number of tokens at the end of the context that DRY looks at; None or -1: all.
     dry_sequence_breakers : iterable of int or of sequences of int
         Tokens, or sequences of them, that end a repeat.  A token that is a breaker is not penalized itself.
     out : ndarray, optional
@@ -95,7 +100,7 @@ def penalize(
     -----
     The penalties are applied in the order repetition, frequency and presence, DRY, in float64; the result is rounded
     once.  Infinite and NaN logits stay as they are, finite ones stay finite.  To look at different parts of the context
-    with different penalties, call the function several times.  DRY takes time in proportion to the context.
+    with repetition and with frequency, call the function twice.  DRY takes time in proportion to the context.
 
     References
     ----------
@@ -111,12 +116,15 @@ def penalize(
     >>> logits = np.array([2.0, -1.0, 0.5, 1.0])
     >>> fastsoftmax.penalize(logits, [0, 1, 1], repetition=2.0, frequency=0.25)
     array([ 0.75, -2.5 ,  0.5 ,  1.  ])
+    >>> fastsoftmax.penalize(logits, [0, 1, 1], repetition=2.0, last_n=2)
+    array([ 2. , -2. ,  0.5,  1. ])
     """
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
     given = {
         "repetition": repetition, "frequency": frequency, "presence": presence, "dry_multiplier": dry_multiplier,
         "dry_base": dry_base, "dry_allowed_length": dry_allowed_length, "dry_penalty_last_n": dry_penalty_last_n,
+        "last_n": last_n,
     }  # fmt: skip
     penalties = _record_of_scalars(**given) if _core.are_scalars(given) else _records(given, rows)
     breakers = _NO_BREAKERS if dry_sequence_breakers is _NONE else _sequences(dry_sequence_breakers)
@@ -140,7 +148,7 @@ def _records(given: Mapping[str, Any], rows: Rows) -> NDArray[Any]:
     records = np.empty(rows.shape, _RECORD)
     for name, parameter in _PARAMETERS.items():
         value = given[name]
-        if value is None and name == "dry_penalty_last_n":
+        if value is None and name.endswith("last_n"):
             records[name] = parameter.off
         else:
             records[name] = checked_column(name, parameter, value, rows)

@@ -9,20 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import (
-    Axis,
-    Rows,
-    any_array,
-    bias_rows,
-    dtype_code,
-    float_array,
-    index_rows,
-    mask_entries,
-    mask_rows,
-    shown,
-    temperature_rows,
-)
+from ._args.arrays import Axis, Rows, any_array, dtype_code, float_array, index_rows, shown, temperature_rows
+from ._args.biases import bias_rows
 from ._args.invalid import raise_invalid_row
+from ._args.masks import mask_entries, mask_rows
 from ._sampling import draw_from
 
 

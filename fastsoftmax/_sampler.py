@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Callable, Mapping
@@ -10,11 +11,24 @@ from typing import Any
 import numpy as np
 
 from . import _core, schedules
-from ._args.arrays import Axis, Rows, any_array, bias_rows, check_axis, real_array
+from ._args.arrays import Axis, Rows, any_array, check_axis, real_array
+from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import as_filters, with_surprise
-from ._args.held import NUMBERS, bits_rows, both_biases, both_masks, checked_temperature, own_bias, own_mask, read_only
-from ._args.keyed import COINS, DRAWS, checked_word, integer_keys, keyed
+from ._args.held import (
+    NUMBERS,
+    bits_rows,
+    both_biases,
+    both_masks,
+    checked_temperature,
+    copied_bias,
+    own_bias,
+    own_biases,
+    own_mask,
+    read_only,
+)
+from ._args.keyed import checked_word
 from ._args.random import as_generator
+from ._sampler_streams import Streams
 from ._sampling import check_on_invalid, draw_rows
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
@@ -45,7 +59,7 @@ def _fixed(name: str) -> Any:
     return property(get, set_, doc=f"`{name}` as it was given when the Sampler was made.")
 
 
-class Sampler(_core.SamplerBase):
+class Sampler(Streams):
     """Draws from softmax(logits/T) in a loop, with the parameters checked once.
 
     Parameters
@@ -57,9 +71,14 @@ class Sampler(_core.SamplerBase):
     mask, bias : array_like, optional
         As in :func:`sample`, for every draw.  A call may have a mask and a bias besides: an entry may be drawn if both
         masks allow it, and both biases are added.  Each has a value for every entry: nothing is broadcast along these.
-    seed : int, optional
-        Instead of `rng`, 0 <= seed < 2**64: the uniforms are :func:`keyed_uniforms` of this seed, the keys given at
-        the call (or else the numbers of the rows) and `step`.
+    seed : int or array_like of int, optional
+        Instead of `rng`, 0 <= seed < 2**64: the uniforms are :func:`keyed_uniforms` of this seed, the keys of the rows
+        and `step`.  One for all rows, or one for each.
+    keys : int or array_like of int, optional
+        With a seed: the key of each row, unless the call gives others.  Without keys they are the numbers of the rows,
+        or 0 where each row has its own seed.
+    steps : array_like of int, optional
+        With a seed: the step of each row, 0 <= step < 2**62, instead of `step`.  Each draw adds 1 to them.
     top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, \
 dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         The filters of :func:`sample`.
@@ -75,9 +94,14 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     step : int
         The number of draws made so far: calls, with one row or many.  May be set; a schedule and the uniforms of a
         seed go on from there.
+    keys, steps : int or ndarray of int64 or uint64, or None
+        The keys, and the steps of the rows at the next draw, as read-only copies.  With a seed both may be set, and
+        the seed too: a batch that requests join and leave gets new ones between two draws.
     mirostat_mu : float or ndarray of float64, or None without mirostat
         The largest surprise allowed at the next draw, in bits (for each row); 2 tau at first; may be set.
-    axis, rng, seed, return_logprob, on_invalid
+    seed : int or ndarray, or None
+        What was given; may be set where the Sampler was made with one.
+    axis, rng, return_logprob, on_invalid
         What was given; fixed.
 
     Raises
@@ -90,8 +114,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     Notes
     -----
     ``sampler(logits)`` is ``sample(logits, temperature, rng=rng, ...)`` with one generator for all calls.  A
-    Sampler may be pickled and copied, with the state of its generator; one made without `rng` uses the generator
-    of the process.
+    Sampler may be pickled and copied, with a copy of its generator in the same state: it draws what the original would
+    have drawn, and neither affects the other.  One made without `rng` uses the generator of the process, and so do its
+    copies.
 
     Each draw takes the next step, and a schedule is called once for it.  Threads may share a Sampler: no step is taken
     twice.  A draw that raises gives its step back, unless another thread has taken one since.
@@ -99,7 +124,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     A subclass may have attributes of its own: those named in its class, as an attribute, a property or in `__slots__`.
 
     With a seed, the step is the only state: ``sampler(logits, keys=ids)`` at step s draws row i with
-    ``keyed_uniforms(seed, ids[i], s)``, whatever else is in the batch.
+    ``keyed_uniforms(seed, ids[i], s)``, whatever else is in the batch.  With `steps`, s is ``steps[i]``, and a schedule
+    is called with all of them, as an array; it may return a temperature for each row.
 
     With mirostat, which comes after the other filters, entries with -log2 p > mu are dropped (one stays), and after
     the draw mu becomes mu - eta (-log2 p_x - tau), where p_x is the probability of the drawn index.
@@ -119,6 +145,14 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     [3, 3, 2, 3, 3]
     >>> sampler.step
     5
+
+    Requests 7 and 9, of which one has drawn 3 tokens already:
+
+    >>> sampler = fastsoftmax.Sampler(0.8, seed=1, keys=[7, 9], steps=[3, 0])
+    >>> sampler(np.stack([logits, logits]))
+    array([3, 3])
+    >>> sampler.steps
+    array([4, 1])
     """
 
     __slots__ = ("__weakref__",)
@@ -129,7 +163,9 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         *,
         axis: Axis = -1,
         rng: Any = None,
-        seed: int | None = None,
+        seed: Any = None,
+        keys: Any = None,
+        steps: Any = None,
         mask: Any = None,
         bias: Any = None,
         top_k: Any = None,
@@ -154,7 +190,6 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         check_axis(axis)
         if rng is not None and seed is not None:
             raise ValueError("rng and seed are both given; pass one of them")
-        self._seed = None if seed is None else checked_word("seed", seed)
         self._rng = rng if rng is None else as_generator(rng)
         self._axis = axis
         self._return_logprob = _core.as_flag(return_logprob, "return_logprob")
@@ -177,14 +212,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self.mirostat_eta = mirostat_eta
         self.mirostat_tau = mirostat_tau
         self.temperature = temperature
+        self._take_seed(seed, keys, steps)
         self.step = 0
-        self._bind()
-
-    def _bind(self) -> None:
-        if self._seed is not None:
-            self.set_seed(self._seed)
-        else:
-            self.bind(as_generator(self._rng), self._rng is None)
 
     def _use_filters(self, parameters: Mapping[str, Any]) -> None:
         given = {
@@ -195,7 +224,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self._given, self._filters = given, filters
         self.set_filters(None if filters is None else filters.record, filters is not None and filters.needs_coin)
 
-    axis, rng, seed = _fixed("axis"), _fixed("rng"), _fixed("seed")
+    axis, rng = _fixed("axis"), _fixed("rng")
     return_logprob, on_invalid = _fixed("return_logprob"), _fixed("on_invalid")
     top_k, top_p, min_p, typical_p = _filter("top_k"), _filter("top_p"), _filter("min_p"), _filter("typical_p")
     top_n_sigma, epsilon_cutoff = _filter("top_n_sigma"), _filter("epsilon_cutoff")
@@ -238,15 +267,16 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     @property
     def bias(self) -> Any:
-        return dict(self._bias) if isinstance(self._bias, dict) else self._bias
+        return copied_bias(self._bias)
 
     @bias.setter
     def bias(self, bias: Any) -> None:
-        if isinstance(bias, Mapping):
-            values, at = bias_rows(bias, Rows((2**62,), -1, "logits"))  # the length is not known yet
-            assert values is not None and at is not None
-            self._bias = dict(zip(at.tolist(), values.tolist(), strict=True))
-            self.set_bias(values, at)
+        by_index = isinstance(bias, Mapping)
+        if by_index or are_biases_of_rows(bias):
+            own = own_biases(bias)
+            self._bias = own
+            # Those of rows: anything of more than one axis is left to the general path.
+            self.set_bias(*(bias_rows(own, Rows((2**62,), -1, "logits")) if by_index else (np.zeros((1, 1)), None)))
         else:
             own = None if bias is None else own_bias(bias)
             self._bias = own
@@ -295,14 +325,31 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         return f"a {type(self).__name__} has no attribute {name}: {what}"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        kind = type(self._rng)
+        if issubclass(kind, np.random.Generator) and kind is not np.random.Generator and not _reduces_itself(kind):
+            raise TypeError(
+                f"a Sampler on a {kind.__name__} cannot be copied or pickled: NumPy would make a plain Generator "
+                f"of it; give {kind.__name__} a __reduce__ of its own"
+            )
         arguments = {
             "temperature": self._temperature, "axis": self._axis, "rng": self._rng, "seed": self._seed,
-            "mask": self._mask, "bias": self._bias, **self._given, "mirostat_tau": self._mirostat_tau,
-            "mirostat_eta": self._mirostat_eta, "return_logprob": self._return_logprob,
-            "on_invalid": self._on_invalid,
+            "keys": self._keys, "steps": self._steps, "mask": self._mask, "bias": self._bias, **self._given,
+            "mirostat_tau": self._mirostat_tau, "mirostat_eta": self._mirostat_eta,
+            "return_logprob": self._return_logprob, "on_invalid": self._on_invalid,
         }  # fmt: skip
         # What a subclass adds; the fields of Sampler are not in it.
         return _restored, (type(self), arguments, self.step, self._mu), self.__getstate__()
+
+    def __copy__(self) -> Sampler:
+        make, (cls, arguments, step, mu), state = self.__reduce__()
+        generator = arguments["rng"]
+        if generator is not None:
+            with generator.bit_generator.lock:  # another thread may be drawing
+                arguments["rng"] = copy.deepcopy(generator)
+        other: Sampler = make(cls, arguments, step, mu)
+        if state is not None:
+            other.__setstate__(state)
+        return other
 
     def __setstate__(self, state: Any) -> None:
         of_dict, of_slots = state if isinstance(state, tuple) else (state, None)
@@ -313,12 +360,23 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
     def __repr__(self) -> str:
         given = [f"{name}={value!r}" for name, value in self._given.items()]
-        stream = f"rng={self._rng!r}" if self._seed is None else f"seed={self._seed}"
-        shown = [f"temperature={self._temperature!r}", *given, stream, f"step={self.step}"]
+        stream = [f"rng={self._rng!r}"] if self._seed is None else [f"seed={self._seed!r}"]
+        stream += [f"{name}={value!r}" for name in ("keys", "steps") if (value := getattr(self, name)) is not None]
+        shown = [f"temperature={self._temperature!r}", *given, *stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _draw_general(
-        self, values: Any, u: Any, probs: bool, xtc_u: Any, keys: Any, mask: Any, bias: Any, step: int, temperature: Any
+        self,
+        values: Any,
+        u: Any,
+        probs: bool,
+        xtc_u: Any,
+        keys: Any,
+        mask: Any,
+        bias: Any,
+        step: int,
+        row_steps: Any,
+        temperature: Any,
     ) -> Any:
         """Any draw: several rows, other arrays, or a row that cannot be drawn from; at this step and temperature."""
         rng = self._rng if u is None else None
@@ -332,7 +390,7 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             mask = both_masks(self._mask, mask, rows)
             bias = both_biases(self._bias, bias, rows)
         if self._seed is not None and u is None:
-            u, coins = self._keyed(rows, keys, step)
+            u, coins = self._keyed(rows, keys, step if row_steps is None else row_steps)
             xtc_u = coins if xtc_u is None else xtc_u
         if tau is not None:
             for name, value in (("tau", tau), ("eta", self._mirostat_eta), ("mu", mu)):
@@ -353,23 +411,18 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
             drawn = drawn if self._return_logprob else drawn[0]
         return drawn
 
-    def _keyed(self, rows: Rows, keys: Any, step: int) -> tuple[Any, Any]:
-        """The uniforms and the coins of this step, for these keys, or else the numbers of the rows."""
-        if keys is None:
-            keys = np.arange(math.prod(rows.shape)).reshape(rows.shape)
-        given = integer_keys(keys)
-        if given.shape != rows.shape:
-            raise ValueError(f"keys must have the shape of the rows, {rows.shape}, not {given.shape}")
-        assert self._seed is not None
-        step = checked_word("step", step)
-        return keyed(self._seed, given, step, DRAWS), keyed(self._seed, given, step, COINS)
-
 
 _SETTABLE = [
     "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon_cutoff",
     "eta_cutoff", "xtc_threshold", "xtc_probability", "dynatemp_range", "dynatemp_exponent", "min_tokens_to_keep",
-    "temperature_last", "mirostat_tau", "mirostat_eta", "mirostat_mu",
+    "temperature_last", "mirostat_tau", "mirostat_eta", "mirostat_mu", "seed", "keys", "steps",
 ]  # fmt: skip
+
+
+def _reduces_itself(kind: type) -> bool:
+    """Whether a subclass of Generator says how it is copied: what it inherits forgets the subclass."""
+    names = ("__reduce__", "__reduce_ex__")
+    return any(getattr(kind, name) is not getattr(np.random.Generator, name) for name in names)
 
 
 def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int, mu: Any) -> Sampler:

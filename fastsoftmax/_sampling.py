@@ -15,18 +15,18 @@ from ._args.arrays import (
     Rows,
     along_one_axis,
     any_array,
-    bias_rows,
     dtype_code,
     floats_of,
-    mask_rows,
     shown,
     size_shape,
     taken,
     temperature_rows,
     uniform_rows,
 )
+from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import Filters, as_filters
 from ._args.invalid import raise_invalid
+from ._args.masks import mask_rows
 from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
 
 # At least this many draws from one row take their uniforms one by one, without an array of them.
@@ -79,10 +79,10 @@ def sample(
         Where the uniforms come from if `u` is not given: one double for each draw, in row-major order.  None is
         a generator of the process, seeded from fresh entropy.
     mask : array_like, optional
-        bool, broadcast to the shape of `logits`: True is allowed.  Or int32 words of 32 entries, the first
-        entry in the lowest bit, with the rows' shape and ceil(n / 32) words last.
-    bias : array_like or {index: value}, optional
-        Added to the logits, before the temperature.
+        bool or integers 0 and 1, broadcast to the shape of `logits`: True and 1 are allowed.  Or int32 words of 32
+        entries, the first entry in the lowest bit, with the rows' shape and ceil(n / 32) words last.
+    bias : array_like, {index: value} or a list of these, optional
+        Added to the logits, before the temperature.  A list has a mapping, or None, for each row.
     top_k : int or array_like, optional
         Keep the k largest logits, exactly k: of equal ones the first.
     top_p : float or array_like, optional
@@ -311,7 +311,12 @@ def _taken(values: Any, probs: bool, *others: Any) -> tuple[Any, ...]:
     name = "probs" if probs else "logits"
     values = any_array(values, name)
     given = zip(("temperature", "u", "mask", "bias"), others, strict=True)
-    kept = [x if x is None or isinstance(x, Mapping) else taken(x, argument) for argument, x in given]
+    kept = [
+        x
+        if x is None or argument == "bias" and (isinstance(x, Mapping) or are_biases_of_rows(x))
+        else taken(x, argument)
+        for argument, x in given
+    ]
     return floats_of(values, name), *kept
 
 

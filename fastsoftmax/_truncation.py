@@ -8,17 +8,10 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._args.arrays import (
-    Array,
-    Axis,
-    Rows,
-    bias_rows,
-    dtype_code,
-    float_array,
-    mask_rows,
-    temperature_rows,
-)
+from ._args.arrays import Array, Axis, Rows, dtype_code, float_array, temperature_rows
+from ._args.biases import bias_rows
 from ._args.filters import as_filters, no_filters
+from ._args.masks import mask_rows
 from ._args.random import as_generator
 from ._args.result import Result
 from ._sampling import coin_rows

@@ -177,9 +177,12 @@ def verify_draft(target_logits, draft_logits, tokens, temperature=1.0, *, draft_
 
 
 def keyed_uniforms(seed, keys, step=0, **stream):
-    keys = np.asarray(keys, object)
-    drawn = [reference.keyed_uniforms(seed, int(key), step, **stream) for key in keys.ravel()]
-    return _gathered(drawn, keys.shape)
+    words = np.broadcast_arrays(*(np.asarray(given, object) for given in (seed, keys, step)))
+    drawn = [
+        reference.keyed_uniforms(int(a), int(b), int(c), **stream)
+        for a, b, c in zip(*(each.ravel() for each in words), strict=True)
+    ]
+    return _gathered(drawn, words[0].shape)
 
 
 def summarize(logits_shard, temperature=1.0, offset=0, *, mask=None, bias=None):

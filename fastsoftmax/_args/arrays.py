@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -338,7 +338,7 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
         ) from None
 
 
-def _spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
+def spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
     """A mask or a bias broadcast to the shape of the logits: along their rows, not along the entries of a row."""
     try:
         spread = np.broadcast_to(a, rows.array_shape)
@@ -355,65 +355,6 @@ def _spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
             f"it must have the shape {meant}{f' or {shape}' if meant != shape else ''}"
         )
     return rows.split(spread)
-
-
-def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
-    """The mask with its entries last, or its words of 32 entries, and whether it is words.  None stays None."""
-    if mask is None:
-        return None, False
-    a = any_array(mask, "mask")
-    if a.dtype == np.bool_:
-        return _spread_over_rows("mask", a, rows), False
-    if a.dtype.kind in "iu" and a.dtype.itemsize == 4:
-        words = (rows.entries + 31) // 32
-        try:
-            if not a.ndim or a.shape[-1] != words:
-                raise ValueError
-            spread = np.broadcast_to(a, rows.shape + (words,))
-        except ValueError:
-            raise ValueError(
-                f"mask of packed int32 words must have shape {rows.shape + (words,)} "
-                f"for rows of {rows.entries} entries, not {a.shape}"
-            ) from None
-        return np.require(spread, a.dtype.newbyteorder("="), "A"), True
-    raise TypeError(f"mask must be bool (True: allowed) or packed int32 words, not {a.dtype}")
-
-
-def mask_entries(mask: Array | None, words: bool, rows: Rows, flat: int) -> Array | None:
-    """The mask of the row with this number, as one bool for each entry."""
-    if mask is None:
-        return None
-    return as_bools(mask[np.unravel_index(flat, rows.shape)] if rows.shape else mask, words, rows)
-
-
-def as_bools(mask: Array, words: bool, rows: Rows) -> Array:
-    """A mask of `mask_rows`, of all rows or of one, with a bool for each entry."""
-    if not words:
-        return mask
-    octets = np.ascontiguousarray(mask.astype("<u4")).view(np.uint8)
-    return np.unpackbits(octets, axis=-1, count=rows.entries, bitorder="little").view(np.bool_)
-
-
-def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | None]:
-    """The bias with its entries last; or from a mapping, its values and the entries they are for.  None stays None."""
-    if bias is None:
-        return None, None
-    if isinstance(bias, Mapping):
-        keys = list(bias)
-        for key in keys:
-            if isinstance(key, bool | np.bool_) or not isinstance(key, int | np.integer):
-                raise TypeError(f"bias: the keys must be integer indices, got {key!r}")
-            if not 0 <= key < rows.entries:
-                raise ValueError(f"bias: index {shown(key)} is out of range for rows of {rows.entries} entries")
-        try:
-            pairs = sorted((int(key), float(bias[key])) for key in keys)
-        except TypeError:
-            raise TypeError("bias: the values must be real numbers") from None
-        except OverflowError:
-            raise ValueError("bias: a value is too large for a float64 (inf is infinity)") from None
-        return np.array([value for _, value in pairs], np.float64), np.array([key for key, _ in pairs], np.int64)
-    wide = real_array(bias, "bias", "an array of real numbers or {index: value}")
-    return _spread_over_rows("bias", wide, rows), None
 
 
 def index_rows(index: Any, name: str, rows: Rows) -> Array:

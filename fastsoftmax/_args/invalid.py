@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, Axis, Rows, as_float64, bias_rows, float_array, mask_entries, mask_rows
+from .arrays import Array, Axis, Rows, as_float64, float_array
+from .biases import bias_rows, dense_biases
+from .masks import mask_entries, mask_rows
 
 
 def raise_invalid(
@@ -23,10 +25,8 @@ def raise_invalid(
     if added is not None:
         row = np.array(as_float64(rows.split(a).reshape(-1, rows.entries)[number]))
         with np.errstate(all="ignore"):
-            if added_at is not None:
-                row[added_at] += added
-            else:
-                row += added[np.unravel_index(number, rows.shape)] if rows.shape else added
+            of_rows = added if added_at is None else dense_biases(added, added_at, rows)
+            row += of_rows[np.unravel_index(number, rows.shape)] if rows.shape else of_rows
         why = "nan" if np.isnan(row if allowed is None else row[allowed]).any() else None
     raise_invalid_row(a, name, rows, number, why, allowed, None if distinct is None else "fix it", distinct)
 

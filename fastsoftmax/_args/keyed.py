@@ -15,28 +15,28 @@ from .arrays import any_array, shown
 DRAWS, COINS = 0, 1
 
 
-def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
+def keyed_uniforms(seed: Any, keys: Any, step: Any = 0) -> NDArray[np.float64]:
     """One uniform for each key, which depends on nothing but the seed, the key and the step.
 
     Parameters
     ----------
-    seed : int
-        0 <= seed < 2**64; one for each experiment.
+    seed : int or array_like of int
+        0 <= seed < 2**64; one for each experiment, or one for each key.
     keys : array_like of int
         What the uniforms are for: the ids of requests, particles, rows.  Integers of any type from -2**63 to 2**64 - 1;
         negative ones are taken modulo 2**64.  A list may hold both ends, for which NumPy has no type.
-    step : int, default 0
+    step : int or array_like of int, default 0
         0 <= step < 2**64; one for each uniform of a key.
 
     Returns
     -------
     ndarray of float64
-        In [0, 1), multiples of 2**-53, in the shape of `keys`.
+        In [0, 1), multiples of 2**-53, in the shape to which `seed`, `keys` and `step` broadcast.
 
     Raises
     ------
     ValueError
-        For a seed, a step or keys out of range.
+        For a seed, a step or keys out of range, or that do not broadcast.
     TypeError
         For keys, a seed or a step that are not integers.
 
@@ -59,41 +59,79 @@ def keyed_uniforms(seed: int, keys: Any, step: int = 0) -> NDArray[np.float64]:
     True
     >>> fastsoftmax.sample(np.zeros((3, 4)), u=u)
     array([3, 1, 2])
+
+    Requests of different age, in one call:
+
+    >>> together = fastsoftmax.keyed_uniforms(7, [3, 1, 2], step=[5, 0, 9])
+    >>> bool(together[1] == fastsoftmax.keyed_uniforms(7, 1, step=0))
+    True
     """
-    return keyed(checked_word("seed", seed), keys, checked_word("step", step), DRAWS)[()]
+    return keyed(checked_words("seed", seed), integer_keys(keys), checked_words("step", step), DRAWS)[()]
 
 
-def keyed(seed: int, keys: Any, step: int, stream: int) -> NDArray[np.float64]:
-    """keyed_uniforms with a seed and a step that are checked; `stream` is DRAWS or COINS."""
-    given = integer_keys(keys)
-    wide = np.uint64 if given.dtype.kind == "u" else np.int64  # a view of int64 as uint64 is modulo 2**64
-    words = np.require(given, wide, ["C", "A"]).view(np.uint64)
-    u = np.empty(given.shape, np.float64)
-    _core.fill_keyed_uniforms(seed, words, step, stream, u)
+def keyed(seed: Any, keys: NDArray[Any], step: Any, stream: int) -> NDArray[np.float64]:
+    """keyed_uniforms of words that are checked; `stream` is DRAWS or COINS."""
+    words = [_as_words(seed), _as_words(keys), _as_words(step)]
+    try:
+        shape = np.broadcast_shapes(*(each.shape for each in words))
+    except ValueError:
+        shapes = "seed of shape {}, keys of shape {} and step of shape {}".format(*(each.shape for each in words))
+        raise ValueError(f"{shapes} do not broadcast: pass one for each key, or one for all") from None
+    u = np.empty(shape, np.float64)
+    seeds, of_keys, steps = (w if w.size == 1 else np.ascontiguousarray(np.broadcast_to(w, shape)) for w in words)
+    _core.fill_keyed_uniforms(seeds, of_keys, steps, stream, u)
     return u
 
 
+def _as_words(integers: Any) -> NDArray[np.uint64]:
+    """Checked integers as contiguous uint64, those below 0 modulo 2**64."""
+    if type(integers) is int:
+        return np.array(integers, np.uint64)
+    wide = np.uint64 if integers.dtype.kind == "u" else np.int64  # a view of int64 as uint64 is modulo 2**64
+    return np.require(integers, wide, ["C", "A"]).view(np.uint64)
+
+
 def integer_keys(keys: Any) -> NDArray[Any]:
-    """Keys as an array of 64-bit integers, signed or not."""
-    given = any_array(keys, "keys")
-    if given.dtype.kind in "iu" or not given.size:
+    """Keys as an array of integers."""
+    return _integers(keys, "keys", -(2**63))
+
+
+def checked_words(name: str, value: Any) -> Any:
+    """Seeds or steps from 0 to 2**64 - 1, checked: an int, or an array of integers."""
+    if isinstance(value, int | np.integer):
+        return checked_word(name, value)
+    given = _integers(value, name, 0)
+    if given.dtype.kind == "i" and given.size and given.min() < 0:
+        at = np.unravel_index(int(np.argmax(given < 0)), given.shape)
+        where = ", ".join(str(int(i)) for i in at)
+        raise ValueError(f"{name} must be at least 0 and below 2**64, got {given[at]} at index {where}")
+    return given
+
+
+def _integers(value: Any, name: str, least: int) -> NDArray[Any]:
+    """An array of integers; one that has an integer type may hold integers below `least`."""
+    given = any_array(value, name)
+    if given.dtype.kind in "iu":
         return given
-    # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: look at each key.
-    if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(keys, int | list | tuple)):
-        raise TypeError(f"keys must be integers, not {given.dtype}")
-    one_by_one = given if given.dtype.kind == "O" else np.array(keys, object)
-    return np.array([_key_word(key) for key in one_by_one.flat], np.uint64).reshape(one_by_one.shape)
+    if not given.size:
+        return given.astype(np.int64)
+    # NumPy makes float64 of a list with integers on both sides of 2**63, and objects of larger ones: look at each one.
+    if given.dtype.kind != "O" and not (given.dtype.kind == "f" and isinstance(value, int | list | tuple)):
+        raise TypeError(f"{name} must be integers, not {given.dtype}")
+    one_by_one = given if given.dtype.kind == "O" else np.array(value, object)
+    return np.array([_word(each, name, least) for each in one_by_one.flat], np.uint64).reshape(one_by_one.shape)
 
 
-def _key_word(key: Any) -> int:
+def _word(value: Any, name: str, least: int) -> int:
     try:
-        number = operator.index(key)
+        number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(key, bool | np.bool_):
-        raise TypeError(f"keys must be integers, not {key!r}")
-    if not -(2**63) <= number < 2**64:
-        raise ValueError(f"keys must be from -2**63 to 2**64 - 1, got {shown(number)}")
+    if number is None or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be integers, not {value!r}")
+    if not least <= number < 2**64:
+        wanted = "from -2**63 to 2**64 - 1" if least else "at least 0 and below 2**64"
+        raise ValueError(f"{name} must be {wanted}, got {shown(number)}")
     return number % 2**64
 
 

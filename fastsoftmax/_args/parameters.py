@@ -43,7 +43,7 @@ class Parameter(NamedTuple):
 def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | None) -> Array:
     """A value for the parameter, checked: a number, or an array that broadcasts to the rows (None: not known yet)."""
     if parameter.kind == "count" and type(value) is int:
-        value = min(max(value, -1), _LARGEST_COUNT)  # -1 is as wrong as any below
+        value = min(max(value, -2), _LARGEST_COUNT)  # -2 is as wrong as any below
     given = any_array(value, name)
     if parameter.kind == "flag":
         if given.dtype != np.bool_:
@@ -61,4 +61,6 @@ def checked_column(name: str, parameter: Parameter, value: Any, rows: Rows | Non
             raise_out_of_range(name, column, good, parameter.wanted, rows or Rows((*column.shape, 1), -1, name))
     if rows is not None:
         rows.check_shape(column.shape, name)
-    return np.minimum(column, _LARGEST_COUNT).astype(np.int64) if parameter.kind == "count" else column
+    if parameter.kind != "count":
+        return column
+    return np.minimum(column, min(_LARGEST_COUNT, np.iinfo(column.dtype).max)).astype(np.int64)

@@ -129,7 +129,7 @@ cdef bint take_mask(Draws *f, object mask, cnp.ndarray a, int axis) noexcept:
         if not same_shape(a, m):
             return False
         f.batch.rows.row.mask_kind = FS_MASK_BYTES
-    elif (kind == cnp.NPY_INT32 or kind == cnp.NPY_UINT32) and axis == nd - 1:
+    elif cnp.PyTypeNum_ISINTEGER(kind) and cnp.PyArray_ITEMSIZE(m) == 4 and axis == nd - 1:
         for i in range(nd):
             if cnp.PyArray_DIM(m, i) != (words if i == axis else cnp.PyArray_DIM(a, i)):
                 return False
@@ -179,6 +179,9 @@ cdef bint take_bias(Draws *f, object bias, cnp.ndarray bias_at, cnp.ndarray a, i
     if not is_usable(bias) or cnp.PyArray_TYPE(<cnp.ndarray>bias) != cnp.NPY_DOUBLE:
         return False
     b = <cnp.ndarray>bias
+    if are_row_biases(bias_at):
+        f.batch.row_biases = add_row_biases(&f.batch.iterator, b, bias_at)
+        return True
     if bias_at is not None:
         f.batch.rows.row.bias = <const double *>cnp.PyArray_DATA(b)
         f.batch.rows.row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
@@ -250,8 +253,10 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
         f.batch.temperature_operand = add_parameter(&f.batch.iterator, temperatures, shape)
     if f.batch.temperature_operand < 0 and not f.batch.temperature >= 0.0:
         return None
-    if mask is not None and not take_mask(&f, mask, a, at):
-        return None
+    if mask is not None:
+        mask = mask_as_bools(mask, a, at)
+        if not take_mask(&f, mask, a, at):
+            return None
     if bias is not None and not take_bias(&f, bias, bias_at, a, at):
         return None
 
@@ -362,6 +367,7 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     f.batch.count = f.k = 1
     f.batch.temperature = temperature
     f.batch.temperature_operand = f.batch.mask_operand = f.batch.bias_operand = f.filters_operand = -1
+    f.batch.row_biases = no_row_biases()
     f.filters = filters
     f.coin = coin
     f.u = u

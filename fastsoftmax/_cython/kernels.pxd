@@ -77,6 +77,10 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
                          size_t token, double u, void *scratch, int64_t *index)
     void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u)
+    ctypedef struct fs_words:
+        const uint64_t *word
+        size_t stride
+    void fs_keyed_uniforms_of(fs_words seeds, fs_words keys, fs_words steps, size_t count, uint64_t stream, double *u)
     size_t fs_penalize_scratch(size_t length)
     void fs_penalize(const fs_output *row, const int64_t *context, size_t length, const fs_penalties *penalties,
                      const fs_breakers *breakers, void *scratch)

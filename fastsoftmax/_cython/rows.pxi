@@ -146,6 +146,43 @@ cdef int add_parameter(RowIterator *w, cnp.ndarray a, const cnp.npy_intp *rows) 
     return k
 
 
+# --- a bias of some entries, another in each row ---
+
+# What bias_rows of _args/arrays.py makes of a mapping for each row.
+cdef struct RowBiases:
+    const double *value
+    const int64_t *at
+    int operand  # where the biases of the row begin among these, and how many it has; -1: there are none such
+
+
+cdef RowBiases no_row_biases() noexcept nogil:
+    cdef RowBiases b
+    b.value = NULL
+    b.at = NULL
+    b.operand = -1
+    return b
+
+
+cdef inline bint are_row_biases(cnp.ndarray bias_at) noexcept:
+    return bias_at is not None and cnp.PyArray_NDIM(bias_at) > 1
+
+
+cdef RowBiases add_row_biases(RowIterator *w, cnp.ndarray bias, cnp.ndarray bias_at) noexcept:
+    cdef RowBiases b
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(bias) // 2
+    b.value = <const double *>cnp.PyArray_DATA(bias)
+    b.at = <const int64_t *>(b.value + count)
+    b.operand = add_operand(w, bias_at)
+    return b
+
+
+cdef inline void set_row_biases(const RowBiases *b, const RowIterator *w, fs_row *row) noexcept nogil:
+    cdef const int64_t *span = <const int64_t *>w.data[b.operand]
+    row.bias = b.value + span[0]
+    row.bias_at = b.at + span[0]
+    row.bias_count = span[1]
+
+
 # --- runs of evenly spaced rows ---
 
 # The beginning of every job over such runs.  An operand of -1 is not there, or the same for all rows.
@@ -155,6 +192,7 @@ cdef struct Batch:
     fs_rows rows  # what all rows have in common
     double temperature
     int temperature_operand, mask_operand, bias_operand
+    RowBiases row_biases
     Outcome outcome
 
 
@@ -175,6 +213,7 @@ cdef int begin_batch(Batch *b, cnp.ndarray x, int axis, fs_dtype dtype, bint pro
     b.rows.n = cnp.PyArray_DIM(x, axis)
     b.rows.step = b.rows.mask_step = b.rows.bias_step = b.rows.temperature_step = 0
     b.temperature_operand = b.mask_operand = b.bias_operand = -1
+    b.row_biases = no_row_biases()
     begin_outcome(&b.outcome)
     return 0
 
@@ -183,7 +222,9 @@ cdef inline size_t set_run(const Batch *b, const RowIterator *w, size_t most, fs
     """Point `rows`, a copy of b.rows, to the rows from here to the end of the last axis; how many these are."""
     cdef int last = w.dims - 1
     cdef size_t count = 1
-    if last >= 0:
+    if b.row_biases.operand >= 0:
+        set_row_biases(&b.row_biases, w, &rows.row)
+    elif last >= 0:
         count = min(<size_t>(w.shape[last] - w.at[last]), most)
         rows.step = w.stride[ROW][last]
         if b.mask_operand >= 0:
@@ -222,6 +263,8 @@ cdef void set_layout_of_mask_and_bias(fs_row *row, cnp.ndarray mask, bint words,
     if mask is not None:
         row.mask_kind = FS_MASK_WORDS if words else FS_MASK_BYTES
         row.mask_stride = cnp.PyArray_STRIDE(mask, cnp.PyArray_NDIM(mask) - 1)
+    if are_row_biases(bias_at):
+        return
     if bias_at is not None:
         row.bias = <const double *>cnp.PyArray_DATA(bias)
         row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
@@ -250,6 +293,7 @@ cdef struct Rows:
     size_t n
     fs_row row
     int mask_operand, bias_operand  # -1: none, or the same for all rows
+    RowBiases row_biases
     Outcome outcome
 
 cdef int begin_rows(Rows *rows, cnp.ndarray x, int dtype, bint probs, cnp.ndarray temperature) except -1:
@@ -261,6 +305,7 @@ cdef int begin_rows(Rows *rows, cnp.ndarray x, int dtype, bint probs, cnp.ndarra
     add_operand(&rows.iterator, temperature)
     rows.mask_operand = -1
     rows.bias_operand = -1
+    rows.row_biases = no_row_biases()
     return 0
 
 
@@ -269,7 +314,9 @@ cdef void add_mask_and_bias(Rows *rows, cnp.ndarray mask, bint words, cnp.ndarra
     set_layout_of_mask_and_bias(&rows.row, mask, words, bias, bias_at)
     if mask is not None:
         rows.mask_operand = add_operand(&rows.iterator, mask)
-    if bias is not None and bias_at is None:
+    if are_row_biases(bias_at):
+        rows.row_biases = add_row_biases(&rows.iterator, bias, bias_at)
+    elif bias is not None and bias_at is None:
         rows.bias_operand = add_operand(&rows.iterator, bias)
 
 
@@ -280,6 +327,8 @@ cdef inline void set_row(const Rows *rows, const RowIterator *w, fs_row *row) no
         row.mask = w.data[rows.mask_operand]
     if rows.bias_operand >= 0:
         row.bias = <const double *>w.data[rows.bias_operand]
+    elif rows.row_biases.operand >= 0:
+        set_row_biases(&rows.row_biases, w, row)
 
 
 cdef inline double temperature_at(const RowIterator *w) noexcept nogil:

@@ -15,6 +15,7 @@ cdef enum:
     BY_MASK = 4
     BY_BIAS = 8
     BY_MIROSTAT = 16
+    BY_HELD_WORDS = 32  # keys or steps that it holds, or a seed for each row
 
 cdef double LOG_2 = 0.6931471805599453094
 
@@ -53,8 +54,9 @@ cdef class SamplerBase:
     cdef bint has_mirostat
     cdef double tau, eta
     cdef object steps, mu
+    cdef object row_steps  # the steps of the rows at the next draw, never written to; None: `steps` is that of all
     # What Sampler keeps for the general path and for those who ask; a field here has no entry in a __dict__.
-    cdef public object _given, _filters, _seed, _rng, _axis, _mask, _bias
+    cdef public object _given, _filters, _seed, _keys, _rng, _axis, _mask, _bias
     cdef public object _mirostat_tau, _mirostat_eta, _return_logprob, _on_invalid
 
     def __cinit__(self, *args, **kwargs):
@@ -78,6 +80,16 @@ cdef class SamplerBase:
         cdef object number = int(step)  # an int of any size: it does not overflow
         with cython.critical_section(self):
             self.steps = number
+
+    @property
+    def _steps(self):
+        with cython.critical_section(self):
+            return self.row_steps
+
+    @_steps.setter
+    def _steps(self, row_steps):
+        with cython.critical_section(self):
+            self.row_steps, row_steps = row_steps, self.row_steps
 
     @property
     def _mu(self):
@@ -111,6 +123,11 @@ cdef class SamplerBase:
             self.keyed = True
             self.bound_at_fork = -1
             self.seed = seed
+
+    def set_held_words(self, bint held):
+        """held: there are keys or steps of the rows, or seeds, and the general path takes the uniforms."""
+        with cython.critical_section(self):
+            self.set_general(BY_HELD_WORDS, held)
 
     def set_temperature(self, temperature, bint looks_ahead):
         """Set the temperature, or its schedule; looks_ahead: one of schedules.py, which take an array of steps."""
@@ -222,21 +239,31 @@ cdef class SamplerBase:
 
     cdef object draw(self, x, u, xtc_u, keys, mask, bias, bint probs):
         """Draw at the next step, which is given back if that raises, unless another call has taken one since."""
-        cdef object step
+        cdef object step, row_steps, next_steps = None
         if self.bound_at_fork >= 0 and self.bound_at_fork != fork_count:
             self._bind()
         with cython.critical_section(self):
             step = self.steps
             self.steps = step + 1
+            row_steps = self.row_steps
+        while row_steps is not None:
+            next_steps = row_steps + 1  # here another thread may take these steps
+            with cython.critical_section(self):
+                if self.row_steps is row_steps:
+                    self.row_steps = next_steps
+                    break
+                row_steps = self.row_steps
         try:
-            return self.draw_at(step, x, u, xtc_u, keys, mask, bias, probs)
+            return self.draw_at(step, row_steps, x, u, xtc_u, keys, mask, bias, probs)
         except BaseException:
             with cython.critical_section(self):
                 if self.steps == step + 1:
                     self.steps = step
+                if row_steps is not None and self.row_steps is next_steps:
+                    self.row_steps = row_steps
             raise
 
-    cdef object draw_at(self, step, x, u, xtc_u, keys, mask, bias, bint probs):
+    cdef object draw_at(self, step, row_steps, x, u, xtc_u, keys, mask, bias, bint probs):
         cdef fs_row of_row
         cdef fs_filters filters
         cdef fs_mask_kind mask_kind = FS_MASK_NONE
@@ -261,7 +288,10 @@ cdef class SamplerBase:
             if mirostat:
                 tau, eta = self.tau, self.eta
         if schedule is not None:
-            given = self.scheduled(schedule, step) if self.looks_ahead else schedule(step)
+            if row_steps is not None:
+                given = schedule(row_steps.copy())  # the caller's code may write to it
+            else:
+                given = self.scheduled(schedule, step) if self.looks_ahead else schedule(step)
             if not read_number(given, INFINITY, &temperature):
                 temperature = -1.0
         if mirostat:
@@ -282,6 +312,7 @@ cdef class SamplerBase:
             row = <cnp.ndarray>x
             n = cnp.PyArray_DIM(row, 0)
             if own_mask is not None or mask is not None:
+                own_mask, mask = mask_as_bools(own_mask, row, 0), mask_as_bools(mask, row, 0)
                 mask_kind = kind_of_mask(own_mask if mask is None else mask, n)
                 possible = mask_kind != FS_MASK_NONE
                 if possible and own_mask is not None and mask is not None:
@@ -295,17 +326,17 @@ cdef class SamplerBase:
             elif own_bias is not None:
                 possible = possible and is_vector(own_bias, cnp.NPY_DOUBLE, n)
         if not possible:
-            return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+            return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
 
         if xtc_u is not None:
             if not read_number(xtc_u, 1.0, &coin):
-                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
         if u is not None:
             if (has_coin and xtc_u is None) or not read_number(u, 1.0, &uniform):
-                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
         elif keyed:
             if not self.keyed_uniform_and_coin(step, keys, has_coin and xtc_u is None, &uniform, &coin):
-                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, given)
+                return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
         else:
             lock.acquire()  # an RLock, for which `with` takes twice as long
             try:
@@ -338,7 +369,8 @@ cdef class SamplerBase:
         draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, &coin, &uniform, &index,
                       &logprob if logprob_too or mirostat else NULL)
         if index < 0:
-            return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, given)
+            return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, row_steps,
+                                      given)
         if mirostat:
             self.correct_mu(eta * (-logprob / LOG_2 - tau))
         if logprob_too:

@@ -54,9 +54,9 @@ def summarize(
         The number of the shard's first entry in the whole vocabulary, a multiple of 1,024.  The end of every shard but
         the last is one too.
     mask : array_like, optional
-        bool, broadcast to the shape of the shard, or int32 words of 32 entries, as in :func:`sample`.
-    bias : array_like or {index: value}, optional
-        Added to the logits; the index counts from the beginning of the shard.
+        bool or integers 0 and 1, broadcast to the shape of the shard, or int32 words, as in :func:`sample`.
+    bias : array_like, {index: value} or a list of these, optional
+        Added to the logits, as in :func:`sample`; the index counts from the beginning of the shard.
     logsumexp : bool, default True
         Whether :func:`logsumexp_from_summary` will be called.  If so, rows of less than float64 whose largest entry is
         negative are read a second time, in double.

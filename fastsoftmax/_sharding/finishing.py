@@ -9,17 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import (
-    Array,
-    Rows,
-    bias_rows,
-    dtype_code,
-    float_array,
-    mask_rows,
-    shown,
-    size_shape,
-    uniform_rows,
-)
+from .._args.arrays import Array, Rows, dtype_code, float_array, shown, size_shape, uniform_rows
+from .._args.biases import bias_rows
+from .._args.masks import mask_rows
 from .._args.result import Result
 from .._sampling import check_on_invalid
 from .summary import ALIGNMENT, HAS_NAN, LOCATION, OK, Summary, check_whole, known_rows, normaliser_of

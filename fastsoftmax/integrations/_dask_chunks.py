@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .. import _sampling, _softmax
 from .._args.arrays import Array, Rows, float_array, temperature_rows
 from .._args.keyed import COINS, DRAWS, keyed
+from .._args.masks import bools_of
 from .._sharding.api import logsumexp_from_summary, summarize_rows
 from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
@@ -43,6 +44,18 @@ def _row_numbers(first: tuple[int, ...], shape: tuple[int, ...], whole: tuple[in
         along_axis = np.arange(start, start + length, dtype=np.int64) * math.prod(whole[axis + 1 :])
         numbers += along_axis.reshape((length,) + (1,) * (len(shape) - axis - 1))
     return numbers
+
+
+def bools_of_chunk(mask: Array, block_info: Any = None) -> Array:
+    """A mask of integers 0 and 1 as bool; an error says where in the whole array there is another."""
+    bools = bools_of(mask)
+    if bools is None:
+        at = np.argwhere((mask != 0) & (mask != 1))[0]
+        first = [start for start, _ in block_info[0]["array-location"]] if block_info else [0] * mask.ndim
+        where = ", ".join(str(int(start + i)) for start, i in zip(first, at, strict=True))
+        what = f"mask of {mask.dtype} must hold 0 and 1 (1: allowed) and nothing else"
+        raise ValueError(f"{what}; it has {mask[tuple(at)]} at ({where})")
+    return bools
 
 
 def _where(first: tuple[int, ...]) -> str:

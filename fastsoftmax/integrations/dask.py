@@ -7,6 +7,7 @@ summaries are combined in a tree, and the normalisers are sent back to the chunk
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ except ImportError as error:
     raise ImportError('fastsoftmax.integrations.dask needs Dask: pip install "dask[array]"') from error
 
 from .._args.arrays import Rows, float_array, temperature_rows, uniform_rows
+from .._args.biases import are_biases_of_rows
 from .._args.filters import PARAMETERS, as_filters
 from .._args.keyed import checked_word
 from .._sampling import check_on_invalid
@@ -171,7 +173,7 @@ def sample(
     step : int, default 0
         Which uniform of each row.
     mask : array_like or dask.array.Array, optional
-        bool, broadcast to the shape of `logits`: True is allowed.
+        bool or integers 0 and 1, broadcast to the shape of `logits`: True and 1 are allowed.
     bias : array_like or dask.array.Array, optional
         Added to the logits; broadcast to their shape.
     xtc_u : array_like or dask.array.Array, optional
@@ -315,11 +317,16 @@ class _Chunked:
         """A parameter of the entries: a Dask array that broadcasts to them."""
         _check_known(value, name)
         if not isinstance(value, da.Array):
-            if isinstance(value, dict):
-                raise TypeError(f"{name} must be an array for a Dask array, not a dict")
+            if isinstance(value, Mapping) or (name == "bias" and are_biases_of_rows(value)):
+                raise TypeError(f"{name} must be an array for a Dask array, not a {type(value).__name__} of mappings")
             value = np.asarray(value)
         if name == "mask" and value.dtype != np.bool_:
-            raise TypeError(f"mask must be bool for a Dask array, not {value.dtype}")
+            if value.dtype.kind not in "iu":
+                raise TypeError(f"mask must be bool or integers 0 and 1 for a Dask array, not {value.dtype}")
+            if isinstance(value, da.Array):
+                value = value.map_blocks(chunks.bools_of_chunk, meta=np.empty((0,) * value.ndim, np.bool_))
+            else:
+                value = chunks.bools_of_chunk(value)
         full = self.rows.array_shape or (1,)
         return self._in_chunks(self._entries_last(self._spread(value, full, name)))
 

@@ -145,7 +145,7 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
                   .filters = any_filters(r, n, 1 + below(r, 8)),
                   .penalties = {1.0 + (double)below(r, 2) * next_uniform(r), next_normal(r), next_normal(r),
                                 (double)below(r, 3), 1.0 + next_uniform(r), (int64_t)(1 + below(r, 3)),
-                                (int64_t)below(r, CONTEXT) - 20},
+                                (int64_t)below(r, CONTEXT) - 20, (int64_t)below(r, CONTEXT) - 20},
                   .temperature = {temperature, temperatures[below(r, TEMPERATURES)]},
                   .coin = next_uniform(r),
                   .uniform = uniform};

@@ -52,7 +52,7 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     static const int64_t context[] = {0, 0, 0, 0};
     static const size_t of_breakers = 0;
     static const fs_breakers breakers = {NULL, &of_breakers, 0};
-    static const fs_penalties penalties = {1.1, 0.01, 0x1p-140, 0.1, 1.75, 2, -1};
+    static const fs_penalties penalties = {1.1, 0.01, 0x1p-140, 0.1, 1.75, 2, -1, -1};
     const double both[2] = {temperature, temperature};
     static const int to[FUNCTIONS] = {0, 1, 0, 0, 4, 0, 0, 2, 0, 0, 0, 3, 0}; /* which of out */
     fs_output out = {r->out[to[function]], (ptrdiff_t)size, row->dtype};

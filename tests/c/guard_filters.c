@@ -147,7 +147,14 @@ static void test_penalties(const fs_row *open, size_t n, random_stream *r)
     static const size_t of[] = {0, 1, 3};
     int64_t context[CONTEXT];
     fs_breakers breakers = {breaker, of, 2}, guarded;
-    fs_penalties p = {1.5, 0.25, 0.5, (double)below(r, 2), 1.75, 2, (int64_t)below(r, CONTEXT) - 100};
+    fs_penalties p = {1.5,
+                      0.25,
+                      0.5,
+                      (double)below(r, 2),
+                      1.75,
+                      2,
+                      (int64_t)below(r, CONTEXT) - 100,
+                      (int64_t)below(r, CONTEXT) - 100};
     size_t size = size_of(open->dtype), length = below(r, CONTEXT + 1), bytes = fs_penalize_scratch(length);
     for (size_t i = 0; i < length; i++)
         context[i] = (int64_t)(below(r, 10) ? below(r, n < 5 ? n : 5) : below(r, n));

@@ -43,13 +43,18 @@ static double penalized(double x, const int64_t *context, size_t length, int64_t
                         const fs_breakers *b)
 {
     double count = 0.0, power = p->dry_multiplier;
-    size_t window = p->dry_last_n < 0 || (size_t)p->dry_last_n > length ? length : (size_t)p->dry_last_n;
-    for (size_t i = 0; i < length; i++)
-        count += context[i] == token;
-    if (count == 0.0 || !(fabs(x) < INFINITY))
+    size_t window = p->dry_last_n < 0 || (size_t)p->dry_last_n > length ? length : (size_t)p->dry_last_n, there = 0;
+    for (size_t i = 0; i < length; i++) {
+        there += context[i] == token;
+        if (p->last_n < 0 || length - i <= (size_t)p->last_n)
+            count += context[i] == token;
+    }
+    if (!there || !(fabs(x) < INFINITY))
         return x;
-    x = x > 0.0 ? x / p->repetition : x * p->repetition;
-    x -= count * p->frequency + p->presence;
+    if (count > 0.0) {
+        x = x > 0.0 ? x / p->repetition : x * p->repetition;
+        x -= count * p->frequency + p->presence;
+    }
     for (size_t which = 0; which < b->count; which++) /* a token that is a breaker is not penalised */
         if (b->of[which + 1] - b->of[which] == 1 && b->token[b->of[which]] == token)
             return x;
@@ -111,6 +116,7 @@ static void test_context(random_stream *r, size_t which)
                       below(r, 4) ? 0.5 : 0.0,
                       bases[below(r, 4)],
                       (int64_t)(1 + below(r, 4)),
+                      below(r, 2) ? -1 : (int64_t)below(r, LONGEST),
                       below(r, 2) ? -1 : (int64_t)below(r, LONGEST)};
     fs_breakers b = {token, of, below(r, BREAKERS + 1)};
     size_t bytes = fs_penalize_scratch(length), size = size_of(dtype);
@@ -165,7 +171,7 @@ static void test_long_contexts(void)
     enum { LENGTH = 1 << 20 };
     static const size_t of = 0;
     static const fs_breakers none = {NULL, &of, 0};
-    static const fs_penalties p = {1.0, 0.0, 0.0, 1.0, 1.0, 2, -1};
+    static const fs_penalties p = {1.0, 0.0, 0.0, 1.0, 1.0, 2, -1, -1};
     int64_t *context = workspace(8 * (size_t)LENGTH);
     char *scratch = workspace(fs_penalize_scratch(LENGTH));
     for (int64_t period = 1; period <= 3; period++) {

@@ -184,6 +184,26 @@ static void reject_filters(void)
     check(!memcmp(&f, &expected, sizeof f), "fs_no_filters is not neutral");
 }
 
+static void compare_uniforms(void)
+{
+    enum { COUNT = 5 };
+    const uint64_t words[3][COUNT] = {
+        {0, 1, UINT64_MAX, 7, 7}, {0, 3, 5, UINT64_MAX, 1}, {0, UINT64_MAX, 2, 9, UINT64_C(1) << 63}};
+    for (size_t which = 0; which < 8; which++)
+        for (uint64_t stream = 0; stream < 2; stream++) {
+            double u[COUNT], expected = -1.0;
+            const fs_words each[3] = {{words[0], which & 1}, {words[1], which >> 1 & 1}, {words[2], which >> 2}};
+            fs_keyed_uniforms_of(each[0], each[1], each[2], COUNT, stream, u);
+            for (size_t i = 0; i < COUNT; i++) {
+                const uint64_t *key = words[1] + i * each[1].stride;
+                fs_keyed_uniforms(words[0][i * each[0].stride], key, 1, words[2][i * each[2].stride], stream,
+                                  &expected);
+                check(u[i] == expected, "uniform %zu of strides %zu: %a, not %a", i, which, u[i], expected);
+                checks++;
+            }
+        }
+}
+
 int main(int argc, char **argv)
 {
     uint64_t every = (uint64_t)option(argc, argv, "--every", 1);
@@ -204,5 +224,6 @@ int main(int argc, char **argv)
     reject(FS_F32);
     reject(FS_F64);
     reject_filters();
+    compare_uniforms();
     return finish("plain", checks);
 }

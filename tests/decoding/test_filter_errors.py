@@ -211,11 +211,14 @@ def rejects_penalties(error, match, tokens=((0, 1), (2,), ()), **parameters):
         ("dry_base", NAN),
         ("dry_allowed_length", 0),
         ("dry_penalty_last_n", -2),
+        ("dry_penalty_last_n", -(2**70)),
+        ("last_n", -2),
+        ("last_n", -(2**70)),
     ],
 )
 def test_bad_penalties_raise_value_error(name, value):
     rejects_penalties(ValueError, name, **(PENALTIES | {name: value}))
-    if name != "dry_penalty_last_n":
+    if abs(value) < 2**63:
         good = PENALTIES.get(name, 2)
         rejects_penalties(ValueError, rf"{name}.*row\D*\b2\b", **(PENALTIES | {name: [good, good, value]}))
         rejects_penalties(ValueError, rf"{name}.*\(3,\)", **(PENALTIES | {name: [good, good]}))
@@ -229,6 +232,8 @@ def test_bad_penalties_raise_value_error(name, value):
         ("dry_allowed_length", 2.0),
         ("dry_allowed_length", True),
         ("dry_penalty_last_n", 2.5),
+        ("last_n", 2.0),
+        ("last_n", True),
         ("dry_sequence_breakers", [0.5]),
         ("dry_sequence_breakers", ["a"]),
     ],

@@ -158,9 +158,42 @@ def test_dry_looks_no_further_back_than_the_window():
     for last_n, penalty in ((None, -1), (6, -1), (100, -1), (5, 0), (1, 0)):
         got = fs.penalize(np.zeros(5), context, dry_multiplier=1.0, dry_penalty_last_n=last_n)
         assert got.tolist() == [0, 0, penalty, 0, 0]
-    # The other penalties look at everything.
+    # The other penalties look at everything, unless they have a window of their own.
     got = fs.penalize(np.zeros(5), context, presence=1.0, dry_multiplier=1.0, dry_penalty_last_n=2)
     assert got.tolist() == [-1, -1, -1, -1, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_repetition_frequency_and_presence_look_at_the_last_n_tokens(dtype):
+    x = np.random.default_rng(4).normal(size=8).astype(dtype)
+    context = [0, 1, 2, 2, 1, 3, 3, 3]
+    several = {"repetition": 1.5, "frequency": 0.25, "presence": 0.5}
+    for last_n in range(12):
+        got = fs.penalize(x, context, last_n=last_n, **several)
+        assert bits(got) == bits(fs.penalize(x, context[max(len(context) - last_n, 0) :], **several))
+    for last_n in (None, -1, 8, 2**70):
+        assert bits(fs.penalize(x, context, last_n=last_n, **several)) == bits(fs.penalize(x, context, **several))
+    assert bits(fs.penalize(x, context, last_n=0, **several)) == bits(x)
+
+
+def test_the_two_windows_are_independent():
+    context = [0, 1, 2, 3, 0, 1]
+    dry = {"dry_multiplier": 1.0, "presence": 1.0}
+    assert fs.penalize(np.zeros(5), context, last_n=1, **dry).tolist() == [0, -1, -1, 0, 0]
+    assert fs.penalize(np.zeros(5), context, last_n=1, dry_penalty_last_n=5, **dry).tolist() == [0, -1, 0, 0, 0]
+    assert fs.penalize(np.zeros(5), context, last_n=0, dry_penalty_last_n=-1, **dry).tolist() == [0, 0, -1, 0, 0]
+
+
+def test_windows_of_ragged_contexts_end_where_each_context_ends():
+    x = np.zeros((3, 4))
+    ragged, padded = [[0, 1, 1, 2], [3], []], np.array([[0, 1, 1, 2, -9], [3, 0, 0, 0, 0], [9, 9, 9, 9, 9]])
+    for last_n, expected in (
+        (2, [[0, -1, -1, 0], [0, 0, 0, -1], [0] * 4]),
+        ([1, 0, 5], [[0, 0, -1, 0], [0] * 4, [0] * 4]),
+        (np.array([3, -1, 0], np.int8), [[0, -2, -1, 0], [0, 0, 0, -1], [0] * 4]),
+    ):
+        assert fs.penalize(x, ragged, frequency=1.0, last_n=last_n).tolist() == expected
+        assert fs.penalize(x, padded, lengths=[4, 1, 0], frequency=1.0, last_n=last_n).tolist() == expected
 
 
 def test_dry_counts_what_follows_the_last_breaker():

@@ -91,7 +91,8 @@ def random_penalties(source):
         "dry_multiplier": source.choice([0.0, 0.8, 2.0]),
         "dry_base": source.choice([1.0, 1.75]),
         "dry_allowed_length": source.choice([1, 2, 3]),
-        "dry_penalty_last_n": source.choice([None, 0, 3, 10, 100]),
+        "dry_penalty_last_n": source.choice([None, -1, 0, 3, 10, 100]),
+        "last_n": source.choice([None, -1, 0, 1, 3, 10, 100]),
         "dry_sequence_breakers": source.choice([(), (0,), ((0, 1),), (1, (1, 0))]),
     }
 
