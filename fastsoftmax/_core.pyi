@@ -31,7 +31,10 @@ def given_filters(
     top_k: Any = None,
     top_p: Any = None,
     min_p: Any = None,
+    top_a: Any = None,
+    p_less: Any = False,
     typical_p: Any = None,
+    top_h: Any = None,
     top_n_sigma: Any = None,
     epsilon_cutoff: Any = None,
     eta_cutoff: Any = None,
@@ -41,6 +44,8 @@ def given_filters(
     dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
+    order: Any = None,
+    keep: Any = None,
 ) -> dict[str, Any] | None: ...
 def is_spread_out(a: Array) -> bool: ...
 def draw(
@@ -60,6 +65,7 @@ def draw(
     bias_at: NDArray[np.int64] | None = None,
     coins: NDArray[np.float64] | None = None,
     prepared: bool = False,
+    keep: NDArray[np.int64] | None = None,
 ) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,
@@ -70,6 +76,7 @@ def truncate_rows(
     bias: Array | None,
     bias_at: NDArray[np.int64] | None,
     filters: Array,
+    keep: NDArray[np.int64] | None,
     coins: NDArray[np.float64] | None,
     out: Array,
 ) -> None: ...
@@ -198,7 +205,7 @@ class SamplerBase:
     def set_seed(self, seed: int) -> None: ...
     def set_temperature(self, temperature: Any, looks_ahead: bool) -> None: ...
     def set_ways(self, one_row: bool, with_logprob: bool) -> None: ...
-    def set_filters(self, record: Array | None, needs_coin: bool) -> None: ...
+    def set_filters(self, record: Array | None, needs_coin: bool, keep: NDArray[np.int64] | None) -> None: ...
     def set_mask(self, mask: Array | None) -> None: ...
     def set_bias(self, bias: Array | None, bias_at: NDArray[np.int64] | None) -> None: ...
     def set_mirostat(self, tau: Any, eta: Any) -> None: ...
