@@ -102,6 +102,7 @@ def penalize_rows(
     penalties: Array,
     breaker_tokens: NDArray[np.int64],
     breaker_starts: NDArray[np.int64],
+    exempt: NDArray[np.int64] | None = None,
 ) -> None: ...
 def verify_rows(
     target: Array,

@@ -23,7 +23,7 @@ def _keywords(x, **given):
     for name, value in given.items():
         if value is None:
             continue
-        if name in ("order", "keep"):  # the same for all rows
+        if name in ("order", "keep", "exempt"):  # the same for all rows
             for row in rows:
                 row[name] = tuple(value)
             continue

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .arrays import Array, Rows
 from .parameters import LARGEST, Parameter, checked_column
-from .steps import checked_keep, checked_order, packed_order
+from .steps import check_within, checked_indices, checked_order, packed_order
 
 # In the order of fs_filters (csrc/fastsoftmax.h).  Given as None, a parameter is off.
 _FIELDS = {
@@ -79,8 +79,8 @@ class Filters(NamedTuple):
 
     def rows(self, rows: Rows) -> Array:
         """The record of each row; raises where `keep` has an entry that the rows have not."""
-        if self.keep is not None and rows.entries and self.keep[-1] >= rows.entries:
-            raise ValueError(f"keep has {self.keep[-1]}, but the rows have entries 0 to {rows.entries - 1}")
+        if self.keep is not None:
+            check_within("keep", self.keep, rows.entries)
         if self.record.shape == rows.shape:
             return self.record
         for name, shape in self.shapes.items():
@@ -127,7 +127,7 @@ def with_surprise(filters: Filters | None, most: Any, rows: Rows) -> Filters:
 def _checked(parameters: Mapping[str, Any], rows: Rows | None) -> Filters | None:
     given = {name: value for name, value in parameters.items() if value is not None}
     order = checked_order(given.pop("order")) if "order" in given else None
-    keep = checked_keep(given.pop("keep")) if "keep" in given else None
+    keep = checked_indices("keep", given.pop("keep")) if "keep" in given else None
     columns = {name: checked_column(name, PARAMETERS[name], value, rows) for name, value in given.items()}
     for one, other in (("xtc_threshold", "xtc_probability"), ("xtc_probability", "xtc_threshold")):
         if one in columns and other not in columns:

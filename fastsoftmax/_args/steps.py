@@ -1,4 +1,4 @@
-"""The order of the filters, and the entries that none of them drops: `order` and `keep`, checked."""
+"""The order of the filters, and indices that an operation leaves alone (`keep`, `exempt`), checked."""
 
 from __future__ import annotations
 
@@ -35,16 +35,22 @@ def packed_order(order: tuple[str, ...]) -> int:
     return sum(_NUMBER[name] << 4 * place for place, name in enumerate(order))
 
 
-def checked_keep(keep: Any) -> NDArray[np.int64]:
+def checked_indices(name: str, indices: Any) -> NDArray[np.int64]:
     """Indices, ascending and each once; whether the rows have them is known only with the rows."""
-    given = any_array(keep, "keep")
+    given = any_array(indices, name)
     if given.ndim != 1:
-        raise ValueError(f"keep must be a sequence of indices, the same for all rows, not of shape {given.shape}")
+        raise ValueError(f"{name} must be a sequence of indices, the same for all rows, not of shape {given.shape}")
     if given.size and given.dtype.kind not in "iu":
-        raise TypeError(f"keep must be a sequence of ints, not {type_of_value(keep, given)}")
+        raise TypeError(f"{name} must be a sequence of ints, not {type_of_value(indices, given)}")
     bad = (given < 0) | (given > np.iinfo(np.int64).max) if given.size else np.zeros(0, np.bool_)
     if bad.any():
-        raise ValueError(f"keep must be indices, from 0; got {given[bad][0]}")
-    indices: NDArray[np.int64] = np.unique(given.astype(np.int64))
-    indices.flags.writeable = False
-    return indices
+        raise ValueError(f"{name} must be indices, from 0; got {given[bad][0]}")
+    ascending: NDArray[np.int64] = np.unique(given.astype(np.int64))
+    ascending.flags.writeable = False
+    return ascending
+
+
+def check_within(name: str, ascending: NDArray[np.int64], entries: int) -> None:
+    """Raise where the rows have no such entry; rows without entries have nothing to check."""
+    if ascending.size and entries and ascending[-1] >= entries:
+        raise ValueError(f"{name} has {ascending[-1]}, but the rows have entries 0 to {entries - 1}")
