@@ -61,14 +61,36 @@ typedef struct {
     fs_dtype dtype;
 } fs_output;
 
+/* The filters, and the temperature, by number: for another order. */
+typedef enum {
+    FS_TOP_K = 1,
+    FS_TOP_P,
+    FS_MIN_P,
+    FS_TOP_A,
+    FS_P_LESS,
+    FS_TYPICAL_P,
+    FS_TOP_H,
+    FS_TOP_N_SIGMA,
+    FS_EPSILON_CUTOFF,
+    FS_ETA_CUTOFF,
+    FS_XTC,
+    FS_TEMPERATURE
+} fs_step;
+
 /* Which entries of a row may be drawn, besides mask and bias, in the order of application.  Each comment gives the value
  * that switches the filter off.  In range are counts >= 0, probabilities and xtc_threshold in [0, 1], the rest finite and
- * >= 0 unless stated.  fs_draw_filtered checks this; before the other functions it is the caller's task. */
+ * >= 0 unless stated.  fs_draw_filtered checks this; before the other functions it is the caller's task.
+ *
+ * Another order is a number of different fs_steps, 4 bits each and the first of them lowest; a filter without a step is not
+ * applied.  Steps before FS_TEMPERATURE see temperature 1, and temperature_last has no effect where that is among them. */
 typedef struct {
     int64_t top_k; /* 0 */
     double top_p; /* 1 */
     double min_p; /* 0 */
+    double top_a; /* 0 */
+    int64_t p_less; /* 0 */
     double typical_p; /* 1 */
+    double top_h; /* 1 */
     double top_n_sigma; /* 0 */
     double epsilon_cutoff; /* 0 */
     double eta_cutoff; /* 0 */
@@ -79,6 +101,7 @@ typedef struct {
     double dynatemp_exponent; /* > 0 */
     int64_t min_tokens_to_keep; /* >= 1 */
     int64_t temperature_last; /* the filters see temperature 1, and the temperature applies to what they keep */
+    int64_t order; /* 0: as here */
 } fs_filters;
 
 /* Per row; temperature >= 0 or +inf, n >= 1.
@@ -119,12 +142,20 @@ fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t cou
  * 2^32 - 2^10, or the bytes do not fit a size_t. */
 size_t fs_scratch_size(size_t n);
 
-/* fs_sample from the entries that the filters keep; coin, in [0, 1), is XTC's.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
-fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
-                             size_t k, const double *u, void *scratch, int64_t *index, double *logprob);
-/* logits / temperature for the entries that the filters keep, -inf elsewhere.  FS_NAN: the row is filled with NaN. */
-fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
-                      void *scratch, const fs_output *out);
+/* Different entries of a row, ascending. */
+typedef struct {
+    const int64_t *index;
+    size_t count;
+} fs_indices;
+
+/* fs_sample from the entries that the filters keep, and from those in `keep` (may be NULL), which no filter drops; coin, in
+ * [0, 1), is XTC's.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
+fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                             const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
+                             int64_t *index, double *logprob);
+/* logits / temperature for these entries, -inf elsewhere.  FS_NAN: the row is filled with NaN. */
+fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                      const fs_indices *keep, double coin, void *scratch, const fs_output *out);
 
 /* The first k <= n of the order (value descending, index ascending) and their log-probabilities; rank (may be NULL) is
  * the place in it of the entry `chosen`, from 1. */

@@ -44,13 +44,13 @@
       (const fs_segments *segments, size_t first, size_t past, const double *u, int64_t *index, double *logprob),    \
       (segments, first, past, u, index, logprob))                                                                    \
     X(fs_status, sample_filtered,                                                                                    \
-      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin, size_t k,            \
-       const double *u, void *scratch, int64_t *index, double *logprob),                                             \
-      (row, n, temperature, filters, coin, k, u, scratch, index, logprob))                                           \
+      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
+       double coin, size_t k, const double *u, void *scratch, int64_t *index, double *logprob),                      \
+      (row, n, temperature, filters, keep, coin, k, u, scratch, index, logprob))                                     \
     X(fs_status, truncate,                                                                                           \
-      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin, void *scratch,       \
-       const fs_output *out),                                                                                        \
-      (row, n, temperature, filters, coin, scratch, out))                                                            \
+      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
+       double coin, void *scratch, const fs_output *out),                                                            \
+      (row, n, temperature, filters, keep, coin, scratch, out))                                                      \
     X(fs_status, top,                                                                                                \
       (const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index, double *logprob,    \
        size_t chosen, int64_t *rank),                                                                                \

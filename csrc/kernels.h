@@ -68,6 +68,8 @@
 #include "filter/selection-inl.h"
 #include "filter/prefix-inl.h"
 #include "filter/threshold-inl.h"
+#include "filter/collision-inl.h"
+#include "filter/entropy-inl.h"
 #include "filter/chain-inl.h"
 #include "filter/top_k-inl.h"
 #include "base/real_end.h"
@@ -78,9 +80,13 @@
 #include "filter/selection-inl.h"
 #include "filter/prefix-inl.h"
 #include "filter/threshold-inl.h"
+#include "filter/collision-inl.h"
+#include "filter/entropy-inl.h"
 #include "filter/chain-inl.h"
 #include "filter/top_k-inl.h"
 #include "base/real_end.h"
+
+#include "filter/keep.h"
 
 #include "ops/one_row.h"
 #include "ops/rows.h"

@@ -19,6 +19,7 @@ void fs_no_filters(fs_filters *filters)
     static const fs_filters off = {
         .top_p = 1.0,
         .typical_p = 1.0,
+        .top_h = 1.0,
         .xtc_threshold = 1.0,
         .surprise = INFINITY,
         .dynatemp_exponent = 1.0,

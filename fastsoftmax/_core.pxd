@@ -37,7 +37,10 @@ ctypedef struct filters_t:
     int64_t top_k
     double top_p
     double min_p
+    double top_a
+    int64_t p_less
     double typical_p
+    double top_h
     double top_n_sigma
     double epsilon_cutoff
     double eta_cutoff
@@ -48,6 +51,7 @@ ctypedef struct filters_t:
     double dynatemp_exponent
     int64_t min_tokens_to_keep
     int64_t temperature_last
+    int64_t order
 
 cdef int abi_version() noexcept nogil
 cdef void no_filters(filters_t *filters) noexcept nogil

@@ -37,7 +37,10 @@ def given_filters(
     top_k: Any = None,
     top_p: Any = None,
     min_p: Any = None,
+    top_a: Any = None,
+    p_less: Any = False,
     typical_p: Any = None,
+    top_h: Any = None,
     top_n_sigma: Any = None,
     epsilon_cutoff: Any = None,
     eta_cutoff: Any = None,
@@ -47,6 +50,8 @@ def given_filters(
     dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
+    order: Any = None,
+    keep: Any = None,
 ) -> dict[str, Any] | None: ...
 def bools_of_integers(mask: Array) -> NDArray[np.bool_] | None: ...
 def is_spread_out(a: Array) -> bool: ...
@@ -67,6 +72,7 @@ def draw(
     bias_at: NDArray[np.int64] | None = None,
     coins: NDArray[np.float64] | None = None,
     prepared: bool = False,
+    keep: NDArray[np.int64] | None = None,
 ) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,
@@ -77,6 +83,7 @@ def truncate_rows(
     bias: Array | None,
     bias_at: NDArray[np.int64] | None,
     filters: Array,
+    keep: NDArray[np.int64] | None,
     coins: NDArray[np.float64] | None,
     out: Array,
 ) -> None: ...
@@ -102,6 +109,7 @@ def penalize_rows(
     penalties: Array,
     breaker_tokens: NDArray[np.int64],
     breaker_starts: NDArray[np.int64],
+    exempt: NDArray[np.int64] | None = None,
 ) -> None: ...
 def verify_rows(
     target: Array,
@@ -224,7 +232,7 @@ class SamplerBase:
     def set_held_words(self, held: bool) -> None: ...
     def set_temperature(self, temperature: Any, looks_ahead: bool) -> None: ...
     def set_ways(self, one_row: bool, with_logprob: bool) -> None: ...
-    def set_filters(self, record: Array | None, needs_coin: bool) -> None: ...
+    def set_filters(self, record: Array | None, needs_coin: bool, keep: NDArray[np.int64] | None) -> None: ...
     def set_mask(self, mask: Array | None) -> None: ...
     def set_bias(self, bias: Array | None, bias_at: NDArray[np.int64] | None) -> None: ...
     def set_mirostat(self, tau: Any, eta: Any) -> None: ...

@@ -14,6 +14,7 @@ from . import _core
 from ._args.arrays import Array, Axis, Rows, any_array, dtype_code, float_array
 from ._args.parameters import LARGEST, Parameter, checked_column
 from ._args.result import Result
+from ._args.steps import check_within, checked_indices
 
 # In the order of fs_penalties (csrc/fastsoftmax.h).
 _PARAMETERS = {
@@ -47,6 +48,7 @@ def penalize(
     dry_allowed_length: Any = 2,
     dry_penalty_last_n: Any = None,
     dry_sequence_breakers: Iterable[Any] = _NONE,
+    exempt: Any = None,
     out: Any = None,
 ) -> Array:
     """Lower the logits of tokens that would repeat the context.
@@ -80,6 +82,8 @@ def penalize(
         The number of tokens at the end of the context that DRY looks at; None or -1: all.
     dry_sequence_breakers : iterable of int or of sequences of int
         Tokens, or sequences of them, that end a repeat.  A token that is a breaker is not penalized itself.
+    exempt : sequence of int, optional
+        Tokens whose logits stay as they are, in every row.
     out : ndarray, optional
         Where the result goes; `logits` itself is in place, and then the time does not depend on the vocabulary.
 
@@ -128,12 +132,21 @@ def penalize(
     }  # fmt: skip
     penalties = _record_of_scalars(**given) if _core.are_scalars(given) else _records(given, rows)
     breakers = _NO_BREAKERS if dry_sequence_breakers is _NONE else _sequences(dry_sequence_breakers)
+    spared = None if exempt is None else checked_indices("exempt", exempt)
+    if spared is not None:
+        check_within("exempt", spared, rows.entries)
     context, starts = _context(tokens, lengths, rows)
     result = Result(a, out, rows)
     result.fill(result.source)
     if math.prod(rows.shape):
         _core.penalize_rows(
-            result.parts, dtype_code(a.dtype), context, starts, rows.broadcast(penalties, "penalties"), *breakers
+            result.parts,
+            dtype_code(a.dtype),
+            context,
+            starts,
+            rows.broadcast(penalties, "penalties"),
+            *breakers,
+            spared,
         )
     return result.finish()  # type: ignore[no-any-return]
 

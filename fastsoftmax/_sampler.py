@@ -28,6 +28,7 @@ from ._args.held import (
 )
 from ._args.keyed import checked_word
 from ._args.random import as_generator
+from ._args.steps import checked_order
 from ._sampler_streams import Streams
 from ._sampling import check_on_invalid, draw_rows
 
@@ -45,6 +46,15 @@ def _filter(name: str, off: Any = None) -> Any:
         self._use_filters({**self._given, name: value})
 
     return property(get, set_, doc=f"`{name}` of the filters; may be set.")
+
+
+def _held(name: str, value: Any) -> Any:
+    """A parameter of the filters as a Sampler keeps it: nobody else can change it."""
+    if isinstance(value, NUMBERS):
+        return value
+    if name == "order":
+        return checked_order(value)
+    return read_only(np.array(any_array(value, name)))
 
 
 def _fixed(name: str) -> Any:
@@ -79,8 +89,8 @@ class Sampler(Streams):
         or 0 where each row has its own seed.
     steps : array_like of int, optional
         With a seed: the step of each row, 0 <= step < 2**62, instead of `step`.  Each draw adds 1 to them.
-    top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, \
-dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
+    top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
+xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep
         The filters of :func:`sample`.
     mirostat_tau : float or array_like, optional
         Mirostat v2 [1]_: keep the surprise of the drawn index, -log2 p, near this many bits.
@@ -171,7 +181,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         top_k: Any = None,
         top_p: Any = None,
         min_p: Any = None,
+        top_a: Any = None,
+        p_less: Any = False,
         typical_p: Any = None,
+        top_h: Any = None,
         top_n_sigma: Any = None,
         epsilon_cutoff: Any = None,
         eta_cutoff: Any = None,
@@ -181,6 +194,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         dynatemp_exponent: Any = 1.0,
         min_tokens_to_keep: Any = 1,
         temperature_last: Any = False,
+        order: Any = None,
+        keep: Any = None,
         mirostat_tau: Any = None,
         mirostat_eta: Any = 0.1,
         return_logprob: bool = False,
@@ -199,11 +214,12 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self.set_ways(plain_rng and axis in (-1, 0, None), self._return_logprob)
         self._use_filters(
             {
-                "top_k": top_k, "top_p": top_p, "min_p": min_p, "typical_p": typical_p, "top_n_sigma": top_n_sigma,
+                "top_k": top_k, "top_p": top_p, "min_p": min_p, "top_a": top_a, "p_less": p_less,
+                "typical_p": typical_p, "top_h": top_h, "top_n_sigma": top_n_sigma,
                 "epsilon_cutoff": epsilon_cutoff, "eta_cutoff": eta_cutoff, "xtc_threshold": xtc_threshold,
                 "xtc_probability": xtc_probability, "dynatemp_range": dynatemp_range,
                 "dynatemp_exponent": dynatemp_exponent, "min_tokens_to_keep": min_tokens_to_keep,
-                "temperature_last": temperature_last,
+                "temperature_last": temperature_last, "order": order, "keep": keep,
             }
         )  # fmt: skip
         self.mask = mask
@@ -216,13 +232,14 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
         self.step = 0
 
     def _use_filters(self, parameters: Mapping[str, Any]) -> None:
-        given = {
-            name: value if isinstance(value, NUMBERS) else read_only(np.array(any_array(value, name)))
-            for name, value in (_core.given_filters(**parameters) or {}).items()
-        }
+        given = {name: _held(name, value) for name, value in (_core.given_filters(**parameters) or {}).items()}
         filters = as_filters(given)
         self._given, self._filters = given, filters
-        self.set_filters(None if filters is None else filters.record, filters is not None and filters.needs_coin)
+        self.set_filters(
+            None if filters is None else filters.record,
+            filters is not None and filters.needs_coin,
+            None if filters is None else filters.keep,
+        )
 
     axis, rng = _fixed("axis"), _fixed("rng")
     return_logprob, on_invalid = _fixed("return_logprob"), _fixed("on_invalid")
@@ -231,7 +248,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     eta_cutoff, xtc_threshold = _filter("eta_cutoff"), _filter("xtc_threshold")
     xtc_probability, dynatemp_range = _filter("xtc_probability"), _filter("dynatemp_range")
     dynatemp_exponent, min_tokens_to_keep = _filter("dynatemp_exponent", 1.0), _filter("min_tokens_to_keep", 1)
-    temperature_last = _filter("temperature_last", False)
+    temperature_last, order, keep = _filter("temperature_last", False), _filter("order"), _filter("keep")
+    top_a, p_less, top_h = _filter("top_a"), _filter("p_less", False), _filter("top_h")
 
     @property
     def temperature(self) -> Any:
@@ -413,9 +431,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
 
 
 _SETTABLE = [
-    "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon_cutoff",
-    "eta_cutoff", "xtc_threshold", "xtc_probability", "dynatemp_range", "dynatemp_exponent", "min_tokens_to_keep",
-    "temperature_last", "mirostat_tau", "mirostat_eta", "mirostat_mu", "seed", "keys", "steps",
+    "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h",
+    "top_n_sigma", "epsilon_cutoff", "eta_cutoff", "xtc_threshold", "xtc_probability", "dynatemp_range",
+    "dynatemp_exponent", "min_tokens_to_keep", "temperature_last", "order", "keep", "mirostat_tau", "mirostat_eta",
+    "mirostat_mu", "seed", "keys", "steps",
 ]  # fmt: skip
 
 

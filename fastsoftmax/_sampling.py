@@ -46,7 +46,10 @@ def sample(
     top_k: Any = None,
     top_p: Any = None,
     min_p: Any = None,
+    top_a: Any = None,
+    p_less: Any = False,
     typical_p: Any = None,
+    top_h: Any = None,
     top_n_sigma: Any = None,
     epsilon_cutoff: Any = None,
     eta_cutoff: Any = None,
@@ -57,6 +60,8 @@ def sample(
     dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
+    order: Any = None,
+    keep: Any = None,
     return_logprob: bool = False,
     on_invalid: str = "raise",
 ) -> Any:
@@ -89,8 +94,14 @@ def sample(
         Keep the most likely entries whose probability before them is below p (nucleus sampling [2]_).
     min_p : float or array_like, optional
         Keep entries of at least min_p times the largest probability.
+    top_a : float or array_like, optional
+        Keep entries of at least a times the square of the largest probability.
+    p_less : bool or array_like, default False
+        Keep entries of at least the sum of the squares of all probabilities [5]_.
     typical_p : float or array_like, optional
         Keep the entries whose -log p is closest to the entropy, until they have this probability [3]_.
+    top_h : float or array_like, optional
+        Keep the most likely entries that together have no more than this share of the entropy [6]_.
     top_n_sigma : float or array_like, optional
         Keep logits within this many standard deviations of the largest.
     epsilon_cutoff, eta_cutoff : float or array_like, optional
@@ -105,6 +116,11 @@ def sample(
         What each filter leaves at least.
     temperature_last : bool or array_like, default False
         Let the filters look at temperature 1, and apply the temperature to what they leave.
+    order : tuple of str, optional
+        The filters by name ("xtc" for XTC) in the order in which they work, instead of that above; every filter that
+        is on must be there.  "temperature" says where the temperature comes; without it that is before all of them.
+    keep : sequence of int, optional
+        Indices that no filter drops, in any row.
     return_logprob : bool, default False
         Return the logarithm of the probability of what was drawn as well, filters included.
     on_invalid : {"raise", "flag"}, default "raise"
@@ -143,6 +159,10 @@ def sample(
     .. [2] A. Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020, arXiv 1904.09751.
     .. [3] C. Meister et al., "Locally Typical Sampling", 2023, arXiv 2202.00666.
     .. [4] J. Hewitt et al., "Truncation Sampling as Language Model Desmoothing", 2022, arXiv 2210.15191.
+    .. [5] R. Tan et al., "p-less Sampling: A Robust Hyperparameter-Free Approach for LLM Decoding", 2025,
+       arXiv 2509.23234.
+    .. [6] E. Baghaei Potraghloo et al., "Top-H Decoding: Adapting the Creativity and Coherence with Bounded Entropy in
+       Text Generation", 2025, arXiv 2509.02510.
 
     Examples
     --------
@@ -158,8 +178,8 @@ def sample(
     array([2, 2, 2, 1, 2])
     """
     given = _core.given_filters(
-        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
-        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+        top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold,
+        xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep,
     )  # fmt: skip
     return draw_from(
         logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
@@ -179,7 +199,10 @@ def sample_probs(
     top_k: Any = None,
     top_p: Any = None,
     min_p: Any = None,
+    top_a: Any = None,
+    p_less: Any = False,
     typical_p: Any = None,
+    top_h: Any = None,
     top_n_sigma: Any = None,
     epsilon_cutoff: Any = None,
     eta_cutoff: Any = None,
@@ -190,6 +213,8 @@ def sample_probs(
     dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
+    order: Any = None,
+    keep: Any = None,
     return_logprob: bool = False,
     on_invalid: str = "raise",
 ) -> Any:
@@ -201,8 +226,8 @@ def sample_probs(
         Weights, 0 <= p < inf; they need not sum to 1.  0 is never drawn, and warns of nothing.
     temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid
         As in :func:`sample`; `bias` is added to log(probs).
-    top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, xtc_u, \
-dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
+    top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
+xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep
         The filters of :func:`sample`.
 
     Returns
@@ -234,8 +259,8 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     array([0, 2, 3, 3])
     """
     given = _core.given_filters(
-        top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability,
-        dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last,
+        top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold,
+        xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep,
     )  # fmt: skip
     return draw_from(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
@@ -285,14 +310,19 @@ def draw_from(
         if not stop:
             check_on_invalid(on_invalid)
         record, log = None if filters is None else filters.record, return_logprob
-        drawn = _core.draw(values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct)
+        keep = None if filters is None else filters.keep
+        drawn = _core.draw(
+            values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct, keep=keep
+        )
         if drawn is None:  # often one argument is all that is in the way
             values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
             rng = None if u is not None else as_generator(rng)
             flat, at = along_one_axis(values, axis)
             trailing = (size,) if distinct else size_shape(size)
             k = math.prod(trailing) if trailing else None
-            drawn = _core.draw(flat, probs, temperature, at, k, u, rng, mask, bias, log, stop, record, distinct)
+            drawn = _core.draw(
+                flat, probs, temperature, at, k, u, rng, mask, bias, log, stop, record, distinct, keep=keep
+            )
             if drawn is not None and len(trailing) > 1:
                 parts = drawn[0] if log else (drawn[0],)
                 shaped = tuple(part.reshape((*part.shape[:-1], *trailing)) for part in parts)
@@ -382,7 +412,7 @@ def draw_rows(
         return (index, np.full(shape, np.nan)) if return_logprob else index
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
-        on_invalid == "raise", records, distinct, added_at, coins, True,
+        on_invalid == "raise", records, distinct, added_at, coins, True, None if filters is None else filters.keep,
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found

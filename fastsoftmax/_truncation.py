@@ -27,7 +27,10 @@ def truncate(
     top_k: Any = None,
     top_p: Any = None,
     min_p: Any = None,
+    top_a: Any = None,
+    p_less: Any = False,
     typical_p: Any = None,
+    top_h: Any = None,
     top_n_sigma: Any = None,
     epsilon_cutoff: Any = None,
     eta_cutoff: Any = None,
@@ -38,6 +41,8 @@ def truncate(
     dynatemp_exponent: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
+    order: Any = None,
+    keep: Any = None,
     rng: Any = None,
     out: Any = None,
 ) -> Array:
@@ -51,8 +56,8 @@ def truncate(
         T, 0 <= T <= inf; one number, or one for each row.
     axis, mask, bias
         As in :func:`sample`.
-    top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, xtc_probability, xtc_u, \
-dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
+    top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
+xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep
         The filters of :func:`sample`, in this order.
     rng : None, int, SeedSequence, BitGenerator or Generator, optional
         Where the coins of XTC come from, one double for each row, if it is on and `xtc_u` is not given.
@@ -86,10 +91,10 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     array([-inf,   6.,   4., -inf])
     """
     given = _core.given_filters(
-        top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p, top_n_sigma=top_n_sigma,
-        epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
+        top_k=top_k, top_p=top_p, min_p=min_p, top_a=top_a, p_less=p_less, typical_p=typical_p, top_h=top_h,
+        top_n_sigma=top_n_sigma, epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
         xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
-        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last,
+        min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last, order=order, keep=keep,
     )  # fmt: skip
     a = float_array(logits, "logits")
     rows = Rows(a.shape, axis, "logits")
@@ -103,6 +108,6 @@ dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last
     if math.prod(rows.shape):
         _core.truncate_rows(
             rows.split(result.source), dtype_code(a.dtype), t, allowed, words, added, added_at, records,
-            None if coins is None else np.asarray(coins), result.parts,
+            None if filters is None else filters.keep, None if coins is None else np.asarray(coins), result.parts,
         )  # fmt: skip
     return result.finish()  # type: ignore[no-any-return]

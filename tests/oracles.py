@@ -253,6 +253,29 @@ def min_p(c, ratio, keep):
     return _at_least(c, c.exponents - np.log(np.longdouble(ratio)), keep, c.tolerance)
 
 
+def top_a(c, a, keep):
+    return _at_least(c, c.logp - 2 * c.logp[0] - np.log(np.longdouble(a)), keep, 3 * c.tolerance)
+
+
+def p_less(c, on, keep):
+    keep = max(keep, np.count_nonzero(c.exponents == 0))  # the largest is at least any mean of them
+    return _at_least(c, c.logp - np.log(np.sum(np.exp(c.logp) ** 2)), keep, 3 * c.tolerance)
+
+
+def top_h(c, share, keep):
+    if c.flat and c.size > 1:
+        count = int(Fraction(float(share)) * c.size)
+        return _prefixes(c, count, count, keep)
+    if c.entropy < 2.0**-60:  # less than the integers have of it: one entry has all the mass
+        return _prefixes(c, 1, 1, keep)
+    p = np.exp(c.logp)
+    sums = np.cumsum(np.where(p > 0, -p * c.logp, 0))
+    # the terms are known to the tolerance, and to the unit of the integers
+    slack = c.tolerance * (c.entropy + 1)
+    low, high = (np.count_nonzero(sums <= share * c.entropy + s * slack) for s in (-1, 1))
+    return _prefixes(c, low, high, keep)
+
+
 def typical_p(c, mass, keep):
     if c.flat:
         return _share_of_equals(c, mass, keep)
@@ -310,7 +333,10 @@ FILTERS = {
     "top_k": (top_k, lambda k: k == 0),
     "top_p": (top_p, lambda p: p >= 1),
     "min_p": (min_p, lambda ratio: ratio == 0),
+    "top_a": (top_a, lambda a: a == 0),
+    "p_less": (p_less, lambda on: not on),
     "typical_p": (typical_p, lambda mass: mass >= 1),
+    "top_h": (top_h, lambda share: share >= 1),
     "top_n_sigma": (top_n_sigma, lambda width: width == 0),
     "epsilon_cutoff": (epsilon_cutoff, lambda epsilon: epsilon == 0),
     "eta_cutoff": (eta_cutoff, lambda epsilon: epsilon == 0),
@@ -339,21 +365,29 @@ def kept(
     dynatemp_exponent=1.0,
     xtc_probability=None,
     xtc_u=None,
+    order=None,
+    keep=(),
     **filters,
 ):
-    """The verdict on a row that has at least one entry above -inf and no NaN."""
+    """The verdict on a row that has at least one entry above -inf and no NaN. keep: with a temperature above 0."""
     if dynatemp_range:
         tolerance *= 32  # H is a sum whose error moves every exponent by its share of T
+    order = ["xtc_threshold" if name == "xtc" else name for name in order or FILTERS]
+    within = "temperature" in order
     hot = candidates(x, 1.0, allowed, tolerance)
-    if not temperature_last:
+    if not (temperature_last or within):
         temperature = dynamic_temperature(hot, temperature, dynatemp_range, dynatemp_exponent)
         if dynatemp_range and temperature < LEAST_DYNAMIC_TEMPERATURE:
             return Verdict(vague=[set(hot.indices.tolist())])
         hot = candidates(x, temperature, allowed, tolerance)
     if xtc_probability is not None and not (xtc_u or 0.0) < xtc_probability:
         filters["xtc_threshold"] = None
-    asked = [(name, filters[name]) for name in FILTERS if filters.get(name) is not None]
-    steps = [(FILTERS[name][0], value) for name, value in asked if not FILTERS[name][1](value)]
+    steps = []
+    for name in order:
+        if name == "temperature":
+            steps.append((None, temperature))
+        elif filters.get(name) is not None and not FILTERS[name][1](filters[name]):
+            steps.append((FILTERS[name][0], filters[name]))
     verdict = Verdict()
     _follow(hot, steps, min_tokens_to_keep, verdict)
     if temperature_last:
@@ -366,6 +400,9 @@ def kept(
                 verdict.add(c.indices[:1])
             if last > 0 or doubtful:
                 verdict.add(c.indices)
+    kept_too = set(keep) & set(hot.indices.tolist())
+    verdict.alternatives = [one | kept_too for one in verdict.alternatives]
+    verdict.vague = [most | kept_too for most in verdict.vague]
     return verdict
 
 
@@ -374,6 +411,9 @@ def _follow(c, steps, keep, verdict):
         verdict.add(c.indices)
         return
     keeps, value = steps[0]
+    if keeps is None:  # the temperature
+        c = Candidates(c.indices, c.x, value, c.tolerance) if value else c.take([0])
+        return _follow(c, steps[1:], keep, verdict)
     found = keeps(c, value, keep)
     if len(found) > MOST_ALTERNATIVES:
         verdict.add(c.take(max(found, key=len)).indices, is_vague=True)

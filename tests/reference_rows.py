@@ -23,6 +23,10 @@ def _keywords(x, **given):
     for name, value in given.items():
         if value is None:
             continue
+        if name in ("order", "keep", "exempt"):  # the same for all rows
+            for row in rows:
+                row[name] = tuple(value)
+            continue
         if name == "mask":
             of_rows = np.broadcast_to(_unpacked(value, shape[-1]), shape).reshape(-1, shape[-1])
         elif name == "bias":

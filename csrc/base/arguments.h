@@ -39,9 +39,23 @@ static inline int fs_are_uniforms(const double *u, size_t count)
     return 1;
 }
 
+/* Steps of the filters, each once. */
+static inline int fs_is_order(int64_t order)
+{
+    unsigned seen = 1;
+    for (uint64_t rest = (uint64_t)order; rest; rest >>= 4) {
+        unsigned step = (unsigned)(rest & 15), bit = 1u << step;
+        if (step > FS_TEMPERATURE || seen & bit)
+            return 0;
+        seen |= bit;
+    }
+    return 1;
+}
+
 static inline int fs_are_filters(const fs_filters *f)
 {
-    return f->top_k >= 0 && fs_is_share(f->top_p) && fs_is_share(f->min_p) && fs_is_share(f->typical_p) &&
+    return f->top_k >= 0 && fs_is_share(f->top_p) && fs_is_share(f->min_p) && fs_is_share(f->top_a) &&
+           fs_is_share(f->typical_p) && fs_is_share(f->top_h) && fs_is_order(f->order) &&
            fs_is_finite(f->top_n_sigma) && fs_is_share(f->epsilon_cutoff) && fs_is_share(f->eta_cutoff) &&
            fs_is_share(f->xtc_threshold) && fs_is_share(f->xtc_probability) &&
            fs_bits_f64(f->surprise) << 1 <= fs_bits_f64(INFINITY) << 1 && fs_is_finite(f->dynatemp_range) &&

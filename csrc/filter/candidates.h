@@ -31,12 +31,24 @@ static fs_candidates fs_candidates_of(const void *value, fs_dtype dtype, int pro
     return candidates;
 }
 
+/* The steps in the order of fs_step, without the temperature, which comes before or after all of them. */
+#define FS_DEFAULT_ORDER UINT64_C(0xba987654321)
+
 /* Whether a filter may drop entries. */
 static inline int fs_has_filter(const fs_filters *f, size_t n, double coin)
 {
-    return (f->top_k > 0 && (uint64_t)f->top_k < n) || f->top_p < 1.0 || f->min_p > 0.0 || f->typical_p < 1.0 ||
-           f->top_n_sigma > 0.0 || f->epsilon_cutoff > 0.0 || f->eta_cutoff > 0.0 ||
-           (f->xtc_threshold <= 0.5 && coin < f->xtc_probability) || f->surprise < INFINITY;
+    return (f->top_k > 0 && (uint64_t)f->top_k < n) || f->top_p < 1.0 || f->min_p > 0.0 || f->top_a > 0.0 ||
+           f->p_less || f->typical_p < 1.0 || f->top_h < 1.0 || f->top_n_sigma > 0.0 || f->epsilon_cutoff > 0.0 ||
+           f->eta_cutoff > 0.0 || (f->xtc_threshold <= 0.5 && coin < f->xtc_probability) || f->surprise < INFINITY;
+}
+
+/* Whether the temperature has a place among the filters. */
+static inline int fs_has_temperature_within(const fs_filters *f)
+{
+    for (uint64_t rest = (uint64_t)f->order; rest; rest >>= 4)
+        if ((rest & 15) == FS_TEMPERATURE)
+            return 1;
+    return 0;
 }
 
 /* The dynamic temperature for a distribution of this entropy over `there` entries: T - range to T + range. */

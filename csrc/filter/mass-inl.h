@@ -8,7 +8,7 @@
  */
 
 typedef struct {
-    int linear; /* the values are weights, at temperature 1, and not logits */
+    int linear; /* the values are weights, at temperature 1, and not logits; TERMS: logits, of which the terms are weighed */
     int may_underflow; /* or values are -inf */
     fs_scale c;
     NAME(scale) scale;
@@ -16,7 +16,10 @@ typedef struct {
     NAME(constants) constants, last;
     REAL max, half, other_half; /* linear: the weight is value * half * other_half */
     int down;
+    REAL first_term, slope; /* of TERMS, for filter/entropy-inl.h: weight * (first_term + slope (max - x)) */
 } NAME(weighting);
+
+enum { NAME(TERMS) = 2 };
 
 static NAME(weighting) NAME(weighting_of)(const NAME(list) *l, int linear, double temperature)
 {
@@ -47,22 +50,29 @@ static NAME(weighting) NAME(weighting_of)(const NAME(list) *l, int linear, doubl
 FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weighting) *g, const NAME(constants) *k, int linear,
                            int may_underflow)
 {
-    if (linear) {
+    if (linear == 1) {
         for (int j = 0; j < count; j++)
             v[j] = V(mul)(V(mul)(v[j], V(set1)(g->half)), V(set1)(g->other_half));
         return;
     }
+    VEC y[8]; /* of TERMS: how far below the maximum */
     int j = 0;
+    if (linear == NAME(TERMS))
+        for (int i = 0; i < count; i++)
+            y[i] = V(min)(V(sub)(V(set1)(g->max), v[i]), V(set1)(g->scale.reach));
     for (; j + FS_IN_FLIGHT <= count; j += FS_IN_FLIGHT)
         NAME(weights)(v + j, FS_IN_FLIGHT, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
     for (; j < count; j++)
         NAME(weights)(v + j, 1, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
+    if (linear == NAME(TERMS))
+        for (int i = 0; i < count; i++)
+            v[i] = V(mul)(v[i], V(fma)(y[i], V(set1)(g->slope), V(set1)(g->first_term)));
 }
 
 /* The weights of a vector of which only `len` entries exist; the others are 0. */
 FS_INLINE VEC NAME(weigh_last)(const REAL *x, size_t len, const NAME(weighting) *g)
 {
-    VEC v = V(load_first)(x, len, g->linear ? 0 : -(REAL)INFINITY);
+    VEC v = V(load_first)(x, len, g->linear == 1 ? 0 : -(REAL)INFINITY);
     NAME(weigh)(&v, 1, g, &g->last, g->linear, 1);
     return v;
 }
@@ -90,9 +100,10 @@ FS_INLINE uint64_t NAME(mass_as)(const NAME(weighting) *g, const REAL *x, size_t
 /* The mass of `len` values. */
 static uint64_t NAME(mass)(const NAME(weighting) *g, const REAL *x, size_t len)
 {
-    return g->linear          ? NAME(mass_as)(g, x, len, 1, 0)
-           : g->may_underflow ? NAME(mass_as)(g, x, len, 0, 1)
-                              : NAME(mass_as)(g, x, len, 0, 0);
+    return g->linear == NAME(TERMS) ? NAME(mass_as)(g, x, len, NAME(TERMS), 1)
+           : g->linear              ? NAME(mass_as)(g, x, len, 1, 0)
+           : g->may_underflow       ? NAME(mass_as)(g, x, len, 0, 1)
+                                    : NAME(mass_as)(g, x, len, 0, 0);
 }
 
 /* The same in less time, to a relative error of ESTIMATE and half a unit for each entry: four vectors at a time are added
@@ -154,9 +165,10 @@ static uint64_t NAME(mass_within)(const NAME(weighting) *g, const REAL *x, size_
     if (span.past == span.past)
         return g->may_underflow ? NAME(mass_within_as)(g, x, len, span, 1, 0, 1)
                                 : NAME(mass_within_as)(g, x, len, span, 1, 0, 0);
-    return g->linear          ? NAME(mass_within_as)(g, x, len, span, 0, 1, 0)
-           : g->may_underflow ? NAME(mass_within_as)(g, x, len, span, 0, 0, 1)
-                              : NAME(mass_within_as)(g, x, len, span, 0, 0, 0);
+    return g->linear == NAME(TERMS) ? NAME(mass_within_as)(g, x, len, span, 0, NAME(TERMS), 1)
+           : g->linear              ? NAME(mass_within_as)(g, x, len, span, 0, 1, 0)
+           : g->may_underflow       ? NAME(mass_within_as)(g, x, len, span, 0, 0, 1)
+                                    : NAME(mass_within_as)(g, x, len, span, 0, 0, 0);
 }
 
 /* The weights of a few values; `w` holds whole vectors. */
@@ -166,9 +178,10 @@ static void NAME(weigh_few)(const NAME(weighting) *g, const REAL *x, size_t len,
         V(store)(w + i, NAME(weigh_last)(x + i, len - i < LANES ? len - i : LANES, g));
 }
 
-/* The mean of log(p_i / p_max) under the distribution of a list, the entropy that follows from it, in nats, and the mass. */
+/* The mean of log(p_i / p_max) under the distribution of a list, the entropy that follows from it, in nats, the sum
+ * of the weights, and their mass. */
 typedef struct {
-    double mean, entropy;
+    double mean, entropy, sum;
     uint64_t mass;
 } NAME(moments);
 
@@ -183,6 +196,7 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting)
             total += p;
             product += p > 0.0 ? p * (fs_log((double)l->value[i]) - top) : 0.0;
         }
+        m.sum = total;
         m.mean = product / total;
         m.mass = NAME(mass)(g, l->value, l->count);
         m.entropy = fs_log(total / ((double)l->max * (double)g->half * (double)g->other_half)) - m.mean;
@@ -214,7 +228,7 @@ static NAME(moments) NAME(moments_of)(const NAME(list) *l, const NAME(weighting)
         sum = V(add_integers)(sum, w);
     }
     m.mass = fs_integers_total(sum, i);
-    total = f64x8_sum(weights);
+    m.sum = total = f64x8_sum(weights);
     product = f64x8_sum(products);
     m.mean = product / total / g->c.temperature;
     /* log of the sum of weights against the maximum */

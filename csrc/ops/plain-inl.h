@@ -101,6 +101,6 @@ int64_t NAME(fs_draw_filtered)(const REAL *x, size_t n, double temperature, cons
         !fs_scratch_size(n))
         return -(int64_t)FS_ARGUMENT;
     fs_row row = NAME(plain_row)(x, 0);
-    fs_status status = fs_sample_filtered(&row, n, temperature, filters, coin, 1, &u, scratch, &index, NULL);
+    fs_status status = fs_sample_filtered(&row, n, temperature, filters, NULL, coin, 1, &u, scratch, &index, NULL);
     return status == FS_OK ? index : -(int64_t)status;
 }

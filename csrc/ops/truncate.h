@@ -20,40 +20,47 @@ static fs_status fs_keep_first(const fs_row *row, size_t n, void *scratch, fs_ca
 
 /* The filters in the type of the row's dtype, at the temperature `work`, or on the row that row/limits.h puts in its
  * place.  *temperature becomes the dynamic one where that is asked for. */
-static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const fs_filters *f, double coin,
-                               void *scratch, int dynamic, double *temperature, fs_candidates *candidates)
+static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const fs_filters *f, const fs_indices *keep,
+                               double coin, void *scratch, int dynamic, double *temperature,
+                               fs_candidates *candidates)
 {
     fs_reader reader = fs_reader_of(row);
-    int wide = fs_is_wide(row), last = f->temperature_last != 0;
+    int within = fs_has_temperature_within(f), last = f->temperature_last || within;
+    int wide = fs_is_wide(row) || (within && (dynamic || !fs_has_formula(*temperature, 0)));
     fs_status status = FS_LIMIT;
     /* weights as they are, where nothing needs their logarithm */
-    reader.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_n_sigma == 0.0 &&
-                     (f->surprise == INFINITY || !last || *temperature == 1.0);
+    reader.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_h >= 1.0 &&
+                     f->top_n_sigma == 0.0 && !(within && dynamic) &&
+                     ((f->surprise == INFINITY && !within) || !last || *temperature == 1.0);
     if (fs_has_formula(work, wide))
         status = wide ? filtered_f64(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates)
                       : filtered_f32(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates);
     if (status != FS_LIMIT) {
         candidates->temperature = *temperature;
-        return status;
+    } else {
+        double of_limit = work;
+        reader = fs_filter_reader(row, n, &of_limit);
+        status = filtered_f64(&reader, n, of_limit, f, coin, scratch, dynamic, temperature, candidates);
+        candidates->limit = 1;
+        candidates->temperature = candidates->index && !last ? of_limit : *temperature;
     }
-    double of_limit = work;
-    reader = fs_filter_reader(row, n, &of_limit);
-    status = filtered_f64(&reader, n, of_limit, f, coin, scratch, dynamic, temperature, candidates);
-    candidates->limit = 1;
-    candidates->temperature = candidates->index && !last ? of_limit : *temperature;
+    if (status == FS_OK && keep && candidates->index)
+        fs_restore(candidates, &reader, n, keep);
     return status;
 }
 
-static fs_status fs_keep(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
-                         void *scratch, fs_candidates *candidates)
+static fs_status fs_keep(const fs_row *row, size_t n, double temperature, const fs_filters *f, const fs_indices *keep,
+                         double coin, void *scratch, fs_candidates *candidates)
 {
-    int last = f->temperature_last != 0, dynamic = f->dynatemp_range > 0.0;
+    int last = f->temperature_last || fs_has_temperature_within(f), dynamic = f->dynatemp_range > 0.0;
     *candidates = fs_all_candidates(row, n, temperature);
     if (dynamic && !last) { /* of the whole row, at temperature 1 */
-        fs_filters none = {0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, INFINITY, 0.0, 1.0, 1, 1};
+        fs_filters none;
+        fs_no_filters(&none);
+        none.temperature_last = 1;
         none.dynatemp_range = f->dynatemp_range;
         none.dynatemp_exponent = f->dynatemp_exponent;
-        fs_status status = fs_filter_row(row, n, 1.0, &none, 1.0, scratch, 1, &temperature, candidates);
+        fs_status status = fs_filter_row(row, n, 1.0, &none, NULL, 1.0, scratch, 1, &temperature, candidates);
         if (status != FS_OK)
             return status;
         dynamic = 0;
@@ -64,17 +71,17 @@ static fs_status fs_keep(const fs_row *row, size_t n, double temperature, const 
     double work = last ? 1.0 : temperature;
     if (work == 0.0)
         return fs_keep_first(row, n, scratch, candidates);
-    fs_status status = fs_filter_row(row, n, work, f, coin, scratch, dynamic, &temperature, candidates);
+    fs_status status = fs_filter_row(row, n, work, f, keep, coin, scratch, dynamic, &temperature, candidates);
     candidates->divisor = temperature;
     return status;
 }
 
 static fs_status kernel_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *f,
-                                        double coin, size_t k, const double *u, void *scratch, int64_t *index,
-                                        double *logprob)
+                                        const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
+                                        int64_t *index, double *logprob)
 {
     fs_candidates candidates;
-    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &candidates);
+    fs_status status = fs_keep(row, n, temperature, f, keep, coin, scratch, &candidates);
     if (status != FS_OK)
         return status;
     status = kernel_sample(&candidates.row, candidates.count, candidates.temperature, k, u, index, logprob);
@@ -138,14 +145,14 @@ static fs_status fs_divide_row(const fs_row *row, size_t n, double temperature, 
     return FS_OK;
 }
 
-static fs_status kernel_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
-                                 void *scratch, const fs_output *out)
+static fs_status kernel_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *f,
+                                 const fs_indices *keep, double coin, void *scratch, const fs_output *out)
 {
     fs_candidates candidates;
     fs_reader reader = fs_reader_of(row);
     double *value = fs_workspace_doubles(scratch, n);
     int64_t first = 0;
-    fs_status status = fs_keep(row, n, temperature, f, coin, scratch, &candidates);
+    fs_status status = fs_keep(row, n, temperature, f, keep, coin, scratch, &candidates);
     if (status == FS_OK && !candidates.index)
         status = fs_divide_row(row, n, candidates.divisor, out);
     if (status == FS_NAN)
@@ -160,9 +167,7 @@ static fs_status kernel_truncate(const fs_row *row, size_t n, double temperature
     }
     double max = -INFINITY;
     for (size_t j = 0; j < count; j++) { /* before the row is overwritten, should it be in place */
-        value[j] = candidates.limit                 ? fs_logit(&reader, candidates.index[j])
-                   : candidates.row.dtype == FS_F32 ? (double)((const float *)candidates.row.data)[j]
-                                                    : ((const double *)candidates.row.data)[j];
+        value[j] = candidates.limit ? fs_logit(&reader, candidates.index[j]) : fs_candidate(&candidates, j);
         max = value[j] > max ? value[j] : max;
     }
     const fs_divider divider = fs_divider_of(max, candidates.divisor, out->dtype);

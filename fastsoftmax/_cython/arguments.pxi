@@ -268,9 +268,13 @@ cdef bitgen_t *bitgen_of(bit_generator) except NULL:
 
 
 def are_scalars(dict parameters):
-    """Whether each value is None or exactly a bool, int or float: such values can be the key of a cache."""
+    """Whether each value is None, exactly a bool, int or float, or a tuple of int or str: the key of a cache."""
     for value in parameters.values():
-        if not (value is None or type(value) is float or type(value) is int or type(value) is bool):
+        if type(value) is tuple:
+            for one in <tuple>value:
+                if not (type(one) is int or type(one) is str):
+                    return False
+        elif not (value is None or type(value) is float or type(value) is int or type(value) is bool):
             return False
     return True
 
@@ -289,9 +293,10 @@ cdef inline dict with_given(dict parameters, str name, value):
     return parameters
 
 
-def given_filters(top_k=None, top_p=None, min_p=None, typical_p=None, top_n_sigma=None, epsilon_cutoff=None,
-                  eta_cutoff=None, xtc_threshold=None, xtc_probability=None, dynatemp_range=None,
-                  dynatemp_exponent=1.0, min_tokens_to_keep=1, temperature_last=False):
+def given_filters(top_k=None, top_p=None, min_p=None, top_a=None, p_less=False, typical_p=None, top_h=None,
+                  top_n_sigma=None, epsilon_cutoff=None, eta_cutoff=None, xtc_threshold=None, xtc_probability=None,
+                  dynatemp_range=None, dynatemp_exponent=1.0, min_tokens_to_keep=1, temperature_last=False, order=None,
+                  keep=None):
     """The parameters that are neither None nor their default, by name; None if there are none.
 
     PARAMETERS of _args/filters.py says what they are, and their order.  Here they are only collected: a compiled
@@ -301,7 +306,11 @@ def given_filters(top_k=None, top_p=None, min_p=None, typical_p=None, top_n_sigm
     given = with_given(given, "top_k", top_k)
     given = with_given(given, "top_p", top_p)
     given = with_given(given, "min_p", min_p)
+    given = with_given(given, "top_a", top_a)
+    if p_less is not False:
+        given = with_given(given, "p_less", p_less)
     given = with_given(given, "typical_p", typical_p)
+    given = with_given(given, "top_h", top_h)
     given = with_given(given, "top_n_sigma", top_n_sigma)
     given = with_given(given, "epsilon_cutoff", epsilon_cutoff)
     given = with_given(given, "eta_cutoff", eta_cutoff)
@@ -314,6 +323,8 @@ def given_filters(top_k=None, top_p=None, min_p=None, typical_p=None, top_n_sigm
         given = with_given(given, "min_tokens_to_keep", min_tokens_to_keep)
     if temperature_last is not False:
         given = with_given(given, "temperature_last", temperature_last)
+    given = with_given(given, "order", order)
+    given = with_given(given, "keep", keep)
     return given
 
 
@@ -329,3 +340,14 @@ cdef const fs_filters *filters_in(cnp.ndarray record) except NULL:
     if cnp.PyArray_ITEMSIZE(record) != sizeof(fs_filters) or cnp.PyArray_SIZE(record) != 1:
         raise ValueError("filters must be one record of _args/filters.py")
     return <const fs_filters *>cnp.PyArray_DATA(record)
+
+
+cdef inline fs_indices indices_in(cnp.ndarray given) noexcept:
+    """Contiguous int64, different and ascending; None: no index."""
+    cdef fs_indices indices
+    indices.index = NULL
+    indices.count = 0
+    if given is not None:
+        indices.index = <const int64_t *>cnp.PyArray_DATA(given)
+        indices.count = cnp.PyArray_DIM(given, 0)
+    return indices

@@ -61,32 +61,47 @@ cdef struct Penalizing:
     const int64_t *start
     size_t longest
     fs_breakers breakers
+    fs_indices exempt
+
+
+cdef inline void copy_entries(const fs_output *row, const fs_indices *entries, char *saved, bint back) noexcept nogil:
+    """Copy these entries of the row to `saved`, 8 bytes each, or back."""
+    cdef size_t j, size = size_of(row.dtype)
+    cdef char *entry
+    for j in range(entries.count):
+        entry = <char *>row.data + <ptrdiff_t>entries.index[j] * row.stride
+        if back:
+            memcpy(entry, saved + 8 * j, size)
+        else:
+            memcpy(saved + 8 * j, entry, size)
 
 
 cdef void penalize_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Penalizing *f = <Penalizing *>job
     cdef RowIterator w = f.iterator
     cdef fs_output row = f.row
-    cdef size_t i
-    cdef void *scratch = fs_thread_scratch(fs_penalize_scratch(f.longest))
+    cdef size_t i, bytes = fs_penalize_scratch(f.longest)
+    cdef char *scratch = <char *>fs_thread_scratch(bytes + 8 * f.exempt.count)
     if scratch == NULL:
         note(&f.outcome, first, FS_NO_MEMORY)
         return
     go_to_row(&w, first)
     for i in range(first, past):
         row.data = w.data[0]
+        copy_entries(&row, &f.exempt, scratch + bytes, False)
         fs_penalize(&row, f.tokens + f.start[i], f.start[i + 1] - f.start[i], <const fs_penalties *>w.data[1],
                     &f.breakers, scratch)
+        copy_entries(&row, &f.exempt, scratch + bytes, True)
         next_row(&w)
 
 
 def penalize_rows(cnp.ndarray out, int dtype, cnp.ndarray context, cnp.ndarray starts, cnp.ndarray penalties,
-                  cnp.ndarray breaker_tokens, cnp.ndarray breaker_starts):
+                  cnp.ndarray breaker_tokens, cnp.ndarray breaker_starts, cnp.ndarray exempt=None):
     """Lower, in place, the logits of what the context of each row repeats.
 
     context: int64, the tokens of all rows one after another, all of them entries of the row; starts: int64, where those
     of each row begin, and the end.  penalties: records of _penalties.py, one for each row.  The breakers are given in
-    the same way as the context.
+    the same way as the context.  exempt: entries that stay as they are, int64.
     """
     cdef Penalizing f
     cdef int nd = cnp.PyArray_NDIM(out)
@@ -96,6 +111,7 @@ def penalize_rows(cnp.ndarray out, int dtype, cnp.ndarray context, cnp.ndarray s
     f.breakers.token = <const int64_t *>cnp.PyArray_DATA(breaker_tokens)
     f.breakers.of = <const size_t *>cnp.PyArray_DATA(breaker_starts)
     f.breakers.count = cnp.PyArray_SIZE(breaker_starts) - 1
+    f.exempt = indices_in(exempt)
     f.longest = 0
     for i in range(rows):
         f.longest = max(f.longest, <size_t>(f.start[i + 1] - f.start[i]))

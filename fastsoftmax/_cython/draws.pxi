@@ -14,6 +14,7 @@ cdef struct Draws:
     const double *u
     const fs_filters *filters  # NULL: none, or one for each row
     int filters_operand
+    fs_indices keep  # of the filters
     const double *coin
     int64_t *index
     double *logprob
@@ -82,7 +83,7 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
         elif scratch != NULL:
             if f.filters_operand >= 0:
                 filters = <const fs_filters *>w.data[f.filters_operand]
-            status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters,
+            status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep,
                                         f.coin[i] if f.coin != NULL else 1.0, k, u, scratch, index, logprob)
         else:
             status = fs_sample(&rows.row, n, rows.temperature[0], k, u, index, logprob)
@@ -219,16 +220,18 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
 
 
 def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logprob, bint stop, filters=None,
-         bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False):
+         bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False,
+         cnp.ndarray keep=None):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
     can be taken as it is; then _sampling.py converts the arguments and calls again with `prepared`.
 
     size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.
-    filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row.  distinct: without
-    replacement, and without filters and log-probabilities; `size` is from 1 to the number of entries.  A row that
-    cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries
+    that no filter drops, int64, ascending.  distinct: without replacement, and without filters and log-probabilities;
+    `size` is from 1 to the number of entries.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows
+    after it may not be drawn.
     """
     x = array_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")
@@ -263,6 +266,9 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     f.filters = NULL
     f.filters_operand = -1
     f.coin = NULL if coins is None else <const double *>cnp.PyArray_DATA(coins)
+    if keep is not None and last_of(keep) >= <int64_t>f.batch.rows.n:
+        return None
+    f.keep = indices_in(keep)
     if filters is not None:
         check_row_length(f.batch.rows.n)
         if cnp.PyArray_NDIM(<cnp.ndarray?>filters) == 0:
@@ -346,9 +352,9 @@ cdef int run_draws(Draws *f) except -1:
                     rows_together(&f.batch) if f.k == 1 and not needs_scratch(f) else 1)
 
 
-cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, const double *coin,
-                       const double *u, int64_t *index, double *logprob) except -1:
-    """One draw from one row of any kind; -1 where it cannot be drawn from.  filters and logprob may be NULL."""
+cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, cnp.ndarray keep,
+                       const double *coin, const double *u, int64_t *index, double *logprob) except -1:
+    """One draw from one row of any kind; -1 where it cannot be drawn from.  filters, keep and logprob may be none."""
     cdef Draws f
     cdef fs_rows *rows = &f.batch.rows
     rows.row = row[0]
@@ -369,6 +375,7 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     f.batch.temperature_operand = f.batch.mask_operand = f.batch.bias_operand = f.filters_operand = -1
     f.batch.row_biases = no_row_biases()
     f.filters = filters
+    f.keep = indices_in(keep)
     f.coin = coin
     f.u = u
     f.index = index

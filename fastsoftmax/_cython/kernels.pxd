@@ -56,6 +56,9 @@ cdef extern from "fastsoftmax.h" nogil:
     ctypedef struct fs_filters:
         int64_t top_k
         double surprise
+    ctypedef struct fs_indices:
+        const int64_t *index
+        size_t count
     ctypedef struct fs_penalties:
         double repetition
     ctypedef struct fs_breakers:
@@ -64,10 +67,10 @@ cdef extern from "fastsoftmax.h" nogil:
         size_t count
     size_t fs_scratch_size(size_t n)
     fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
-                                 double coin, size_t k, const double *u, void *scratch, int64_t *index,
-                                 double *logprob)
-    fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters, double coin,
-                          void *scratch, const fs_output *out)
+                                 const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
+                                 int64_t *index, double *logprob)
+    fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                          const fs_indices *keep, double coin, void *scratch, const fs_output *out)
     fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,
                      double *logprob, size_t chosen, int64_t *rank)
     fs_status fs_without_replacement(const fs_row *row, size_t n, double temperature, size_t k, const double *u,

@@ -340,6 +340,7 @@ cdef inline double temperature_at(const RowIterator *w) noexcept nogil:
 cdef struct Truncation:
     Rows rows
     int out_operand, filters_operand
+    fs_indices keep
     const double *coin
     fs_output out
 
@@ -360,14 +361,14 @@ cdef void truncate_task(void *job, size_t first, size_t past) noexcept nogil:
         set_row(&f.rows, &w, &row)
         out.data = w.data[f.out_operand]
         status = fs_truncate(&row, f.rows.n, temperature_at(&w), <const fs_filters *>w.data[f.filters_operand],
-                             f.coin[i] if f.coin != NULL else 1.0, scratch, &out)
+                             &f.keep, f.coin[i] if f.coin != NULL else 1.0, scratch, &out)
         if note(&f.rows.outcome, i, status):
             return
         next_row(&w)
 
 
 def truncate_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray mask, bint words, cnp.ndarray bias,
-                  cnp.ndarray bias_at, cnp.ndarray filters, cnp.ndarray coins, cnp.ndarray out):
+                  cnp.ndarray bias_at, cnp.ndarray filters, cnp.ndarray keep, cnp.ndarray coins, cnp.ndarray out):
     """x / temperature for the entries that pass the filters, -inf for the others; arguments as for `sample_rows`."""
     cdef Truncation f
     begin_rows(&f.rows, x, dtype, False, temperature)
@@ -375,6 +376,7 @@ def truncate_rows(cnp.ndarray x, int dtype, cnp.ndarray temperature, cnp.ndarray
     add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
     f.out_operand = add_operand(&f.rows.iterator, out)
     f.filters_operand = add_operand(&f.rows.iterator, filters)
+    f.keep = indices_in(keep)
     f.coin = NULL if coins is None else <double *>cnp.PyArray_DATA(coins)
     f.out.stride = cnp.PyArray_STRIDE(out, cnp.PyArray_NDIM(out) - 1)
     f.out.dtype = <fs_dtype>dtype

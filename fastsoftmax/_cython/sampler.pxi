@@ -46,6 +46,7 @@ cdef class SamplerBase:
     cdef long bound_at_fork  # the fork_count that the generator of the process belongs to; -1: another generator
     cdef int general
     cdef fs_filters filters
+    cdef object keep  # int64, the entries that no filter drops, or None
     cdef bint filtered, needs_coin  # XTC's coin is drawn before each index
     cdef bint with_logprob
     cdef bint keyed
@@ -158,8 +159,8 @@ cdef class SamplerBase:
             self.set_general(BY_AXIS_OR_GENERATOR, not one_row)
             self.with_logprob = with_logprob
 
-    def set_filters(self, record, bint needs_coin):
-        """Filter the rows: a record of _args/filters.py, one for each row, or None."""
+    def set_filters(self, record, bint needs_coin, keep):
+        """Filter the rows: a record of _args/filters.py, one for each row, or None; keep: what they never drop."""
         cdef fs_filters filters
         cdef bint one = record is not None and record.ndim == 0
         if one:
@@ -168,6 +169,7 @@ cdef class SamplerBase:
             self.set_general(BY_FILTERS, record is not None and not one)
             self.filtered = one
             self.needs_coin = needs_coin
+            self.keep, keep = keep, self.keep
             if one:
                 self.filters = filters
 
@@ -273,7 +275,7 @@ cdef class SamplerBase:
         cdef bint filtered, has_coin, logprob_too, mirostat, keyed, possible
         cdef int general
         cdef size_t n
-        cdef object schedule, given, own_mask, own_bias, bias_at, mu, bit_generator, lock
+        cdef object schedule, given, own_mask, own_bias, bias_at, mu, bit_generator, lock, keep
         cdef cnp.ndarray row, mask_array = None, bias_array = None
         with cython.critical_section(self):
             schedule, given, temperature = self.schedule, self.temperature_given, self.fast_temperature
@@ -282,7 +284,7 @@ cdef class SamplerBase:
             bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
             general, keyed = self.general, self.keyed
             filtered, has_coin, mirostat = self.filtered, self.needs_coin, self.has_mirostat
-            logprob_too = self.with_logprob
+            logprob_too, keep = self.with_logprob, self.keep
             if filtered:
                 filters = self.filters
             if mirostat:
@@ -325,6 +327,8 @@ cdef class SamplerBase:
                 possible = possible and last_of(<cnp.ndarray>bias_at) < <int64_t>n
             elif own_bias is not None:
                 possible = possible and is_vector(own_bias, cnp.NPY_DOUBLE, n)
+            if keep is not None:
+                possible = possible and last_of(<cnp.ndarray>keep) < <int64_t>n
         if not possible:
             return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
 
@@ -366,8 +370,8 @@ cdef class SamplerBase:
 
         of_row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS, bias_array,
                             <cnp.ndarray>bias_at if bias is None else None)
-        draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, &coin, &uniform, &index,
-                      &logprob if logprob_too or mirostat else NULL)
+        draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, <cnp.ndarray>keep, &coin, &uniform,
+                      &index, &logprob if logprob_too or mirostat else NULL)
         if index < 0:
             return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, row_steps,
                                       given)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from fastsoftmax import __version__, schedules
 from fastsoftmax._args.filters import PARAMETERS, as_filters
+from fastsoftmax._args.steps import STEPS
 from fastsoftmax.cli.distribution import run_sample, run_softmax, run_truncate
 from fastsoftmax.cli.info import run_info
 from fastsoftmax.cli.plot import MOST_TEMPERATURES, run_plot
@@ -29,8 +30,10 @@ ANNEALINGS: dict[str, Callable[[float, float, float], Schedule]] = {
 DEFAULT_COMMAND = "demo"
 
 # Filters with an option of their own; --filter sets the others, and XTC's coin.
-COMMON_FILTERS = ("top_k", "top_p", "min_p", "typical_p", "min_tokens_to_keep", "temperature_last")
-OTHER_FILTERS = (*(name for name in PARAMETERS if name not in COMMON_FILTERS), "xtc_u")
+COMMON_FILTERS = (
+    "top_k", "top_p", "min_p", "p_less", "typical_p", "min_tokens_to_keep", "temperature_last", "keep",
+)  # fmt: skip
+OTHER_FILTERS = (*(name for name in PARAMETERS if name not in (*COMMON_FILTERS, "order")), "xtc_u")
 
 # Options whose value is text, even if it looks like a number.
 TAKE_TEXT = frozenset({"--start", "--text", "-o", "--output"})
@@ -58,9 +61,7 @@ def _with_command(argv: list[str]) -> list[str]:
 def _protect_numbers(argv: Sequence[str]) -> list[str]:
     """Keep argparse from taking -1e5 and -inf for options: put a blank in front of them."""
     return [
-        f" {argument}"
-        if argument.startswith("-") and is_numbers(argument) and before not in TAKE_TEXT
-        else argument
+        f" {argument}" if argument.startswith("-") and is_numbers(argument) and before not in TAKE_TEXT else argument
         for before, argument in zip(["", *argv], argv, strict=False)
     ]
 
@@ -198,6 +199,9 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
         "--typical-p", type=_number, metavar="P", help="keep the most typical until their probability is P"
     )
     filters.add_argument(
+        "--p-less", action="store_const", const=True, help="keep what is as likely as that two draws are equal"
+    )
+    filters.add_argument(
         "--min-tokens-to-keep", type=_at_least(1), metavar="N", help="each filter keeps at least N (default 1)"
     )
     filters.add_argument(
@@ -207,6 +211,14 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
         help="filter at temperature 1, then apply the temperature",
     )
     filters.add_argument(
+        "--order",
+        dest="filter_order",
+        type=_names,
+        metavar="NAME[,...]",
+        help=f"the order of the filters, of {', '.join(STEPS)}",
+    )
+    filters.add_argument("--keep", type=_indices, metavar="I[,...]", help="indices that no filter drops")
+    filters.add_argument(
         "--filter",
         type=_settings,
         action="append",
@@ -214,6 +226,14 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE[,...]",
         help=f"other filters: {', '.join(OTHER_FILTERS)}",
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().replace("-", "_") for name in text.split(",") if name.strip())
+
+
+def _indices(text: str) -> tuple[int, ...]:
+    return tuple(map(_at_least(0), text.split(",")))
 
 
 def _settings(text: str) -> dict[str, float]:
@@ -233,6 +253,8 @@ def _filters_of(arguments: argparse.Namespace) -> dict[str, Any]:
     filters = {name: vars(arguments)[name] for name in COMMON_FILTERS if vars(arguments).get(name) is not None}
     for settings in vars(arguments).get("filter", []):
         filters |= settings
+    if vars(arguments).get("filter_order") is not None:  # --order of other commands is that of the model
+        filters["order"] = arguments.filter_order
     coin = filters.pop("xtc_u", None)
     checked = as_filters(filters)
     if coin is not None:
@@ -293,9 +315,7 @@ def _temperatures(text: str) -> list[float]:
 def _few_temperatures(text: str) -> list[float]:
     temperatures = _temperatures(text)
     if len(temperatures) > MOST_TEMPERATURES:
-        raise argparse.ArgumentTypeError(
-            f"{len(temperatures)} temperatures are too many: at most {MOST_TEMPERATURES}"
-        )
+        raise argparse.ArgumentTypeError(f"{len(temperatures)} temperatures are too many: at most {MOST_TEMPERATURES}")
     return temperatures
 
 

@@ -90,6 +90,7 @@ def sample_rows(
     bias: Array | None,
     *values: Any,
     names: tuple[str, ...],
+    fixed: dict[str, Any],
     row_shape: tuple[int, ...],
     seed: int,
     step: int,
@@ -97,7 +98,7 @@ def sample_rows(
     return_logprob: bool,
     block_info: Any = None,
 ) -> Array:
-    given = {name: _rows_of(value) for name, value in zip(names, values, strict=True)}
+    given = fixed | {name: _rows_of(value) for name, value in zip(names, values, strict=True)}
     first, shape = _first_row(block_info), x.shape[:-1]
     if "u" not in given:
         numbers = _row_numbers(first, shape, row_shape)

@@ -227,6 +227,7 @@ def sample(
     rows = _Chunked(logits, axis, "logits", temperature, whole=bool(filters) or xtc_u is not None)
     static = {"seed": seed, "step": step, "on_invalid": on_invalid, "return_logprob": bool(return_logprob)}
     arrays = {"temperature": rows.temperature}
+    fixed = {name: filters.pop(name) for name in ("order", "keep") if name in filters}  # the same for all rows
     given = {"u": u, "xtc_u": xtc_u, **filters}
     for name, value in given.items():
         if value is not None:
@@ -248,7 +249,7 @@ def sample(
     else:
         drawn = rows.map(
             chunks.sample_rows, rows.entries, *mask_and_bias, *arrays.values(), dtype=chunks.DRAWN, entries=1,
-            names=tuple(arrays), row_shape=rows.shape, **static,
+            names=tuple(arrays), fixed=fixed, row_shape=rows.shape, **static,
         )[..., 0]  # fmt: skip
         index, logprob = drawn["index"], drawn["logprob"]
     return (index, logprob) if return_logprob else index

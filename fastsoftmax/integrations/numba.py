@@ -116,8 +116,10 @@ def filters(**parameters: Any) -> NDArray[np.void]:
     unknown = parameters.keys() - PARAMETERS.keys()
     if unknown:
         raise TypeError(f"{min(unknown)} is not a filter; there are: {', '.join(PARAMETERS)}")
+    if parameters.get("keep") is not None:
+        raise TypeError("keep is no part of a record; use fastsoftmax.sample")
     for name, value in parameters.items():
-        if np.ndim(value):
+        if name != "order" and np.ndim(value):
             raise TypeError(f"{name} must be one value here, not an array; make a record for each row")
     given = as_filters(parameters)
     record = np.empty(1, RECORD)

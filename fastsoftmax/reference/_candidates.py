@@ -31,6 +31,10 @@ class Candidates:
     def first(self, count: int) -> "Candidates":
         return replace(self, indices=self.indices[:count])
 
+    def take_too(self, indices: Iterable[int]) -> "Candidates":
+        """These and the others, which may be candidates already."""
+        return replace(self, indices=sorted({*self.indices, *indices}, key=lambda i: (-self.x[i], i)))
+
     def at(self, temperature: float) -> "Candidates":
         """At another temperature, without those that have no part in the limit of 0, or next to +inf."""
         c = replace(self, temperature=temperature)

@@ -22,7 +22,10 @@ class Filters:
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
+    top_a: float = 0.0
+    p_less: bool = False
     typical_p: float = 1.0
+    top_h: float = 1.0
     top_n_sigma: float = 0.0
     epsilon_cutoff: float = 0.0
     eta_cutoff: float = 0.0
@@ -34,6 +37,14 @@ class Filters:
     dynatemp_exponent: float = 1.0
     min_tokens_to_keep: int = 1  # of each filter's own order
     temperature_last: bool = False  # filter at temperature 1
+    order: tuple[str, ...] = ()  # other than that of ORDER; "temperature" may be anywhere in it
+    keep: tuple[int, ...] = ()  # indices that no filter drops
+
+
+ORDER = (
+    "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h", "top_n_sigma", "epsilon_cutoff", "eta_cutoff",
+    "xtc",
+)  # fmt: skip
 
 
 def truncate(x: Row, temperature: float = 1.0, *, mask: Mask = None, bias: Bias = None, **filters: Any) -> Row:
@@ -66,18 +77,29 @@ def truncate(x: Row, temperature: float = 1.0, *, mask: Mask = None, bias: Bias 
 
 def filtered(c: Candidates, temperature: float, f: Filters) -> Candidates:
     """What the filters keep, at the temperature it is drawn with."""
-    xtc = [xtc_threshold] if f.xtc_u < f.xtc_probability and f.xtc_threshold <= 0.5 else []
-    in_order = [top_k, top_p, min_p, typical_p, top_n_sigma, epsilon_cutoff, eta_cutoff, *xtc]
-    on = [keep for keep in in_order if getattr(f, keep.__name__) != getattr(Filters, keep.__name__)]
-    if not f.temperature_last:
-        c = c.at(dynamic_temperature(c, temperature, f))
-    elif on:
+    order = f.order or ORDER
+    if "temperature" not in order:
+        order = (*order, "temperature") if f.temperature_last else ("temperature", *order)
+    steps = [step for step in order if step == "temperature" or is_on(step, f)]
+    if order[0] != "temperature" and len(steps) > 1:
         c = c.at(1.0)
-    for keep in on:
-        c = keep(c, getattr(f, keep.__name__), f.min_tokens_to_keep)
-    if f.temperature_last:
-        c = c.at(dynamic_temperature(c, temperature, f))
-    return c if f.mirostat_mu == math.inf else mirostat(c, f.mirostat_mu)
+    whole = c
+    for step in steps:
+        if step == "temperature":
+            c = c.at(dynamic_temperature(c, temperature, f))
+            whole = c if order[0] == "temperature" else whole
+        else:
+            c = FILTERS[step](c, getattr(f, PARAMETER.get(step, step)), f.min_tokens_to_keep)
+    if f.mirostat_mu < math.inf:
+        c = mirostat(c, f.mirostat_mu)
+    return c.take_too(i for i in whole.indices if i in f.keep).at(c.temperature)
+
+
+def is_on(step: str, f: Filters) -> bool:
+    """Whether a filter may drop anything."""
+    if step == "xtc":
+        return f.xtc_u < f.xtc_probability and f.xtc_threshold <= 0.5
+    return bool(getattr(f, step) != getattr(Filters, step))
 
 
 def top_k(c: Candidates, k: int, least: int) -> Candidates:
@@ -99,11 +121,29 @@ def min_p(c: Candidates, ratio: float, least: int) -> Candidates:
     return c.first(max(sum(e >= bound for e in c.exponents), least))
 
 
+def top_a(c: Candidates, a: float, least: int) -> Candidates:
+    """``p_i >= a * max p ** 2``."""
+    return c.first(max(sum(w * c.total >= Fraction(a) * c.weights[0] ** 2 for w in c.weights), least))
+
+
+def p_less(c: Candidates, _on: bool, least: int) -> Candidates:
+    """``p_i >= sum p_j ** 2``."""
+    squares = sum(w**2 for w in c.weights)
+    return c.first(max(sum(w * c.total >= squares for w in c.weights), least))
+
+
 def typical_p(c: Candidates, mass: float, least: int) -> Candidates:
     """By ascending ``abs(-log p_i - H)``, up to and with the first that brings their probability to `mass`."""
     order = sorted(range(len(c)), key=lambda i: abs(c.mean_exponent - c.exponents[i]))
     sums = accumulate(c.weights[i] for i in order)
     return c.take(order[: max(1 + sum(s < Fraction(mass) * c.total for s in sums), least)])
+
+
+def top_h(c: Candidates, share: float, least: int) -> Candidates:
+    """The first of the sorted order whose ``-p_i log p_i`` sum to ``share * H`` at most; one, if it is all the mass."""
+    largest = log(c.total / c.weights[0])  # -log of the largest p
+    sums = list(accumulate(w * (largest - e) for w, e in zip(c.weights, c.exponents, strict=True)))
+    return c.first(max(sum(s <= Fraction(share) * sums[-1] for s in sums) if sums[-1] else 1, least))
 
 
 def top_n_sigma(c: Candidates, n: float, least: int) -> Candidates:
@@ -134,6 +174,14 @@ def xtc_threshold(c: Candidates, threshold: float, least: int) -> Candidates:
     return c if dropped < 1 or len(c) - dropped < least else c.take(range(dropped, len(c)))
 
 
+FILTERS = {
+    "top_k": top_k, "top_p": top_p, "min_p": min_p, "top_a": top_a, "p_less": p_less, "typical_p": typical_p,
+    "top_h": top_h, "top_n_sigma": top_n_sigma, "epsilon_cutoff": epsilon_cutoff, "eta_cutoff": eta_cutoff,
+    "xtc": xtc_threshold,
+}  # fmt: skip
+PARAMETER = {"xtc": "xtc_threshold"}  # where it has another name than the filter
+
+
 def mirostat(c: Candidates, mu: float) -> Candidates:
     """``-log2 p_i <= mu``, and at least the first.
 
@@ -157,6 +205,8 @@ def dynamic_temperature(c: Candidates, temperature: float, f: Filters) -> float:
     return lowest + (highest - lowest) * share
 
 
-def log(value: float) -> Fraction:
+def log(value: float | Fraction) -> Fraction:
     """The logarithm to 60 digits: enough to decide every comparison, as only log 1 equals a fraction."""
-    return Fraction(Context(prec=60).ln(Decimal(value)))
+    of = Context(prec=60)
+    ratio = Fraction(value)
+    return Fraction(of.ln(of.divide(Decimal(ratio.numerator), Decimal(ratio.denominator))))

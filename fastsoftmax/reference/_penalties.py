@@ -13,6 +13,7 @@ def penalize(
     x: Row, tokens: Sequence[int], *, repetition: float = 1.0, frequency: float = 0.0, presence: float = 0.0,
     dry_multiplier: float = 0.0, dry_base: float = 1.75, dry_allowed_length: int = 2,
     dry_penalty_last_n: int = -1, last_n: int = -1, dry_sequence_breakers: Sequence[tuple[int, ...]] = (),
+    exempt: Sequence[int] = (),
 ) -> list[float]:  # fmt: skip
     """Logits less what the tokens seen so far take from them.
 
@@ -35,6 +36,8 @@ def penalize(
     dry_sequence_breakers : list of tuples of int
         The suffix begins after the last complete occurrence of any of these. A token that is one of them alone is
         never penalised by DRY.
+    exempt : list of int
+        Tokens whose logits stay as they are.
 
     Examples
     --------
@@ -48,7 +51,7 @@ def penalize(
     repeats = longest_repeats(last(tokens, dry_penalty_last_n), dry_sequence_breakers)
     penalized = [float(v) for v in x]
     for t in set(tokens):
-        if math.isfinite(x[t]):
+        if math.isfinite(x[t]) and t not in exempt:
             v = float(x[t])
             if t in counts:
                 v = finite(v * repetition if v <= 0 else v / repetition)

@@ -19,6 +19,7 @@ typedef struct {
     const fs_row *row, *other;
     size_t n, first, chosen, context_length;
     fs_filters filters;
+    fs_indices keep;
     fs_penalties penalties;
     double temperature[2], coin, u[DRAWS];
     const double *uniform;
@@ -76,15 +77,15 @@ static void run(const question *q, layout how, random_stream *r, results *a)
         a->top_logprob[j] = 0.0;
     }
     a->rank = a->corrected = -1;
-    a->status[0] = fs_sample_filtered(&l.row, n, q->temperature[0], &q->filters, q->coin, DRAWS, q->u, scratch,
-                                      a->index, a->logprob);
+    a->status[0] = fs_sample_filtered(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, DRAWS, q->u,
+                                      scratch, a->index, a->logprob);
     a->status[1] =
         fs_top(&l.row, n, q->temperature[0], q->first, scratch, a->top, a->top_logprob, q->chosen, &a->rank);
     a->status[2] = fs_without_replacement(&l.row, n, q->temperature[0], q->first, q->uniform, scratch, a->distinct);
     a->status[3] = fs_accept(&l.row, q->other, n, q->temperature, q->chosen, q->u[0], &a->accepted);
     a->status[4] = fs_correct(&l.row, q->chosen % 3 ? q->other : NULL, n, q->temperature, q->chosen, q->u[1], scratch,
                               &a->corrected);
-    a->status[5] = fs_truncate(&l.row, n, q->temperature[0], &q->filters, q->coin, scratch, &l.out);
+    a->status[5] = fs_truncate(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, scratch, &l.out);
     gather(&l, n, a->truncated);
     free_layout(&l);
     l = lay_out(q->row, n, how); /* fs_penalize works in place: on what is there when it is called */
@@ -133,9 +134,10 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
                      uint64_t *digests)
 {
     size_t bytes = n * size_of(dtype);
-    char text[800];
+    char text[1000];
     made_row made = make_row(n, dtype, data, kind, r), draft = make_row(n, dtype, NORMAL, PLAIN, r);
     double *uniform = workspace(8 * n);
+    int64_t kept[MOST_KEPT];
     question q = {.row = &made.row,
                   .other = &draft.row,
                   .n = n,
@@ -143,6 +145,7 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
                   .chosen = below(r, n),
                   .context_length = below(r, CONTEXT + 1),
                   .filters = any_filters(r, n, 1 + below(r, 8)),
+                  .keep = any_kept(r, n, kept),
                   .penalties = {1.0 + (double)below(r, 2) * next_uniform(r), next_normal(r), next_normal(r),
                                 (double)below(r, 3), 1.0 + next_uniform(r), (int64_t)(1 + below(r, 3)),
                                 (int64_t)below(r, CONTEXT) - 20, (int64_t)below(r, CONTEXT) - 20},

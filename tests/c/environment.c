@@ -69,9 +69,9 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     case 4: softmax_rows(row->dtype, row->data, stride, 1, n, &temperature, 0, out.data); break;
     case 5: sample_rows(row->dtype, row->data, stride, 1, n, &temperature, 0, u + 2, r->index[0] + DRAWS); break;
     case 6:
-        fs_sample_filtered(row, n, temperature, &filters, 0.0, DRAWS, u, scratch, r->index[1], r->logprob[1]);
+        fs_sample_filtered(row, n, temperature, &filters, NULL, 0.0, DRAWS, u, scratch, r->index[1], r->logprob[1]);
         break;
-    case 7: fs_truncate(row, n, temperature, &filters, 0.0, scratch, &out); break;
+    case 7: fs_truncate(row, n, temperature, &filters, NULL, 0.0, scratch, &out); break;
     case 8:
         fs_top(row, n, temperature, n < DRAWS ? n : DRAWS, scratch, r->index[2], r->logprob[2], 0, &r->rank);
         break;
@@ -83,10 +83,10 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     case 12:
         if (row->dtype == FS_F32) {
             r->plain[0] = fs_draw_f32(row->data, n, temperature, u[1]);
-            r->plain[1] = fs_draw_filtered_f32(row->data, n, temperature, &filters, 0.0, u[1], scratch);
+            r->plain[1] = fs_draw_filtered_f32(row->data, n, temperature, &filters, NULL, 0.0, u[1], scratch);
         } else if (row->dtype == FS_F64) {
             r->plain[0] = fs_draw_f64(row->data, n, temperature, u[1]);
-            r->plain[1] = fs_draw_filtered_f64(row->data, n, temperature, &filters, 0.0, u[1], scratch);
+            r->plain[1] = fs_draw_filtered_f64(row->data, n, temperature, &filters, NULL, 0.0, u[1], scratch);
         }
         break;
     default: fs_penalize(&out, context, 4, &penalties, &breakers, scratch);

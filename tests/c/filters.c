@@ -83,9 +83,14 @@ static fs_filters exact_filters(random_stream *r, size_t n, shape kind)
     if (below(r, 4) == 0 && kind == EXACT_WEIGHTS)
         f.min_p = (double)(1 + below(r, 64)) / 64.0;
     if (below(r, 4) == 0)
+        f.top_a = part;
+    f.p_less = below(r, 4) == 0;
+    if (below(r, 4) == 0)
         f.surprise = (double)below(r, 14);
     if (below(r, 4) == 0)
         f.min_tokens_to_keep = (int64_t)(1 + below(r, 20));
+    if (below(r, 4) == 0)
+        f.order = any_order(r, 0);
     return f;
 }
 
@@ -97,8 +102,8 @@ typedef struct {
     size_t there;
 } judgement;
 
-static void judge(judgement *j, const fs_row *row, size_t n, double temperature, const fs_filters *f, double coin,
-                  long double margin)
+static void judge(judgement *j, const fs_row *row, size_t n, double temperature, const fs_filters *f,
+                  const fs_indices *keep, double coin, long double margin)
 {
     double none = row->probs ? 0.0 : -INFINITY;
     sorted_row s = {j->memory, 0, 0.0, margin, 0};
@@ -114,6 +119,15 @@ static void judge(judgement *j, const fs_row *row, size_t n, double temperature,
         apply_filters(&s, f, temperature, row->probs, coin);
         for (size_t i = 0; i < s.count; i++)
             j->candidates[s.e[i].i] = 1;
+        for (size_t i = 0; i < keep->count; i++)
+            j->candidates[keep->index[i]] |= get(row->data, row->dtype, (size_t)keep->index[i]) > none;
+        s.e = j->memory;
+        s.count = 0;
+        for (size_t i = 0; i < n; i++)
+            if (j->candidates[i])
+                s.e[s.count++] = (entry){0.0L, 0.0L, 0.0L, get(row->data, row->dtype, i), i};
+        qsort(s.e, s.count, sizeof *s.e, by_value);
+        weigh(&s, temperature, row->probs);
     }
     j->left = s;
 }
@@ -126,14 +140,14 @@ static int by_index(const void *a, const void *b)
 
 /* Each index drawn is the smallest whose cumulative weight exceeds u times the total, as near as can be told. */
 static void test_draws(judgement *j, const fs_row *row, size_t n, double temperature, const fs_filters *f,
-                       double coin, void *scratch, random_stream *r, const char *text)
+                       const fs_indices *keep, double coin, void *scratch, random_stream *r, const char *text)
 {
     double u[DRAWS] = {0.0, 1.0 - 0x1p-53}, logprob[DRAWS];
     int64_t index[DRAWS];
     long double total = total_of(&j->left), margin = j->left.margin > 0.0L ? j->left.margin : 1e-12L;
     for (int d = 2; d < DRAWS; d++)
         u[d] = next_uniform(r);
-    fs_status status = fs_sample_filtered(row, n, temperature, f, coin, DRAWS, u, scratch, index, logprob);
+    fs_status status = fs_sample_filtered(row, n, temperature, f, keep, coin, DRAWS, u, scratch, index, logprob);
     checks += DRAWS;
     if (!check(status == FS_OK, "status %d: %s", (int)status, text))
         return;
@@ -186,20 +200,23 @@ static void test_row(shape kind, size_t n, const char *set, random_stream *r)
     if (exact || temperature == INFINITY)
         f.temperature_last = 0;
     f.dynatemp_range = 0.0;
+    int64_t kept[MOST_KEPT];
+    fs_indices keep = any_kept(r, n, kept);
     /* a float weight is known to 2^-24, a double one to 2^-52; sums and logarithms of them not much worse */
     long double margin = exact ? 0.0L : dtype == FS_F64 || row.probs ? 1e-11L : 2e-6L;
-    char *scratch = workspace(fs_scratch_size(n)), text[800];
-    snprintf(text, sizeof text, "%s, n = %zu, %s, %s%s, temperature %g, coin %g, %s", set, n, dtype_name[dtype],
-             shape_name[kind], row.probs ? " (as probabilities)" : "", temperature, coin, describe_filters(&f));
-    judge(&j, &row, n, temperature, &f, coin, margin);
+    char *scratch = workspace(fs_scratch_size(n)), text[1000];
+    snprintf(text, sizeof text, "%s, n = %zu, %s, %s%s, temperature %g, coin %g, %zu kept, %s", set, n,
+             dtype_name[dtype], shape_name[kind], row.probs ? " (as probabilities)" : "", temperature, coin,
+             keep.count, describe_filters(&f));
+    judge(&j, &row, n, temperature, &f, &keep, coin, margin);
     fs_output to = {out, (ptrdiff_t)size_of(dtype), dtype};
     if (j.there == 0) {
-        fs_status status = fs_truncate(&row, n, temperature, &f, coin, scratch, &to);
+        fs_status status = fs_truncate(&row, n, temperature, &f, &keep, coin, scratch, &to);
         check(status == FS_OK || status == FS_NO_MASS, "status %d of nothing: %s", (int)status, text);
     } else if (j.left.close) {
         close_calls++;
     } else {
-        fs_status status = fs_truncate(&row, n, temperature, &f, coin, scratch, &to);
+        fs_status status = fs_truncate(&row, n, temperature, &f, &keep, coin, scratch, &to);
         check(status == FS_OK, "status %d of fs_truncate: %s", (int)status, text);
         for (size_t i = 0; i < n; i++) {
             double got = get(out, dtype, i), x = get(entries, dtype, i);
@@ -214,7 +231,7 @@ static void test_row(shape kind, size_t n, const char *set, random_stream *r)
                 break;
         }
         checks += n;
-        test_draws(&j, &row, n, temperature, &f, coin, scratch, r, text);
+        test_draws(&j, &row, n, temperature, &f, &keep, coin, scratch, r, text);
     }
     free(scratch);
 }
@@ -240,7 +257,7 @@ static void test_equal_distances(const char *set)
                     fs_output to = {out, row.stride, row.dtype};
                     fs_filters f = no_filters();
                     f.typical_p = (double)part / 8.0; /* odd eighths of an odd number: no mass is reached exactly */
-                    fs_truncate(&row, n, temperatures[t], &f, 0.0, scratch, &to);
+                    fs_truncate(&row, n, temperatures[t], &f, NULL, 0.0, scratch, &to);
                     for (size_t i = 0; i < n; i++) {
                         large += get(out, FS_F64, i) == 0.0;
                         small += get(out, FS_F64, i) > -INFINITY && get(out, FS_F64, i) < 0.0;

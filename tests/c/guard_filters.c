@@ -68,29 +68,35 @@ static void test_filtered(const fs_row *open, size_t n, double temperature, rand
     size_t bytes = fs_scratch_size(n), size = size_of(open->dtype);
     fs_filters f = any_filters(r, n, 1 + below(r, 6));
     double u[DRAWS] = {0.0, next_uniform(r), 1.0 - 0x1p-53}, coin = next_uniform(r);
+    int64_t kept[MOST_KEPT];
+    fs_indices keep = any_kept(r, n, kept);
     now.operation = "fs_sample_filtered";
-    fs_status there =
-        fs_sample_filtered(open, n, temperature, &f, coin, DRAWS, u, open_scratch, expected.index, expected.logprob);
+    fs_status there = fs_sample_filtered(open, n, temperature, &f, &keep, coin, DRAWS, u, open_scratch,
+                                         expected.index, expected.logprob);
     fs_row row = place_row(&in.row, open, n);
     char *scratch = guarded_scratch(bytes);
     int64_t *index = place8(&in.index, DRAWS);
     double *logprob = place8(&in.logprob, DRAWS), *uniform = place8(&in.uniform, DRAWS);
+    int64_t *guarded_kept = place8(&in.context, keep.count);
     memcpy(uniform, u, sizeof u);
-    expect_status(fs_sample_filtered(&row, n, temperature, &f, coin, DRAWS, uniform, scratch, index, logprob), there);
+    memcpy(guarded_kept, kept, 8 * keep.count);
+    keep.index = guarded_kept;
+    expect_status(fs_sample_filtered(&row, n, temperature, &f, &keep, coin, DRAWS, uniform, scratch, index, logprob),
+                  there);
     expect_indices(there, bytes, scratch, index, DRAWS, logprob);
     now.operation = "fs_truncate";
     fs_output to = {expected.out, (ptrdiff_t)size, open->dtype};
-    there = fs_truncate(open, n, temperature, &f, coin, open_scratch, &to);
+    there = fs_truncate(open, n, temperature, &f, &keep, coin, open_scratch, &to);
     to.data = place(&in.out, n * size, now.offset - now.offset % size, now.where);
     scratch = guarded_scratch(bytes);
-    expect_status(fs_truncate(&row, n, temperature, &f, coin, scratch, &to), there);
+    expect_status(fs_truncate(&row, n, temperature, &f, &keep, coin, scratch, &to), there);
     expect(to.data, expected.out, n * size);
     check_around(&in.out, to.data, n * size);
     check_around(&in.scratch, scratch, bytes);
     expect(row.data, open->data, n * size);
     now.operation = "fs_truncate in place";
     to.data = (void *)(uintptr_t)row.data;
-    expect_status(fs_truncate(&row, n, temperature, &f, coin, scratch, &to), there);
+    expect_status(fs_truncate(&row, n, temperature, &f, &keep, coin, scratch, &to), there);
     expect(to.data, expected.out, n * size);
     check_around(&in.row, to.data, n * size);
     check_around(&in.scratch, scratch, bytes);

@@ -105,6 +105,16 @@ MORE_MUTANTS = [
         r"\1 - 1",
         "filters",
     ),
+    Mutant("top_h exceeds its share", "filter/entropy-inl.h", r"prefix\.count - 1", "prefix.count", "filters"),
+    Mutant(
+        "top_a without the square", "filter/collision-inl.h", r"a \* \(largest \* largest\)", "a * largest", "filters"
+    ),
+    Mutant("p_less loses its tolerance", "filter/collision-inl.h", r"least \* 0x1p-44", "least * -0x1p-44", "filters"),
+    Mutant("no order but the first", "filter/chain-inl.h", r"f->order \?", "f->order && 0 ?", "filters"),
+    Mutant("the temperature is nowhere else", "filter/chain-inl.h", r"t->temperature = ", "double none = ", "filters"),
+    Mutant(
+        "an entry is put back twice", "filter/keep.h", r"(\(int64_t\)c->index\[from - 1\]) != at", r"\1 >= 0", "filters"
+    ),
     Mutant("XTC drops all", "filter/threshold-inl.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
     Mutant("what was drawn stays", "draw/remaining-inl.h", r"left->total -= integer\[i\];", "", "ranking"),
     Mutant("side=left among what is left", "draw/remaining-inl.h", r"cumulative <= \*t", "cumulative < *t", "ranking"),

@@ -60,7 +60,8 @@ static void compare_draws(fs_row row, size_t n, double temperature, const fs_fil
         }
     }
     row.probs = 0;
-    fs_status status = fs_sample_filtered(&row, n, temperature, filters, 0.25, 1, u + 2, scratch, &filtered, NULL);
+    fs_status status =
+        fs_sample_filtered(&row, n, temperature, filters, NULL, 0.25, 1, u + 2, scratch, &filtered, NULL);
     int64_t got = BY(row.dtype, fs_draw_filtered, row.data, n, temperature, filters, 0.25, u[2], scratch);
     check(got == drawn(status, filtered), "draw_filtered: %lld, not %lld: %s: %s", (long long)got,
           (long long)drawn(status, filtered), text, describe_filters(filters));

@@ -98,10 +98,10 @@ static void call_all(random_stream *r)
     int accepted;
     for (size_t i = 0; i < k; i++)
         uniform[i] = next_uniform(r);
-    fs_status status = fs_sample_filtered(&row, n, t[0], &f, u[1], DRAWS, u, scratch, draws, NULL);
+    fs_status status = fs_sample_filtered(&row, n, t[0], &f, NULL, u[1], DRAWS, u, scratch, draws, NULL);
     expect_inside(status, draws, DRAWS, "fs_sample_filtered");
     fs_output to = {out, (ptrdiff_t)size, shared.dtype};
-    fs_truncate(&row, n, t[0], &f, u[1], scratch, &to);
+    fs_truncate(&row, n, t[0], &f, NULL, u[1], scratch, &to);
     status = fs_top(&row, n, t[0], k, scratch, indices, (double *)(void *)logprob, below(r, n), &rank);
     expect_inside(status, indices, k, "fs_top");
     status = fs_without_replacement(&row, n, t[0], k, uniform, scratch, indices);

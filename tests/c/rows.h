@@ -118,6 +118,7 @@ static inline fs_filters no_filters(void)
 {
     fs_filters f = {.top_p = 1.0,
                     .typical_p = 1.0,
+                    .top_h = 1.0,
                     .xtc_threshold = 1.0,
                     .surprise = INFINITY,
                     .dynatemp_exponent = 1.0,
@@ -134,6 +135,34 @@ static inline double any_probability(random_stream *r)
     return which < sizeof some / sizeof some[0] ? some[which] : next_uniform(r);
 }
 
+/* Some of the steps of the filters, or all, in any order; `temperature`: it may be among them. */
+static inline int64_t any_order(random_stream *r, int temperature)
+{
+    uint64_t order = 0;
+    unsigned steps = temperature ? FS_TEMPERATURE : FS_XTC, left = (1u << (steps + 1)) - 2;
+    for (unsigned taken = 0; taken < steps && (!taken || below(r, 12)); taken++) {
+        unsigned step;
+        do
+            step = 1 + (unsigned)below(r, steps);
+        while (!(left >> step & 1));
+        left &= ~(1u << step);
+        order |= (uint64_t)step << (4 * taken);
+    }
+    return (int64_t)order;
+}
+
+enum { MOST_KEPT = 5 };
+
+/* A few entries that no filter drops; `index` has room for MOST_KEPT. */
+static inline fs_indices any_kept(random_stream *r, size_t n, int64_t *index)
+{
+    fs_indices kept = {index, 0};
+    size_t at = below(r, n), most = below(r, MOST_KEPT + 1);
+    for (; at < n && kept.count < most; at += 1 + below(r, below(r, 2) ? 3 : n))
+        index[kept.count++] = (int64_t)at;
+    return kept;
+}
+
 /* Each filter is on in one case of `rarity`. */
 static inline fs_filters any_filters(random_stream *r, size_t n, uint64_t rarity)
 {
@@ -147,7 +176,12 @@ static inline fs_filters any_filters(random_stream *r, size_t n, uint64_t rarity
     if (below(r, rarity) == 0)
         f.min_p = any_probability(r);
     if (below(r, rarity) == 0)
+        f.top_a = any_probability(r);
+    f.p_less = below(r, 2 * rarity) == 0;
+    if (below(r, rarity) == 0)
         f.typical_p = any_probability(r);
+    if (below(r, rarity) == 0)
+        f.top_h = any_probability(r);
     if (below(r, rarity) == 0)
         f.top_n_sigma = 3.0 * next_uniform(r);
     if (below(r, rarity) == 0)
@@ -167,19 +201,23 @@ static inline fs_filters any_filters(random_stream *r, size_t n, uint64_t rarity
     if (below(r, rarity) == 0)
         f.min_tokens_to_keep = (int64_t)(1 + below(r, below(r, 3) ? 5 : n + 2));
     f.temperature_last = below(r, 4) == 0;
+    if (below(r, 4) == 0)
+        f.order = any_order(r, 1);
     return f;
 }
 
 /* The filters that are on, for a message. */
 static inline const char *describe_filters(const fs_filters *f)
 {
-    static char text[400];
+    static char text[600];
     snprintf(text, sizeof text,
-             "top_k %lld, top_p %a, min_p %a, typical_p %a, top_n_sigma %a, epsilon %a, eta %a, xtc %a, surprise %g, "
-             "dynatemp %g ^ %g, keep %lld%s",
-             (long long)f->top_k, f->top_p, f->min_p, f->typical_p, f->top_n_sigma, f->epsilon_cutoff, f->eta_cutoff,
-             f->xtc_probability > 0.0 ? f->xtc_threshold : 1.0, f->surprise, f->dynatemp_range, f->dynatemp_exponent,
-             (long long)f->min_tokens_to_keep, f->temperature_last ? ", temperature last" : "");
+             "top_k %lld, top_p %a, min_p %a, top_a %a, p_less %lld, typical_p %a, top_h %a, top_n_sigma %a, epsilon "
+             "%a, eta %a, xtc %a, surprise %g, "
+             "dynatemp %g ^ %g, at least %lld, order %llx%s",
+             (long long)f->top_k, f->top_p, f->min_p, f->top_a, (long long)f->p_less, f->typical_p, f->top_h,
+             f->top_n_sigma, f->epsilon_cutoff, f->eta_cutoff, f->xtc_probability > 0.0 ? f->xtc_threshold : 1.0,
+             f->surprise, f->dynatemp_range, f->dynatemp_exponent, (long long)f->min_tokens_to_keep,
+             (unsigned long long)f->order, f->temperature_last ? ", temperature last" : "");
     return text;
 }
 

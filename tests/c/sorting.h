@@ -166,34 +166,110 @@ static inline void filter_xtc(sorted_row *s, double threshold, size_t min_keep)
     s->count -= likely - 1;
 }
 
+static inline void filter_min_p(sorted_row *s, double min_p, size_t min_keep)
+{
+    size_t candidates = 0;
+    long double low = min_p * s->e[0].weight;
+    while (candidates < s->count && reaches(s, s->e[candidates].weight, low, low))
+        candidates++;
+    keep_first(s, candidates > min_keep ? candidates : min_keep);
+}
+
+/* The probability that two draws are equal. */
+static inline long double collision_of(const sorted_row *s)
+{
+    long double total = total_of(s), squares = 0.0L;
+    for (size_t j = 0; j < s->count; j++)
+        squares += s->e[j].weight * s->e[j].weight;
+    return squares / (total * total);
+}
+
+/* The longest prefix with no more than this share of the entropy. */
+static inline void filter_entropy(sorted_row *s, double part, size_t min_keep)
+{
+    long double total = total_of(s), h = entropy_of(s), sum = 0.0L;
+    size_t candidates = 0;
+    for (; candidates < s->count; candidates++) {
+        long double p = s->e[candidates].weight / total;
+        sum -= p > 0.0L ? p * logl(p) : 0.0L;
+        if (!reaches(s, part * h, sum, h + 1.0L))
+            break;
+    }
+    keep_first(s, candidates > min_keep ? candidates : min_keep);
+}
+
+static inline void apply_filter(sorted_row *s, fs_step step, const fs_filters *f, double coin)
+{
+    size_t min_keep = (size_t)f->min_tokens_to_keep;
+    switch (step) {
+    case FS_TOP_K:
+        if (f->top_k > 0)
+            keep_first(s, (size_t)f->top_k > min_keep ? (size_t)f->top_k : min_keep);
+        break;
+    case FS_TOP_P:
+        if (f->top_p < 1.0)
+            filter_top_p(s, f->top_p, min_keep);
+        break;
+    case FS_MIN_P:
+        if (f->min_p > 0.0)
+            filter_min_p(s, f->min_p, min_keep);
+        break;
+    case FS_TOP_A:
+        if (f->top_a > 0.0) {
+            long double largest = s->e[0].weight / total_of(s);
+            filter_likely(s, f->top_a * largest * largest, min_keep);
+        }
+        break;
+    case FS_P_LESS:
+        if (f->p_less)
+            filter_likely(s, collision_of(s), min_keep);
+        break;
+    case FS_TYPICAL_P:
+        if (f->typical_p < 1.0)
+            filter_typical(s, f->typical_p, min_keep);
+        break;
+    case FS_TOP_H:
+        if (f->top_h < 1.0)
+            filter_entropy(s, f->top_h, min_keep);
+        break;
+    case FS_TOP_N_SIGMA:
+        if (f->top_n_sigma > 0.0)
+            filter_sigma(s, f->top_n_sigma, min_keep);
+        break;
+    case FS_EPSILON_CUTOFF:
+        if (f->epsilon_cutoff > 0.0)
+            filter_likely(s, f->epsilon_cutoff, min_keep);
+        break;
+    case FS_ETA_CUTOFF:
+        if (f->eta_cutoff > 0.0) {
+            long double by_entropy = sqrtl(f->eta_cutoff) * expl(-entropy_of(s));
+            filter_likely(s, by_entropy < f->eta_cutoff ? by_entropy : (long double)f->eta_cutoff, min_keep);
+        }
+        break;
+    case FS_XTC:
+        if (coin < f->xtc_probability && f->xtc_threshold <= 0.5)
+            filter_xtc(s, f->xtc_threshold, min_keep);
+        break;
+    default: break;
+    }
+}
+
 /* All of them, and the weights of what is left; f->dynatemp_range is not looked at. */
 static inline void apply_filters(sorted_row *s, const fs_filters *f, double temperature, int probs, double coin)
 {
-    size_t min_keep = (size_t)f->min_tokens_to_keep;
-    weigh(s, f->temperature_last ? 1.0 : temperature, probs);
-    if (f->top_k > 0)
-        keep_first(s, (size_t)f->top_k > min_keep ? (size_t)f->top_k : min_keep);
-    if (f->top_p < 1.0)
-        filter_top_p(s, f->top_p, min_keep);
-    if (f->min_p > 0.0) {
-        size_t candidates = 0;
-        long double low = f->min_p * s->e[0].weight;
-        while (candidates < s->count && reaches(s, s->e[candidates].weight, low, low))
-            candidates++;
-        keep_first(s, candidates > min_keep ? candidates : min_keep);
+    uint64_t order = f->order ? (uint64_t)f->order : UINT64_C(0xba987654321);
+    int within = 0;
+    for (uint64_t rest = order; rest; rest >>= 4)
+        within |= (rest & 15) == FS_TEMPERATURE;
+    weigh(s, f->temperature_last || within ? 1.0 : temperature, probs);
+    for (; order; order >>= 4) {
+        if ((order & 15) == FS_TEMPERATURE) {
+            weigh(s, temperature, probs);
+        } else {
+            apply_filter(s, (fs_step)(order & 15), f, coin);
+            weigh(s, s->temperature, probs);
+        }
     }
-    if (f->typical_p < 1.0)
-        filter_typical(s, f->typical_p, min_keep);
-    if (f->top_n_sigma > 0.0)
-        filter_sigma(s, f->top_n_sigma, min_keep);
-    if (f->epsilon_cutoff > 0.0)
-        filter_likely(s, f->epsilon_cutoff, min_keep);
-    if (f->eta_cutoff > 0.0) {
-        long double by_entropy = sqrtl(f->eta_cutoff) * expl(-entropy_of(s));
-        filter_likely(s, by_entropy < f->eta_cutoff ? by_entropy : (long double)f->eta_cutoff, min_keep);
-    }
-    if (coin < f->xtc_probability && f->xtc_threshold <= 0.5)
-        filter_xtc(s, f->xtc_threshold, min_keep);
     weigh(s, temperature, probs);
     if (f->surprise < (double)INFINITY)
         filter_likely(s, f->surprise > 0.0 ? exp2l(-(long double)f->surprise) : 1.0L, 1);

@@ -129,6 +129,11 @@ class TestFilters:
             (["--top-p", "0.7"], {"top_p": 0.7}),
             (["--min-p", "0.5", "--temperature-last"], {"min_p": 0.5, "temperature_last": True}),
             (["--typical-p", "0.3", "--min-tokens-to-keep", 2], {"typical_p": 0.3, "min_tokens_to_keep": 2}),
+            (["--p-less", "--keep", "0,3"], {"p_less": True, "keep": [0, 3]}),
+            (
+                ["--filter", "top_a=0.5,top_h=0.9", "--order", "top-h,temperature,top_a"],
+                {"top_a": 0.5, "top_h": 0.9, "order": ("top_h", "temperature", "top_a")},
+            ),
             (["--filter", "top_n_sigma=1"], {"top_n_sigma": 1.0}),
             (["--filter", "epsilon-cutoff=0.2", "--filter", "eta_cutoff=1"], {"epsilon_cutoff": 0.2, "eta_cutoff": 1}),
             (["--filter", "xtc_threshold=0.1,xtc_probability=0.5"], {"xtc_threshold": 0.1, "xtc_probability": 0.5}),

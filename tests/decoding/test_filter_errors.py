@@ -11,7 +11,7 @@ from fastsoftmax._args.filters import PARAMETERS
 
 INF, NAN = np.inf, np.nan
 X = np.linspace(-2, 2, 30).reshape(3, 10)
-SHARES = ["top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"]
+SHARES = ["top_p", "min_p", "top_a", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"]
 XTC = {"xtc_threshold": 0.1, "xtc_probability": 0.5, "xtc_u": 0.5}
 
 
@@ -107,8 +107,9 @@ def test_parameters_that_are_no_real_numbers_raise_type_error(name, value):
 
 
 @pytest.mark.parametrize("value", [1, 0.0, "yes", [1, 0, 1]])
-def test_temperature_last_that_is_no_bool_raises_type_error(value):
-    rejects(TypeError, "temperature_last", temperature_last=value)
+@pytest.mark.parametrize("name", ["temperature_last", "p_less"])
+def test_flags_that_are_no_bools_raise_type_error(name, value):
+    rejects(TypeError, name, **{name: value})
 
 
 @pytest.mark.parametrize("name, bad, good", [
@@ -125,10 +126,10 @@ def test_a_bad_value_among_good_ones_is_named_with_its_row(name, bad, good):
 
 
 @pytest.mark.parametrize("shape", [(2,), (10,), (3, 1), (1, 3), (3, 10)])
-@pytest.mark.parametrize("name", [*SHARES, "top_k", "top_n_sigma", "min_tokens_to_keep", "temperature_last",
+@pytest.mark.parametrize("name", [*SHARES, "top_k", "top_n_sigma", "min_tokens_to_keep", "temperature_last", "p_less",
                                   "xtc_threshold", "xtc_probability", "dynatemp_range"])  # fmt: skip
 def test_values_that_do_not_fit_the_rows_raise_value_error_with_their_shape(name, shape):
-    whole = {"top_k": 1, "min_tokens_to_keep": 1, "temperature_last": True}
+    whole = {"top_k": 1, "min_tokens_to_keep": 1, "temperature_last": True, "p_less": True}
     rejects(ValueError, rf"{name}.*\(3,\)", **with_companions(name, np.full(shape, whole.get(name, 0.5))))
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from oracles import needs_longdouble
 
 import fastsoftmax as fs
+from fastsoftmax._args.steps import STEPS
 
 pytestmark = needs_longdouble
 
@@ -101,6 +102,9 @@ RANDOM = {
         "top_p": float(rng.choice([rng.random(), 0.9, 0.95, 0.5, 0.0, 1.0, 1e-6, 0.999, rng.integers(n + 1) / n]))
     },
     "min_p": lambda n, rng: {"min_p": float(rng.choice([10 ** rng.uniform(-6, 0), 0.05, 0.5, 1.0, 0.0, 1e-100]))},
+    "top_a": lambda n, rng: {"top_a": float(rng.choice([10 ** rng.uniform(-6, 0), 0.2, 1.0, 0.0, 1e-100]))},
+    "p_less": lambda n, rng: {"p_less": True},
+    "top_h": lambda n, rng: {"top_h": float(rng.choice([rng.random(), 0.4, 0.9, 0.0, 1.0, 0.999]))},
     "typical_p": lambda n, rng: {"typical_p": float(rng.choice([rng.random(), 0.9, 0.2, 0.0, 1.0, 0.5]))},
     "top_n_sigma": lambda n, rng: {"top_n_sigma": float(rng.choice([rng.uniform(0, 4), 1.0, 1.3, 0.0, 100.0]))},
     "epsilon_cutoff": lambda n, rng: {
@@ -115,13 +119,16 @@ RANDOM = {
         "xtc_u": float(rng.choice([0.0, 0.2, 0.49, 0.5, 0.9])),
     },
     "keep": lambda n, rng: {"min_tokens_to_keep": int(rng.choice([1, 2, 5, 50]))},
+    "exempt": lambda n, rng: {"keep": rng.integers(n, size=rng.integers(1, 4)).tolist()},
+    "order": lambda n, rng: {"order": tuple(rng.permutation(STEPS if rng.random() < 0.5 else STEPS[:-1]).tolist())},
     "last": lambda n, rng: {"temperature_last": True},
     "dynatemp": lambda n, rng: {
         "dynatemp_range": float(rng.choice([0.3, 0.9, 5.0])),
         "dynatemp_exponent": float(rng.choice([1.0, 1.0, 0.5, 2.0])),
     },
 }
-FILTERS = ["top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon_cutoff", "eta_cutoff", "xtc"]
+FILTERS = ["top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h", "top_n_sigma", "epsilon_cutoff",
+           "eta_cutoff", "xtc"]  # fmt: skip
 
 
 def assert_keeps(x, temperature, parameters, allowed=None):
@@ -156,14 +163,17 @@ def check_many(dtype, parameter_names, seed, rows, most=5000, unsure=0.04):
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("dtype", FLOATS, **by_name)
 def test_one_filter_keeps_what_sorting_keeps(dtype, name):
-    # typical_p has two boundaries, that of its order and that of the mass.
-    unsure = 0.1 if name == "typical_p" else 0.03
+    # typical_p has two boundaries, that of its order and that of the mass; nearly flat rows are at that of p_less, and
+    # those whose entropy is nearly 0 at those of top_h.
+    unsure = {"typical_p": 0.1, "p_less": 0.2, "top_h": 0.1}.get(name, 0.03)
     check_many(dtype, lambda rng: [name], seed=FILTERS.index(name), rows=160, unsure=unsure)
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_one_filter_keeps_at_least_the_minimum_of_its_order(name):
-    check_many(np.float32, lambda rng: [name, "keep"], seed=50, rows=100, most=300, unsure=0.1)
+    check_many(
+        np.float32, lambda rng: [name, "keep"], seed=50, rows=100, most=300, unsure=0.2 if name == "p_less" else 0.1
+    )
 
 
 @pytest.mark.parametrize("dtype", FLOATS, **by_name)
@@ -172,7 +182,16 @@ def test_filters_in_a_row_keep_what_sorting_keeps(dtype):
         chosen = rng.choice([*FILTERS, "keep", "last"], size=rng.integers(2, 6), replace=False)
         return sorted(chosen.tolist())
 
-    check_many(dtype, several, seed=60, rows=500, most=1500)
+    check_many(dtype, several, seed=60, rows=500, most=1500, unsure=0.06)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, **by_name)
+def test_filters_in_any_order_with_entries_never_dropped_keep_what_sorting_keeps(dtype):
+    def several(rng):
+        chosen = rng.choice([*FILTERS, "keep"], size=rng.integers(2, 5), replace=False).tolist()
+        return sorted(chosen) + [name for name in ("order", "exempt") if rng.random() < 0.7]
+
+    check_many(dtype, several, seed=65, rows=500, most=1500, unsure=0.06)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], **by_name)
@@ -180,7 +199,7 @@ def test_dynamic_temperature_and_filters_keep_what_sorting_keeps(dtype):
     def several(rng):
         return ["dynatemp", *rng.choice([*FILTERS, "keep", "last"], size=2, replace=False).tolist()]
 
-    check_many(dtype, several, seed=70, rows=250, most=1000)
+    check_many(dtype, several, seed=70, rows=250, most=1000, unsure=0.06)
 
 
 @pytest.mark.parametrize("n, dtype", [(40_000, np.float64), (128_256, np.float32)])
@@ -191,12 +210,16 @@ def test_vocabularies_keep_what_sorting_keeps(dtype, n, rng):
         {"top_p": 0.95},
         {"min_p": 0.05},
         {"typical_p": 0.6},
+        {"top_a": 0.1},
+        {"p_less": True},
+        {"top_h": 0.4},
+        {"top_p": 0.9, "min_p": 0.1, "order": ("min_p", "temperature", "top_p"), "keep": [0, n - 1]},
         {"top_n_sigma": 1.5, "epsilon_cutoff": 1e-5},
         {"eta_cutoff": 3e-4, "xtc_threshold": 0.01, "xtc_probability": 1.0, "xtc_u": 0.5},
     ]
     makers = [spread, heavy_tail, ties, descending, constant, two_values, all_but_one]
     for i, parameters in enumerate(parameter_sets):
-        assert_keeps(stored(makers[i](n, rng), dtype), 0.8, parameters)
+        assert_keeps(stored(makers[i % len(makers)](n, rng), dtype), 0.8, parameters)
         assert_keeps(stored(3 * rng.normal(size=n), dtype), 0.8, parameters)
 
 
@@ -213,6 +236,10 @@ def boundary(name, c, rng):
         return np.exp(c.exponents[i])
     if name == "typical_p":
         return np.cumsum(p[np.argsort(np.abs(c.logp + c.entropy), kind="stable")])[i - 1]
+    if name == "top_a":
+        return p[i] / p[0] ** 2
+    if name == "top_h":
+        return np.cumsum(-p * c.logp)[i] / c.entropy
     if name == "top_n_sigma":
         return (c.x[0] - c.x[i]) / np.std(c.x)
     if name == "eta_cutoff":
@@ -221,7 +248,7 @@ def boundary(name, c, rng):
     return p[i]
 
 
-@pytest.mark.parametrize("name", FILTERS[1:])
+@pytest.mark.parametrize("name", [name for name in FILTERS[1:] if name != "p_less"])
 @pytest.mark.parametrize("dtype", FLOATS, **by_name)
 def test_values_next_to_a_boundary_are_decided_right(dtype, name):
     rng = np.random.default_rng(80)
@@ -281,6 +308,9 @@ def test_flat_rows_are_cut_exactly(dtype, n, rng):
                 for temperature in (0.7, np.inf):
                     kept = np.flatnonzero(fs.truncate(x, temperature, **{name: p}) > -np.inf)
                     np.testing.assert_array_equal(kept, np.arange(count), err_msg=f"{name}={p!r}")
+            most = max(int(Fraction(float(p)) * n), 1)
+            np.testing.assert_array_equal(np.flatnonzero(fs.truncate(x, 0.7, top_h=p) > -np.inf), np.arange(most))
+    assert (fs.truncate(x, 0.7, p_less=True, top_a=1.0) > -np.inf).all()
 
 
 @pytest.mark.parametrize("n", [5, 63, 1000, 9000])
@@ -325,3 +355,8 @@ def test_counts_are_cut_exactly(dtype, rng):
                 expected = [i for i in order if Fraction(int(counts[i]), whole) >= Fraction(float(value))]
                 kept = kept_of_counts(counts.astype(dtype), **{name: value})
                 assert kept == sorted(expected or [order[0]]), (counts, name, value)
+        a = float(rng.choice([1.0, 0.5, 0.25, 0.75]))
+        expected = [i for i in order if counts[i] * total >= Fraction(a) * int(counts.max()) ** 2]
+        assert kept_of_counts(counts.astype(dtype), top_a=a) == sorted(expected), (counts, a)
+        expected = [i for i in order if counts[i] * total >= int((counts**2).sum())]
+        assert kept_of_counts(counts.astype(dtype), p_less=True) == sorted(expected), counts

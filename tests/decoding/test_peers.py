@@ -301,6 +301,78 @@ def test_transformers_keeps_the_same(name, warper, values, keep, rng):
             assert_same_kept(fs.truncate(x, 0.8, **filters), theirs, x, 0.8, **filters)
 
 
+def test_transformers_keeps_the_same_share_of_the_entropy(rng):
+    # Of the 100 largest alone, and without a minimum to keep.
+    torch = pytest.importorskip("torch")
+    process = pytest.importorskip("transformers.generation.logits_process")
+    if not hasattr(process, "TopHLogitsWarper"):
+        pytest.skip("this transformers has no top_h")
+    for value in (0.1, 0.4, 0.7, 0.95):
+        warp = process.TopHLogitsWarper(value)
+        for n in (6, 100, 700):
+            x = (3 * rng.normal(size=(40, n))).astype(np.float32)
+            masked = np.where(rng.random(x.shape) < 0.2, -INF, x)
+            masked[:, 0] = 0.0
+            rows = [x, np.round(x) + np.linspace(0, 1e-3, n, dtype=np.float32)]
+            # A probability of 0 among the 100 makes its entropy NaN; then it keeps one.
+            rows += [masked] if n == 700 else []
+            for of in rows:
+                theirs = warp(None, torch.from_numpy(of) / 0.8).numpy()
+                ours = fs.truncate(of, 0.8, top_k=min(n, 100), top_h=value)
+                differ = np.count_nonzero(((ours > -INF) != (theirs > -INF)).any(axis=1))
+                assert differ <= 1  # of 40: sums of float32 at the boundary
+
+
+@needs_longdouble
+def test_transformers_keeps_the_same_in_any_order(rng):
+    torch = pytest.importorskip("torch")
+    process = pytest.importorskip("transformers.generation.logits_process")
+    warpers = {
+        "top_k": process.TopKLogitsWarper(60), "top_p": process.TopPLogitsWarper(0.9),
+        "min_p": process.MinPLogitsWarper(0.02), "epsilon_cutoff": process.EpsilonLogitsWarper(0.004),
+        "temperature": process.TemperatureLogitsWarper(1.4),
+    }  # fmt: skip
+    filters = {"top_k": 60, "top_p": 0.9, "min_p": 0.02, "epsilon_cutoff": 0.004}
+    for _ in range(12):
+        order = tuple(rng.permutation(list(warpers)).tolist())
+        x = (2 * rng.normal(size=(40, 500))).astype(np.float32)
+        theirs = torch.from_numpy(x)
+        for name in order:
+            theirs = warpers[name](None, theirs)
+        assert_same_kept(fs.truncate(x, 1.4, order=order, **filters), theirs.numpy(), x, 1.4, order=order, **filters)
+
+
+# llama.cpp and webui have no package to call: their rules, written down plainly
+
+
+def webui_top_a(p, a):
+    return p >= a * p.max() ** 2
+
+
+def llama_p_less(p):
+    return p >= (p * p).sum()
+
+
+@pytest.mark.parametrize("of", [webui_top_a, llama_p_less])
+def test_plain_formulas_keep_the_same(of, rng):
+    decided = 0
+    for a in (0.01, 0.2, 0.8):
+        for n in (2, 7, 100, 2000):
+            x = np.concatenate([3 * rng.normal(size=(30, n)), np.round(2 * rng.normal(size=(30, n)))])
+            x[rng.random(x.shape) < 0.1] = -INF
+            x[:, 0] = 1.0
+            given = {"top_a": a} if of is webui_top_a else {"p_less": True}
+            for row, ours in zip(x, fs.truncate(x, 1.3, **given), strict=True):
+                p = fs.softmax(row, 1.3)
+                surely, at_most = (
+                    of(p * (1 + s), a) if of is webui_top_a else of(p * (1 + s)) for s in (1e-12, -1e-12)
+                )
+                if (surely == at_most).all():
+                    np.testing.assert_array_equal(ours > -INF, surely & (p > 0))
+                    decided += 1
+    assert decided > 600
+
+
 @needs_longdouble
 def test_transformers_keeps_the_same_after_several(rng):
     torch = pytest.importorskip("torch")

@@ -5,10 +5,11 @@ import time
 import ml_dtypes
 import numpy as np
 import pytest
+import reference_rows
 from breadth import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import bits
+from oracles import DTYPES, bits
 
 import fastsoftmax as fs
 
@@ -326,3 +327,35 @@ def test_in_place_and_out_give_the_bits_of_a_fresh_result(dtype, rng):
     fs.penalize(wide[:, ::2], tokens, out=wide[:, ::2], **parameters)
     np.testing.assert_array_equal(wide[:, ::2], expected)
     assert not wide[:, 1::2].any()
+
+
+# exempt
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_exempt_tokens_stay_as_they_are(dtype, rng):
+    x = rng.normal(size=(6, 12)).astype(dtype)
+    tokens = rng.integers(12, size=(6, 30))
+    given = {"repetition": 1.3, "frequency": 0.2, "presence": 0.1, "dry_multiplier": 0.7, "dry_allowed_length": 1}
+    expected = fs.penalize(x, tokens, **given)
+    expected[:, [2, 11]] = x[:, [2, 11]]
+    for exempt in ([2, 11], (11, 2, 2), np.array([2, 11], np.int8)):
+        np.testing.assert_array_equal(fs.penalize(x, tokens, exempt=exempt, **given), expected)
+    own = np.asfortranarray(x[::-1])  # the entries lie apart
+    fs.penalize(own, tokens[::-1], exempt=[2, 11], out=own, **given)
+    np.testing.assert_array_equal(own, expected[::-1])
+    np.testing.assert_array_equal(fs.penalize(x, tokens, exempt=[], **given), fs.penalize(x, tokens, **given))
+    if dtype == np.float64:
+        by_reference = reference_rows.penalize(x, tokens.tolist(), exempt=(2, 11), **given)
+        np.testing.assert_allclose(by_reference, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "exempt, error, match",
+    [([3], ValueError, "3.*0 to 2"), ([-1], ValueError, "-1"), (1, ValueError, "sequence"), ([0.5], TypeError, "ints")],
+)
+def test_bad_exempt_tokens_raise_and_nothing_is_written(exempt, error, match):
+    out = np.full(3, 7.0)
+    with pytest.raises(error, match=f"exempt.*{match}"):
+        fs.penalize([1.0, 2.0, 3.0], [0], repetition=2.0, exempt=exempt, out=out)
+    assert (out == 7.0).all()

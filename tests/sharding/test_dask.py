@@ -133,6 +133,7 @@ FILTERS = [
     {"top_k": 40},
     {"top_k": np.arange(1, 7), "top_p": 0.9},
     {"typical_p": 0.8, "min_tokens_to_keep": 2, "temperature_last": True},
+    {"top_a": 0.2, "top_h": 0.7, "p_less": True, "order": ("top_h", "temperature", "top_a", "p_less"), "keep": [0, 3]},
     {"xtc_threshold": 0.01, "xtc_probability": 0.5},
 ]
 
