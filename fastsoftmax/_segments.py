@@ -312,18 +312,18 @@ class SegmentedRows:
         >>> edge, ends[edge]
         (array([0, 4]), array([1, 3]))
         """
+        check_on_invalid(on_invalid)
+        stop, values, drawn = on_invalid == "raise", logits, None
         if u is not None:
             check_u_or_rng(u, rng)
-        check_on_invalid(on_invalid)
-        stop = on_invalid == "raise"
-        values = logits
-        each = u if u is not None else uniforms(as_generator(rng), (len(self),))
-        drawn = self._call(values, temperature, None, each, _core.SEGMENT_DRAW, return_logprob, stop)
+            drawn = self._call(values, temperature, None, u, _core.SEGMENT_DRAW, return_logprob, stop)
         if drawn is None:
             values, temperature = any_array(logits, "logits"), taken(temperature, "temperature")
-            each = uniform_rows(taken(each, "u"), (len(self),))
+            u = None if u is None else taken(u, "u")
             values = self._checked(values, "logits")
             t = temperature_rows(temperature, self._rows)
+            shape = (len(self),)
+            each = uniform_rows(u, shape) if u is not None else uniforms(as_generator(rng), shape)
             drawn = self._call(values, t, None, each, _core.SEGMENT_DRAW, return_logprob, stop, True)
             assert drawn is not None  # every argument has been prepared
         (index, logprob), bad = drawn

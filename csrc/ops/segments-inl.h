@@ -123,14 +123,14 @@ FS_INLINE void NAME(load_segments)(const NAME(segments) *g, const size_t *row, s
             NAME(load_other_segment)(g->segments, from, width, copy);
             continue;
         }
-        for (size_t j = 0; j < width;
-             j += LANES) /* also of the next rows of this call, which no other thread writes to */
+        /* The last vector may go on with other rows of this call, which no other thread writes to. */
+        for (size_t j = 0; j < width; j += LANES)
             V(store)(copy + j, V(load)(x + start + j));
     }
     NAME(transpose)(buffer, (ptrdiff_t)(width * sizeof(REAL)), LANES, (n + SIDE - 1) / SIDE * SIDE, to,
                     LANES * sizeof(REAL));
     const VEC length = V(load)(lengths), infinity = V(set1)(FS_INFINITY);
-    for (size_t j = NAME(segment_length)(g, row[0]); j < n; j++) { /* the least of what is there and +inf, or -inf */
+    for (size_t j = NAME(segment_length)(g, row[0]); j < n; j++) { /* the lesser of the entry and +inf, or -inf */
         const VEC most = V(mul)(V(sub)(length, V(set1)((REAL)j + (REAL)0.5)), infinity);
         V(store)(to + j * LANES, V(min)(V(load)(to + j * LANES), most));
     }

@@ -24,6 +24,8 @@ def as_it_was():
 ROW = np.random.default_rng(7).normal(size=50_000).astype(np.float32)
 MANY = np.broadcast_to(ROW, (100_000, ROW.size))  # seconds of work in no memory
 LONG = np.broadcast_to(np.float32(0.5), (1 << 32) - 2048)
+SEGMENTS = fs.SegmentedRows.from_lengths(np.full(LONG.size // 2048, 2048))
+SEGMENT = fs.SegmentedRows.from_lengths([5, LONG.size - 5])
 SUMMARY = fs.summarize(ROW)
 MANY_U = np.random.default_rng(8).random(20_000_000)
 
@@ -39,6 +41,8 @@ CALLS = {
     "where draws fall": lambda: fs.locate_draws(SUMMARY, u=MANY_U, size=MANY_U.size),
     "a shard at temperature 0": lambda: fs.summarize(LONG[: 1 << 31], 0.0),
     "a long row at temperature 0": lambda: fs.sample(LONG, 0.0, rng=1),
+    "rows of a flat array": lambda: SEGMENTS.logsumexp(LONG),
+    "a long row of a flat array": lambda: SEGMENT.sample(LONG, rng=1),
     "a long row of probabilities": lambda: fs.sample_probs(LONG, rng=1),
 }
 

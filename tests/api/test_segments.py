@@ -304,6 +304,14 @@ def test_errors_of_calls(call, error, match):
         call()
 
 
+def test_no_uniform_is_taken_where_an_argument_is_wrong():
+    rng = np.random.default_rng(1)
+    for wrong in (lambda: ROWS.sample(np.zeros(4), rng=rng), lambda: ROWS.sample(X, -1.0, rng=rng)):
+        with pytest.raises(ValueError):
+            wrong()
+    assert rng.random() == np.random.default_rng(1).random()
+
+
 def test_nothing_is_written_where_an_argument_is_wrong():
     out = np.full(3, 7.0)
     for temperature in (-1.0, [1.0, np.nan], [1.0] * 5):
