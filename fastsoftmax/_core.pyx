@@ -24,6 +24,7 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     one_draw      masks and biases of one row, as a Sampler holds and takes them
     sampler       Sampler: one index after another
     decoding      ranking, draws without replacement, penalties, drafts
+    tree          drafts of several candidates a position
     categorical   many draws from one row
     shards        rows in shards
     c_api         the functions of _core.pxd
@@ -61,6 +62,7 @@ include "_cython/draws.pxi"
 include "_cython/one_draw.pxi"
 include "_cython/sampler.pxi"
 include "_cython/decoding.pxi"
+include "_cython/tree.pxi"
 include "_cython/categorical.pxi"
 include "_cython/shards.pxi"
 include "_cython/c_api.pxi"
