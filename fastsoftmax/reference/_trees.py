@@ -44,7 +44,7 @@ def verify_tree(
 
     Examples
     --------
-    >>> verify_tree([[0.0, 0.0, 0.0]] * 3, [[0.0, 9.0, 8.0]] * 3, [1, 2], [-1, -1], u=[0.9, 0.3, 0.5])
+    >>> verify_tree([[0.0, 0.0, 0.0]] * 3, [[0.0, 9.0, 8.0]] * 3, [1, 2], [-1, -1], u=[0.9, 0.1, 0.5])
     TreeVerdict(accepted=1, path=[1], token=1)
     """
     at, path = -1, list[int]()

@@ -40,6 +40,9 @@ MUTANTS = [
         "double left",
         "ranking",
     ),
+    Mutant(
+        "what remains of the target is not normalised", "ops/verify_tree.h", r"rest\[i\] / left", "rest[i]", "ranking"
+    ),
     Mutant("a window of one token more", "penalize.c", r"i >= before", "i + 1 >= before", "penalties"),
     Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
 ]
