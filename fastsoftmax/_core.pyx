@@ -35,7 +35,7 @@ cimport cython
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp

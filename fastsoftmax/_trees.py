@@ -154,7 +154,8 @@ def _of_nodes(value: Any, name: str, shape: tuple[int, ...], target_shape: tuple
         )
     if given.size and given.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {given.dtype}")
-    return given.astype(np.int64)
+    # An unsigned number that int64 has not stays too large.
+    return (np.minimum(given, 2**62) if given.dtype == np.uint64 else given).astype(np.int64)
 
 
 def _checked_parents(parents: NDArray[Any], shape: tuple[int, ...], count: int) -> NDArray[np.int64]:

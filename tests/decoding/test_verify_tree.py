@@ -216,6 +216,7 @@ def test_rows_off_the_path_are_not_read():
 
 
 @pytest.mark.parametrize("change, error, match", [
+    ({"parents": np.array([2**64 - 1, 0, 0], np.uint64)}, ValueError, "parents .*node 0 has"),
     ({"parents": [-1, 1, 0]}, ValueError, "parents must be -1 .*node 1 has 1"),
     ({"parents": [-2, 0, 0]}, ValueError, "parents .*node 0 has -2"), ({"parents": [-1, 0]}, ValueError, "parents .*3"),
     ({"parents": [-1.0, 0, 0]}, TypeError, "parents must be int"), ({"tokens": [0, 1]}, ValueError, "tokens .*3,"),
