@@ -174,6 +174,19 @@ fs_status fs_accept(const fs_row *target, const fs_row *draft, size_t n, const d
 fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token,
                      double u, void *scratch, int64_t *index);
 
+/* Drafted tokens as a tree: node i holds token[i] and follows the node parent[i] < i, or the context (-1). */
+typedef struct {
+    size_t count;
+    const int64_t *token, *parent;
+    int replacement; /* the children of a node were drawn with replacement; without `draft` it has no effect */
+} fs_tree;
+/* The first child of a node (-1: of the context) that is accepted, in the order of their numbers, or -1 and in *index the token
+ * that follows the node.  target, draft: the rows after this node, draft being that of its children, or NULL: each candidate is
+ * from a distribution of its token alone.  u: one for each node, and one for the token. */
+fs_status fs_accept_child(const fs_row *target, const fs_row *draft, size_t n, const double temperature[2],
+                          const fs_tree *tree, int64_t node, const double *u, void *scratch, int64_t *child,
+                          int64_t *index);
+
 /* Penalties for what repeats in the context of a row (penalize.c). */
 typedef struct {
     double repetition, frequency, presence;

@@ -67,6 +67,10 @@
       (const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], size_t token, double u,     \
        void *scratch, int64_t *index),                                                                               \
       (target, draft, n, temperature, token, u, scratch, index))                                                     \
+    X(fs_status, accept_child,                                                                                       \
+      (const fs_row *target, const fs_row *draft, size_t n, const double temperature[2], const fs_tree *tree,        \
+       int64_t node, const double *u, void *scratch, int64_t *child, int64_t *index),                                \
+      (target, draft, n, temperature, tree, node, u, scratch, child, index))                                         \
     X(fs_status, categorical_build, (const fs_row *row, size_t n, double temperature, fs_categorical *prepared),     \
       (row, n, temperature, prepared))                                                                               \
     X(fs_status, categorical_draw, (const fs_categorical *prepared, size_t k, const double *u, int64_t *index),      \

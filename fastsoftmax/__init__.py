@@ -39,6 +39,7 @@ from ._sharding.api import (
 )
 from ._sharding.summary import Summary, combine
 from ._softmax import log_softmax, logsumexp, softmax
+from ._trees import TreeVerdict, verify_tree
 from ._truncation import truncate
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "SegmentedRows",
     "Summary",
     "TopLogprobs",
+    "TreeVerdict",
     "__version__",
     "combine",
     "get_include",
@@ -73,4 +75,5 @@ __all__ = [
     "top_logprobs",
     "truncate",
     "verify_draft",
+    "verify_tree",
 ]

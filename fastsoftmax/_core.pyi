@@ -122,6 +122,20 @@ def verify_rows(
     accepted: NDArray[np.int64],
     token: NDArray[np.int64],
 ) -> tuple[str, int, int, str] | None: ...
+def verify_tree_rows(
+    target: Array,
+    target_dtype: int,
+    draft: Array | None,
+    draft_dtype: int,
+    tokens: NDArray[np.int64],
+    parents: NDArray[np.int64],
+    replacement: bool,
+    temperature: NDArray[np.float64],
+    u: Array,
+    accepted: NDArray[np.int64],
+    path: NDArray[np.int64],
+    token: NDArray[np.int64],
+) -> tuple[str, int, int, str] | None: ...
 def _time_c_api(x: Array, temperature: float, repeats: int, draws: bool, exports: bool) -> float: ...
 def shard_block(dtype: int) -> int: ...
 def needs_double(dtype: int, temperature: NDArray[np.float64], result: NDArray[np.bool_]) -> None: ...

@@ -25,6 +25,7 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     one_draw      masks and biases of one row, as a Sampler holds and takes them
     sampler       Sampler: one index after another
     decoding      ranking, draws without replacement, penalties, drafts
+    tree          drafts of several candidates a position
     categorical   many draws from one row
     shards        rows in shards
     c_api         the functions of _core.pxd
@@ -35,7 +36,7 @@ cimport cython
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.string cimport memcpy
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
@@ -63,6 +64,7 @@ include "_cython/segments.pxi"
 include "_cython/one_draw.pxi"
 include "_cython/sampler.pxi"
 include "_cython/decoding.pxi"
+include "_cython/tree.pxi"
 include "_cython/categorical.pxi"
 include "_cython/shards.pxi"
 include "_cython/c_api.pxi"

@@ -79,6 +79,14 @@ cdef extern from "fastsoftmax.h" nogil:
                         size_t token, double u, int *accepted)
     fs_status fs_correct(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
                          size_t token, double u, void *scratch, int64_t *index)
+    ctypedef struct fs_tree:
+        size_t count
+        const int64_t *token
+        const int64_t *parent
+        int replacement
+    fs_status fs_accept_child(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
+                              const fs_tree *tree, int64_t node, const double *u, void *scratch, int64_t *child,
+                              int64_t *index)
     void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u)
     ctypedef struct fs_words:
         const uint64_t *word

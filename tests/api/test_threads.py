@@ -38,6 +38,8 @@ def results(x, rng):
     yield fs.sample_without_replacement(x, 3, t, u=rng.random((*x.shape[:-1], 3)))
     both = np.stack([x, x], axis=1)
     yield from fs.verify_draft(both, both[:, :1], tokens[:, :1], u=rng.random((rows, 2)))
+    three, tree = np.stack([x, x[::-1], -x], axis=1), np.array([-1, -1])
+    yield from fs.verify_tree(three, three[::-1], tokens[:, :2], tree, u=rng.random((rows, 3)))
     yield fs.keyed_uniforms(1, np.arange(x.size), 3)
 
 

@@ -27,10 +27,10 @@ typedef struct {
 } question;
 
 typedef struct {
-    fs_status status[6];
+    fs_status status[7];
     int accepted;
     double logprob[DRAWS], top_logprob[FIRST];
-    int64_t index[DRAWS], top[FIRST], rank, distinct[FIRST], corrected;
+    int64_t index[DRAWS], top[FIRST], rank, distinct[FIRST], corrected, child, after;
     char *truncated, *penalized;
 } results;
 
@@ -76,7 +76,7 @@ static void run(const question *q, layout how, random_stream *r, results *a)
         a->top[j] = a->distinct[j] = -1;
         a->top_logprob[j] = 0.0;
     }
-    a->rank = a->corrected = -1;
+    a->rank = a->corrected = a->after = -1;
     a->status[0] = fs_sample_filtered(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, DRAWS, q->u,
                                       scratch, a->index, a->logprob);
     a->status[1] =
@@ -85,6 +85,11 @@ static void run(const question *q, layout how, random_stream *r, results *a)
     a->status[3] = fs_accept(&l.row, q->other, n, q->temperature, q->chosen, q->u[0], &a->accepted);
     a->status[4] = fs_correct(&l.row, q->chosen % 3 ? q->other : NULL, n, q->temperature, q->chosen, q->u[1], scratch,
                               &a->corrected);
+    const int64_t tokens[3] = {(int64_t)q->chosen, (int64_t)(n / 2), (int64_t)(n - 1)}, parents[3] = {-1, -1, -1};
+    const fs_tree tree = {3, tokens, parents, (int)(q->first % 2)};
+    const double u[4] = {q->u[0], q->u[1], q->u[2], q->coin};
+    a->status[6] = fs_accept_child(&l.row, q->chosen % 3 ? q->other : NULL, n, q->temperature, &tree, -1, u, scratch,
+                                    &a->child, &a->after);
     a->status[5] = fs_truncate(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, scratch, &l.out);
     gather(&l, n, a->truncated);
     free_layout(&l);
@@ -101,7 +106,7 @@ static void run(const question *q, layout how, random_stream *r, results *a)
 static void compare(const results *a, const results *b, size_t bytes, const char *set, const char *how,
                     const char *of)
 {
-    checks += 10;
+    checks += 12;
     (void)(same("status", a->status, b->status, sizeof a->status, set, how, of) &&
            same("drawn index", a->index, b->index, sizeof a->index, set, how, of) &&
            same("its log-probability", a->logprob, b->logprob, sizeof a->logprob, set, how, of) &&
@@ -111,6 +116,8 @@ static void compare(const results *a, const results *b, size_t bytes, const char
            same("rank", &a->rank, &b->rank, sizeof a->rank, set, how, of) &&
            same("index without replacement", a->distinct, b->distinct, sizeof a->distinct, set, how, of) &&
            same("corrected token", &a->corrected, &b->corrected, sizeof a->corrected, set, how, of) &&
+           same("accepted child", &a->child, &b->child, sizeof a->child, set, how, of) &&
+           same("token after a node", &a->after, &b->after, sizeof a->after, set, how, of) &&
            same("acceptance", &a->accepted, &b->accepted, sizeof a->accepted, set, how, of) &&
            same("penalized row", a->penalized, b->penalized, bytes, set, how, of));
 }
@@ -127,6 +134,8 @@ static uint64_t digest_of(uint64_t h, const results *a, size_t bytes)
     h = extend_digest(h, &a->rank, sizeof a->rank);
     h = extend_digest(h, a->distinct, sizeof a->distinct);
     h = extend_digest(h, &a->corrected, sizeof a->corrected);
+    h = extend_digest(h, &a->child, sizeof a->child);
+    h = extend_digest(h, &a->after, sizeof a->after);
     return extend_digest(h, a->penalized, bytes);
 }
 

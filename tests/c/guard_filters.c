@@ -145,6 +145,25 @@ static void test_draft(const fs_row *open, const fs_row *open_draft, size_t n, d
         expect_status(fs_correct(&row, alone ? NULL : &draft, n, t, token, u, scratch, index), there);
         expect_indices(there, bytes, scratch, index, 1, NULL);
     }
+    now.operation = "fs_accept_child";
+    for (int alone = 0; alone < 2; alone++) {
+        const int64_t tokens[3] = {(int64_t)token, (int64_t)below(r, n), (int64_t)below(r, n)},
+                      parents[3] = {-1, -1, -1};
+        double each[4] = {u, next_uniform(r), next_uniform(r), next_uniform(r)}, *uniform = place8(&in.uniform, 4);
+        int64_t *of_tokens = place8(&in.context, 3), *index = place8(&in.index, 1), child = -1, open_child = -1;
+        fs_tree tree = {3, tokens, parents, (int)below(r, 2)};
+        memcpy(of_tokens, tokens, sizeof tokens);
+        memcpy(uniform, each, sizeof each);
+        there = fs_accept_child(open, alone ? NULL : open_draft, n, t, &tree, -1, each, open_scratch, &open_child,
+                                expected.index);
+        char *scratch = guarded_scratch(bytes);
+        tree.token = of_tokens;
+        expect_status(fs_accept_child(&row, alone ? NULL : &draft, n, t, &tree, -1, uniform, scratch, &child, index),
+                      there);
+        expect(&child, &open_child, sizeof child);
+        if (there == FS_OK && child < 0)
+            expect_indices(there, bytes, scratch, index, 1, NULL);
+    }
 }
 
 static void test_penalties(const fs_row *open, size_t n, random_stream *r)

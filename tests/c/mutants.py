@@ -33,6 +33,16 @@ MUTANTS = [
     Mutant("another splitting of the sum", "softmax/sum-inl.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
     Mutant("a tie too many", "filter/selection-inl.h", r"\(target \+ one - 1\) / one", "target / one + 1", "filters"),
     Mutant("a bad row among others has no reason", "ops/plain-inl.h", "signs < 0 &&", "0 &&", "plain"),
+    Mutant(
+        "a rejected candidate stays in the draft",
+        "ops/verify_tree.h",
+        r"q\[token\] = 0\.0;\n    double left",
+        "double left",
+        "ranking",
+    ),
+    Mutant(
+        "what remains of the target is not normalised", "ops/verify_tree.h", r"rest\[i\] / left", "rest[i]", "ranking"
+    ),
     Mutant("a window of one token more", "penalize.c", r"i >= before", "i + 1 >= before", "penalties"),
     Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
 ]

@@ -213,6 +213,77 @@ static void test_drafts(void *scratch, random_stream *r)
     }
 }
 
+/* Several candidates after one node, by the rule as it is written, but for decisions that rounding may change. */
+static void test_candidates(void *scratch, random_stream *r)
+{
+    enum { CANDIDATES = 4 };
+    double x[2][ENTRIES], p[2][ENTRIES], t[2] = {0x1.71547652b82fep+0, 0x1.71547652b82fep+0}, u[CANDIDATES + 1];
+    size_t w[ENTRIES], n = ENTRIES;
+    int64_t token[CANDIDATES], parent[CANDIDATES], child = -2, index = -2, expected = -1;
+    int alone = below(r, 3) == 0, close = 0;
+    for (int d = 0; d < 2; d++) {
+        size_t filled = fill_weights(x[d], w, r);
+        double total = 0.0;
+        for (size_t i = 0; i < n; i++) {
+            x[d][i] = i < filled ? x[d][i] : -INFINITY;
+            p[d][i] = i < filled ? (double)w[i] : 0.0;
+            total += p[d][i];
+        }
+        for (size_t i = 0; i < n; i++)
+            p[d][i] /= total;
+    }
+    fs_row target = plain_row(x[0], FS_F64), draft = plain_row(x[1], FS_F64);
+    fs_tree tree = {1 + below(r, CANDIDATES), token, parent, (int)below(r, 2)};
+    for (size_t i = 0; i < tree.count; i++) {
+        token[i] = (int64_t)below(r, 8);
+        parent[i] = below(r, 5) ? -1 : 0;
+        u[i] = next_uniform(r);
+    }
+    parent[0] = -1;
+    u[tree.count] = next_uniform(r);
+    for (size_t c = 0; c < tree.count && expected < 0; c++) {
+        double rest[ENTRIES], sum = 0.0, left = 0.0, q = alone ? 1.0 : p[1][token[c]];
+        if (parent[c] >= 0)
+            continue;
+        close |= fabs(u[c] * q - p[0][token[c]]) < 1e-9 && p[0][token[c]] > 0.0;
+        if (u[c] * q < p[0][token[c]]) {
+            expected = (int64_t)c;
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) {
+            double of_draft = alone ? (double)((int64_t)i == token[c]) : p[1][i];
+            rest[i] = p[0][i] > of_draft ? p[0][i] - of_draft : 0.0;
+            sum += rest[i];
+        }
+        close |= sum < 1e-9;
+        for (size_t i = 0; i < n && sum > 0.0; i++)
+            p[0][i] = rest[i] / sum;
+        if (alone || tree.replacement)
+            continue;
+        p[1][token[c]] = 0.0;
+        for (size_t i = 0; i < n; i++)
+            left += p[1][i];
+        for (size_t i = 0; i < n && left > 0.0; i++)
+            p[1][i] /= left;
+    }
+    fs_status status = fs_accept_child(&target, alone ? NULL : &draft, n, t, &tree, -1, u, scratch, &child, &index);
+    checks++;
+    if (close)
+        return;
+    check(status == FS_OK && child == expected, "%s: child %lld, not %lld", fs_chosen(), (long long)child,
+          (long long)expected);
+    if (expected >= 0)
+        return;
+    double before = 0.0;
+    size_t drawn = 0;
+    for (; drawn + 1 < n && before + p[0][drawn] <= u[tree.count]; drawn++)
+        before += p[0][drawn];
+    close = fabs(before - u[tree.count]) < 1e-9 || fabs(before + p[0][drawn] - u[tree.count]) < 1e-9;
+    checks++;
+    check(close || index == (int64_t)drawn, "%s: token %lld after no candidate, not %zu", fs_chosen(),
+          (long long)index, drawn);
+}
+
 int main(int argc, char **argv)
 {
     size_t every = (size_t)option(argc, argv, "--every", 1), sets = 0;
@@ -231,6 +302,8 @@ int main(int argc, char **argv)
         test_top(&row, n, scratch, &r);
         test_without_replacement(&row, n, scratch, &r);
         test_drafts(scratch, &r);
+        for (int j = 0; j < 8; j++)
+            test_candidates(scratch, &r);
         free(scratch);
     }
     return finish("ranking", checks);
