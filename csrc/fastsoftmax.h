@@ -83,7 +83,7 @@ typedef struct {
 
 /* Per row; temperature >= 0 or +inf, n >= 1.
  * softmax, log_softmax: FS_OK, or FS_NAN / FS_NO_MASS with the row filled with NaN, or FS_NO_MEMORY with nothing
- * written.  logsumexp: *result is set in each of these. */
+ * written.  softmax of probabilities at temperature 1 is each over their sum, without a logarithm.  logsumexp: *result is set in each of these. */
 fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out);
 fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out);
 fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result);

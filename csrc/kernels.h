@@ -56,6 +56,7 @@
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 
+#include "softmax/probabilities.h"
 #include "draw/probabilities.h"
 #include "shard/shard.h"
 

@@ -31,7 +31,7 @@ from ._sharding.api import (
     summarize,
 )
 from ._sharding.summary import Summary, combine
-from ._softmax import log_softmax, logsumexp, softmax
+from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._truncation import truncate
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "show_config",
     "softmax",
     "softmax_from_summary",
+    "softmax_probs",
     "summarize",
     "top_logprobs",
     "truncate",

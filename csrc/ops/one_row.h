@@ -11,7 +11,10 @@ static fs_status kernel_softmax(const fs_row *row, size_t n, double temperature,
 {
     fs_reader reader;
     fs_status status;
-    FS_RUN_FORMULA(softmax, row, n, temperature, out);
+    if (row->probs && !row->bias && (temperature == 1.0 || temperature == 0.0))
+        status = fs_softmax_of_weights(row, n, temperature, out);
+    else
+        FS_RUN_FORMULA(softmax, row, n, temperature, out);
     if (status == FS_NAN || status == FS_NO_MASS)
         fs_fill_nan(out, n);
     return status;

@@ -374,32 +374,42 @@ static fs_status NAME(kernel_softmax)(const REAL *x, size_t n, double temperatur
 }
 
 #ifdef REAL_IS_FLOAT
+/* The logits of probabilities are doubles that nothing has stored: such rows are done one by one. */
+static size_t fs_rows_of_probs(const fs_batch *b, fs_operation operation)
+{
+    for (size_t i = 0; i < b->rows->count; i++)
+        if (fs_has_ended(fs_do_row(b, i, operation)))
+            return i;
+    return b->rows->count;
+}
+
+#define FS_ROWS_BY(name, operation, b)                                                                               \
+    ((b)->rows->row.probs            ? fs_rows_of_probs(b, operation)                                                \
+     : (b)->rows->row.dtype == FS_F64 ? name##_rows_f64(b)                                                           \
+                                      : name##_rows_f32(b))
+
 static size_t kernel_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
 {
     const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
-    return rows->row.dtype == FS_F64 ? softmax_rows_f64(&b) : softmax_rows_f32(&b);
+    return FS_ROWS_BY(softmax, FS_SOFTMAX, &b);
 }
 
 static size_t kernel_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
 {
     const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
-    return rows->row.dtype == FS_F64 ? log_softmax_rows_f64(&b) : log_softmax_rows_f32(&b);
+    return FS_ROWS_BY(log_softmax, FS_LOG_SOFTMAX, &b);
 }
 
 static size_t kernel_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
 {
     const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
-    return rows->row.dtype == FS_F64 ? logsumexp_rows_f64(&b) : logsumexp_rows_f32(&b);
+    return FS_ROWS_BY(logsumexp, FS_LOGSUMEXP, &b);
 }
 
 static size_t kernel_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
 {
     const fs_batch b = {rows, NULL, 0, u, index, logprob, NULL, 0};
-    if (!rows->row.probs)
-        return rows->row.dtype == FS_F64 ? sample_rows_f64(&b) : sample_rows_f32(&b);
-    for (size_t i = 0; i < rows->count; i++)
-        if (fs_has_ended(fs_do_row(&b, i, FS_SAMPLE)))
-            return i;
-    return rows->count;
+    return FS_ROWS_BY(sample, FS_SAMPLE, &b);
 }
+#undef FS_ROWS_BY
 #endif

@@ -46,19 +46,24 @@ def dtype_code(dtype: np.dtype[Any]) -> int:
     return _CODES[dtype.name] if code is None else code
 
 
-def any_array(x: Any, name: str) -> Array:
+def any_array(x: Any, name: str, masked_by: str = "mask") -> Array:
     """x as an ndarray of any dtype, a view of x's memory where it has any.
 
-    It is always a new array object: nobody who holds x can resize or reshape it during the call.
+    It is always a new array object: nobody who holds x can resize or reshape it during the call.  `masked_by`: the
+    argument that says which entries count, for the error of a masked array.
     """
     if isinstance(x, np.ndarray):
         if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {name}.data, mask=~{name}.mask")
+            raise TypeError(
+                f"{name} is a masked array, but its mask is not read: pass {name}.data, {masked_by}=~{name}.mask"
+            )
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return _core.array_from_dlpack(x, name)
     if isinstance(x, list | tuple) and _holds_masked(x):
-        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass their data, and ~mask as a mask")
+        raise TypeError(
+            f"{name} holds masked arrays, whose masks are not read: pass their data, and ~mask as {masked_by}"
+        )
     try:
         return np.asarray(x).view(np.ndarray)
     except ValueError as error:

@@ -1,9 +1,9 @@
-# softmax, log_softmax and logsumexp: one entry for arrays of any layout, along any axis.
+# softmax, log_softmax, logsumexp and softmax_probs: one entry for arrays of any layout, along any axis.
 
-SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = 0, 1, 2
+SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX_PROBS = 0, 1, 2, 3
 
 cdef enum:
-    _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP
+    _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP, _SOFTMAX_PROBS
 
 
 cdef struct Transform:
@@ -53,15 +53,16 @@ cdef void transform_task(void *job, size_t first, size_t past) noexcept nogil:
         transform_runs(f, &w, &rows, first, past)
 
 
-def transform(x, temperature, axis, out, int operation, bint prepared=False):
-    """softmax, log_softmax or logsumexp of the rows of x along one axis.
+def transform(x, temperature, axis, out, int operation, where=None, bint prepared=False):
+    """softmax, log_softmax, logsumexp or softmax_probs of the rows of x along one axis.
 
     None, with nothing done and none of the caller's code run, where an argument is not of a kind that can be taken as
     it is: see `row_array`, `row_axis`, `temperature_of` and `result_like` in arguments.pxi, and for tensors
     `array_or_same` in dlpack.pxi.  _softmax.py converts such arguments, and calls again with `prepared`: the
-    temperatures are its own, and checked.
+    temperatures are its own, and checked.  where: bools in the shape of x; entries without it count as -inf.
     """
-    x = array_or_same(x, "x")
+    x = array_or_same(x, "probs" if operation == _SOFTMAX_PROBS else "x")
+    where = array_or_same(where, "where")
     target = array_or_same(out, "out")
     cdef Transform f
     cdef cnp.npy_intp shape[MAX_DIMS]
@@ -73,11 +74,13 @@ def transform(x, temperature, axis, out, int operation, bint prepared=False):
     at = row_axis(axis, cnp.PyArray_NDIM(a))
     if at < 0:
         return None
-    begin_batch(&f.batch, a, at, <fs_dtype>code, False, shape)
+    begin_batch(&f.batch, a, at, <fs_dtype>code, operation == _SOFTMAX_PROBS, shape)
     temperatures = temperature_of(temperature, &f.batch.temperature, prepared)
     if temperatures is not None:
         f.batch.temperature_operand = add_parameter(&f.batch.iterator, temperatures, shape)
     if f.batch.temperature_operand < 0 and not f.batch.temperature >= 0.0:
+        return None
+    if where is not None and not take_bools(&f.batch, where, a, at):
         return None
     f.operation = operation
     f.out.dtype = <fs_dtype>code

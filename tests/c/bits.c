@@ -236,8 +236,7 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         layout how = (layout)(1 + below(r, LAYOUTS - 1));
         run(&made.row, n, temperature, u, how, &other);
         compare(&first, &other, n * size, set, layout_name[how], text);
-        if (kind != PROBS && kind != PROBS_BIAS_MASK)
-            compare_rows(&made.row, n, temperature, u, &first, r, set, text);
+        compare_rows(&made.row, n, temperature, u, &first, r, set, text);
     }
     free_results(&first);
     free_results(&other);

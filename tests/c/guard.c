@@ -137,6 +137,28 @@ static void test_rows(const region *in, const region *out, const fs_row *model, 
     check_around(in_place ? in : out, to, bytes);
 }
 
+/* Weights, whose softmax at temperature 1 has a kernel of its own. */
+static void test_weights(const region *in, const region *out, const fs_row *model, size_t n)
+{
+    static char open[8 * 1101], expected[8 * 1101];
+    const size_t size = size_of(model->dtype), bytes = n * size;
+    fs_row row = *model;
+    fs_output output = {expected, (ptrdiff_t)size, row.dtype};
+    for (size_t i = 0; i < n; i++)
+        put(open, row.dtype, i, 0.25 * (double)(i % 7) + (i == 0));
+    now.operation = "softmax of weights";
+    row.data = open;
+    row.probs = 1;
+    fs_softmax(&row, n, 1.0, &output);
+    char *x = place(in, bytes, now.offset, now.where), *to = place(out, bytes, now.offset, now.where);
+    memcpy(x, open, bytes);
+    row.data = x;
+    output.data = to;
+    fs_softmax(&row, n, 1.0, &output);
+    expect(to, expected, bytes);
+    check_around(out, to, bytes);
+}
+
 /* Masks, biases, uniforms and the results of a draw at the edge. */
 static void test_attachments(const region *in, const fs_row *model, size_t n, random_stream *r)
 {
@@ -212,6 +234,7 @@ int main(int argc, char **argv)
                         if (n) {
                             test_row(&in, &out, &model, n, &expected, 1);
                             test_plain(&in, &out, &model, n, &expected);
+                            test_weights(&in, &out, &model, n);
                             if (now.offset <= size)
                                 test_row(&in, &out, &model, n, &expected, 3);
                             if (now.offset == 0)

@@ -175,4 +175,6 @@ MORE_MUTANTS = [
     Mutant("a bias read as flat", "row/rows.h", r"&& rows->bias_step == 8 \* n", "", "bits"),
     Mutant("few weights as they are", "draw/probabilities.h", r"fs_pow2\(-fs_exponent\(max\)\)", "1.0", "bits"),
     Mutant("the last columns of a block", "simd/scalar.h", r"j < columns; j\+\+", "j + 1 < columns; j++", "bits"),
+    Mutant("a weight of another exponent", "softmax/probabilities.h", r"fs_pow2\(up / 2\)", "1.0", "bits"),
+    Mutant("the sum of weights is not whole", "softmax/probabilities.h", r"= total \+ error;", "= total;", "bits"),
 ]
