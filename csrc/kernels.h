@@ -30,6 +30,7 @@
 #include "softmax/softmax-inl.h"
 #include "softmax/short_rows-inl.h"
 #include "softmax/logsumexp-inl.h"
+#include "softmax/entropy-inl.h"
 #include "softmax/columns-inl.h"
 #include "draw/block_cdf-inl.h"
 #include "draw/logits-inl.h"
@@ -47,6 +48,7 @@
 #include "softmax/softmax-inl.h"
 #include "softmax/short_rows-inl.h"
 #include "softmax/logsumexp-inl.h"
+#include "softmax/entropy-inl.h"
 #include "softmax/columns-inl.h"
 #include "draw/block_cdf-inl.h"
 #include "draw/logits-inl.h"
@@ -84,6 +86,8 @@
 #include "base/real_end.h"
 
 #include "ops/one_row.h"
+#include "ops/divergence.h"
+#include "ops/weighted.h"
 #include "ops/rows.h"
 #include "ops/categorical.h"
 #include "ops/truncate.h"
@@ -100,6 +104,8 @@
 #include "base/real_f32.h"
 #include "ops/rows-inl.h"
 #include "base/real_end.h"
+
+#include "ops/many_rows.h"
 
 const fs_kernels FS_KERNELS = {.name = FS_KERNELS_NAME,
 #define FS_KERNEL(type, name, parameters, arguments) .name = kernel_##name,

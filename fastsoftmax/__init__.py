@@ -18,6 +18,7 @@ from ._categorical import Categorical
 from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._include import get_include
+from ._measures import entropy, kl_divergence, log_prob
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
@@ -42,10 +43,13 @@ __all__ = [
     "TopLogprobs",
     "__version__",
     "combine",
+    "entropy",
     "get_include",
     "get_num_threads",
     "keyed_uniforms",
+    "kl_divergence",
     "locate_draws",
+    "log_prob",
     "log_softmax",
     "log_softmax_from_summary",
     "logsumexp",

@@ -10,6 +10,7 @@ from . import _core
 from ._args.arrays import Array, Axis, Rows, along_one_axis, any_array, floats_of, taken, temperature_rows
 from ._args.result import Result
 from ._args.where import where_entries
+from ._weighted import weighted_logsumexp
 
 _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = _core.SOFTMAX, _core.LOG_SOFTMAX, _core.LOGSUMEXP
 _SOFTMAX_PROBS = _core.SOFTMAX_PROBS
@@ -175,8 +176,10 @@ def softmax_probs(probs: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: A
     return _converted(probs, temperature, axis, out, _SOFTMAX_PROBS, where) if result is None else result
 
 
-def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None) -> Any:
-    """Logarithm of the sum of exp(x/T) along `axis`.
+def logsumexp(
+    x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None, b: Any = None
+) -> Any:
+    """Logarithm of the sum of exp(x/T), or of b exp(x/T), along `axis`.
 
     Parameters
     ----------
@@ -184,6 +187,9 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
         As in :func:`softmax`.
     keepdims : bool, default False
         Keep the reduced axes, with length 1.
+    b : array_like, optional
+        Weights, finite and not negative, broadcast to the shape of `x`.  An entry of weight 0 does not count, even if
+        it is NaN or +inf.
 
     Returns
     -------
@@ -195,13 +201,15 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     Raises
     ------
     ValueError, TypeError
-        As in :func:`softmax`.
+        As in :func:`softmax`; a ValueError for a weight that is negative, NaN or infinite, with its row and entry.
 
     Notes
     -----
-    .. math:: \\log \\sum_j \\exp(x_j / T)
+    .. math:: \\log \\sum_j \\exp(x_j / T), \\quad \\log \\sum_j b_j \\exp(x_j / T)
 
-    Accurate near 0 too: the largest entry is left out of the sum, and log1p is taken of the rest.
+    Accurate near 0 too: the largest entry is left out of the sum, and log1p is taken of the rest.  With `b` the sum is
+    computed in float64 for every dtype, with a relative error of 2^-51, so that the result is within 2^-50 of the
+    largest of 1, itself and max/T; and with its relative accuracy near 0 where the largest entry is 0 and has weight 1.
 
     Examples
     --------
@@ -209,23 +217,35 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     >>> import fastsoftmax
     >>> print(fastsoftmax.logsumexp(np.array([0.0, -40.0])))
     4.248354255291589e-18
+    >>> fastsoftmax.logsumexp([0.0, 1.0], b=[3.0, 0.0]).round(4)
+    np.float64(1.0986)
     """
-    result = _transform(x, temperature, axis, None, _LOGSUMEXP, where)
+    if b is None:
+        return reduced(x, temperature, axis, keepdims, where, _LOGSUMEXP, -np.inf)
+    x, temperature, where = taken_with_where(x, temperature, where, "x")
+    rows = Rows(x.shape, axis, "x", may_be_empty=True)
+    result = weighted_logsumexp(x, temperature, rows, where_entries(where, x.shape, "x"), b)
+    return result.reshape(rows.keepdims_shape()) if keepdims else result
+
+
+def reduced(x: Any, temperature: Any, axis: Axis, keepdims: bool, where: Any, operation: int, of_nothing: float) -> Any:
+    """One number for each row, by an operation of the compiled entry; that of a row without entries is `of_nothing`."""
+    result = _transform(x, temperature, axis, None, operation, where)
     if result is None:
-        x, temperature, where = _taken(x, temperature, where, "x")
+        x, temperature, where = taken_with_where(x, temperature, where, "x")
         where = where_entries(where, x.shape, "x")
-        result = _along_one_axis(x, temperature, axis, None, _LOGSUMEXP, where)
+        result = _along_one_axis(x, temperature, axis, None, operation, where)
     if result is None:
         rows = Rows(x.shape, axis, "x", may_be_empty=True)
         t = temperature_rows(temperature, rows)
-        result = np.full(rows.shape, -np.inf, x.dtype)  # what rows without entries have
+        result = np.full(rows.shape, of_nothing, x.dtype)
         counts = rows.split(where) if where is not None else None
         if x.size and rows.merge(x):
-            result[...] = _transform(rows.split(x), t, -1, None, _LOGSUMEXP, counts, True)
+            result[...] = _transform(rows.split(x), t, -1, None, operation, counts, True)
         elif x.size:
             for place, copy, _ in rows.copies(x):
                 of_copy = None if counts is None else counts[place]
-                result[place] = _transform(copy, _at(t, place), -1, None, _LOGSUMEXP, of_copy, True)
+                result[place] = _transform(copy, temperature_at(t, place), -1, None, operation, of_copy, True)
         result = result[()]
     if not keepdims:
         return result
@@ -236,13 +256,13 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     return result.reshape(Rows(x.shape, axis, "x", may_be_empty=True).keepdims_shape())
 
 
-def _taken(x: Any, temperature: Any, where: Any, name: str) -> tuple[Array, Any, Any]:
+def taken_with_where(x: Any, temperature: Any, where: Any, name: str) -> tuple[Array, Any, Any]:
     """x as floats, and the others as arrays or numbers; x is looked at when all are taken."""
     x, temperature = any_array(x, name, "where"), taken(temperature, "temperature")
     return floats_of(x, name), temperature, None if where is None else taken(where, "where")
 
 
-def _at(t: Array, place: Any) -> Array:
+def temperature_at(t: Array, place: Any) -> Array:
     """The temperatures of some of the rows."""
     return t[place] if t.ndim else t
 
@@ -256,7 +276,7 @@ def _along_one_axis(x: Array, temperature: Any, axis: Axis, out: Any, operation:
 def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int, where: Any) -> Any:
     """What the compiled entry does not take as it is, as arrays that it takes."""
     name = "probs" if operation == _SOFTMAX_PROBS else "x"
-    a, temperature, where = _taken(x, temperature, where, name)
+    a, temperature, where = taken_with_where(x, temperature, where, name)
     target = None if out is None else any_array(out, "out") if hasattr(out, "__dlpack__") else out
     where = where_entries(where, a.shape, name)
     if (
@@ -276,6 +296,6 @@ def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int, w
     elif a.size:
         for place, copy, piece in rows.copies(source):
             of_copy = None if counts is None else counts[place]
-            _transform(copy, _at(t, place), -1, copy, operation, of_copy, True)
+            _transform(copy, temperature_at(t, place), -1, copy, operation, of_copy, True)
             moved[place] = piece
     return result.array if out is None else out

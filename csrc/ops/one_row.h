@@ -63,6 +63,16 @@ static fs_status kernel_logsumexp(const fs_row *row, size_t n, double temperatur
     return status;
 }
 
+static fs_status kernel_entropy(const fs_row *row, size_t n, double temperature, double *result)
+{
+    fs_reader reader;
+    fs_status status;
+    FS_RUN_FORMULA(entropy, row, n, temperature, result);
+    if (status == FS_NAN || status == FS_NO_MASS)
+        *result = fs_f64_of(UINT64_C(0x7ff8000000000000));
+    return status;
+}
+
 /* Temperature 0: the lowest index of the maximum. */
 static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
 {

@@ -55,9 +55,13 @@ static int fs_nearly_cancels(double log_sum_exp, double max, double temperature)
     return fabs(log_sum_exp) < 0.25 * fabs(max / temperature);
 }
 
+/* Where the difference overflows it is taken of quarters, as its quotient by the temperature may be finite. */
 static inline double fs_log_probability(double logit, double max, double temperature, double log_sum)
 {
-    return (logit - max) / temperature - log_sum;
+    const double difference = logit - max;
+    if (FS_UNLIKELY(difference - difference != 0.0))
+        return (0.25 * logit - 0.25 * max) / temperature * 4.0 - log_sum;
+    return difference / temperature - log_sum;
 }
 
 /* log p of entry i, for max and log_sum of the row (softmax/logsumexp-inl.h). */

@@ -315,7 +315,7 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
         ) from None
 
 
-def _spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
+def spread_over_rows(name: str, a: Array, rows: Rows) -> Array:
     """A mask or a bias broadcast to the shape of the logits: along their rows, not along the entries of a row."""
     try:
         spread = np.broadcast_to(a, rows.array_shape)
@@ -340,7 +340,7 @@ def mask_rows(mask: Any, rows: Rows) -> tuple[Array | None, bool]:
         return None, False
     a = any_array(mask, "mask")
     if a.dtype == np.bool_:
-        return _spread_over_rows("mask", a, rows), False
+        return spread_over_rows("mask", a, rows), False
     if a.dtype.kind in "iu" and a.dtype.itemsize == 4:
         words = (rows.entries + 31) // 32
         try:
@@ -390,7 +390,7 @@ def bias_rows(bias: Any, rows: Rows) -> tuple[Array | None, NDArray[np.int64] | 
     a = any_array(bias, "bias")
     if a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16":
         raise TypeError(f"bias must be an array of real numbers or {{index: value}}, not {type_of_value(bias, a)}")
-    return _spread_over_rows("bias", as_float64(a), rows), None
+    return spread_over_rows("bias", as_float64(a), rows), None
 
 
 def index_rows(index: Any, name: str, rows: Rows) -> Array:

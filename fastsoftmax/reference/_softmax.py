@@ -45,15 +45,26 @@ def log_softmax(x: Row, temperature: float = 1.0, *, where: Mask = None) -> list
     return total_of(x, temperature).log_softmax(x)
 
 
-def logsumexp(x: Row, temperature: float = 1.0, *, where: Mask = None) -> float:
-    """``log sum_i exp(x_i / temperature)``: -inf for a row of -inf, +inf for a row that holds +inf.
+def logsumexp(x: Row, temperature: float = 1.0, *, where: Mask = None, b: Row | None = None) -> float:
+    """``log sum_i b_i exp(x_i / temperature)``: -inf for a row of -inf, +inf for a row that holds +inf.
+
+    The weights b are 1 unless they are given; an entry of weight 0 does not count, whatever it is.
 
     Examples
     --------
     >>> logsumexp([0.0, -40.0])
     4.248354255291589e-18
     """
-    return total_of(counted(x, where), temperature).logsumexp()
+    x = counted(x, where)
+    if b is None:
+        return total_of(x, temperature).logsumexp()
+    pairs = [(v, weight) for v, weight in zip(x, b, strict=True) if weight > 0]
+    total = total_of([v for v, _ in pairs], temperature)
+    plain = total.logsumexp()
+    if not math.isfinite(plain):
+        return plain
+    shares = softmax([v for v, _ in pairs], temperature)  # of the mean of the weights
+    return plain + math.log(math.fsum(p * weight for p, (_, weight) in zip(shares, pairs, strict=True)))
 
 
 def softmax_probs(p: Row, temperature: float = 1.0, *, where: Mask = None) -> list[float]:

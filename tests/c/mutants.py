@@ -167,8 +167,8 @@ MORE_MUTANTS = [
     Mutant(
         "the rest is not left out",
         "softmax/columns-inl.h",
-        r"columns_sum_by\)\(c, n, 1, sum",
-        "columns_sum_by)(c, n, 0, sum",
+        r"columns_sum_by\)\(c, n, NAME\(BELOW_MAX\)",
+        "columns_sum_by)(c, n, NAME(ALL)",
         "bits",
     ),
     Mutant("the mask of another row", "row/rows.h", r"i \* rows->mask_step", "0 * rows->mask_step", "bits"),
@@ -177,4 +177,21 @@ MORE_MUTANTS = [
     Mutant("the last columns of a block", "simd/scalar.h", r"j < columns; j\+\+", "j + 1 < columns; j++", "bits"),
     Mutant("a weight of another exponent", "softmax/probabilities.h", r"fs_pow2\(up / 2\)", "1.0", "bits"),
     Mutant("the sum of weights is not whole", "softmax/probabilities.h", r"= total \+ error;", "= total;", "bits"),
+    Mutant(
+        "the moment of another maximum",
+        "softmax/row-inl.h",
+        r"apart \* sum\)",
+        "0.0 * sum)",
+        "bits",
+    ),
+    Mutant("the rest has no moment", "softmax/entropy-inl.h", r"\) \+ of_block", ") + 0 * of_block", "bits"),
+    Mutant("moments are not scaled", "softmax/columns-inl.h", r"l->moment\[i\] \*= [^;]*;", ";", "bits"),
+    Mutant(
+        "a divergence without what p lacks",
+        "ops/divergence.h",
+        r"return fs_exp2\(natural, log_q, 0\.0\);",
+        "return 0.0;",
+        "bits",
+    ),
+    Mutant("a difference is not made exact", "ops/weighted.h", r"\(1\.0 \+ lost / t\)", "1.0", "bits"),
 ]
