@@ -59,6 +59,18 @@ def softmax_judge(case: Case, source: np.ndarray) -> Judge:
     return ulp_judge(source, exact, axis, math.inf if logarithm else GROSS_ULP)
 
 
+def measure_judge(case: Case, source: np.ndarray) -> Judge:
+    """The entropy, or the log-probabilities of the entries that the case names."""
+    rows = source.reshape(-1, source.shape[-1])
+    rows = rows[: max(1, MOST_JUDGED // rows.shape[-1])]
+    if case.operation == "forms-entropy":
+        exact = exact_rows(rows, case.temperatures(), oracles.entropy)
+    else:
+        logs = exact_rows(rows, case.temperatures(), oracles.log_softmax)
+        exact = logs[np.arange(len(rows)), case.chosen().reshape(-1)[: len(rows)]]
+    return ulp_judge(source, exact, most=math.inf)
+
+
 def penalize_judge(case: Case, source: np.ndarray) -> Judge:
     ids, counts = np.unique(context(), return_counts=True)
     repetition, frequency, presence = case.options.values()
@@ -209,6 +221,7 @@ def verify_judge(case: Case, source: np.ndarray) -> Judge:
 JUDGES = {
     **dict.fromkeys(("softmax", "overhead", "c-api-softmax", "threads-softmax"), softmax_judge),
     **dict.fromkeys(("forms-softmax", "forms-log_softmax", "forms-logsumexp"), softmax_judge),
+    **dict.fromkeys(("forms-entropy", "forms-log_prob"), measure_judge),
     **dict.fromkeys(("forms-sample", "forms-sampler"), indices_judge),
     **dict.fromkeys(("sample", "sampler", "many", "categorical", "c-api-draw", "threads-sample"), draw_judge),
     "filter": filter_judge,

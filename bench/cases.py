@@ -62,6 +62,10 @@ class Case:
             return np.where(place % 4 == 3, np.float32(-np.inf), np.float32(0))
         return np.asarray((place == 3) & (self.form == "bias"), np.float32)
 
+    def chosen(self) -> np.ndarray:
+        """An entry of each row."""
+        return np.random.default_rng(4).integers(0, max(self.shape[-1], 1), self.shape[:-1])
+
 
 def _case(operation: str, shape: tuple[int, ...], rivals: str, kind: str = "", **fields: Any) -> Case:
     dtype = fields.get("dtype", "float32").replace("float", "f")
@@ -136,6 +140,7 @@ def form_cases() -> list[Case]:
         cases.append(case("softmax", "", softmax, shape))
         cases.append(case("log_softmax", "", logs, shape))
         cases.append(case("logsumexp", "", "torch scipy jax", shape))
+        cases += [case(name, "", "torch", shape) for name in ("entropy", "log_prob")]
         cases += [case("sample", form, draw, shape) for form in ("", "u", "mask", "bias")]
         cases.append(case("sample", "logprob", "torch", shape))
     for shape in BATCHES:

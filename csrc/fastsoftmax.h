@@ -106,10 +106,21 @@ typedef struct {
 
 /* Per row; temperature >= 0 or +inf, n >= 1.
  * softmax, log_softmax: FS_OK, or FS_NAN / FS_NO_MASS with the row filled with NaN, or FS_NO_MEMORY with nothing
- * written.  logsumexp: *result is set in each of these. */
+ * written.  softmax of probabilities at temperature 1 is each over their sum, without a logarithm.
+ * logsumexp: *result is set in each of these. */
 fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out);
 fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out);
 fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result);
+
+/* log sum b exp(x / temperature), one entry of out; an entry of weight b = 0 is not looked at.  FS_OK, or FS_ARGUMENT with
+ * nothing written where a weight is negative, NaN or infinite. */
+fs_status fs_logsumexp_weighted(const fs_row *row, const fs_row *weights, size_t n, double temperature,
+                                const fs_output *out);
+
+/* The entropy of softmax(x / temperature) in nats, and the Kullback-Leibler divergence from that of the row q:
+ * sum p (log p - log q), +inf where an entry has p > 0 = q.  *result is NaN for FS_NAN and FS_NO_MASS, of either row. */
+fs_status fs_entropy(const fs_row *row, size_t n, double temperature, double *result);
+fs_status fs_kl_divergence(const fs_row *p, const fs_row *q, size_t n, double temperature, double *result);
 
 /* k draws from one row: index[j] is the smallest index whose cumulative weight exceeds u[j] times the total.
  * 0 <= u[j] < 1.  index and logprob (may be NULL) are written for FS_OK only. */
@@ -283,13 +294,16 @@ typedef struct {
 } fs_rows;
 
 /* The result of each row is that of the functions above, which say what a bad row gives; a draw from one gives index -1 and
- * logprob NaN.  `out` is that of the first row, and out_step the bytes from each to the next; of logsumexp it is one entry a
- * row.  It may be the rows themselves, with the same layout.  One uniform a row; logprob may be NULL.  Returns the number of
+ * logprob NaN.  `out` is that of the first row, and out_step the bytes from each to the next; of logsumexp and
+ * entropy it is one entry a row.  It may be the rows themselves, with the same layout.  One uniform a row; logprob may be NULL.  Returns the number of
  * rows done: less than all only where memory ran out or the call was interrupted. */
 size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob);
+size_t fs_entropy_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
+/* log p of one given entry of each row; NaN where the row cannot be drawn from. */
+size_t fs_logprob_rows(const fs_rows *rows, const int64_t *index, double *logprob);
 
 /* Rows of any lengths, one after another in one array: row i is the entries [offset[i], offset[i + 1]), which may be none.
  * Strides are in bytes, also from each row's temperature to the next. */
@@ -331,6 +345,8 @@ fs_status fs_log_softmax_f32(const float *x, size_t n, double temperature, float
 fs_status fs_log_softmax_f64(const double *x, size_t n, double temperature, double *out);
 fs_status fs_logsumexp_f32(const float *x, size_t n, double temperature, double *result);
 fs_status fs_logsumexp_f64(const double *x, size_t n, double temperature, double *result);
+fs_status fs_entropy_f32(const float *x, size_t n, double temperature, double *result);
+fs_status fs_entropy_f64(const double *x, size_t n, double temperature, double *result);
 
 /* The index drawn with u; below 0: minus the fs_status that says why there is none.  x are logits, p probabilities or
  * any weights >= 0, which count as p^(1/temperature). */

@@ -17,6 +17,14 @@
       (row, n, temperature, out))                                                                                    \
     X(fs_status, logsumexp, (const fs_row *row, size_t n, double temperature, double *sum),                          \
       (row, n, temperature, sum))                                                                                    \
+    X(fs_status, logsumexp_weighted,                                                                                 \
+      (const fs_row *row, const fs_row *weights, size_t n, double temperature, const fs_output *out),                \
+      (row, weights, n, temperature, out))                                                                           \
+    X(fs_status, entropy, (const fs_row *row, size_t n, double temperature, double *nats),                           \
+      (row, n, temperature, nats))                                                                                   \
+    X(fs_status, kl_divergence,                                                                                      \
+      (const fs_row *p, const fs_row *q, size_t n, double temperature, double *nats),                                \
+      (p, q, n, temperature, nats))                                                                                  \
     X(fs_status, sample,                                                                                             \
       (const fs_row *row, size_t n, double temperature, size_t k, const double *u, int64_t *index, double *logprob), \
       (row, n, temperature, k, u, index, logprob))                                                                   \
@@ -32,6 +40,8 @@
     X(size_t, log_softmax_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step),                     \
       (rows, out, out_step))                                                                                         \
     X(size_t, logsumexp_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))\
+    X(size_t, entropy_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))  \
+    X(size_t, logprob_rows, (const fs_rows *rows, const int64_t *index, double *logprob), (rows, index, logprob))    \
     X(size_t, sample_rows, (const fs_rows *rows, const double *u, int64_t *index, double *logprob),                  \
       (rows, u, index, logprob))                                                                                     \
     X(fs_status, softmax_segments,                                                                                   \

@@ -30,6 +30,7 @@
 #include "softmax/softmax-inl.h"
 #include "softmax/short_rows-inl.h"
 #include "softmax/logsumexp-inl.h"
+#include "softmax/entropy-inl.h"
 #include "softmax/columns-inl.h"
 #include "draw/block_cdf-inl.h"
 #include "draw/logits-inl.h"
@@ -47,6 +48,7 @@
 #include "softmax/softmax-inl.h"
 #include "softmax/short_rows-inl.h"
 #include "softmax/logsumexp-inl.h"
+#include "softmax/entropy-inl.h"
 #include "softmax/columns-inl.h"
 #include "draw/block_cdf-inl.h"
 #include "draw/logits-inl.h"
@@ -56,6 +58,7 @@
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 
+#include "softmax/probabilities.h"
 #include "draw/probabilities.h"
 #include "shard/shard.h"
 
@@ -89,6 +92,8 @@
 #include "filter/keep.h"
 
 #include "ops/one_row.h"
+#include "ops/divergence.h"
+#include "ops/weighted.h"
 #include "ops/rows.h"
 #include "ops/categorical.h"
 #include "ops/truncate.h"
@@ -108,6 +113,8 @@
 #include "ops/rows-inl.h"
 #include "ops/segments-inl.h"
 #include "base/real_end.h"
+
+#include "ops/many_rows.h"
 
 const fs_kernels FS_KERNELS = {.name = FS_KERNELS_NAME,
 #define FS_KERNEL(type, name, parameters, arguments) .name = kernel_##name,

@@ -24,6 +24,7 @@ from ._categorical import Categorical
 from ._config import __version__, get_num_threads, set_num_threads, show_config
 from ._drafts import DraftVerdict, verify_draft
 from ._include import get_include
+from ._measures import entropy, kl_divergence, log_prob
 from ._penalties import penalize
 from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
@@ -38,7 +39,7 @@ from ._sharding.api import (
     summarize,
 )
 from ._sharding.summary import Summary, combine
-from ._softmax import log_softmax, logsumexp, softmax
+from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._trees import TreeVerdict, verify_tree
 from ._truncation import truncate
 
@@ -52,10 +53,13 @@ __all__ = [
     "TreeVerdict",
     "__version__",
     "combine",
+    "entropy",
     "get_include",
     "get_num_threads",
     "keyed_uniforms",
+    "kl_divergence",
     "locate_draws",
+    "log_prob",
     "log_softmax",
     "log_softmax_from_summary",
     "logsumexp",
@@ -71,6 +75,7 @@ __all__ = [
     "show_config",
     "softmax",
     "softmax_from_summary",
+    "softmax_probs",
     "summarize",
     "top_logprobs",
     "truncate",

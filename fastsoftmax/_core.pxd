@@ -65,6 +65,7 @@ cdef void keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint6
 cdef int softmax_f32(const float *x, size_t n, double temperature, float *out) noexcept nogil
 cdef int log_softmax_f32(const float *x, size_t n, double temperature, float *out) noexcept nogil
 cdef int logsumexp_f32(const float *x, size_t n, double temperature, double *result) noexcept nogil
+cdef int entropy_f32(const float *x, size_t n, double temperature, double *result) noexcept nogil
 cdef int64_t draw_f32(const float *x, size_t n, double temperature, double u) noexcept nogil
 cdef int64_t draw_probs_f32(const float *p, size_t n, double temperature, double u) noexcept nogil
 cdef int draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u,
@@ -84,6 +85,7 @@ cdef int draw_rows_f32(const float *x, size_t rows, size_t n, double temperature
 cdef int softmax_f64(const double *x, size_t n, double temperature, double *out) noexcept nogil
 cdef int log_softmax_f64(const double *x, size_t n, double temperature, double *out) noexcept nogil
 cdef int logsumexp_f64(const double *x, size_t n, double temperature, double *result) noexcept nogil
+cdef int entropy_f64(const double *x, size_t n, double temperature, double *result) noexcept nogil
 cdef int64_t draw_f64(const double *x, size_t n, double temperature, double u) noexcept nogil
 cdef int64_t draw_probs_f64(const double *p, size_t n, double temperature, double u) noexcept nogil
 cdef int draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u,

@@ -19,7 +19,8 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     keyed         uniforms by seed and key
     rows          rows of arrays of any layout; truncation
     dlpack        tensors of other libraries as arrays
-    softmax       softmax, log_softmax, logsumexp
+    softmax       softmax, log_softmax, logsumexp, softmax_probs, entropy
+    measures      log-probabilities of given entries, divergences
     draws         draws from every row
     segments      rows of different lengths in one array
     one_draw      masks and biases of one row, as a Sampler holds and takes them
@@ -59,6 +60,7 @@ include "_cython/keyed.pxi"
 include "_cython/rows.pxi"
 include "_cython/dlpack.pxi"
 include "_cython/softmax.pxi"
+include "_cython/measures.pxi"
 include "_cython/draws.pxi"
 include "_cython/segments.pxi"
 include "_cython/one_draw.pxi"

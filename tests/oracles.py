@@ -110,6 +110,14 @@ def logsumexp(x, temperature=1.0):
     return (x.max(axis=-1, keepdims=True) / t + _log_total(x, temperature))[..., 0]
 
 
+def entropy(x, temperature=1.0):
+    """Entropy along the last axis, in longdouble; each row has a finite maximum."""
+    high, low = _exponents(x, temperature)
+    weights = np.exp(high) * (1 + low)
+    terms = np.where(weights > 0, weights * -(high + low), 0)
+    return _log_total(x, temperature)[..., 0] + terms.sum(axis=-1) / weights.sum(axis=-1)
+
+
 def share_tolerance(dtype, n):
     """How far a cumulative share of n entries may lie from exact.
 

@@ -68,6 +68,7 @@ def fields_of(case: Case) -> dict[str, Any]:
         "forbidden": np.isinf(added),
         "given": np.random.default_rng(3).random(draws),
         "rows": draws,
+        "chosen": case.chosen(),
         "softmax": softmax_formula,
     }
     if case.form == "segments":
@@ -126,6 +127,20 @@ def functions(name: str, graph: str = "") -> dict[str, Builder]:
     return {**found, "numpy": numpy, "onnxruntime": functools.partial(onnxruntime, name=graph)}
 
 
+def torch_distribution(case: Case, method: str) -> Contender:
+    """entropy() or log_prob(value) of torch's Categorical, which normalises its logits when it is made."""
+    import torch as library
+
+    return torch(
+        case, f"Categorical(logits={{x}} / t).{method}", judged=True, Categorical=library.distributions.Categorical
+    )
+
+
+def log_prob(case: Case) -> Contender:
+    code = "fastsoftmax.log_prob(x, chosen, t)"
+    return contender(case, code, code, **fields_of(case))
+
+
 def sample(case: Case) -> Contender:
     call = f"fastsoftmax.sample(x, {temperature(case)}{keywords(case)}{OURS.get(case.form, '')}, {{}})"
     part = "[0]" if case.form == "logprob" else ""
@@ -172,6 +187,14 @@ RIVALS: dict[str, dict[str, Builder]] = {
     "forms-softmax": functions("softmax", "Softmax"),
     "forms-log_softmax": functions("log_softmax", "LogSoftmax"),
     "forms-logsumexp": functions("logsumexp"),
+    "forms-entropy": {
+        "fastsoftmax": functools.partial(ours, name="entropy"),
+        "torch": functools.partial(torch_distribution, method="entropy()"),
+    },
+    "forms-log_prob": {
+        "fastsoftmax": log_prob,
+        "torch": functools.partial(torch_distribution, method="log_prob(chosen)"),
+    },
     "forms-sample": {"fastsoftmax": sample, **_DRAWS},
     "forms-sampler": {"fastsoftmax": sampler, **_DRAWS},
     "forms-without-replacement": {

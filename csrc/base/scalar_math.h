@@ -72,6 +72,14 @@ static inline fs_reciprocal fs_reciprocal_of(double a)
     return r;
 }
 
+/* A sum with its rounding errors carried along: *total + *error grows by `term`. */
+static inline void fs_add_to(double *total, double *error, double term)
+{
+    const double sum = *total + term, back = sum - *total;
+    *error += (*total - (sum - back)) + (term - back);
+    *total = sum;
+}
+
 /* The exponent e of a finite a > 0: a = m * 2^e with 1/2 <= m < 1. */
 static inline int fs_exponent(double a)
 {

@@ -55,7 +55,7 @@ FS_INLINE uint64_t NAME(cdf_total)(const NAME(block_cdf) *cdf) { return cdf->cum
 FS_INLINE void NAME(cdf_of)(NAME(block_cdf) *cdf, const REAL *x, size_t len, NAME(range) range,
                             const NAME(scale) *scale)
 {
-    NAME(pass)(x, len, range, scale, NAME(unit), cdf->weight, NAME(STORE));
+    NAME(pass)(x, len, range, scale, NAME(unit), cdf->weight, NULL, NAME(STORE));
     NAME(cdf_sums)(cdf, len);
 }
 

@@ -11,7 +11,10 @@ static fs_status kernel_softmax(const fs_row *row, size_t n, double temperature,
 {
     fs_reader reader;
     fs_status status;
-    FS_RUN_FORMULA(softmax, row, n, temperature, out);
+    if (row->probs && !row->bias && (temperature == 1.0 || temperature == 0.0))
+        status = fs_softmax_of_weights(row, n, temperature, out);
+    else
+        FS_RUN_FORMULA(softmax, row, n, temperature, out);
     if (status == FS_NAN || status == FS_NO_MASS)
         fs_fill_nan(out, n);
     return status;
@@ -57,6 +60,16 @@ static fs_status kernel_logsumexp(const fs_row *row, size_t n, double temperatur
         if (status == FS_OK)
             *result = fs_add_maximum(max, given, log_sum);
     }
+    return status;
+}
+
+static fs_status kernel_entropy(const fs_row *row, size_t n, double temperature, double *result)
+{
+    fs_reader reader;
+    fs_status status;
+    FS_RUN_FORMULA(entropy, row, n, temperature, result);
+    if (status == FS_NAN || status == FS_NO_MASS)
+        *result = fs_f64_of(UINT64_C(0x7ff8000000000000));
     return status;
 }
 

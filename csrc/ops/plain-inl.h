@@ -22,6 +22,14 @@ fs_status NAME(fs_logsumexp)(const REAL *x, size_t n, double temperature, double
     return fs_logsumexp(&row, n, temperature, result);
 }
 
+fs_status NAME(fs_entropy)(const REAL *x, size_t n, double temperature, double *result)
+{
+    if (!fs_is_usable(n, temperature))
+        return FS_ARGUMENT;
+    fs_row row = NAME(plain_row)(x, 0);
+    return fs_entropy(&row, n, temperature, result);
+}
+
 size_t NAME(fs_softmax_rows)(const REAL *x, ptrdiff_t stride, size_t count, size_t n, const double *temperature,
                              ptrdiff_t temperature_stride, REAL *out, ptrdiff_t out_stride)
 {

@@ -38,7 +38,7 @@ static fs_status NAME(do_other_row)(const fs_batch *b, size_t i, fs_operation op
     const fs_scratch tile = fs_detach_scratch();
     fs_status status = fs_do_row(original, b->first + i, operation);
     fs_attach_scratch(tile);
-    if (operation == FS_LOGSUMEXP || operation == FS_SAMPLE)
+    if (operation != FS_SOFTMAX && operation != FS_LOG_SOFTMAX)
         return status;
     const fs_output out = fs_output_at(original->out, original->out_step, b->first + i);
     const fs_row result = fs_bare_row(out.data, (size_t)out.stride, out.dtype, 0);
@@ -93,10 +93,23 @@ static fs_status NAME(formula_row)(const fs_batch *b, size_t i, fs_operation ope
     if (operation == FS_SAMPLE)
         return NAME(sample)(&reader, n, temperature, 1, &(fs_uniforms){b->u + i, NULL, NULL}, b->index + i,
                             b->logprob ? b->logprob + i : NULL);
+    double max, log_sum, result;
+    fs_status status;
+    if (operation == FS_LOG_PROB) {
+        status = NAME(log_normaliser)(&reader, n, temperature, &max, &log_sum);
+        if (status == FS_OK)
+            b->logprob[i] = fs_logprob_of(&reader, (size_t)b->index[i], temperature, max, log_sum);
+        return status;
+    }
     const fs_output out = fs_output_at(b->out, b->out_step, i);
+    if (operation == FS_ENTROPY) {
+        status = NAME(entropy)(&reader, n, temperature, &result);
+        if (status == FS_OK)
+            fs_store_f64(&out, 0, 1, &result);
+        return status;
+    }
     if (operation == FS_LOGSUMEXP) {
-        double max, log_sum, result;
-        fs_status status = NAME(log_normaliser)(&reader, n, temperature, &max, &log_sum);
+        status = NAME(log_normaliser)(&reader, n, temperature, &max, &log_sum);
         if (status != FS_OK)
             return status;
         result = fs_add_maximum(max, temperature, log_sum);
@@ -115,8 +128,7 @@ FS_INLINE fs_status NAME(contiguous_row)(const fs_batch *b, size_t i, const NAME
     const size_t n = b->rows->n;
     const REAL *x = NAME(row_at)(b->rows->row.data, b->rows->step, i);
     fs_status status = FS_LIMIT;
-    if (p->kind == NAME(LONG_OR_LIMIT) || operation == FS_LOGSUMEXP || operation == FS_LOG_SOFTMAX ||
-        (operation == FS_SAMPLE && b->logprob)) {
+    if (p->kind == NAME(LONG_OR_LIMIT) || (operation != FS_SOFTMAX && (operation != FS_SAMPLE || b->logprob))) {
         status = NAME(formula_row)(b, i, operation);
     } else if (operation == FS_SOFTMAX) {
         REAL *out = NAME(entry_at)(b->out->data, b->out_step, i);
@@ -157,6 +169,17 @@ FS_INLINE void NAME(finish_logsumexp)(const fs_batch *b, size_t first, size_t co
     }
 }
 
+/* entropy of `count` rows from L and the mean of (max - x)/T. */
+FS_INLINE void NAME(finish_entropy)(const fs_batch *b, size_t first, size_t count, const double *log_sum,
+                                    const double *mean)
+{
+    for (size_t i = 0; i < count; i++) {
+        const double result = log_sum[i] + mean[i];
+        const fs_output to = fs_output_at(b->out, b->out_step, first + i);
+        fs_store_f64(&to, 0, 1, &result);
+    }
+}
+
 /* The temperatures of `count` rows, of which the first stands for those that are missing; 0: the formula does not serve one. */
 static int NAME(scales_at)(const fs_rows *rows, size_t first, size_t count, NAME(scales) *s)
 {
@@ -173,18 +196,20 @@ FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales)
     const ptrdiff_t step = rows->step;
     const REAL *x = NAME(row_at)(rows->row.data, step, i);
     REAL max[LANES];
-    double log_sum[LANES];
+    double log_sum[LANES], mean[LANES];
     if (operation == FS_SOFTMAX)
         return FS_BY_COUNT(NAME(softmax_side_by_side), x, step, n, s, NAME(entry_at)(b->out->data, b->out_step, i),
                            b->out_step);
     if (operation == FS_SAMPLE && !b->logprob)
         return FS_BY_COUNT(NAME(sample_side_by_side), x, step, n, s, b->u + i, b->index + i);
-    if (!FS_BY_COUNT(NAME(log_sums_side_by_side), x, step, n, s, max, log_sum,
+    if (!FS_BY_COUNT(NAME(log_sums_side_by_side), x, step, n, s, max, log_sum, operation == FS_ENTROPY ? mean : NULL,
                      operation == FS_SAMPLE ? b->u + i : NULL, operation == FS_SAMPLE ? b->index + i : NULL))
         return 0;
     if (operation == FS_LOGSUMEXP) {
         NAME(finish_logsumexp)(b, i, LANES, s, max, log_sum);
-    } else if (operation == FS_SAMPLE) {
+    } else if (operation == FS_ENTROPY) {
+        NAME(finish_entropy)(b, i, LANES, log_sum, mean);
+    } else if (operation == FS_SAMPLE || operation == FS_LOG_PROB) {
         for (size_t j = 0; j < LANES; j++)
             b->logprob[i + j] = fs_log_probability((double)NAME(row_at)(x, step, j)[b->index[i + j]], (double)max[j],
                                                    s->temperature[j], log_sum[j]);
@@ -235,7 +260,7 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
  * done. */
 FS_INLINE int NAME(columns_results)(NAME(columns) *c, size_t n, size_t count, const NAME(scales) *s,
                                     fs_operation operation, const double *u, int64_t *index, double *logprob,
-                                    double *log_sum)
+                                    double *log_sum, double *mean)
 {
     if (!NAME(columns_weights)(c, n, s))
         return 0;
@@ -244,8 +269,8 @@ FS_INLINE int NAME(columns_results)(NAME(columns) *c, size_t n, size_t count, co
     if (operation == FS_SOFTMAX)
         NAME(columns_softmax)(c, n);
     else if (operation != FS_SAMPLE || logprob)
-        NAME(columns_log_sums)(c, n, s, log_sum);
-    if (operation == FS_SAMPLE && logprob)
+        NAME(columns_log_sums)(c, n, s, log_sum, operation == FS_ENTROPY ? mean : NULL);
+    if (logprob)
         NAME(columns_logprob)(c, s, log_sum, count, index, logprob);
     if (operation == FS_LOG_SOFTMAX)
         NAME(columns_log_softmax)(c, n, s, log_sum);
@@ -257,14 +282,19 @@ FS_INLINE int NAME(do_columns)(const fs_batch *b, size_t first, size_t count, co
                                fs_operation operation)
 {
     NAME(columns) c;
-    double log_sum[LANES];
+    double log_sum[LANES], mean[LANES];
     const size_t n = b->rows->n;
     NAME(load_columns)(b->rows, first, count, c.x);
     if (!NAME(columns_results)(&c, n, count, s, operation, b->u ? b->u + first : NULL,
-                               b->index ? b->index + first : NULL, b->logprob ? b->logprob + first : NULL, log_sum))
+                               b->index ? b->index + first : NULL, b->logprob ? b->logprob + first : NULL, log_sum,
+                               mean))
         return 0;
-    if (operation == FS_SAMPLE)
+    if (operation == FS_SAMPLE || operation == FS_LOG_PROB)
         return 1;
+    if (operation == FS_ENTROPY) {
+        NAME(finish_entropy)(b, first, count, log_sum, mean);
+        return 1;
+    }
     if (operation == FS_LOGSUMEXP) {
         NAME(finish_logsumexp)(b, first, count, s, c.max, log_sum);
         return 1;
@@ -369,7 +399,9 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
 static size_t NAME(softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SOFTMAX); }
 static size_t NAME(log_softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_SOFTMAX); }
 static size_t NAME(logsumexp_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOGSUMEXP); }
+static size_t NAME(entropy_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_ENTROPY); }
 static size_t NAME(sample_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SAMPLE); }
+static size_t NAME(logprob_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_PROB); }
 
 /* One row, and why it is NaN where it is. */
 static fs_status NAME(kernel_softmax)(const REAL *x, size_t n, double temperature, REAL *out)
@@ -383,34 +415,3 @@ static fs_status NAME(kernel_softmax)(const REAL *x, size_t n, double temperatur
     NAME(prepare_temperature)(&p, temperature, n);
     return NAME(contiguous_row)(&b, 0, &p, FS_SOFTMAX);
 }
-
-#ifdef REAL_IS_FLOAT
-static size_t kernel_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
-{
-    const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
-    return rows->row.dtype == FS_F64 ? softmax_rows_f64(&b) : softmax_rows_f32(&b);
-}
-
-static size_t kernel_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
-{
-    const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
-    return rows->row.dtype == FS_F64 ? log_softmax_rows_f64(&b) : log_softmax_rows_f32(&b);
-}
-
-static size_t kernel_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
-{
-    const fs_batch b = {rows, out, out_step, NULL, NULL, NULL, NULL, 0};
-    return rows->row.dtype == FS_F64 ? logsumexp_rows_f64(&b) : logsumexp_rows_f32(&b);
-}
-
-static size_t kernel_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
-{
-    const fs_batch b = {rows, NULL, 0, u, index, logprob, NULL, 0};
-    if (!rows->row.probs)
-        return rows->row.dtype == FS_F64 ? sample_rows_f64(&b) : sample_rows_f32(&b);
-    for (size_t i = 0; i < rows->count; i++)
-        if (fs_has_ended(fs_do_row(&b, i, FS_SAMPLE)))
-            return i;
-    return rows->count;
-}
-#endif

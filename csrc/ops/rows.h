@@ -5,14 +5,14 @@
 #include "ops/one_row.h"
 #include "row/rows.h"
 
-typedef enum { FS_SOFTMAX, FS_LOG_SOFTMAX, FS_LOGSUMEXP, FS_SAMPLE } fs_operation;
+typedef enum { FS_SOFTMAX, FS_LOG_SOFTMAX, FS_LOGSUMEXP, FS_ENTROPY, FS_SAMPLE, FS_LOG_PROB } fs_operation;
 
 typedef struct fs_batch {
     const fs_rows *rows;
-    const fs_output *out; /* of the first row; logsumexp has one entry in each */
+    const fs_output *out; /* of the first row; logsumexp and entropy have one entry in each */
     ptrdiff_t out_step;   /* bytes from row to row of `out` */
     const double *u;      /* draws: one a row, and the results; logprob may be NULL */
-    int64_t *index;
+    int64_t *index;       /* FS_LOG_PROB: one a row, given */
     double *logprob;
     const struct fs_batch
         *tile_of; /* these rows are copies of rows of another batch, or NULL; `first` is the first of them */
@@ -36,10 +36,16 @@ static fs_status fs_do_row(const fs_batch *b, size_t i, fs_operation operation)
         }
         return status;
     }
+    if (operation == FS_LOG_PROB) {
+        status = kernel_logprob(&row, n, temperature, 1, b->index + i, b->logprob + i);
+        if (status != FS_OK)
+            b->logprob[i] = fs_f64_of(UINT64_C(0x7ff8000000000000));
+        return status;
+    }
     const fs_output out = fs_output_at(b->out, b->out_step, i);
-    if (operation == FS_LOGSUMEXP) {
+    if (operation == FS_LOGSUMEXP || operation == FS_ENTROPY) {
         double result;
-        status = kernel_logsumexp(&row, n, temperature, &result);
+        status = (operation == FS_ENTROPY ? kernel_entropy : kernel_logsumexp)(&row, n, temperature, &result);
         if (!fs_has_ended(status))
             fs_store_f64(&out, 0, 1, &result);
         return status;

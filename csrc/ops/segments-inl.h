@@ -185,7 +185,7 @@ FS_INLINE int NAME(segments_side_by_side)(const NAME(segments) *g, const size_t 
     NAME(load_segments)(g, row, count, n, c.x);
     for (size_t i = 0; i < count && operation == FS_SAMPLE; i++)
         u[i] = g->u[row[i]];
-    if (!NAME(columns_results)(&c, n, count, s, operation, u, index, g->logprob ? logprob : NULL, log_sum))
+    if (!NAME(columns_results)(&c, n, count, s, operation, u, index, g->logprob ? logprob : NULL, log_sum, NULL))
         return 0;
     if (operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX) {
         NAME(store_segments)(g, row, count, n, c.w);

@@ -21,6 +21,12 @@ typedef struct {
     fs_peak peak[FS_PEAKS];
 } fs_peaks;
 
+/* Entries of a chunk of a row of n. */
+static inline size_t fs_peak_length(size_t n)
+{
+    return n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / FS_BLOCK_F64 + 1) * FS_BLOCK_F64;
+}
+
 static void fs_peak_chunk(void *context, size_t chunk)
 {
     fs_peaks *ctx = context;
@@ -53,7 +59,7 @@ static fs_status fs_peak_of(const fs_reader *reader, size_t n, fs_peak *peak)
     fs_peaks ctx; /* without the peaks: a short row has one */
     ctx.reader = reader;
     ctx.n = n;
-    ctx.length = n <= FS_PEAKS * FS_PEAK_LENGTH ? FS_PEAK_LENGTH : (n / FS_PEAKS / FS_BLOCK_F64 + 1) * FS_BLOCK_F64;
+    ctx.length = fs_peak_length(n);
     size_t count = (n + ctx.length - 1) / ctx.length;
     *peak = (fs_peak){-INFINITY, 0, 0, 0};
     if (fs_parallel_for(count, fs_peak_chunk, &ctx))

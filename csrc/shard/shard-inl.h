@@ -55,7 +55,7 @@ static fs_status NAME(shard_summarise)(const fs_reader *reader, size_t n, double
         r.origin = NAME(origin_of)(r.max, &r.scale);
         r.total = r.block[of_max].sum;
         if (r.total * NAME(unit_of_row)(&r) < SUM_WITH_REST)
-            *rest = NAME(rest_of_block)(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+            *rest = NAME(rest_of_block)(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max, NULL);
     }
     NAME(row_free)(&r);
     return FS_OK;

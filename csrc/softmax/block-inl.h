@@ -154,7 +154,45 @@ static const NAME(factor) NAME(unit) = {1, 0};
 
 FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.high), V(mul)(w, V(set1)(f.low))); }
 
-enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4 };
+enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4, NAME(MOMENT) = 8 };
+
+/* The sum of w (max - x), in each lane: in double, with its rounding errors where the terms are double. */
+typedef struct {
+    f64x8 sum, error;
+    VEC max, floor; /* what is not above the floor has no weight, and may be -inf */
+} NAME(moment_sum);
+
+FS_INLINE NAME(moment_sum) NAME(moments_begin)(REAL max, const NAME(scale) *s)
+{
+    NAME(moment_sum) m = {f64x8_set1(0), f64x8_set1(0), V(set1)(max), V(set1)(max - s->reach)};
+    return m;
+}
+
+FS_INLINE VEC NAME(below_max)(const NAME(moment_sum) *m, VEC x, int ways)
+{
+    return V(sub)(m->max, ways & FS_MAY_UNDERFLOW ? V(max)(m->floor, x) : x);
+}
+
+FS_INLINE void NAME(moments_add)(NAME(moment_sum) *m, VEC term)
+{
+    const f64x8 a = V(fold)(term), sum = f64x8_add(m->sum, a), back = f64x8_sub(sum, m->sum);
+    if (sizeof(REAL) == sizeof(double))
+        m->error = f64x8_add(m->error, f64x8_add(f64x8_sub(m->sum, f64x8_sub(sum, back)), f64x8_sub(a, back)));
+    m->sum = sum;
+}
+
+/* Eight vectors of entries and their weights. */
+FS_INLINE void NAME(moments_add_eight)(NAME(moment_sum) *m, const REAL *x, const VEC *w, int ways)
+{
+    VEC t[4];
+    for (int j = 0; j < 4; j++)
+        t[j] = V(mul)(w[j], NAME(below_max)(m, V(load)(x + j * LANES), ways));
+    for (int j = 0; j < 4; j++)
+        t[j] = V(fma)(w[j + 4], NAME(below_max)(m, V(load)(x + (j + 4) * LANES), ways), t[j]);
+    NAME(moments_add)(m, V(add)(V(add)(t[0], t[2]), V(add)(t[1], t[3])));
+}
+
+FS_INLINE double NAME(moments_end)(const NAME(moment_sum) *m) { return f64x8_sum(m->sum) + f64x8_sum(m->error); }
 
 FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int ways, int what,
                           VEC *w, int count)
@@ -171,8 +209,9 @@ FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const N
 }
 
 FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin) o, const NAME(scale) *s,
-                               NAME(factor) factor, REAL *out, int ways, int what)
+                               NAME(factor) factor, REAL *out, double *moment, int ways, int what)
 {
+    NAME(moment_sum) moments = NAME(moments_begin)(max, s);
     NAME(constants) k = NAME(constants_of)(o, max, s, ways & FS_MAY_UNDERFLOW ? LIFT : 0);
     VEC w[8];
     NAME(sum) sum = NAME(sum_begin)();
@@ -187,6 +226,8 @@ FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin)
             for (int j = 0; j < 8; j++) /* the block after the next, whose range is taken soon */
                 FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
         }
+        if (what & NAME(MOMENT))
+            NAME(moments_add_eight)(&moments, x + i, w, ways);
     }
     const VEC zero = V(set1)(0);
     VEC few[4] = {zero, zero, zero, zero}; /* the whole of a short row, which is summed as such */
@@ -194,6 +235,8 @@ FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin)
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
             NAME(step)(x + i, what & NAME(STORE) ? out + i : NULL, factor, &k, ways, what, w, 1);
+            if (what & NAME(MOMENT))
+                NAME(moments_add)(&moments, V(mul)(w[0], NAME(below_max)(&moments, V(load)(x + i), ways)));
         } else { /* the lanes past the end are -inf, so this vector may underflow */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
             w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
@@ -202,12 +245,18 @@ FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin)
                 w[0] = NAME(product)(w[0], factor);
             if (what & NAME(STORE))
                 V(store_first)(out + i, w[0], len - i);
+            if (what & NAME(MOMENT)) {
+                VEC v = V(load_first)(x + i, len - i, -FS_INFINITY);
+                NAME(moments_add)(&moments, V(mul)(w[0], NAME(below_max)(&moments, v, FS_MAY_UNDERFLOW)));
+            }
         }
         if (short_row)
             few[i / LANES] = w[0];
         else if (what & NAME(SUM))
             NAME(sum_add)(&sum, w[0], odd);
     }
+    if (what & NAME(MOMENT))
+        *moment = NAME(moments_end)(&moments);
     if (short_row)
         return NAME(sum_of_few)(few, (int)((len + LANES - 1) / LANES));
     return what & NAME(SUM) ? NAME(sum_end)(&sum) : 0.0;
@@ -215,32 +264,38 @@ FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin)
 
 /* The weights of a block, against the origin that follows from its range. */
 FS_INLINE double NAME(pass)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, NAME(factor) factor,
-                            REAL *out, int what)
+                            REAL *out, double *moment, int what)
 {
     NAME(origin) o = NAME(origin_of)(r.max, s);
     if (FS_UNLIKELY(o.shift != 0))
-        return NAME(pass_by)(x, len, r.max, o, s, factor, out, FS_MAY_UNDERFLOW | FS_SHIFTED, what);
-    return r.no_underflow ? NAME(pass_by)(x, len, r.max, o, s, factor, out, 0, what)
-                          : NAME(pass_by)(x, len, r.max, o, s, factor, out, FS_MAY_UNDERFLOW, what);
+        return NAME(pass_by)(x, len, r.max, o, s, factor, out, moment, FS_MAY_UNDERFLOW | FS_SHIFTED, what);
+    return r.no_underflow ? NAME(pass_by)(x, len, r.max, o, s, factor, out, moment, 0, what)
+                          : NAME(pass_by)(x, len, r.max, o, s, factor, out, moment, FS_MAY_UNDERFLOW, what);
 }
 
 /* Sum of the weights of a block. */
 FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s)
 {
-    return NAME(pass)(x, len, r, s, NAME(unit), NULL, NAME(SUM));
+    return NAME(pass)(x, len, r, s, NAME(unit), NULL, NULL, NAME(SUM));
+}
+
+/* The same, and the sum of the weights times max - x. */
+FS_NOINLINE double NAME(block_moment)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, double *moment)
+{
+    return NAME(pass)(x, len, r, s, NAME(unit), NULL, moment, NAME(SUM) | NAME(MOMENT));
 }
 
 /* The same, and the weights themselves. */
 FS_NOINLINE double NAME(block_weights)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, REAL *out)
 {
-    return NAME(pass)(x, len, r, s, NAME(unit), out, NAME(SUM) | NAME(STORE));
+    return NAME(pass)(x, len, r, s, NAME(unit), out, NULL, NAME(SUM) | NAME(STORE));
 }
 
 /* out = weight * factor: the same product as block_weights followed by block_multiply. */
 FS_NOINLINE void NAME(block_softmax)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s,
                                      NAME(factor) factor, REAL *out)
 {
-    NAME(pass)(x, len, r, s, factor, out, NAME(STORE) | NAME(MULTIPLY));
+    NAME(pass)(x, len, r, s, factor, out, NULL, NAME(STORE) | NAME(MULTIPLY));
 }
 
 /* w *= factor, in place, from the first vector boundary of the memory on in whole vectors. */

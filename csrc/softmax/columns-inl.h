@@ -47,11 +47,16 @@ static int NAME(columns_weights)(NAME(columns) *c, size_t n, const NAME(scales) 
     return 1;
 }
 
-/* Column j of the weights, or of those below the maximum alone. */
-FS_INLINE VEC NAME(column)(const NAME(columns) *c, size_t j, int without_max)
+/* What is summed: the weights, those below the maximum alone, and the weights times max - x. */
+enum { NAME(ALL), NAME(BELOW_MAX), NAME(MOMENTS) };
+
+/* Column j of that; reach: of the rows, for the moments. */
+FS_INLINE VEC NAME(column)(const NAME(columns) *c, size_t j, int what, const REAL *reach)
 {
-    VEC w = V(load)(c->w + j * LANES);
-    return without_max ? V(where_above)(V(load)(c->max), V(load)(c->x + j * LANES), w) : w;
+    VEC w = V(load)(c->w + j * LANES), max = V(load)(c->max), x = V(load)(c->x + j * LANES);
+    return what == NAME(ALL)         ? w
+           : what == NAME(BELOW_MAX) ? V(where_above)(max, x, w)
+                                     : V(mul)(w, V(sub)(max, V(max)(V(sub)(max, V(load)(reach)), x)));
 }
 
 /* a[0] to a[7], added as V(fold) and f64x8_sum add the lanes of a row. */
@@ -64,7 +69,7 @@ FS_INLINE f64x8 NAME(add_eight)(f64x8 *a)
 }
 
 /* The sum of each row, in the order of sum_of_few. */
-FS_INLINE void NAME(columns_sum_by)(const NAME(columns) *c, size_t n, int without_max, double *sum)
+FS_INLINE void NAME(columns_sum_by)(const NAME(columns) *c, size_t n, int what, const REAL *reach, double *sum)
 {
     if (sizeof(REAL) == sizeof(float)) {
         for (int h = 0; h < LANES / 8; h++) {
@@ -72,9 +77,9 @@ FS_INLINE void NAME(columns_sum_by)(const NAME(columns) *c, size_t n, int withou
             for (size_t r = 0; r < 8; r++) {
                 part[r] = f64x8_set1(0);
                 for (size_t j = r; j < n; j += 16) {
-                    f64x8 a = V(half)(NAME(column)(c, j, without_max), h);
+                    f64x8 a = V(half)(NAME(column)(c, j, what, reach), h);
                     if (j + 8 < n)
-                        a = f64x8_add(a, V(half)(NAME(column)(c, j + 8, without_max), h));
+                        a = f64x8_add(a, V(half)(NAME(column)(c, j + 8, what, reach), h));
                     part[r] = f64x8_add(part[r], a);
                 }
             }
@@ -85,7 +90,7 @@ FS_INLINE void NAME(columns_sum_by)(const NAME(columns) *c, size_t n, int withou
         for (size_t r = 0; r < 8; r++) {
             NAME(sum) s = NAME(sum_begin)();
             for (size_t j = r; j < n; j += 8)
-                NAME(sum_add)(&s, NAME(column)(c, j, without_max), j / 8 & 1);
+                NAME(sum_add)(&s, NAME(column)(c, j, what, reach), j / 8 & 1);
             part[r] = V(half)(NAME(sum_high)(&s), 0);
             rest[r] = V(half)(NAME(sum_low)(&s), 0);
         }
@@ -94,11 +99,15 @@ FS_INLINE void NAME(columns_sum_by)(const NAME(columns) *c, size_t n, int withou
 }
 FS_NOINLINE void NAME(columns_sum)(const NAME(columns) *c, size_t n, double *sum)
 {
-    NAME(columns_sum_by)(c, n, 0, sum);
+    NAME(columns_sum_by)(c, n, NAME(ALL), NULL, sum);
 }
 FS_NOINLINE void NAME(columns_rest)(const NAME(columns) *c, size_t n, double *sum)
 {
-    NAME(columns_sum_by)(c, n, 1, sum);
+    NAME(columns_sum_by)(c, n, NAME(BELOW_MAX), NULL, sum);
+}
+FS_NOINLINE void NAME(columns_moments)(const NAME(columns) *c, size_t n, const REAL *reach, double *sum)
+{
+    NAME(columns_sum_by)(c, n, NAME(MOMENTS), reach, sum);
 }
 
 /* The weights become softmax, in place. */
@@ -119,9 +128,10 @@ static void NAME(columns_softmax)(NAME(columns) *c, size_t n)
     }
 }
 
-/* L of LANES rows (softmax/logsumexp-inl.h) on the way: sum and mass are of exp((x - max)/T), all of them and the rest. */
+/* L of LANES rows (softmax/logsumexp-inl.h) on the way: sum and mass are of exp((x - max)/T), all of them and the rest;
+ * moment (softmax/entropy-inl.h) is the sum of these times (max - x)/T, where it is wanted. */
 typedef struct {
-    double sum[LANES], mass[LANES], unit[LANES];
+    double sum[LANES], mass[LANES], unit[LANES], moment[LANES];
     int dominated; /* of some row the rest is needed */
 } NAME(logs_of_rows);
 
@@ -151,24 +161,40 @@ FS_INLINE unsigned NAME(logs_rest)(NAME(logs_of_rows) *l, const double *rest, co
     return too_small;
 }
 
-/* The rest of row i, whose entries are x, by itself. */
-static void NAME(logs_rest_of)(NAME(logs_of_rows) *l, int i, const REAL *x, size_t n, const NAME(scales) *s, REAL max)
+/* The rest of row i, whose entries are x, by itself, and its moment if that is wanted. */
+static void NAME(logs_rest_of)(NAME(logs_of_rows) *l, int i, const REAL *x, size_t n, const NAME(scales) *s, REAL max,
+                               int wanted)
 {
     const fs_scale scale = {s->high[i], s->low[i], s->temperature[i]};
-    l->mass[i] = NAME(rest_below)(x, n, &scale, max);
+    l->mass[i] = NAME(rest_below)(x, n, &scale, max, wanted ? l->moment + i : NULL);
 }
 
-FS_INLINE void NAME(logs_end)(const NAME(logs_of_rows) *l, double *log_sum)
+/* The sums of exp((x - max)/T) times (max - x)/T, from those of the weights times max - x. */
+FS_INLINE void NAME(logs_moments)(NAME(logs_of_rows) *l, const NAME(scales) *s)
 {
+    for (int i = 0; i < LANES; i++)
+        l->moment[i] *= l->unit[i] / s->temperature[i];
+}
+
+FS_INLINE void NAME(logs_end)(const NAME(logs_of_rows) *l, double *log_sum, double *mean)
+{
+    for (int i = 0; i < LANES && mean; i++)
+        mean[i] = l->moment[i] / l->sum[i];
     for (int i = 0; i < LANES; i++)
         log_sum[i] = fs_log_of_sum(l->sum[i], l->mass[i]);
 }
 
-static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(scales) *s, double *log_sum)
+/* L of each row; and, unless `mean` is NULL, the mean of (max - x)/T. */
+static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(scales) *s, double *log_sum,
+                                   double *mean)
 {
     NAME(logs_of_rows) l;
     NAME(columns_sum)(c, n, l.sum);
     NAME(logs_begin)(&l, c->max, c->power, s);
+    if (mean) {
+        NAME(columns_moments)(c, n, s->reach, l.moment);
+        NAME(logs_moments)(&l, s);
+    }
     if (l.dominated) {
         double rest[LANES], ties[LANES];
         REAL lower[LANES];
@@ -185,15 +211,16 @@ static void NAME(columns_log_sums)(const NAME(columns) *c, size_t n, const NAME(
                 REAL x[TINY];
                 for (size_t j = 0; j < n; j++)
                     x[j] = c->x[j * LANES + (size_t)i];
-                NAME(logs_rest_of)(&l, i, x, n, s, c->max[i]);
+                NAME(logs_rest_of)(&l, i, x, n, s, c->max[i], mean != NULL);
             }
     }
-    NAME(logs_end)(&l, log_sum);
+    NAME(logs_end)(&l, log_sum, mean);
 }
 
-/* max and L of LANES contiguous rows, and a draw from each where `index` is not NULL.  0: nothing is done. */
+/* max and L of LANES contiguous rows; where `mean` is not NULL the mean of (max - x)/T, and where `index` is not NULL a draw
+ * from each.  0: nothing is done. */
 FS_INLINE int NAME(log_sums_side_by_side)(const REAL *x, ptrdiff_t stride, size_t n, const NAME(scales) *s, REAL *max,
-                                          double *log_sum, const double *u, int64_t *index, int count)
+                                          double *log_sum, double *mean, const double *u, int64_t *index, int count)
 {
     VEC w[4 * LANES];
     REAL power[LANES];
@@ -207,6 +234,7 @@ FS_INLINE int NAME(log_sums_side_by_side)(const REAL *x, ptrdiff_t stride, size_
     for (int i = 0; i < LANES && index; i++)
         index[i] = (int64_t)V(draw)(w + 4 * i, count, u[i]);
     NAME(logs_begin)(&l, max, power, s);
+    unsigned alone = 0;
     if (l.dominated) {
         double rest[LANES], ties[LANES];
         for (int i = 0; i < LANES; i++) {
@@ -222,12 +250,18 @@ FS_INLINE int NAME(log_sums_side_by_side)(const REAL *x, ptrdiff_t stride, size_
             ties[i] = equal;
         }
         NAME(sums_side_by_side)(w, rest, count);
-        unsigned alone = NAME(logs_rest)(&l, rest, ties);
-        for (int i = 0; FS_UNLIKELY(alone); i++, alone >>= 1)
-            if (alone & 1)
-                NAME(logs_rest_of)(&l, i, NAME(entry_at)(x, stride, (size_t)i), n, s, max[i]);
+        alone = NAME(logs_rest)(&l, rest, ties);
     }
-    NAME(logs_end)(&l, log_sum);
+    if (mean) { /* the entries that are equal to the maximum add nothing, whether their weights are left or not */
+        for (int i = 0; i < LANES; i++)
+            NAME(tiny_moments)(NAME(entry_at)(x, stride, (size_t)i), n, max[i], s->reach[i], w + 4 * i, count);
+        NAME(sums_side_by_side)(w, l.moment, count);
+        NAME(logs_moments)(&l, s);
+    }
+    for (int i = 0; FS_UNLIKELY(alone); i++, alone >>= 1)
+        if (alone & 1)
+            NAME(logs_rest_of)(&l, i, NAME(entry_at)(x, stride, (size_t)i), n, s, max[i], mean != NULL);
+    NAME(logs_end)(&l, log_sum, mean);
     return 1;
 }
 

@@ -10,12 +10,9 @@
  * Needs real_f32.h or real_f64.h, softmax/row-inl.h, softmax/softmax-inl.h, softmax/short_rows-inl.h, softmax/logsumexp.h.
  */
 
-/* Sums of small weights are kept above the subnormal numbers by this power of two, and rounded to these once. */
-enum { NAME(REST_LIFT) = 128 };
-
 /* Sum of exp((x - max)/T) over a contiguous block, without the first entry equal to max, whose origin is the largest of the
- * rest. */
-static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REAL max)
+ * rest; and *moment (NULL: not wanted), the sum of these times (max - x)/T, multiplied by what may underflow last. */
+static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REAL max, double *moment)
 {
     const NAME(scale) scale = NAME(scale_of)(c);
     REAL copy[BLOCK];
@@ -25,22 +22,32 @@ static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REA
         first++;
     copy[first] = -FS_INFINITY;
     NAME(range) range = NAME(range_of)(copy, len, &scale);
+    if (moment)
+        *moment = 0.0;
     if (range.nan || range.max == -FS_INFINITY)
         return 0.0;
     NAME(origin) origin = NAME(origin_of)(range.max, &scale);
-    double factor = fs_exp2_lifted(c, (double)origin.shift - max, origin.power, NAME(REST_LIFT));
-    return NAME(block_sum)(copy, len, range, &scale) * factor * fs_pow2(-NAME(REST_LIFT));
+    const double factor = fs_exp2_lifted(c, (double)origin.shift - max, origin.power, NAME(LIFTED));
+    if (!moment)
+        return NAME(block_sum)(copy, len, range, &scale) * factor * fs_pow2(-NAME(LIFTED));
+    const double sum = NAME(block_moment)(copy, len, range, &scale, moment), apart = (double)max - (double)range.max;
+    *moment = NAME(lifted_moment)(*moment, sum, apart, c, (double)origin.shift - max, origin.power) *
+              fs_pow2(-NAME(LIFTED));
+    return sum * factor * fs_pow2(-NAME(LIFTED));
 }
 
 /* The same for a block of a row: the rest that its length calls for. */
-static double NAME(rest_of_block)(const fs_reader *reader, size_t start, size_t len, const fs_scale *c, REAL max)
+static double NAME(rest_of_block)(const fs_reader *reader, size_t start, size_t len, const fs_scale *c, REAL max,
+                                  double *moment)
 {
     REAL copy[BLOCK];
     NAME(log_parts) parts;
     const REAL *x = NAME(fs_load)(reader, start, len, copy);
-    if (len <= TINY && NAME(short_log_parts)(x, len, c, 1, &parts) == FS_OK && parts.rest == parts.rest)
-        return parts.rest;
-    return NAME(rest_below)(x, len, c, max);
+    if (len > TINY || NAME(short_log_parts)(x, len, c, 1, &parts) != FS_OK || parts.rest != parts.rest)
+        return NAME(rest_below)(x, len, c, max, moment);
+    if (moment)
+        NAME(rest_below)(x, len, c, max, moment);
+    return parts.rest;
 }
 
 /* 2^above is what the sum of weights is multiplied by to be one of exp((x - max)/T). */
@@ -60,14 +67,11 @@ static double NAME(rest_of_row)(const NAME(row) *r, size_t *of_max)
         } else if (r->block[b].sum != 0.0) {
             NAME(origin) o = NAME(origin_of)(r->block[b].max, &r->scale);
             double factor = fs_exp2_lifted(&r->c, (double)o.shift - (double)r->origin.shift,
-                                           (double)o.power - (double)r->origin.power, NAME(REST_LIFT));
-            double term = r->block[b].sum * factor, sum = rest + term;
-            double back = sum - rest;
-            error += (rest - (sum - back)) + (term - back);
-            rest = sum;
+                                           (double)o.power - (double)r->origin.power, NAME(LIFTED));
+            fs_add_to(&rest, &error, r->block[b].sum * factor);
         }
     }
-    return (rest + error) * NAME(unit_of_row)(r) * fs_pow2(-NAME(REST_LIFT));
+    return (rest + error) * NAME(unit_of_row)(r) * fs_pow2(-NAME(LIFTED));
 }
 
 /* max and L of a row. */
@@ -84,7 +88,7 @@ static fs_status NAME(log_normaliser)(const fs_reader *reader, size_t n, double 
         if (status != FS_OK)
             return status;
         if (FS_UNLIKELY(parts.rest != parts.rest))
-            parts.rest = NAME(rest_below)(x, n, &c, (REAL)parts.max);
+            parts.rest = NAME(rest_below)(x, n, &c, (REAL)parts.max, NULL);
         *max = parts.max;
         *log_sum = fs_log_of_sum(parts.sum, parts.rest);
         return FS_OK;
@@ -98,7 +102,7 @@ static fs_status NAME(log_normaliser)(const fs_reader *reader, size_t n, double 
         size_t of_max;
         rest = NAME(rest_of_row)(&r, &of_max);
         if (of_max < r.count) /* it always is, unless another thread changes the row */
-            rest += NAME(rest_of_block)(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max);
+            rest += NAME(rest_of_block)(reader, of_max * BLOCK, NAME(block_length)(n, of_max), &r.c, r.max, NULL);
     }
     *max = r.max;
     *log_sum = fs_log_of_sum(sum, rest);

@@ -22,6 +22,7 @@ enum { NAME(BLOCKS_ON_STACK) = 512 };
 typedef struct {
     size_t count;
     NAME(summary) *block, loaded[NAME(BLOCKS_ON_STACK)];
+    double *moment; /* of each block (softmax/entropy-inl.h); NULL: not wanted */
     fs_scale c;
     NAME(scale) scale;
     REAL max;
@@ -37,6 +38,17 @@ static inline double NAME(block_factor)(const NAME(row) *r, REAL max)
     return fs_exp2(&r->c, (double)o.shift - (double)r->origin.shift, (double)o.power - (double)r->origin.power);
 }
 
+/* 2^LIFTED D/T of a block against the maximum of its row, `apart` above its own, for the factor 2^(c d + k) of the block:
+ * factor (D_b + apart sum_b) / T.  It is multiplied by hundreds where the factor is least, which therefore is lifted from
+ * among the subnormal numbers; where it is 0 the difference may have overflown. */
+enum { NAME(LIFTED) = 64 };
+static inline double NAME(lifted_moment)(double moment, double sum, double apart, const fs_scale *c, double d,
+                                         double k)
+{
+    const double factor = fs_exp2_lifted(c, d, k, NAME(LIFTED));
+    return factor == 0.0 ? 0.0 : (moment + apart * sum) / c->temperature * factor;
+}
+
 static inline void NAME(row_free)(NAME(row) *r)
 {
     if (r->block != r->loaded)
@@ -48,6 +60,7 @@ static fs_status NAME(row_begin)(NAME(row) *r, size_t n, double temperature)
 {
     r->count = (n + BLOCK - 1) / BLOCK;
     r->block = r->loaded;
+    r->moment = NULL;
     r->c = fs_scale_of(temperature);
     r->scale = NAME(scale_of)(&r->c);
     r->max = -(REAL)INFINITY;
@@ -83,8 +96,9 @@ static void NAME(summarise_blocks)(NAME(row) *r, const fs_reader *reader, size_t
                     weights[b * BLOCK + i] = 0;
             continue;
         }
-        r->block[b].sum = weights ? NAME(block_weights)(x, len, range, &r->scale, weights + b * BLOCK)
-                                  : NAME(block_sum)(x, len, range, &r->scale);
+        r->block[b].sum = weights     ? NAME(block_weights)(x, len, range, &r->scale, weights + b * BLOCK)
+                          : r->moment ? NAME(block_moment)(x, len, range, &r->scale, r->moment + b)
+                                      : NAME(block_sum)(x, len, range, &r->scale);
     }
 }
 
@@ -125,10 +139,7 @@ static void NAME(row_combine)(NAME(row) *r)
     for (size_t b = 0; b < r->count; b++) {
         if (r->block[b].sum == 0.0)
             continue;
-        double term = r->block[b].sum * NAME(block_factor)(r, r->block[b].max), sum = total + term;
-        double back = sum - total;
-        error += (total - (sum - back)) + (term - back);
-        total = sum;
+        fs_add_to(&total, &error, r->block[b].sum * NAME(block_factor)(r, r->block[b].max));
     }
     r->total = total + error;
 }

@@ -69,6 +69,17 @@ FS_INLINE fs_status NAME(tiny_log_parts)(const REAL *x, size_t n, const fs_scale
     return FS_OK;
 }
 
+/* Weights become w (max - x), in place, for one row; reach as in block-inl.h. */
+FS_INLINE void NAME(tiny_moments)(const REAL *x, size_t n, REAL max, REAL reach, VEC *w, int count)
+{
+    const VEC m = V(set1)(max), floor = V(set1)(max - reach);
+    for (int j = 0; j < count; j++) {
+        VEC v = j < count - 1 ? V(load)(x + j * LANES)
+                              : V(load_first)(x + j * LANES, n - (size_t)j * LANES, -FS_INFINITY);
+        w[j] = V(mul)(w[j], V(sub)(m, V(max)(floor, v)));
+    }
+}
+
 /* Call `f(..., count)` with the number of vectors of a row as a constant. */
 #define FS_BY_COUNT(f, ...)                                                                                          \
     (n <= LANES       ? f(__VA_ARGS__, 1)                                                                            \

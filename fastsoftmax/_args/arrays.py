@@ -27,7 +27,7 @@ _DTYPES = "float16, bfloat16, float32 or float64 (integers and bool become float
 _PIECE = 1 << 17
 
 # Arguments by what they hold, for errors that say what to pass instead.
-_LOGITS = ("x", "logits", "target_logits", "draft_logits")
+_MASKED_BY_MASK = ("logits", "probs")
 _BOOLS = ("mask", "where")
 _INTEGERS = ("keys", "tokens", "draft_tokens", "lengths", "index", "chosen", "top_k", "min_tokens_to_keep")
 
@@ -51,19 +51,21 @@ def dtype_code(dtype: np.dtype[Any]) -> int:
     return _CODES[dtype.name] if code is None else code
 
 
-def any_array(x: Any, name: str) -> Array:
+def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
     """x as an ndarray of any dtype, a view of x's memory where it has any.
 
-    It is always a new array object: nobody who holds x can resize or reshape it during the call.
+    It is always a new array object: nobody who holds x can resize or reshape it during the call.  `masked_by`: the
+    argument that says which entries count, for the error of a masked array.
     """
     if isinstance(x, np.ndarray):
         if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {name}.{_without_mask(name)}")
+            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {_unmasked(name, masked_by)}")
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return _core.array_from_dlpack(x, name)
     if isinstance(x, list | tuple) and _holds_masked(x):
-        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass .{_without_mask(name)} of each")
+        what = f"their data, and ~mask as {masked_by}" if masked_by else "their .filled(...) or .data"
+        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass {what}")
     try:
         a = np.asarray(x).view(np.ndarray)
     except ValueError as error:
@@ -74,11 +76,13 @@ def any_array(x: Any, name: str) -> Array:
     return _large_integers(a, name) if a.dtype.kind == "O" else a
 
 
-def _without_mask(name: str) -> str:
-    """What to take of a masked array instead."""
-    if name in _LOGITS:
-        return "filled(-np.inf)"
-    return "filled(0)" if name == "probs" else "filled(False)" if name in _BOOLS else "data"
+def _unmasked(name: str, masked_by: str | None) -> str:
+    """What to pass in place of a masked array."""
+    if masked_by is None and name in _MASKED_BY_MASK:
+        masked_by = "mask"
+    if masked_by is not None:
+        return f"{name}.data, {masked_by}=~{name}.mask"
+    return f"{name}.filled(False)" if name in _BOOLS else f"{name}.filled(-np.inf)" if name == "x" else f"{name}.data"
 
 
 def _holds_masked(x: list[Any] | tuple[Any, ...]) -> bool:

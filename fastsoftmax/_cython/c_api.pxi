@@ -58,6 +58,10 @@ cdef int logsumexp_f32(const float *x, size_t n, double temperature, double *res
     return fs_logsumexp_f32(x, n, temperature, result)
 
 
+cdef int entropy_f32(const float *x, size_t n, double temperature, double *result) noexcept nogil:
+    return fs_entropy_f32(x, n, temperature, result)
+
+
 cdef int64_t draw_f32(const float *x, size_t n, double temperature, double u) noexcept nogil:
     return fs_draw_f32(x, n, temperature, u)
 
@@ -122,6 +126,10 @@ cdef int log_softmax_f64(const double *x, size_t n, double temperature, double *
 
 cdef int logsumexp_f64(const double *x, size_t n, double temperature, double *result) noexcept nogil:
     return fs_logsumexp_f64(x, n, temperature, result)
+
+
+cdef int entropy_f64(const double *x, size_t n, double temperature, double *result) noexcept nogil:
+    return fs_entropy_f64(x, n, temperature, result)
 
 
 cdef int64_t draw_f64(const double *x, size_t n, double temperature, double u) noexcept nogil:

@@ -122,21 +122,18 @@ cdef bint take_mask(Draws *f, object mask, cnp.ndarray a, int axis) noexcept:
     cdef cnp.ndarray m
     cdef int kind, i, nd = cnp.PyArray_NDIM(a)
     cdef Py_ssize_t words = <Py_ssize_t>(f.batch.rows.n + 31) // 32
+    if take_bools(&f.batch, mask, a, axis):
+        return True
     if not is_usable(mask) or cnp.PyArray_NDIM(<cnp.ndarray>mask) != nd:
         return False
     m = <cnp.ndarray>mask
     kind = cnp.PyArray_TYPE(m)
-    if kind == cnp.NPY_BOOL:
-        if not same_shape(a, m):
-            return False
-        f.batch.rows.row.mask_kind = FS_MASK_BYTES
-    elif cnp.PyTypeNum_ISINTEGER(kind) and cnp.PyArray_ITEMSIZE(m) == 4 and axis == nd - 1:
-        for i in range(nd):
-            if cnp.PyArray_DIM(m, i) != (words if i == axis else cnp.PyArray_DIM(a, i)):
-                return False
-        f.batch.rows.row.mask_kind = FS_MASK_WORDS
-    else:
+    if not cnp.PyTypeNum_ISINTEGER(kind) or cnp.PyArray_ITEMSIZE(m) != 4 or axis != nd - 1:
         return False
+    for i in range(nd):
+        if cnp.PyArray_DIM(m, i) != (words if i == axis else cnp.PyArray_DIM(a, i)):
+            return False
+    f.batch.rows.row.mask_kind = FS_MASK_WORDS
     f.batch.rows.row.mask_stride = cnp.PyArray_STRIDE(m, axis)
     f.batch.mask_operand = add_entries(&f.batch.iterator, m, axis)
     return True

@@ -39,6 +39,10 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
     fs_status fs_log_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
     fs_status fs_logsumexp(const fs_row *row, size_t n, double temperature, double *result)
+    fs_status fs_logsumexp_weighted(const fs_row *row, const fs_row *weights, size_t n, double temperature,
+                                    const fs_output *out)
+    fs_status fs_entropy(const fs_row *row, size_t n, double temperature, double *result)
+    fs_status fs_kl_divergence(const fs_row *p, const fs_row *q, size_t n, double temperature, double *result)
     fs_status fs_sample(const fs_row *row, size_t n, double temperature, size_t k, const double *u,
                         int64_t *index, double *logprob)
     ctypedef double fs_uniform_of(void *state) noexcept
@@ -126,6 +130,8 @@ cdef extern from "fastsoftmax.h" nogil:
     size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+    size_t fs_entropy_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+    size_t fs_logprob_rows(const fs_rows *rows, const int64_t *index, double *logprob)
     size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
     ctypedef struct fs_segments:
         const void *data
@@ -145,6 +151,7 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_softmax_f32(const float *x, size_t n, double temperature, float *out)
     fs_status fs_log_softmax_f32(const float *x, size_t n, double temperature, float *out)
     fs_status fs_logsumexp_f32(const float *x, size_t n, double temperature, double *result)
+    fs_status fs_entropy_f32(const float *x, size_t n, double temperature, double *result)
     int64_t fs_draw_f32(const float *x, size_t n, double temperature, double u)
     int64_t fs_draw_probs_f32(const float *p, size_t n, double temperature, double u)
     fs_status fs_draw_many_f32(const float *x, size_t n, double temperature, size_t k, const double *u, int64_t *index)
@@ -157,6 +164,7 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_softmax_f64(const double *x, size_t n, double temperature, double *out)
     fs_status fs_log_softmax_f64(const double *x, size_t n, double temperature, double *out)
     fs_status fs_logsumexp_f64(const double *x, size_t n, double temperature, double *result)
+    fs_status fs_entropy_f64(const double *x, size_t n, double temperature, double *result)
     int64_t fs_draw_f64(const double *x, size_t n, double temperature, double u)
     int64_t fs_draw_probs_f64(const double *p, size_t n, double temperature, double u)
     fs_status fs_draw_many_f64(const double *x, size_t n, double temperature, size_t k, const double *u, int64_t *index)

@@ -218,6 +218,17 @@ cdef int begin_batch(Batch *b, cnp.ndarray x, int axis, fs_dtype dtype, bint pro
     return 0
 
 
+cdef bint take_bools(Batch *b, object mask, cnp.ndarray a, int axis) noexcept:
+    """Whether a mask of bools in the shape of a, which it may be broadcast to, can be taken as it is."""
+    if (not is_usable(mask) or cnp.PyArray_TYPE(<cnp.ndarray>mask) != cnp.NPY_BOOL
+            or not same_shape(a, <cnp.ndarray>mask)):
+        return False
+    b.rows.row.mask_kind = FS_MASK_BYTES
+    b.rows.row.mask_stride = cnp.PyArray_STRIDE(<cnp.ndarray>mask, axis)
+    b.mask_operand = add_entries(&b.iterator, <cnp.ndarray>mask, axis)
+    return True
+
+
 cdef inline size_t set_run(const Batch *b, const RowIterator *w, size_t most, fs_rows *rows) noexcept nogil:
     """Point `rows`, a copy of b.rows, to the rows from here to the end of the last axis; how many these are."""
     cdef int last = w.dims - 1

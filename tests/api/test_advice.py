@@ -81,23 +81,26 @@ def test_an_array_where_a_word_or_a_flag_is_meant_is_an_error_that_names_its_arg
     assert named(lambda: call(value)) == name.strip()
 
 
-def advised(call, values):
+def advised(call, **values):
     """The result of a call with what its error advises to pass; `values`: by the argument's name."""
     with pytest.raises(TypeError, match=": pass ") as caught:
         call(**values)
-    name, _, _ = (advice := str(caught.value).partition(": pass ")[2]).partition(".")
-    return call(**{**values, name: eval(advice, {"np": np, name: values[name]})})
+    (name,) = values
+    advice = str(caught.value).partition(": pass ")[2]
+    return call(**eval(f"dict({name}={advice})", {"np": np, **values}))
 
 
 def test_the_advice_for_masked_arrays_works_in_every_function():
     masked = np.ma.masked_array(X, [False, True, False])
     left = np.where(masked.mask, -np.inf, X)
     for function in (fs.softmax, fs.log_softmax, fs.logsumexp):
-        np.testing.assert_array_equal(advised(function, {"x": masked}), function(left))
-    assert advised(lambda logits: fs.sample(logits, u=0.9), {"logits": masked}) == fs.sample(left, u=0.9)
-    assert advised(lambda probs: fs.sample_probs(probs, u=0.2), {"probs": masked}) == fs.sample_probs([1, 0, 3], u=0.2)
+        np.testing.assert_array_equal(advised(function, x=masked), function(left))
+    assert advised(lambda logits, mask=None: fs.sample(logits, u=0.9, mask=mask), logits=masked) == fs.sample(left, u=0.9)
+    weights = fs.sample_probs([1, 0, 3], u=0.2)
+    assert advised(lambda probs, mask=None: fs.sample_probs(probs, u=0.2, mask=mask), probs=masked) == weights
+    np.testing.assert_array_equal(advised(lambda x: fs.penalize(x, []), x=masked), left)
     allowed = np.ma.masked_array([True, True, True], [False, False, True])
-    assert advised(lambda mask: fs.sample(X, mask=mask, u=0.99), {"mask": allowed}) == 1
+    assert advised(lambda mask: fs.sample(X, mask=mask, u=0.99), mask=allowed) == 1
 
 
 class Nullable:
@@ -114,14 +117,14 @@ class Nullable:
 
 
 def test_the_advice_for_columns_that_numpy_reads_as_objects_works():
-    result = advised(fs.softmax, {"x": Nullable(1.0, 2.0)})
+    result = advised(fs.softmax, x=Nullable(1.0, 2.0))
     np.testing.assert_array_equal(result, fs.softmax(X[:2]))
-    assert np.isnan(advised(fs.softmax, {"x": Nullable(1.0, None)})).all()
+    assert np.isnan(advised(fs.softmax, x=Nullable(1.0, None))).all()
     mask = Nullable(True, False, False)
-    assert advised(lambda mask: fs.sample(X, mask=mask, u=0.9), {"mask": mask}) == 0
+    assert advised(lambda mask: fs.sample(X, mask=mask, u=0.9), mask=mask) == 0
     tokens = Nullable(0, 1)
     np.testing.assert_array_equal(
-        advised(lambda tokens: fs.penalize(X, tokens, repetition=2.0), {"tokens": tokens}),
+        advised(lambda tokens: fs.penalize(X, tokens, repetition=2.0), tokens=tokens),
         fs.penalize(X, [0, 1], repetition=2.0),
     )
 

@@ -14,8 +14,8 @@ static unsigned long long checks;
 
 /* What the functions of one row return; the arrays hold n entries of the dtype. */
 typedef struct {
-    fs_status status[4];
-    double logsumexp, logprob[DRAWS];
+    fs_status status[6];
+    double logsumexp, logprob[DRAWS], entropy, divergence, weighted, given[DRAWS]; /* given: log p of any entries */
     int64_t index[DRAWS];
     char *softmax, *log_softmax;
 } results;
@@ -56,6 +56,21 @@ static void run(const fs_row *row, size_t n, double temperature, const double *u
         r->logprob[j] = 0.0;
     }
     r->status[3] = fs_sample(row, n, temperature, DRAWS, u, r->index, r->logprob);
+    r->status[4] = fs_entropy(row, n, temperature, &r->entropy);
+    fs_row other = *row; /* the same entries in the opposite order */
+    other.data = (const char *)row->data + (ptrdiff_t)(n - 1) * row->stride;
+    other.stride = -row->stride;
+    r->status[5] = fs_kl_divergence(row, &other, n, temperature, &r->divergence);
+    const double weight[3] = {0.7, 0.0, 0x1p-600};
+    const fs_row weights = {weight + n % 3, 0, FS_F64, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
+    const fs_output sum = {&r->weighted, 8, FS_F64};
+    fs_logsumexp_weighted(row, &weights, n, temperature, &sum);
+    int64_t index[DRAWS];
+    for (size_t j = 0; j < DRAWS; j++)
+        index[j] = (int64_t)(j * (n - 1) / (DRAWS - 1));
+    if (fs_logprob(row, n, temperature, DRAWS, index, r->given) != FS_OK)
+        for (int j = 0; j < DRAWS; j++)
+            r->given[j] = 0.0;
 }
 
 /* A draw by itself is the one among several. */
@@ -75,11 +90,15 @@ static void compare_single_draws(const fs_row *row, size_t n, double temperature
 static void compare(const results *a, const results *b, size_t bytes, const char *set, const char *which,
                     const char *row_description)
 {
-    checks += 6;
+    checks += 10;
     (void)(same("status", a->status, b->status, sizeof a->status, set, which, row_description) &&
            same("softmax", a->softmax, b->softmax, bytes, set, which, row_description) &&
            same("log_softmax", a->log_softmax, b->log_softmax, bytes, set, which, row_description) &&
            same("logsumexp", &a->logsumexp, &b->logsumexp, 8, set, which, row_description) &&
+           same("entropy", &a->entropy, &b->entropy, 8, set, which, row_description) &&
+           same("divergence", &a->divergence, &b->divergence, 8, set, which, row_description) &&
+           same("weighted sum", &a->weighted, &b->weighted, 8, set, which, row_description) &&
+           same("given logprob", a->given, b->given, sizeof a->given, set, which, row_description) &&
            same("index", a->index, b->index, sizeof a->index, set, which, row_description) &&
            same("logprob", a->logprob, b->logprob, sizeof a->logprob, set, which, row_description));
 }
@@ -138,8 +157,8 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     const spacing mask = spaced(rows, mask_n, mask_size, r), bias = spaced(rows, n, 8, r);
     char *x = workspace(in.bytes), *out = workspace(to.bytes), *entries = workspace(n * size);
     char *masks = workspace(mask.bytes), *biases = workspace(bias.bytes);
-    double t[MANY], v[MANY], lse[MANY], logprob[MANY];
-    int64_t index[MANY];
+    double t[MANY], v[MANY], lse[MANY], logprob[MANY], entropy[MANY], given[MANY];
+    int64_t index[MANY], asked[MANY];
     fs_rows all = {*row, rows, n, (ptrdiff_t)in.step, 0, 0, t, next_word(r) & 1 ? 8 : 0};
     all.row.data = x;
     all.row.stride = (ptrdiff_t)in.stride;
@@ -157,6 +176,7 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
         const int other = others && i % 2 == odd;
         t[i] = other && all.temperature_step && others == 2 ? temperatures[below(r, TEMPERATURES)] : temperature;
         v[i] = u[i % DRAWS];
+        asked[i] = (int64_t)(i % DRAWS * (n - 1) / (DRAWS - 1));
         if (other)
             fill(entries, row->dtype, n, (data_kind)(others == 1 ? NORMAL : below(r, KINDS)), r);
         if (other)
@@ -170,17 +190,23 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
             scatter(biases, bias, i, other ? (const char *)&nan : (const char *)row->bias,
                     other ? 0 : row->bias_stride, n, 8);
     }
-    const fs_output sums = {lse, 8, FS_F64};
+    const fs_output sums = {lse, 8, FS_F64}, entropies = {entropy, 8, FS_F64};
     const int with_logprob = (int)below(r, 2);
     check(fs_sample_rows(&all, v, index, with_logprob ? logprob : NULL) == rows, "not all rows drawn: %s",
           row_description);
     check(fs_logsumexp_rows(&all, &sums, 8) == rows, "not all rows summed: %s", row_description);
+    check(fs_entropy_rows(&all, &entropies, 8) == rows, "not all entropies: %s", row_description);
+    check(fs_logprob_rows(&all, asked, given) == rows, "not all log-probabilities: %s", row_description);
     for (size_t i = first; i < rows; i += step) {
         const int drawn = expected->status[3] == FS_OK;
         checks += 2;
         if (!check(drawn ? index[i] == expected->index[i % DRAWS] : index[i] == -1, "index %ld of many rows: %s, %s",
                    (long)index[i], set, row_description) ||
-            !same("logsumexp", &expected->logsumexp, lse + i, 8, set, "many rows", row_description))
+            !same("logsumexp", &expected->logsumexp, lse + i, 8, set, "many rows", row_description) ||
+            !same("entropy", &expected->entropy, entropy + i, 8, set, "many rows", row_description) ||
+            !(drawn ? same("given logprob", &expected->given[i % DRAWS], given + i, 8, set, "many rows",
+                           row_description)
+                    : check(given[i] != given[i], "a logprob of no distribution: %s", row_description)))
             break;
         if (with_logprob &&
             !(drawn
@@ -232,12 +258,15 @@ static void run_case(size_t n, fs_dtype dtype, double temperature, data_kind dat
         digests[s] = extend_digest(digests[s], &here->logsumexp, 8);
         digests[s] = extend_digest(digests[s], here->index, sizeof here->index);
         digests[s] = extend_digest(digests[s], here->logprob, sizeof here->logprob);
+        digests[s] = extend_digest(digests[s], &here->entropy, 8);
+        digests[s] = extend_digest(digests[s], &here->divergence, 8);
+        digests[s] = extend_digest(digests[s], &here->weighted, 8);
+        digests[s] = extend_digest(digests[s], here->given, sizeof here->given);
         compare_single_draws(&made.row, n, temperature, u, here, set, text);
         layout how = (layout)(1 + below(r, LAYOUTS - 1));
         run(&made.row, n, temperature, u, how, &other);
         compare(&first, &other, n * size, set, layout_name[how], text);
-        if (kind != PROBS && kind != PROBS_BIAS_MASK)
-            compare_rows(&made.row, n, temperature, u, &first, r, set, text);
+        compare_rows(&made.row, n, temperature, u, &first, r, set, text);
     }
     free_results(&first);
     free_results(&other);

@@ -38,11 +38,12 @@ static void expect_spread(const void *got, const void *expected, size_t n, size_
 
 typedef struct {
     char softmax[8 * 1101], log_softmax[8 * 1101];
-    double logsumexp, logprob[2];
+    double logsumexp, logprob[2], entropy, divergence, weighted;
     int64_t index[2];
 } results;
 
-static const double u[2] = {0.25, 1.0 - 0x1p-53}, temperature = 0.7;
+static const double u[2] = {0.25, 1.0 - 0x1p-53}, temperature = 0.7, weight = 0.3;
+static const fs_row even_weights = {&weight, 0, FS_F64, 0, FS_MASK_NONE, NULL, 0, NULL, 0, NULL, 0};
 
 static void run(const fs_row *row, size_t n, results *r)
 {
@@ -52,6 +53,13 @@ static void run(const fs_row *row, size_t n, results *r)
     fs_log_softmax(row, n, temperature, &log_softmax);
     fs_logsumexp(row, n, temperature, &r->logsumexp);
     fs_sample(row, n, temperature, 2, u, r->index, r->logprob);
+    fs_entropy(row, n, temperature, &r->entropy);
+    fs_row other = *row;
+    other.data = (const char *)row->data + (ptrdiff_t)(n - 1) * row->stride;
+    other.stride = -row->stride;
+    fs_kl_divergence(row, &other, n, temperature, &r->divergence);
+    const fs_output sum = {&r->weighted, 8, FS_F64};
+    fs_logsumexp_weighted(row, &even_weights, n, temperature, &sum);
 }
 
 static void test_row(const region *in, const region *out, const fs_row *model, size_t n, const results *expected,
@@ -73,9 +81,19 @@ static void test_row(const region *in, const region *out, const fs_row *model, s
     fs_log_softmax(&row, n, temperature, &output);
     expect_spread(to, expected->log_softmax, n, size, step);
     check_around(out, to, bytes);
-    now.operation = "logsumexp or sample";
+    now.operation = "logsumexp, sample, entropy or divergence";
+    fs_row reversed = row;
+    reversed.data = x + (ptrdiff_t)(n - 1) * row.stride;
+    reversed.stride = -row.stride;
     fs_logsumexp(&row, n, temperature, &got.logsumexp);
     fs_sample(&row, n, temperature, 2, u, got.index, got.logprob);
+    fs_entropy(&row, n, temperature, &got.entropy);
+    fs_kl_divergence(&row, &reversed, n, temperature, &got.divergence);
+    const fs_output sum = {&got.weighted, 8, FS_F64};
+    fs_logsumexp_weighted(&row, &even_weights, n, temperature, &sum);
+    expect(&got.weighted, &expected->weighted, sizeof got.weighted);
+    expect(&got.entropy, &expected->entropy, sizeof got.entropy);
+    expect(&got.divergence, &expected->divergence, sizeof got.divergence);
     expect(&got.logsumexp, &expected->logsumexp, sizeof got.logsumexp);
     expect(got.index, expected->index, sizeof got.index);
     expect(got.logprob, expected->logprob, sizeof got.logprob);
@@ -127,6 +145,19 @@ static void test_rows(const region *in, const region *out, const fs_row *model, 
     }
     now.operation = "sample_rows";
     sample_rows(model->dtype, x, stride, rows, n, &temperature, 0, uniform, index);
+    if (!in_place) {
+        fs_rows all = {*model, rows, n, stride, 0, 0, &temperature, 0};
+        all.row.data = x;
+        double entropy[MANY], logprob[MANY];
+        now.operation = "entropy_rows or logprob_rows";
+        const fs_output entropies = {entropy, 8, FS_F64};
+        fs_entropy_rows(&all, &entropies, 8);
+        fs_logprob_rows(&all, index, logprob);
+        for (size_t i = 0; i < rows; i++) {
+            expect(entropy + i, &expected->entropy, 8);
+            expect(logprob + i, &expected->logprob[i % 2], 8);
+        }
+    }
     now.operation = in_place ? "softmax_rows in place" : "softmax_rows";
     to = in_place ? x : to;
     softmax_rows(model->dtype, x, stride, rows, n, &temperature, 0, to);
@@ -135,6 +166,28 @@ static void test_rows(const region *in, const region *out, const fs_row *model, 
         expect(&index[i], &expected->index[i % 2], sizeof index[i]);
     }
     check_around(in_place ? in : out, to, bytes);
+}
+
+/* Weights, whose softmax at temperature 1 has a kernel of its own. */
+static void test_weights(const region *in, const region *out, const fs_row *model, size_t n)
+{
+    static char open[8 * 1101], expected[8 * 1101];
+    const size_t size = size_of(model->dtype), bytes = n * size;
+    fs_row row = *model;
+    fs_output output = {expected, (ptrdiff_t)size, row.dtype};
+    for (size_t i = 0; i < n; i++)
+        put(open, row.dtype, i, 0.25 * (double)(i % 7) + (i == 0));
+    now.operation = "softmax of weights";
+    row.data = open;
+    row.probs = 1;
+    fs_softmax(&row, n, 1.0, &output);
+    char *x = place(in, bytes, now.offset, now.where), *to = place(out, bytes, now.offset, now.where);
+    memcpy(x, open, bytes);
+    row.data = x;
+    output.data = to;
+    fs_softmax(&row, n, 1.0, &output);
+    expect(to, expected, bytes);
+    check_around(out, to, bytes);
 }
 
 /* Masks, biases, uniforms and the results of a draw at the edge. */
@@ -212,6 +265,7 @@ int main(int argc, char **argv)
                         if (n) {
                             test_row(&in, &out, &model, n, &expected, 1);
                             test_plain(&in, &out, &model, n, &expected);
+                            test_weights(&in, &out, &model, n);
                             if (now.offset <= size)
                                 test_row(&in, &out, &model, n, &expected, 3);
                             if (now.offset == 0)

@@ -39,6 +39,9 @@ static void compare_writing(const fs_row *row, size_t n, double temperature)
     fs_status status = fs_logsumexp(row, n, temperature, &of_row);
     check(BY(row->dtype, fs_logsumexp, row->data, n, temperature, &sum) == status, "logsumexp: %s", text);
     same("logsumexp", &of_row, &sum, sizeof sum, fs_chosen(), text, "");
+    status = fs_entropy(row, n, temperature, &of_row);
+    check(BY(row->dtype, fs_entropy, row->data, n, temperature, &sum) == status, "entropy: %s", text);
+    same("entropy", &of_row, &sum, sizeof sum, fs_chosen(), text, "");
 }
 
 static void compare_draws(fs_row row, size_t n, double temperature, const fs_filters *filters)
@@ -114,6 +117,7 @@ static void reject(fs_dtype dtype)
         check(BY(dtype, fs_softmax, (void *)x, n, temperature, (void *)out) == FS_ARGUMENT &&
                   BY(dtype, fs_log_softmax, (void *)x, n, temperature, (void *)out) == FS_ARGUMENT &&
                   BY(dtype, fs_logsumexp, (void *)x, n, temperature, out) == FS_ARGUMENT &&
+                  BY(dtype, fs_entropy, (void *)x, n, temperature, out) == FS_ARGUMENT &&
                   BY(dtype, fs_draw_many, (void *)x, n, temperature, 2, two, index) == FS_ARGUMENT &&
                   BY(dtype, fs_draw_many_probs, (void *)x, n, temperature, 2, two, index) == FS_ARGUMENT &&
                   BY(dtype, fs_draw_rows, (void *)x, 2, n, temperature, two, index) == FS_ARGUMENT &&

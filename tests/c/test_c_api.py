@@ -129,6 +129,8 @@ def test_one_row_has_the_bits_of_python(kind: str, temperature: float, n: int, r
         np.testing.assert_array_equal(out, expected(x, temperature))
     assert function("logsumexp", kind)(x.ctypes.data, n, temperature, single.ctypes.data) == OK
     assert single[0].astype(x.dtype) == fs.logsumexp(x, temperature)
+    assert function("entropy", kind)(x.ctypes.data, n, temperature, single.ctypes.data) == OK
+    assert single[0].astype(x.dtype) == fs.entropy(x, temperature)
 
     u, index, p = rng.random(20), np.empty(20, np.int64), np.exp(x)
     for weights, values, expected in (("", x, fs.sample), ("_probs", p, fs.sample_probs)):

@@ -1,0 +1,120 @@
+/* log sum b exp(x/T) for weights b >= 0.  With m the x of the largest term, which is at least as far as rounding decides it,
+ *
+ *     m/T + log S        S = sum b exp((x - m)/T)
+ *
+ * in double, whatever the type of the row.  The terms of S are rounded twice, with the rounding errors of x - m kept, and the
+ * sum is that of two numbers, so that S has an error of 2 ulp.  Where b = 1 at m that term is exactly 1, and what the others
+ * add keeps its relative accuracy, however small it is: log S is log1p near 1.
+ *
+ * Powers of two of weights are added to the exponents, so that nothing overflows, and nothing that counts underflows.  An
+ * entry of weight 0 is not looked at. */
+#ifndef FS_WEIGHTED_H
+#define FS_WEIGHTED_H
+
+#include "ops/one_row.h"
+
+typedef struct {
+    fs_reader entries, weights;
+    double temperature;
+    double largest; /* of the entries that count */
+    double max, weight; /* of the largest term */
+    int nan, bad;
+} fs_weighted;
+
+/* A number that orders the terms as their logarithms do. */
+static inline double fs_order_of_term(double x, double b, double temperature)
+{
+    if (temperature == INFINITY)
+        return x > -INFINITY ? fs_log(b) : -INFINITY;
+    return temperature > 1.0 ? x / temperature + fs_log(b) : x + temperature * fs_log(b);
+}
+
+static void fs_weighted_survey(fs_weighted *w, size_t n)
+{
+    double copies[2][FS_BLOCK_F64], highest = -INFINITY;
+    w->largest = w->max = -INFINITY;
+    w->weight = 0.0;
+    w->nan = w->bad = 0;
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        const size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
+        const double *x = fs_load_f64(&w->entries, start, len, copies[0]);
+        const double *b = fs_load_f64(&w->weights, start, len, copies[1]);
+        for (size_t i = 0; i < len; i++) {
+            w->bad |= !(b[i] >= 0.0 && b[i] < INFINITY);
+            if (!(b[i] > 0.0))
+                continue;
+            w->nan |= x[i] != x[i];
+            w->largest = x[i] > w->largest ? x[i] : w->largest;
+            const double order = fs_order_of_term(x[i], b[i], w->temperature);
+            if (order > highest || (order == highest && b[i] > w->weight)) {
+                highest = order;
+                w->max = x[i];
+                w->weight = b[i];
+            }
+        }
+    }
+}
+
+/* 2^k exp((x - max)/T), its limits included; c is log2(e)/T, and natural log2(e). */
+static inline double fs_weighted_exp(double x, double max, const fs_scale *c, const fs_scale *natural, double k)
+{
+    const double t = c->temperature, apart = x - max, back = apart - x;
+    if (x == max || (t == INFINITY && x > -INFINITY))
+        return fs_exp2(natural, 0.0, k);
+    if (x == -INFINITY || t == 0.0)
+        return 0.0;
+    if (!fs_has_formula(t, 1) || apart - apart != 0.0)
+        return fs_exp2(natural, fs_log_probability(x, max, t, 0.0), k);
+    const double lost = (x - (apart - back)) + (-max - back);
+    return fs_exp2(c, apart, k) * (1.0 + lost / t);
+}
+
+/* log S of entries with a finite maximum, without e ln 2 for the exponent e that is taken out of the weights. */
+static double fs_weighted_log(const fs_weighted *w, size_t n, int e)
+{
+    const fs_scale c = fs_scale_of(w->temperature), natural = fs_scale_of(1.0);
+    double high = 0.0, low = 0.0, copies[2][FS_BLOCK_F64];
+    for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
+        const size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
+        const double *x = fs_load_f64(&w->entries, start, len, copies[0]);
+        const double *b = fs_load_f64(&w->weights, start, len, copies[1]);
+        for (size_t i = 0; i < len; i++) {
+            if (!(b[i] > 0.0))
+                continue;
+            const int of_weight = fs_exponent(b[i]), half = -of_weight / 2;
+            const double mantissa = b[i] * fs_pow2(half) * fs_pow2(-of_weight - half);
+            const double power = fs_weighted_exp(x[i], w->max, &c, &natural, of_weight - e), term = mantissa * power;
+            fs_add_to(&high, &low, term);
+            low += fma(mantissa, power, -term);
+        }
+    }
+    const double sum = high + low, rest = (high - sum) + low;
+    if (sum > 0.75 && sum < 1.4)
+        return fs_log1p_part((high - 1.0) + low, 0.0);
+    return fs_log(sum) + rest / sum;
+}
+
+static fs_status kernel_logsumexp_weighted(const fs_row *row, const fs_row *weights, size_t n, double temperature,
+                                           const fs_output *out)
+{
+    fs_weighted w = {fs_reader_of(row), fs_reader_of(weights), temperature, 0.0, 0.0, 0.0, 0, 0};
+    w.weights.weights = 1; /* a weight that is masked is 0 */
+    fs_weighted_survey(&w, n);
+    if (w.bad)
+        return FS_ARGUMENT;
+    double result = w.largest;
+    if (w.nan)
+        result = fs_f64_of(UINT64_C(0x7ff8000000000000));
+    else if (temperature == 0.0 && w.largest != 0.0)
+        result = w.largest * INFINITY;
+    else if (fabs(w.largest) < INFINITY) {
+        const int e = w.weight > 0x1p-500 && w.weight < 0x1p500 ? 0 : fs_exponent(w.weight);
+        const double log_sum = fs_weighted_log(&w, n, e) + e * FS_LN2_HIGH;
+        result =
+            temperature == 0.0 || temperature == INFINITY ? log_sum : fs_add_maximum(w.max, temperature, log_sum);
+    }
+    fs_store_f64(out, 0, 1, &result);
+    return FS_OK;
+}
+
+#endif
