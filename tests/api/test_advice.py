@@ -95,7 +95,8 @@ def test_the_advice_for_masked_arrays_works_in_every_function():
     left = np.where(masked.mask, -np.inf, X)
     for function in (fs.softmax, fs.log_softmax, fs.logsumexp):
         np.testing.assert_array_equal(advised(function, x=masked), function(left))
-    assert advised(lambda logits, mask=None: fs.sample(logits, u=0.9, mask=mask), logits=masked) == fs.sample(left, u=0.9)
+    drawn = advised(lambda logits, mask=None: fs.sample(logits, u=0.9, mask=mask), logits=masked)
+    assert drawn == fs.sample(left, u=0.9)
     weights = fs.sample_probs([1, 0, 3], u=0.2)
     assert advised(lambda probs, mask=None: fs.sample_probs(probs, u=0.2, mask=mask), probs=masked) == weights
     np.testing.assert_array_equal(advised(lambda x: fs.penalize(x, []), x=masked), left)
