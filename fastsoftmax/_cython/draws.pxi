@@ -227,7 +227,8 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, bint return
     size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.
     filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries
     that no filter drops, int64, ascending.  distinct: without replacement, and without filters and log-probabilities;
-    `size` is from 1 to the number of entries.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    `size` is from 1 to the number of entries.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows
+    after it may not be drawn.
     """
     x = array_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")
