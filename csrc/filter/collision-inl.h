@@ -28,13 +28,15 @@ FS_INLINE f64x8 NAME(add_squares)(f64x8 sum, VEC w)
     return sum;
 }
 
-/* The sum of the squares of the weights.  It has three levels, so that none of its parts has more than some hundred rounded
- * additions: 2^-45 of it is lost at most, up to 2^23 entries. */
-static double NAME(squares_as)(const NAME(list) *l, const NAME(weighting) *g, int linear, int may_underflow)
+/* The sum of the squares of the weights, and their mass.  It has three levels, so that none of its parts has more than some
+ * hundred rounded additions: 2^-45 of it is lost at most, up to 2^23 entries. */
+static double NAME(squares_as)(const NAME(list) *l, const NAME(weighting) *g, int linear, int may_underflow,
+                               uint64_t *mass)
 {
     enum { CHUNK = 8 * LANES, CHUNKS = 64 };
     const NAME(constants) k = g->constants;
     f64x8 total = f64x8_set1(0.0);
+    fs_integers integers = fs_no_integers();
     size_t i = 0;
     while (i < l->count) {
         f64x8 of_chunks = f64x8_set1(0.0);
@@ -45,18 +47,24 @@ static double NAME(squares_as)(const NAME(list) *l, const NAME(weighting) *g, in
                 for (int j = 0; j < 8; j++)
                     w[j] = V(load)(l->value + i + j * LANES);
                 NAME(weigh)(w, 8, g, &k, linear, may_underflow);
-                for (int j = 0; j < 8; j++)
+                for (int j = 0; j < 8; j++) {
                     sum = NAME(add_squares)(sum, w[j]);
+                    integers = V(add_integers)(integers, w[j]);
+                }
                 i += CHUNK;
             } else {
-                for (; i < l->count; i += LANES)
-                    sum = NAME(add_squares)(
-                        sum, NAME(weigh_last)(l->value + i, l->count - i < LANES ? l->count - i : LANES, g));
+                for (; i < l->count; i += LANES) {
+                    size_t len = l->count - i < LANES ? l->count - i : LANES;
+                    VEC w = NAME(weigh_last)(l->value + i, len, g);
+                    sum = NAME(add_squares)(sum, w);
+                    integers = V(add_integers)(integers, w);
+                }
             }
             of_chunks = f64x8_add(of_chunks, sum);
         }
         total = f64x8_add(total, of_chunks);
     }
+    *mass = fs_integers_total(integers, i);
     return f64x8_sum(total);
 }
 
@@ -64,10 +72,10 @@ static double NAME(squares_as)(const NAME(list) *l, const NAME(weighting) *g, in
 static NAME(list) NAME(keep_p_less)(const NAME(list) *l, const NAME(task) *t)
 {
     NAME(weighting) g = NAME(weighting_of)(l, t->linear, t->temperature);
-    double squares = g.linear          ? NAME(squares_as)(l, &g, 1, 0)
-                     : g.may_underflow ? NAME(squares_as)(l, &g, 0, 1)
-                                       : NAME(squares_as)(l, &g, 0, 0);
-    uint64_t mass = NAME(mass)(&g, l->value, l->count);
+    uint64_t mass;
+    double squares = g.linear          ? NAME(squares_as)(l, &g, 1, 0, &mass)
+                     : g.may_underflow ? NAME(squares_as)(l, &g, 0, 1, &mass)
+                                       : NAME(squares_as)(l, &g, 0, 0, &mass);
     double sum = (double)mass * 0x1p-51, least = squares / (sum * sum);
     return NAME(keep_likely)(l, least - least * 0x1p-44, &g, mass, t);
 }

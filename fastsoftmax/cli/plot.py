@@ -35,7 +35,9 @@ def run_plot(arguments: argparse.Namespace) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise DataError("plot needs matplotlib, which is not installed: pip install 'fastsoftmax[demo]'") from None
+        raise DataError(
+            "plot needs matplotlib, which is not installed: pip install 'fastsoftmax[demo]'"
+        ) from None
     row, place = _read_row(arguments)
     try:
         probs = [np.asarray(softmax(row, at), dtype=np.float64) for at in arguments.temperature]

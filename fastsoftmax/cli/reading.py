@@ -95,7 +95,9 @@ def _parse(data: bytes, source: str) -> Numbers:
             continue
         row = _parse_line(content, f"{source}, line {number}")
         if rows and len(row) != len(rows[0]):
-            raise DataError(f"{source}, line {number}: {len(row)} numbers where line {lines[0]} has {len(rows[0])}")
+            raise DataError(
+                f"{source}, line {number}: {len(row)} numbers where line {lines[0]} has {len(rows[0])}"
+            )
         rows.append(row)
         lines.append(number)
     if not rows:
@@ -134,7 +136,9 @@ def _parse_npy(data: bytes, source: str) -> npt.NDArray[Any]:
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read_header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read_header(stream)
         # Compare before anything is allocated: a damaged header may give any size.
         held, needed = len(data) - stream.tell(), math.prod(shape) * dtype.itemsize

@@ -83,10 +83,10 @@ static int run(int function, const fs_row *row, size_t n, double temperature, un
     case 12:
         if (row->dtype == FS_F32) {
             r->plain[0] = fs_draw_f32(row->data, n, temperature, u[1]);
-            r->plain[1] = fs_draw_filtered_f32(row->data, n, temperature, &filters, NULL, 0.0, u[1], scratch);
+            r->plain[1] = fs_draw_filtered_f32(row->data, n, temperature, &filters, 0.0, u[1], scratch);
         } else if (row->dtype == FS_F64) {
             r->plain[0] = fs_draw_f64(row->data, n, temperature, u[1]);
-            r->plain[1] = fs_draw_filtered_f64(row->data, n, temperature, &filters, NULL, 0.0, u[1], scratch);
+            r->plain[1] = fs_draw_filtered_f64(row->data, n, temperature, &filters, 0.0, u[1], scratch);
         }
         break;
     default: fs_penalize(&out, context, 4, &penalties, &breakers, scratch);

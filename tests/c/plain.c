@@ -150,17 +150,17 @@ static void reject_filters(void)
         double least, most; /* what is taken; the next numbers beyond are not */
     } range;
     const double tiny = 0x1p-1074;
-    static const size_t shares[] = {offsetof(fs_filters, top_p),          offsetof(fs_filters, min_p),
-                                    offsetof(fs_filters, typical_p),      offsetof(fs_filters, epsilon_cutoff),
-                                    offsetof(fs_filters, eta_cutoff),     offsetof(fs_filters, xtc_threshold),
-                                    offsetof(fs_filters, xtc_probability)};
-    range ranges[10] = {{offsetof(fs_filters, top_n_sigma), -0.0, DBL_MAX},
+    static const size_t shares[] = {
+        offsetof(fs_filters, top_p),           offsetof(fs_filters, min_p),      offsetof(fs_filters, typical_p),
+        offsetof(fs_filters, epsilon_cutoff),  offsetof(fs_filters, eta_cutoff), offsetof(fs_filters, xtc_threshold),
+        offsetof(fs_filters, xtc_probability), offsetof(fs_filters, top_a),      offsetof(fs_filters, top_h)};
+    range ranges[12] = {{offsetof(fs_filters, top_n_sigma), -0.0, DBL_MAX},
                         {offsetof(fs_filters, dynatemp_range), -0.0, DBL_MAX},
                         {offsetof(fs_filters, dynatemp_exponent), tiny, DBL_MAX}};
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 9; i++)
         ranges[3 + i] = (range){shares[i], -0.0, 1.0};
     const double x[] = {0.1, 0.2};
-    for (size_t i = 0; i < 10; i++)
+    for (size_t i = 0; i < 12; i++)
         for (int end = 0; end < 5; end++) {
             double least = ranges[i].least, most = ranges[i].most;
             double value = end == 0   ? least
@@ -183,6 +183,17 @@ static void reject_filters(void)
         f.min_tokens_to_keep = i == 1 ? 0 : 1;
         f.surprise = i == 2 ? NAN : INFINITY;
         check(fs_draw_filtered_f64(x, 2, 1.0, &f, 1.0, 0.5, scratch) == -FS_ARGUMENT, "field taken: %d", i);
+    }
+    static const int64_t orders[] = {0xd,   0x11,  0x21,
+                                     0x101, 0x1c2, -1}; /* no step, one twice, good, none, good, none */
+    for (int i = 0; i < 6; i++) {
+        fs_filters f;
+        fs_no_filters(&f);
+        f.order = orders[i];
+        int64_t index = fs_draw_filtered_f64(x, 2, 1.0, &f, 1.0, 0.5, scratch);
+        check(i == 2 || i == 4 ? index >= 0 : index == -FS_ARGUMENT, "order %llx: %lld", (long long)orders[i],
+              (long long)index);
+        checks++;
     }
     fs_filters expected = no_filters(), f;
     fs_no_filters(&f);

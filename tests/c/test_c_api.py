@@ -25,6 +25,7 @@ from toolchains import CC, CSRC, NATIVE, ROOT, Builder
 import fastsoftmax as fs
 from fastsoftmax import _core
 from fastsoftmax._args.filters import RECORD
+from fastsoftmax._args.steps import STEPS
 from fastsoftmax.integrations import numba as c_api
 
 PXD = (ROOT / "fastsoftmax" / "_core.pxd").read_text(encoding="utf-8")
@@ -95,6 +96,12 @@ def test_filters_and_codes_are_those_of_the_header() -> None:
     names = re.findall(r"^ *(FS_\w+)", codes, re.MULTILINE)[:7]
     assert [(name, str(i)) for i, name in enumerate(names)] == re.findall(r"(FS_[A-Z_]+) = (\d)", PXD)[1:]
     assert re.findall(r"FS_ABI_VERSION (?:= )?(\d+)", HEADER + PXD) == [str(c_api.abi_version())] * 2
+
+
+def test_the_steps_of_the_filters_have_the_names_and_numbers_of_the_header() -> None:
+    steps = re.search(r"typedef enum \{([^}]*)\} fs_step;", HEADER)[1]  # type: ignore[index]
+    assert [name.lower() for name in re.findall(r"FS_(\w+)", steps)] == list(STEPS)
+    assert "FS_TOP_K = 1," in steps
 
 
 def test_the_include_folder_has_the_header_and_every_source() -> None:

@@ -29,12 +29,17 @@ class TestGenerate:
         assert run(*argv, "-q").err == ""
 
     def test_text_from_standard_input_to_a_file(self, tmp_path: Path) -> None:
-        outcome = run("generate", "--text", "-", "-o", tmp_path / "o", "--length", 9, stdin=TEXT.encode())
+        outcome = run(
+            "generate", "--text", "-", "-o", tmp_path / "o", "--length", 9, stdin=TEXT.encode()
+        )
         assert text_of(outcome) == "" and len((tmp_path / "o").read_text("utf-8")) == 10
 
     def test_start_is_written_first_and_gone_on_from(self, save) -> None:  # type: ignore[no-untyped-def]
         path = save("a.txt", "abcdefgh" * 10)
-        assert text_of(run("generate", "--text", path, "-t", 0, "--start", "☃bcd", "--length", 4)) == "☃bcdefgh\n"
+        assert (
+            text_of(run("generate", "--text", path, "-t", 0, "--start", "☃bcd", "--length", 4))
+            == "☃bcdefgh\n"
+        )
 
     def test_start_may_look_like_a_number(self, save) -> None:  # type: ignore[no-untyped-def]
         path = save("a.txt", "abcdefgh" * 10)
@@ -47,7 +52,9 @@ class TestGenerate:
     @pytest.mark.parametrize("kind", ["linear", "exponential", "cosine"])
     def test_annealing_is_the_schedule_over_the_whole_text(self, kind: str) -> None:
         argv = ["generate", "--length", 300, "--seed", 4]
-        assert run(*argv, "--anneal", f"{kind}:1.5:0.2").out == run(*argv, "--anneal", f"{kind}:1.5:0.2:300").out
+        assert (
+            run(*argv, "--anneal", f"{kind}:1.5:0.2").out == run(*argv, "--anneal", f"{kind}:1.5:0.2:300").out
+        )
         assert run(*argv, "--anneal", f"{kind}:0.5:0.5").out == run(*argv, "-t", "0.5").out
         assert run(*argv, "--anneal", "constant:0.5").out == run(*argv, "-t", "0.5").out
 

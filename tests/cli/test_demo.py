@@ -31,7 +31,9 @@ def kept(text: str, context: str) -> bool:
 
 def formula(text: str, context: str, symbol: str) -> float:
     """p(symbol | context) as the docstring of the model states it."""
-    followers = Counter(text[i + len(context)] for i in range(len(text) - len(context)) if text.startswith(context, i))
+    followers = Counter(
+        text[i + len(context)] for i in range(len(text) - len(context)) if text.startswith(context, i)
+    )
     total = sum(followers.values())
     shorter = formula(text, context[1:], symbol) if context else 1 / len(set(text))
     return (max(followers[symbol] - DISCOUNT, 0) + DISCOUNT * len(followers) * shorter) / total
@@ -205,7 +207,9 @@ def test_writing_in_parts_is_writing_at_once(documented: CharModel) -> None:
 
 def test_at_temperature_0_the_most_likely_symbol_iswritten(documented: CharModel) -> None:
     symbols, _ = written(documented, Sampler(0.0), 300)
-    assert symbols == [int(row.argmax()) for row in rows_along(documented.logits, documented.advance, symbols)]
+    assert symbols == [
+        int(row.argmax()) for row in rows_along(documented.logits, documented.advance, symbols)
+    ]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5])

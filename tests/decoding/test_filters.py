@@ -298,7 +298,7 @@ def test_dynamic_temperature_of_fewer_than_two_entries_is_the_temperature():
         # H = 1.5 log 2, so that all are equally far from it: the sorted order decides.
         ({"typical_p": 0.5}, [0]),
         # Its order is known through logarithms only, and so is its mass: to about 1e-14.
-        ({"typical_p": 0.5 + 1e-12}, [0, 1]),
+            ({"typical_p": 0.5 + 1e-12}, [0, 1]),
         ({"typical_p": 0.75}, [0, 1]),
         ({"top_k": 2, "top_p": 0.6}, [0]),
         # 2/3 of what top_k left, which no double is: 0.6667 > 2/3.

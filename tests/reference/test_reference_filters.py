@@ -12,7 +12,10 @@ from fastsoftmax import reference
 
 INF, NAN = math.inf, math.nan
 FLAT, FOUR = [0.0] * 8, [math.log(v) for v in (0.1, 0.2, 0.3, 0.4)]
-FILTERS = ("top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "epsilon_cutoff", "eta_cutoff", "xtc_threshold")
+FILTERS = (
+    "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h", "top_n_sigma", "epsilon_cutoff", "eta_cutoff",
+    "xtc_threshold",
+)  # fmt: skip
 
 
 def kept(x, temperature=1.0, **parameters):
@@ -44,6 +47,14 @@ def literally_kept(x, temperature, name, value):
             return {i for j, i in enumerate(order) if mpmath.fsum(p[k] for k in order[:j]) < value}
         if name == "min_p":
             return {i for i in order if p[i] >= value * p[order[0]]}
+        if name == "top_a":
+            return {i for i in order if p[i] >= value * p[order[0]] ** 2}
+        if name == "p_less":
+            return {i for i in order if p[i] >= mpmath.fsum(q**2 for q in p.values())}
+        if name == "top_h":
+            terms = [-p[i] * mpmath.log(p[i]) for i in order]
+            reached = [mpmath.fsum(terms[: j + 1]) <= value * entropy for j in range(len(order))]
+            return {order[0], *(i for i, within in zip(order, reached, strict=True) if within)}
         if name == "typical_p":
             order = sorted(order, key=lambda i: abs(-mpmath.log(p[i]) - entropy))
             masses = [mpmath.fsum(p[k] for k in order[: j + 1]) for j in range(len(order))]
@@ -65,6 +76,7 @@ def random_value(source, name):
     value = source.random() ** source.choice([1, 2, 4])
     return {
         "top_k": source.randint(1, 30),
+        "p_less": True,
         "top_n_sigma": 3 * value,
         "epsilon_cutoff": value / 10,
         "xtc_threshold": value / 2,

@@ -10,6 +10,7 @@ from test_reference_filters import FILTERS, FLAT, FOUR, INF, random_value
 
 import fastsoftmax as fs
 from fastsoftmax import reference
+from fastsoftmax._args.steps import STEPS
 
 
 def random_row(source):
@@ -33,6 +34,11 @@ def random_parameters(source):
         parameters |= {"dynatemp_range": source.random(), "dynatemp_exponent": source.choice([0.5, 1.0, 2.0])}
     parameters["min_tokens_to_keep"] = source.choice([1, 1, 2, 5])
     parameters["temperature_last"] = source.random() < 0.3
+    if source.random() < 0.3:
+        parameters["order"] = tuple(source.sample(STEPS, len(STEPS)))
+        parameters["temperature_last"] = False
+    if source.random() < 0.3:
+        parameters["keep"] = [0]
     return parameters
 
 
@@ -101,10 +107,18 @@ def test_fast_filters_of_several_rows_are_the_references(seed):
     x = [[source.gauss(0, 3) for _ in range(40)] for _ in range(8)]
     rows = [random_parameters(source) for _ in x]
     # A filter is off in the rows that have not drawn its parameter.
-    names = {name for row in rows for name in row}
-    neutral = {"top_p": 1.0, "typical_p": 1.0, "xtc_threshold": 1.0, "dynatemp_exponent": 1.0}
+    names = {name for row in rows for name in row} - {"order", "keep"}  # these are the same for all rows
+    neutral = {
+        "p_less": False,
+        "top_p": 1.0,
+        "typical_p": 1.0,
+        "top_h": 1.0,
+        "xtc_threshold": 1.0,
+        "dynatemp_exponent": 1.0,
+    }
     parameters = {name: [row.get(name, neutral.get(name, 0)) for row in rows] for name in names}
     temperature, u = [source.choice([0.0, 0.5, 1.0, 2.0]) for _ in x], [source.random() for _ in x]
+    parameters |= {"order": tuple(source.sample(STEPS[:-1], len(STEPS) - 1)), "keep": [7, 1]}
     parameters |= {"mask": [[source.random() < 0.8 for _ in range(40)] for _ in x], "bias": {1: 2.0, 30: -1.0}}
     fast, slow = (m.truncate(x, temperature, **parameters) for m in (fs, reference_rows))
     np.testing.assert_allclose(fast, slow, rtol=1e-12)
