@@ -67,7 +67,7 @@ def entropy(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool =
     >>> import fastsoftmax
     >>> x = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [0.0, -40.0, -np.inf]])
     >>> fastsoftmax.entropy(x)
-    array([1.09861229e+00, 8.32395581e-01, 1.74182263e-16])
+    array([1.09861229e+00, 8.32395582e-01, 1.74182524e-16])
     """
     return reduced(x, temperature, axis, keepdims, where, _core.ENTROPY, np.nan)
 
@@ -191,7 +191,7 @@ def kl_divergence(
     >>> x = np.log([0.5, 0.25, 0.25])
     >>> print(fastsoftmax.kl_divergence(x, np.zeros(3)).round(6))
     0.058892
-    >>> print(fastsoftmax.kl_divergence([0.0, 0.0], [0.0, 1e-9]))
+    >>> print(f"{fastsoftmax.kl_divergence([0.0, 0.0], [0.0, 1e-9]):.9g}")
     1.25e-19
     """
     x, y = any_array(x, "x", "where"), any_array(y, "y", "where")

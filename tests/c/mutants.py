@@ -200,8 +200,8 @@ MORE_MUTANTS = [
     Mutant("the uniform of another row", "ops/segments-inl.h", r"g->u\[row\[i\]\]", "g->u[row[0] + i]", "segments"),
     Mutant("places of other lengths", "ops/segments-inl.h", r"place\[n \+ 1\]\+\+", "place[n]++", "segments"),
     Mutant("the last columns of a block", "simd/scalar.h", r"j < columns; j\+\+", "j + 1 < columns; j++", "bits"),
-    Mutant("a weight of another exponent", "softmax/probabilities.h", r"fs_pow2\(up / 2\)", "1.0", "bits"),
-    Mutant("the sum of weights is not whole", "softmax/probabilities.h", r"= total \+ error;", "= total;", "bits"),
+    Mutant("another weight is the largest", "softmax/probabilities.h", r"= peak\.max;", "= 0.0;", "bits"),
+    Mutant("half of a factor", "softmax/probabilities.h", r"w\[i\] \* ctx->factor\.low", "0.0", "bits"),
     Mutant(
         "the moment of another maximum",
         "softmax/row-inl.h",
@@ -218,5 +218,5 @@ MORE_MUTANTS = [
         "return 0.0;",
         "bits",
     ),
-    Mutant("a difference is not made exact", "ops/weighted.h", r"\(1\.0 \+ lost / t\)", "1.0", "bits"),
+    Mutant("an exponent counts twice", "ops/weighted.h", r"of_weight - e\b", "of_weight", "bits"),
 ]
