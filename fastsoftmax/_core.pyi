@@ -35,9 +35,9 @@ def weighted_sum_rows(
     x: Array, b: NDArray[np.float64], dtype: int, temperature: Any, where: Array | None, out: Array
 ) -> int: ...
 def fill_keyed_uniforms(
-    seeds: NDArray[np.uint64],
+    seeds: int | NDArray[np.uint64],
     keys: NDArray[np.uint64],
-    steps: NDArray[np.uint64],
+    steps: int | NDArray[np.uint64],
     stream: int,
     u: NDArray[np.float64],
 ) -> None: ...

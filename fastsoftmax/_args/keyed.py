@@ -71,7 +71,12 @@ def keyed_uniforms(seed: Any, keys: Any, step: Any = 0) -> NDArray[np.float64]:
 
 def keyed(seed: Any, keys: NDArray[Any], step: Any, stream: int) -> NDArray[np.float64]:
     """keyed_uniforms of words that are checked; `stream` is DRAWS or COINS."""
-    words = [_as_words(seed), _as_words(keys), _as_words(step)]
+    given = _as_words(keys)
+    if type(seed) is int and type(step) is int:
+        u = np.empty(given.shape, np.float64)
+        _core.fill_keyed_uniforms(seed, given, step, stream, u)
+        return u
+    words = _as_words(seed), given, _as_words(step)
     try:
         shape = np.broadcast_shapes(*(each.shape for each in words))
     except ValueError:
@@ -98,6 +103,8 @@ def integer_keys(keys: Any) -> NDArray[Any]:
 
 def checked_words(name: str, value: Any) -> Any:
     """Seeds or steps from 0 to 2**64 - 1, checked: an int, or an array of integers."""
+    if type(value) is int and 0 <= value < 2**64:  # the common case, checked faster
+        return value
     if isinstance(value, int | np.integer):
         return checked_word(name, value)
     given = _integers(value, name, 0)

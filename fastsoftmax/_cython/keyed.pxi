@@ -2,6 +2,7 @@
 
 cdef struct Keyed:
     fs_words seeds, keys, steps
+    uint64_t one[2]  # a seed and a step for all
     uint64_t stream
     double *out
     Outcome outcome
@@ -18,23 +19,27 @@ cdef void keyed_task(void *job, size_t first, size_t past) noexcept nogil:
                          past - first, f.stream, f.out + first)
 
 
-cdef fs_words words_of(cnp.ndarray a) noexcept:
-    """The words of a contiguous array; a single one is for all uniforms."""
-    cdef fs_words words
-    words.word = <const uint64_t *>cnp.PyArray_DATA(a)
-    words.stride = cnp.PyArray_SIZE(a) != 1
-    return words
+cdef int set_words(object given, fs_words *words, uint64_t *one) except -1:
+    """The words of an int or a contiguous array; a single one is for all uniforms."""
+    if type(given) is int:
+        one[0] = given
+        words.word = one
+        words.stride = 0
+    else:
+        words.word = <const uint64_t *>cnp.PyArray_DATA(<cnp.ndarray?>given)
+        words.stride = cnp.PyArray_SIZE(<cnp.ndarray>given) != 1
+    return 0
 
 
-def fill_keyed_uniforms(cnp.ndarray seeds, cnp.ndarray keys, cnp.ndarray steps, uint64_t stream, cnp.ndarray u):
+def fill_keyed_uniforms(seeds, cnp.ndarray keys, steps, uint64_t stream, cnp.ndarray u):
     """Fill u (float64) with the uniforms of seeds, keys and steps (uint64): each has one element, or the size of u.
 
-    All are C-contiguous.
+    All are C-contiguous; seeds and steps may be an int.
     """
     cdef Keyed f
-    f.seeds = words_of(seeds)
-    f.keys = words_of(keys)
-    f.steps = words_of(steps)
+    set_words(seeds, &f.seeds, &f.one[0])
+    set_words(keys, &f.keys, &f.one[1])
+    set_words(steps, &f.steps, &f.one[1])
     f.stream = stream
     f.out = <double *>cnp.PyArray_DATA(u)
     run_rows(keyed_task, &f, &f.outcome, cnp.PyArray_SIZE(u), 16, False)
