@@ -89,7 +89,7 @@ static void run(const question *q, layout how, random_stream *r, results *a)
     const fs_tree tree = {3, tokens, parents, (int)(q->first % 2)};
     const double u[4] = {q->u[0], q->u[1], q->u[2], q->coin};
     a->status[6] = fs_accept_child(&l.row, q->chosen % 3 ? q->other : NULL, n, q->temperature, &tree, -1, u, scratch,
-                                    &a->child, &a->after);
+                                   &a->child, &a->after);
     a->status[5] = fs_truncate(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, scratch, &l.out);
     gather(&l, n, a->truncated);
     free_layout(&l);
