@@ -46,27 +46,33 @@ static NAME(weighting) NAME(weighting_of)(const NAME(list) *l, int linear, doubl
     return g;
 }
 
-/* Values to weights, `count` vectors of them. */
+/* Logits to weights, `count` vectors of them. */
+FS_INLINE void NAME(weigh_logits)(VEC *v, int count, const NAME(constants) *k, int may_underflow)
+{
+    int j = 0;
+    for (; j + FS_IN_FLIGHT <= count; j += FS_IN_FLIGHT)
+        NAME(weights)(v + j, FS_IN_FLIGHT, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
+    for (; j < count; j++)
+        NAME(weights)(v + j, 1, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
+}
+
+/* Values to weights, or to what each of them is summed as. */
 FS_INLINE void NAME(weigh)(VEC *v, int count, const NAME(weighting) *g, const NAME(constants) *k, int linear,
                            int may_underflow)
 {
     if (linear == 1) {
         for (int j = 0; j < count; j++)
             v[j] = V(mul)(V(mul)(v[j], V(set1)(g->half)), V(set1)(g->other_half));
-        return;
+    } else if (linear == NAME(TERMS)) {
+        VEC below[8]; /* the maximum */
+        for (int i = 0; i < count; i++)
+            below[i] = V(min)(V(sub)(V(set1)(g->max), v[i]), V(set1)(g->scale.reach));
+        NAME(weigh_logits)(v, count, k, may_underflow);
+        for (int i = 0; i < count; i++)
+            v[i] = V(mul)(v[i], V(fma)(below[i], V(set1)(g->slope), V(set1)(g->first_term)));
+    } else {
+        NAME(weigh_logits)(v, count, k, may_underflow);
     }
-    VEC y[8]; /* of TERMS: how far below the maximum */
-    int j = 0;
-    if (linear == NAME(TERMS))
-        for (int i = 0; i < count; i++)
-            y[i] = V(min)(V(sub)(V(set1)(g->max), v[i]), V(set1)(g->scale.reach));
-    for (; j + FS_IN_FLIGHT <= count; j += FS_IN_FLIGHT)
-        NAME(weights)(v + j, FS_IN_FLIGHT, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
-    for (; j < count; j++)
-        NAME(weights)(v + j, 1, k, FS_SHIFTED | (may_underflow ? FS_MAY_UNDERFLOW : 0));
-    if (linear == NAME(TERMS))
-        for (int i = 0; i < count; i++)
-            v[i] = V(mul)(v[i], V(fma)(y[i], V(set1)(g->slope), V(set1)(g->first_term)));
 }
 
 /* The weights of a vector of which only `len` entries exist; the others are 0. */

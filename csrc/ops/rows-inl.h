@@ -264,15 +264,19 @@ FS_INLINE int NAME(columns_results)(NAME(columns) *c, size_t n, size_t count, co
 {
     if (!NAME(columns_weights)(c, n, s))
         return 0;
-    if (operation == FS_SAMPLE)
-        NAME(columns_draw)(c, n, u, count, index);
-    if (operation == FS_SOFTMAX)
+    if (operation == FS_SOFTMAX) {
         NAME(columns_softmax)(c, n);
-    else if (operation != FS_SAMPLE || logprob)
-        NAME(columns_log_sums)(c, n, s, log_sum, operation == FS_ENTROPY ? mean : NULL);
-    if (logprob)
+        return 1;
+    }
+    if (operation == FS_SAMPLE) {
+        NAME(columns_draw)(c, n, u, count, index);
+        if (!logprob)
+            return 1;
+    }
+    NAME(columns_log_sums)(c, n, s, log_sum, operation == FS_ENTROPY ? mean : NULL);
+    if (operation == FS_SAMPLE || operation == FS_LOG_PROB)
         NAME(columns_logprob)(c, s, log_sum, count, index, logprob);
-    if (operation == FS_LOG_SOFTMAX)
+    else if (operation == FS_LOG_SOFTMAX)
         NAME(columns_log_softmax)(c, n, s, log_sum);
     return 1;
 }

@@ -27,7 +27,6 @@ _DTYPES = "float16, bfloat16, float32 or float64 (integers and bool become float
 _PIECE = 1 << 17
 
 # Arguments by what they hold, for errors that say what to pass instead.
-_MASKED_BY_MASK = ("logits", "probs")
 _BOOLS = ("mask", "where")
 _INTEGERS = ("keys", "tokens", "draft_tokens", "lengths", "index", "chosen", "top_k", "min_tokens_to_keep")
 
@@ -59,7 +58,7 @@ def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
     """
     if isinstance(x, np.ndarray):
         if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {_unmasked(name, masked_by)}")
+            raise TypeError(f"{name} is a masked array, but its mask is not read: pass {_unmasked(x, name, masked_by)}")
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return _core.array_from_dlpack(x, name)
@@ -76,13 +75,13 @@ def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
     return _large_integers(a, name) if a.dtype.kind == "O" else a
 
 
-def _unmasked(name: str, masked_by: str | None) -> str:
-    """What to pass in place of a masked array."""
-    if masked_by is None and name in _MASKED_BY_MASK:
-        masked_by = "mask"
+def _unmasked(x: Array, name: str, masked_by: str | None) -> str:
+    """What to pass in place of the masked array x."""
     if masked_by is not None:
         return f"{name}.data, {masked_by}=~{name}.mask"
-    return f"{name}.filled(False)" if name in _BOOLS else f"{name}.filled(-np.inf)" if name == "x" else f"{name}.data"
+    if name in ("x", "logits"):
+        return f"{name}.filled(-np.inf)" if x.dtype.kind == "f" else f"{name}.astype(float).filled(-np.inf)"
+    return f"{name}.filled(0)" if name == "probs" else f"{name}.filled(False)" if name in _BOOLS else f"{name}.data"
 
 
 def _holds_masked(x: list[Any] | tuple[Any, ...]) -> bool:
