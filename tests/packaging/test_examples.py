@@ -94,8 +94,10 @@ def test_map_of_the_kernels_names_every_file() -> None:
             "decoding_loop",
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
         ),
+        ("graph_attention", '5000 walkers are at 155 nodes after 20 steps'),
         ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
+        ("torch_policy", "Both learn to balance the pole."),
         ("text_temperature", "Entropy rises with the temperature."),
     ],
 )
@@ -117,9 +119,11 @@ def test_every_example_script_is_tested() -> None:
         "char_rnn_helper",
         "dask_vocabulary",
         "decoding_loop",
+        "graph_attention",
         "numba_gibbs",
         "particle_filter",
         "text_temperature",
+        "torch_policy",
     }
 
 
@@ -142,6 +146,10 @@ def test_every_example_script_is_tested() -> None:
         "top_logprobs",
         "sample_without_replacement",
         "verify_draft",
+        "verify_tree",
+        "keyed_uniforms",
+        "SegmentedRows",
+        "Categorical",
         "get_include",
         "summarize",
         "combine",
