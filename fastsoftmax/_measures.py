@@ -133,7 +133,7 @@ def log_prob(x: Any, index: Any, temperature: Any = 1.0, *, axis: Axis = -1, whe
 
 def _indices(index: Any, rows: Rows) -> NDArray[np.int64]:
     """One index for each row, or several: int64, checked, in the shape of the rows and what follows."""
-    given = np.array(index)  # a copy: nobody can change it once it has been checked
+    given = any_array(index, "index").copy()  # nobody can change it once it has been checked
     if given.dtype.kind not in "iu" and (given.size or not given.ndim):
         raise TypeError(f"index must be integer indices, not {type_of_value(index, given)}")
     several = given.shape[len(rows.shape) :]
@@ -210,7 +210,7 @@ def kl_divergence(
     if rows.entries and result.size:
         counts = None if where is None else rows.split(where)
         _core.kl_divergence_rows(p, q, dtype_code(common), t, counts, result)
-    return result.reshape(rows.keepdims_shape()) if keepdims else result[()]
+    return result.reshape(rows.keepdims_shape()) if _core.as_flag(keepdims, "keepdims") else result[()]
 
 
 def _wider(a: Array, b: Array) -> np.dtype[Any]:

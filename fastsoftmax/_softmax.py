@@ -225,7 +225,7 @@ def logsumexp(
     x, temperature, where = taken_with_where(x, temperature, where, "x")
     rows = Rows(x.shape, axis, "x", may_be_empty=True)
     result = weighted_logsumexp(x, temperature, rows, where_entries(where, x.shape, "x"), b)
-    return result.reshape(rows.keepdims_shape()) if keepdims else result
+    return result.reshape(rows.keepdims_shape()) if _core.as_flag(keepdims, "keepdims") else result
 
 
 def reduced(x: Any, temperature: Any, axis: Axis, keepdims: bool, where: Any, operation: int, of_nothing: float) -> Any:
