@@ -15,7 +15,7 @@ class Mutant:
 
 
 # Of the cases of a program, one in so many is tried on a mutant.
-EVERY = {"bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 5, "penalties": 1, "segments": 59}
+EVERY = {"bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "segments": 59}
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
