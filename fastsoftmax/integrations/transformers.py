@@ -157,7 +157,7 @@ class FastSampling:
         config.do_sample = False  # the loop takes the argmax
         output = model._sample(
             input_ids,
-            logits_processor=LogitsProcessorList([*stock, _Draw(self, stages, recorded, normalized)]),
+            logits_processor=LogitsProcessorList([*stock, _Draw(self, stages, recorded, normalized, reuses=True)]),
             stopping_criteria=criteria,
             generation_config=config,
             synced_gpus=synced_gpus,
@@ -206,15 +206,15 @@ class FastSampling:
                     "generated, so num_return_sequences of them for each prompt"
                 )
 
-    def _uniforms(self, rows: int, step: int) -> dict[str, Any]:
+    def _uniforms(self, rows: int, step: int, needs_coins: bool) -> dict[str, Any]:
         """Arguments of `sample`: what to draw with."""
         if self._seed is None:
             return {"generator": self._generator}
         keys = self._keys
         if keys is None:
             keys = np.arange(rows) if isinstance(self._seed, int) else np.zeros(rows, np.int64)
-        u, coins = (torch.from_numpy(keyed(self._seed, keys, step, stream)) for stream in (DRAWS, COINS))
-        return {"u": u, "xtc_u": coins}
+        streams = {"u": DRAWS, "xtc_u": COINS} if needs_coins else {"u": DRAWS}
+        return {name: torch.from_numpy(keyed(self._seed, keys, step, stream)) for name, stream in streams.items()}
 
 
 class _Draw(LogitsProcessor):
@@ -230,6 +230,9 @@ class _Draw(LogitsProcessor):
         Where the scores go that would be drawn from.
     normalized : bool, default False
         Record them as logarithms of probabilities.
+    reuses : bool, default False
+        Return the same tensor at each call, where nobody keeps it: a new one of this size costs a page fault for each
+        of its pages.
     """
 
     def __init__(
@@ -238,11 +241,14 @@ class _Draw(LogitsProcessor):
         stages: Sequence[Mapping[str, Any]],
         recorded: list[Tensor] | None = None,
         normalized: bool = False,
+        reuses: bool = False,
     ) -> None:
         self._source = source
         *self._before, self._last = stages
         self._recorded = recorded
         self._normalized = normalized
+        self._reuses = reuses
+        self._held: tuple[Tensor, Tensor] | None = None  # the row and where it is 0
         self._step = 0
         self._begin = 0
 
@@ -253,13 +259,26 @@ class _Draw(LogitsProcessor):
             x = x.float()
         for stage in self._before:
             x = _truncate(x, **stage)
-        tokens = sample(x, **self._last, **self._source._uniforms(x.shape[0], self._take_step(input_ids)))
+        step = self._take_step(input_ids)
+        uniforms = self._source._uniforms(x.shape[0], step, "xtc_probability" in self._last)
+        tokens = sample(x, **self._last, **uniforms)
         if self._recorded is not None:
             processed = _truncate(x, **self._last)
             if self._normalized:
                 processed = processed.log_softmax(-1)
             self._recorded.append(processed.to(scores.device))
-        return torch.full_like(scores, -math.inf).scatter_(-1, tokens.to(scores.device).unsqueeze(-1), 0.0)
+        return self._row(scores, tokens.to(scores.device).unsqueeze(-1))
+
+    def _row(self, scores: Tensor, tokens: Tensor) -> Tensor:
+        """0 at the tokens and -inf elsewhere, in the shape and on the device of the scores."""
+        if self._held is None:
+            row = torch.full_like(scores, -math.inf)
+        else:
+            row, before = self._held
+            row.scatter_(-1, before, -math.inf)
+        if self._reuses:
+            self._held = row, tokens
+        return row.scatter_(-1, tokens, 0.0)
 
     def _take_step(self, input_ids: Tensor) -> int:
         step, length = self._step, input_ids.shape[-1]

@@ -470,6 +470,12 @@ def test_coins_of_xtc_are_those_of_a_sampler():
     np.testing.assert_array_equal(row.argmax(-1), fs.Sampler(seed=7, **xtc)(x))
 
 
+def test_rows_of_the_processor_may_be_kept():
+    processor = FastSampling(seed=7).as_processor()
+    rows = [processor(torch.zeros(1, length).long(), torch.zeros(1, 1000)) for length in (3, 4, 5)]
+    assert len({int(row.argmax()) for row in rows}) == 3
+
+
 def test_the_processor_takes_arrays():
     x = torch.randn(2, 20)
     row = FastSampling(seed=7).as_processor(torch.tensor([0.0, 1.0]), top_k=[3, 1])(torch.zeros(2, 2).long(), x)
