@@ -99,8 +99,8 @@ class FastSampling:
 
     Notes
     -----
-    An object holds no state: it may serve many calls, and a call with the same seed, keys and logits gives the same
-    tokens.  docs/transformers.md says what is taken over from `generate`.
+    An object holds no state: it may serve many calls, and each call begins with the same uniforms if there is a seed,
+    so other requests need other keys.  docs/transformers.md says what is taken over from `generate`.
     """
 
     def __init__(

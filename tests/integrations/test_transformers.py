@@ -304,16 +304,29 @@ def test_synced_gpus(given, llama, monkeypatch):
     assert seen == [bool(given)]
 
 
-def test_stop_strings(llama):
+@pytest.fixture(scope="module")
+def tokenizer():
     tokenizers = pytest.importorskip("tokenizers")
-    words = {"abcdef": 0, **{f"<{i}>": i for i in range(1, VOCABULARY)}}  # the first is a word that transformers needs
+    words = {"abcdef": 0, **{f"<{i}>": i for i in range(1, VOCABULARY)}}  # stop strings need the first
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<1>"))
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<1>")
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<1>", pad_token="abcdef")
+
+
+def test_stop_strings(llama, tokenizer):
     ids = prompts(1)
     whole = generate(llama, ids, FastSampling(seed=7), eos_token_id=None)[0]
     stop = tokenizer.convert_ids_to_tokens(whole[6:7].tolist())
     source = FastSampling(seed=7, stop_strings=stop, tokenizer=tokenizer)
     assert generate(llama, ids, source, eos_token_id=None)[0].tolist() == whole[:7].tolist()
+
+
+def test_a_pipeline_hands_it_on(llama, tokenizer):
+    pipe = transformers.pipeline("text-generation", model=llama, tokenizer=tokenizer)
+    settings = {"do_sample": True, "max_new_tokens": 5, "return_tensors": True}
+    written = pipe("<5> <6>", **settings, custom_generate=FastSampling(seed=7))
+    wanted = generate(llama, torch.tensor([[5, 6]]), FastSampling(seed=7), max_new_tokens=5, top_k=50)
+    assert written[0]["generated_token_ids"] == wanted[0].tolist()
 
 
 # Randomness
@@ -509,7 +522,6 @@ def test_a_processor_serves_one_run():
     ],
     ids=str,
 )
-@pytest.mark.filterwarnings("ignore::UserWarning:transformers")
 def test_other_modes_are_refused_by_name(given, words, llama):
     with pytest.raises(ValueError, match=f"FastSampling: .*{words}.*, or leave custom_generate out"):
         generate(llama, prompts(1), FastSampling(), **given)
