@@ -120,7 +120,8 @@ class FastSampling:
             raise TypeError(f"generator is on {generator.device}, and draws are made on the CPU: pass one of the CPU")
         if stop_strings is not None and tokenizer is None:
             raise ValueError("stop_strings need the tokenizer: FastSampling(…, stop_strings=…, tokenizer=…)")
-        self._seed = None if seed is None else checked_words("seed", seed)
+        given = None if seed is None else checked_words("seed", seed)
+        self._seed = given if given is None or isinstance(given, int) else given.flatten()
         self._keys = None if keys is None else integer_keys(keys).flatten()
         self._generator = generator
         self._stop = None if stop_strings is None else StopStringCriteria(tokenizer, stop_strings)

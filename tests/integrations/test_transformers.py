@@ -359,10 +359,11 @@ def test_sequences_of_one_prompt_have_keys_of_their_own(llama):
     assert len(written.unique(dim=0)) == 6
 
 
-def test_keys_are_copied(llama):
-    keys = np.arange(2)
-    source = FastSampling(seed=7, keys=keys)
+def test_keys_and_seeds_are_copied(llama):
+    seeds, keys = np.arange(2), np.arange(2)
+    source = FastSampling(seed=seeds, keys=keys)
     before = generate(llama, prompts(), source)
+    seeds += 1
     keys += 1
     assert torch.equal(generate(llama, prompts(), source), before)
 
