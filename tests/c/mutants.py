@@ -37,7 +37,7 @@ MUTANTS = [
         "a rejected candidate stays in the draft",
         "ops/verify_tree.h",
         r"q\[token\] = 0\.0;\n    double left",
-        "double left",
+        "q[token] *= 1.0;\n    double left",
         "ranking",
     ),
     Mutant(
