@@ -18,7 +18,7 @@ FLAGS_OF_HEADERS = {"compiler": (), "portable": ("-U__SIZEOF_INT128__",)}
 KINDS: dict[str, tuple[Toolchain, str | None]] = {
     "ordinary": (NATIVE, None),
     "neon": (AARCH64, None),
-    "clang": (CLANG, "slow"),
+    "clang": (CLANG, "full"),
     "sanitized": (SANITIZED, "slow"),
     "release": (RELEASE, "slow"),
     "full": (RELEASE, "full"),
