@@ -34,7 +34,8 @@ def mutate(mutant: Mutant, csrc: Path) -> None:
 def build(builder: Builder, mutant: Mutant, csrc: Path) -> Path:
     """The mutant's program with the objects that the change reaches compiled anew, and the others as they are."""
     if LINKED_WITH[mutant.program] != "library":
-        return builder.with_kernels(mutant.program, NATIVE, *flags_of_set("scalar"), "-U__SIZEOF_INT128__", *QUIET, csrc=csrc)
+        flags = (*flags_of_set("scalar"), "-U__SIZEOF_INT128__", *QUIET)
+        return builder.with_kernels(mutant.program, NATIVE, *flags, csrc=csrc)
     objects = []
     for right in builder.library(NATIVE):
         source = csrc / f"{right.stem}.c"
