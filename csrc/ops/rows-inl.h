@@ -188,6 +188,23 @@ static int NAME(scales_at)(const fs_rows *rows, size_t first, size_t count, NAME
     return NAME(scales_of)(s);
 }
 
+/* LANES short contiguous rows, of each number of vectors, once for all operations: 4 kinds of each are most of the code. */
+FS_NOINLINE int NAME(softmax_of_lanes)(const REAL *x, ptrdiff_t step, size_t n, const NAME(scales) *s, REAL *out,
+                                       ptrdiff_t out_step)
+{
+    return FS_BY_COUNT(NAME(softmax_side_by_side), x, step, n, s, out, out_step);
+}
+FS_NOINLINE int NAME(sample_of_lanes)(const REAL *x, ptrdiff_t step, size_t n, const NAME(scales) *s, const double *u,
+                                      int64_t *index)
+{
+    return FS_BY_COUNT(NAME(sample_side_by_side), x, step, n, s, u, index);
+}
+FS_NOINLINE int NAME(log_sums_of_lanes)(const REAL *x, ptrdiff_t step, size_t n, const NAME(scales) *s, REAL *max,
+                                        double *log_sum, double *mean, const double *u, int64_t *index)
+{
+    return FS_BY_COUNT(NAME(log_sums_side_by_side), x, step, n, s, max, log_sum, mean, u, index);
+}
+
 /* LANES short contiguous rows from row i on; 0: one of them needs more than that, and nothing is done. */
 FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales) *s, fs_operation operation)
 {
@@ -198,12 +215,12 @@ FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales)
     REAL max[LANES];
     double log_sum[LANES], mean[LANES];
     if (operation == FS_SOFTMAX)
-        return FS_BY_COUNT(NAME(softmax_side_by_side), x, step, n, s, NAME(entry_at)(b->out->data, b->out_step, i),
-                           b->out_step);
+        return NAME(softmax_of_lanes)(x, step, n, s, NAME(entry_at)(b->out->data, b->out_step, i), b->out_step);
     if (operation == FS_SAMPLE && !b->logprob)
-        return FS_BY_COUNT(NAME(sample_side_by_side), x, step, n, s, b->u + i, b->index + i);
-    if (!FS_BY_COUNT(NAME(log_sums_side_by_side), x, step, n, s, max, log_sum, operation == FS_ENTROPY ? mean : NULL,
-                     operation == FS_SAMPLE ? b->u + i : NULL, operation == FS_SAMPLE ? b->index + i : NULL))
+        return NAME(sample_of_lanes)(x, step, n, s, b->u + i, b->index + i);
+    if (!NAME(log_sums_of_lanes)(x, step, n, s, max, log_sum, operation == FS_ENTROPY ? mean : NULL,
+                                 operation == FS_SAMPLE ? b->u + i : NULL,
+                                 operation == FS_SAMPLE ? b->index + i : NULL))
         return 0;
     if (operation == FS_LOGSUMEXP) {
         NAME(finish_logsumexp)(b, i, LANES, s, max, log_sum);
