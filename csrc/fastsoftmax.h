@@ -294,9 +294,9 @@ typedef struct {
 } fs_rows;
 
 /* The result of each row is that of the functions above, which say what a bad row gives; a draw from one gives index -1 and
- * logprob NaN.  `out` is that of the first row, and out_step the bytes from each to the next; of logsumexp and
- * entropy it is one entry a row.  It may be the rows themselves, with the same layout.  One uniform a row; logprob may be NULL.  Returns the number of
- * rows done: less than all only where memory ran out or the call was interrupted. */
+ * logprob NaN.  `out` is that of the first row, and out_step the bytes from each to the next; of logsumexp and entropy it is
+ * one entry a row.  It may be the rows themselves, with the same layout.  One uniform a row; logprob may be NULL.  Returns the
+ * number of rows done: less than all only where memory ran out or the call was interrupted. */
 size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +14,6 @@ from ._args.arrays import Axis, Rows, any_array, check_axis, real_array
 from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import as_filters, with_surprise
 from ._args.held import (
-    NUMBERS,
     bits_rows,
     both_biases,
     both_masks,
@@ -24,49 +22,15 @@ from ._args.held import (
     own_bias,
     own_biases,
     own_mask,
-    read_only,
 )
 from ._args.keyed import checked_word
 from ._args.random import as_generator
-from ._args.steps import checked_order
+from ._sampler_parameters import fixed, held_filter, of_filter, why_not_set
 from ._sampler_streams import Streams
 from ._sampling import check_on_invalid, draw_rows
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
 _OF_SCHEDULES = (schedules.constant, schedules.linear, schedules.exponential, schedules.cosine)
-
-
-def _filter(name: str, off: Any = None) -> Any:
-    """The property of a filter's parameter."""
-
-    def get(self: Sampler) -> Any:
-        return self._given.get(name, off)
-
-    def set_(self: Sampler, value: Any) -> None:
-        self._use_filters({**self._given, name: value})
-
-    return property(get, set_, doc=f"`{name}` of the filters; may be set.")
-
-
-def _held(name: str, value: Any) -> Any:
-    """A parameter of the filters as a Sampler keeps it: nobody else can change it."""
-    if isinstance(value, NUMBERS):
-        return value
-    if name == "order":
-        return checked_order(value)
-    return read_only(np.array(any_array(value, name)))
-
-
-def _fixed(name: str) -> Any:
-    """The property of a parameter that cannot be changed."""
-
-    def get(self: Sampler) -> Any:
-        return getattr(self, f"_{name}")
-
-    def set_(self: Sampler, value: Any) -> None:
-        raise AttributeError(f"{name} is fixed when a Sampler is made; make a new one to have another")
-
-    return property(get, set_, doc=f"`{name}` as it was given when the Sampler was made.")
 
 
 class Sampler(Streams):
@@ -232,7 +196,7 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
         self.step = 0
 
     def _use_filters(self, parameters: Mapping[str, Any]) -> None:
-        given = {name: _held(name, value) for name, value in (_core.given_filters(**parameters) or {}).items()}
+        given = {name: held_filter(name, value) for name, value in (_core.given_filters(**parameters) or {}).items()}
         filters = as_filters(given)
         self._given, self._filters = given, filters
         self.set_filters(
@@ -241,15 +205,15 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
             None if filters is None else filters.keep,
         )
 
-    axis, rng = _fixed("axis"), _fixed("rng")
-    return_logprob, on_invalid = _fixed("return_logprob"), _fixed("on_invalid")
-    top_k, top_p, min_p, typical_p = _filter("top_k"), _filter("top_p"), _filter("min_p"), _filter("typical_p")
-    top_n_sigma, epsilon_cutoff = _filter("top_n_sigma"), _filter("epsilon_cutoff")
-    eta_cutoff, xtc_threshold = _filter("eta_cutoff"), _filter("xtc_threshold")
-    xtc_probability, dynatemp_range = _filter("xtc_probability"), _filter("dynatemp_range")
-    dynatemp_exponent, min_tokens_to_keep = _filter("dynatemp_exponent", 1.0), _filter("min_tokens_to_keep", 1)
-    temperature_last, order, keep = _filter("temperature_last", False), _filter("order"), _filter("keep")
-    top_a, p_less, top_h = _filter("top_a"), _filter("p_less", False), _filter("top_h")
+    axis, rng = fixed("axis"), fixed("rng")
+    return_logprob, on_invalid = fixed("return_logprob"), fixed("on_invalid")
+    top_k, top_p, min_p, typical_p = of_filter("top_k"), of_filter("top_p"), of_filter("min_p"), of_filter("typical_p")
+    top_n_sigma, epsilon_cutoff = of_filter("top_n_sigma"), of_filter("epsilon_cutoff")
+    eta_cutoff, xtc_threshold = of_filter("eta_cutoff"), of_filter("xtc_threshold")
+    xtc_probability, dynatemp_range = of_filter("xtc_probability"), of_filter("dynatemp_range")
+    dynatemp_exponent, min_tokens_to_keep = of_filter("dynatemp_exponent", 1.0), of_filter("min_tokens_to_keep", 1)
+    temperature_last, order, keep = of_filter("temperature_last", False), of_filter("order"), of_filter("keep")
+    top_a, p_less, top_h = of_filter("top_a"), of_filter("p_less", False), of_filter("top_h")
 
     @property
     def temperature(self) -> Any:
@@ -336,11 +300,7 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
 
     def _why_not_set(self, name: str) -> str:
         """The error of an attribute that does not exist."""
-        close = difflib.get_close_matches(name, _SETTABLE, 1, 0.75)
-        what = f"did you mean {close[0]}?" if close else f"what can be set is {', '.join(_SETTABLE)}"
-        if type(self) is not Sampler:
-            what += "; a subclass must name attributes of its own in the class"
-        return f"a {type(self).__name__} has no attribute {name}: {what}"
+        return why_not_set(self, name, type(self) is not Sampler)
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self._rng)
@@ -428,14 +388,6 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
             self._mu = mu if np.ndim(mu) else float(mu)
             drawn = drawn if self._return_logprob else drawn[0]
         return drawn
-
-
-_SETTABLE = [
-    "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h",
-    "top_n_sigma", "epsilon_cutoff", "eta_cutoff", "xtc_threshold", "xtc_probability", "dynatemp_range",
-    "dynatemp_exponent", "min_tokens_to_keep", "temperature_last", "order", "keep", "mirostat_tau", "mirostat_eta",
-    "mirostat_mu", "seed", "keys", "steps",
-]  # fmt: skip
 
 
 def _reduces_itself(kind: type) -> bool:

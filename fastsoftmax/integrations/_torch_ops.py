@@ -141,18 +141,7 @@ def _(x: Tensor, temperature: Tensor, dim: int) -> Tensor:
 
 
 @sample.register_fake
-def _(
-    logits: Tensor,
-    temperature: Tensor,
-    u: Tensor,
-    dim: int,
-    size: int | None,
-    mask: Tensor | None,
-    bias: Tensor | None,
-    xtc_u: Tensor | None,
-    filters: Sequence[float],
-    on_invalid: str,
-) -> tuple[Tensor, Tensor]:
+def _(logits: Tensor, temperature: Tensor, u: Tensor, dim: int, size: int | None, *_: Any) -> tuple[Tensor, Tensor]:
     shape = _shape_of_rows(logits, dim) + ([] if size is None else [size])
     return logits.new_empty(shape, dtype=torch.int64), logits.new_empty(shape, dtype=torch.float64)
 

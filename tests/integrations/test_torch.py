@@ -19,11 +19,6 @@ FUNCTIONS = {"softmax": torch.softmax, "log_softmax": torch.log_softmax, "logsum
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    torch.manual_seed(20)
-
-
 def of_arrays(name, x, temperature, dim):
     """The same by the function for arrays."""
     result = getattr(fs, name)(x, temperature, axis=dim)
