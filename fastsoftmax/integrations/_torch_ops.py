@@ -171,13 +171,12 @@ def _of_rows(temperature: Tensor, x: Tensor, dim: int) -> Tensor:
 def _gradients(ctx: Any, x: Tensor, temperature: Tensor, of_quotient: Tensor) -> tuple[Tensor, Tensor | None, None]:
     """The gradients of x and T from that of x/T."""
     t = _of_rows(temperature, x, ctx.dim).to(of_quotient.dtype)
-    zero = torch.zeros((), dtype=of_quotient.dtype)
-    of_x = torch.where(t == 0, zero, of_quotient / torch.where(t == 0, 1, t))
+    inverse = torch.where(t == 0, 0, 1 / torch.where(t == 0, 1, t))
+    of_x = of_quotient * inverse
     of_temperature = None
     if ctx.needs_input_grad[1]:
         # an entry of -inf has no weight, and its gradient is 0: nothing comes from it
-        product = torch.where(of_x == 0, zero, -x.to(of_x.dtype) * of_x)
-        each = torch.where(t == 0, zero, product / torch.where(t == 0, 1, t))
+        each = torch.where(of_x == 0, 0, -x.to(of_x.dtype) * of_x) * inverse
         each = each.sum(ctx.dim) if temperature.ndim and x.ndim else each.sum() if not temperature.ndim else each
         of_temperature = each.sum_to_size(temperature.shape).to(temperature.dtype)
     return of_x.to(x.dtype), of_temperature, None
@@ -186,14 +185,13 @@ def _gradients(ctx: Any, x: Tensor, temperature: Tensor, of_quotient: Tensor) ->
 def _softmax_backward(ctx: Any, grad: Tensor) -> Any:
     x, temperature, output = ctx.saved_tensors
     p, g = output.to(_wide(x.dtype)), grad.to(_wide(x.dtype))
-    product = p * g
-    return _gradients(ctx, x, temperature, product - p * product.sum(ctx.dim if x.ndim else (), keepdim=x.ndim > 0))
+    return _gradients(ctx, x, temperature, torch.ops.aten._softmax_backward_data(g, p, ctx.dim, p.dtype))
 
 
 def _log_softmax_backward(ctx: Any, grad: Tensor) -> Any:
     x, temperature, output = ctx.saved_tensors
-    p, g = output.to(_wide(x.dtype)).exp(), grad.to(_wide(x.dtype))
-    return _gradients(ctx, x, temperature, g - p * g.sum(ctx.dim if x.ndim else (), keepdim=x.ndim > 0))
+    log_p, g = output.to(_wide(x.dtype)), grad.to(_wide(x.dtype))
+    return _gradients(ctx, x, temperature, torch.ops.aten._log_softmax_backward_data(g, log_p, ctx.dim, log_p.dtype))
 
 
 def _logsumexp_backward(ctx: Any, grad: Tensor) -> Any:

@@ -197,10 +197,11 @@ def sample(
     """
     if u is not None and generator is not None:
         raise ValueError("u and generator are both given; pass either the uniforms or their generator")
-    unknown = set(filters).difference(ops.FILTERS)
-    if unknown:
-        raise TypeError(f"sample() got an unexpected keyword argument {min(unknown)!r}")
-    filters = {name: value for name, value in filters.items() if value is not None}
+    if filters:
+        unknown = set(filters).difference(ops.FILTERS)
+        if unknown:
+            raise TypeError(f"sample() got an unexpected keyword argument {min(unknown)!r}")
+        filters = {name: value for name, value in filters.items() if value is not None}
     rows = list(logits.shape)
     if rows:
         del rows[dim]
@@ -324,6 +325,13 @@ def _check(given: Tensor, name: str, mask: Tensor | None) -> None:
     """Raise for parameters of which no distribution can be made."""
     none, wanted = (-math.inf, "not NaN or inf") if name == "logits" else (0.0, "finite and at least 0")
     seen = given.detach() if mask is None else torch.where(mask, given.detach(), none)
+    if seen.shape[-1]:  # nearly always all is well, which the largest entries tell
+        largest = seen.amax(-1)
+        good = (largest > none) & (largest < math.inf)
+        if name == "probs":
+            good &= seen.amin(-1) >= 0
+        if good.all():
+            return
     bad = ~((seen >= none) & (seen < math.inf))
     if bad.any():
         place = bad.nonzero()[0].tolist()
