@@ -249,10 +249,11 @@ static inline uint64_t fs_rescale(fs_u128 t, uint64_t from, uint64_t to)
     return fs_divide(product, from);
 }
 
-/* `part` of an integer mass, rounded up: an integer is below the exact part if and only if it is below this. */
+/* `part` of an integer mass, rounded up: an integer is below the exact part if and only if it is below this.
+ * All of it for NaN, which a part is only if another thread changes the row during the call. */
 static inline uint64_t fs_part_of_mass(double part, uint64_t mass)
 {
-    if (part >= 1.0)
+    if (!(part < 1.0))
         return mass;
     fs_u128 exact = fs_scale_uniform(part, mass);
     return exact.high + (exact.low != 0);
