@@ -99,6 +99,8 @@ typedef struct {
     double surprise; /* +inf; any number; the largest -log2 p, in bits: mirostat's mu */
     double dynatemp_range; /* 0 */
     double dynatemp_exponent; /* > 0 */
+    double smoothing_factor; /* 0; x / temperature becomes -factor (k d^2 + s d^3), of which the weight is exp, where */
+    double smoothing_curve; /* d is its distance from the largest, k = (3 - curve) / 2, s = (curve - 1) / 2; >= 1 */
     int64_t min_tokens_to_keep; /* >= 1 */
     int64_t temperature_last; /* the filters see temperature 1, and the temperature applies to what they keep */
     int64_t order; /* 0: as here */
@@ -164,7 +166,14 @@ typedef struct {
 fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                              const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
                              int64_t *index, double *logprob);
-/* logits / temperature for these entries, -inf elsewhere.  FS_NAN: the row is filled with NaN. */
+/* The same, one draw, from these entries by weights that fall with the distance of their probability p_i from `aim`, in [0, 1]:
+ * exp(-10 d^2 / (1 + d)) with d = |p_i - aim| / 0.3 (adaptive_p).  *before is p_i of the drawn entry, *logprob (may be NULL) the
+ * logarithm of the probability of the draw. */
+fs_status fs_sample_adapted(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                            const fs_indices *keep, double coin, double aim, double u, void *scratch, int64_t *index,
+                            double *logprob, double *before);
+/* logits / temperature for the entries that the filters keep and those in `keep`, -inf elsewhere.  FS_NAN: the row is filled
+ * with NaN. */
 fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                       const fs_indices *keep, double coin, void *scratch, const fs_output *out);
 

@@ -57,6 +57,10 @@
       (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
        double coin, size_t k, const double *u, void *scratch, int64_t *index, double *logprob),                      \
       (row, n, temperature, filters, keep, coin, k, u, scratch, index, logprob))                                     \
+    X(fs_status, sample_adapted,                                                                                     \
+      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
+       double coin, double aim, double u, void *scratch, int64_t *index, double *logprob, double *before),           \
+      (row, n, temperature, filters, keep, coin, aim, u, scratch, index, logprob, before))                           \
     X(fs_status, truncate,                                                                                           \
       (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
        double coin, void *scratch, const fs_output *out),                                                            \

@@ -100,6 +100,7 @@
 #include "ops/top_k.h"
 #include "ops/without_replacement.h"
 #include "ops/verify.h"
+#include "ops/adaptive.h"
 #include "ops/verify_tree.h"
 
 #include "base/arguments.h"

@@ -24,6 +24,7 @@ void fs_no_filters(fs_filters *filters)
         .surprise = INFINITY,
         .dynatemp_exponent = 1.0,
         .min_tokens_to_keep = 1,
+        .smoothing_curve = 1.0,
     };
     *filters = off;
 }

@@ -49,6 +49,8 @@ ctypedef struct filters_t:
     double surprise
     double dynatemp_range
     double dynatemp_exponent
+    double smoothing_factor
+    double smoothing_curve
     int64_t min_tokens_to_keep
     int64_t temperature_last
     int64_t order

@@ -59,6 +59,8 @@ def given_filters(
     xtc_probability: Any = None,
     dynatemp_range: Any = None,
     dynatemp_exponent: Any = 1.0,
+    smoothing_factor: Any = None,
+    smoothing_curve: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     order: Any = None,
@@ -84,6 +86,8 @@ def draw(
     coins: NDArray[np.float64] | None = None,
     prepared: bool = False,
     keep: NDArray[np.int64] | None = None,
+    aims: NDArray[np.float64] | None = None,
+    before: NDArray[np.float64] | None = None,
 ) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,
@@ -237,6 +241,7 @@ def segmented(
 class SamplerBase:
     _step: int
     _mu: Any
+    _mean: Any
     _given: dict[str, Any]
     _filters: Any
     _seed: Any
@@ -248,6 +253,8 @@ class SamplerBase:
     _bias: Any
     _mirostat_tau: Any
     _mirostat_eta: Any
+    _adaptive_p: Any
+    _adaptive_p_decay: Any
     _return_logprob: bool
     _on_invalid: str
     @property
@@ -261,6 +268,7 @@ class SamplerBase:
     def set_mask(self, mask: Array | None) -> None: ...
     def set_bias(self, bias: Array | None, bias_at: NDArray[np.int64] | None) -> None: ...
     def set_mirostat(self, tau: Any, eta: Any) -> None: ...
+    def set_adaptive(self, target: Any, decay: Any) -> None: ...
     def __call__(
         self, logits: Any, u: Any = None, xtc_u: Any = None, keys: Any = None, *, mask: Any = None, bias: Any = None
     ) -> Any: ...

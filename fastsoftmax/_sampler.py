@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from . import _core, schedules
-from ._args.arrays import Axis, Rows, any_array, check_axis, real_array
+from ._args.arrays import Axis, Rows, any_array, check_axis
 from ._args.biases import are_biases_of_rows, bias_rows
-from ._args.filters import as_filters, with_surprise
+from ._args.filters import as_filters
 from ._args.held import (
-    bits_rows,
     both_biases,
     both_masks,
     checked_temperature,
@@ -25,15 +24,15 @@ from ._args.held import (
 )
 from ._args.keyed import checked_word
 from ._args.random import as_generator
+from ._sampler_feedback import Feedback
 from ._sampler_parameters import fixed, held_filter, of_filter, why_not_set
-from ._sampler_streams import Streams
 from ._sampling import check_on_invalid, draw_rows
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
 _OF_SCHEDULES = (schedules.constant, schedules.linear, schedules.exponential, schedules.cosine)
 
 
-class Sampler(Streams):
+class Sampler(Feedback):
     """Draws from softmax(logits/T) in a loop, with the parameters checked once.
 
     Parameters
@@ -54,16 +53,22 @@ class Sampler(Streams):
     steps : array_like of int, optional
         With a seed: the step of each row, 0 <= step < 2**62, instead of `step`.  Each draw adds 1 to them.
     top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
-xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep
+xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
+temperature_last, order, keep
         The filters of :func:`sample`.
     mirostat_tau : float or array_like, optional
         Mirostat v2 [1]_: keep the surprise of the drawn index, -log2 p, near this many bits.
     mirostat_eta : float or array_like, default 0.1
         How fast it is corrected, >= 0.
+    adaptive_p : float or array_like, optional
+        Prefer entries near a probability, so that the mean probability of what is drawn comes near this number, in
+        [0, 1]; the last step, after all filters.  Not together with mirostat.
+    adaptive_p_decay : float or array_like, default 0.9
+        What the mean keeps of itself at each draw, in [0, 0.99].
 
     Attributes
     ----------
-    temperature, mask, bias, mirostat_tau, mirostat_eta, and the filters by their names
+    temperature, mask, bias, mirostat_tau, mirostat_eta, adaptive_p, adaptive_p_decay, and the filters by their names
         What was given, arrays as read-only copies.  Each may be set: it is checked then, and the next draw uses it.
     step : int
         The number of draws made so far: calls, with one row or many.  May be set; a schedule and the uniforms of a
@@ -73,6 +78,8 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
         the seed too: a batch that requests join and leave gets new ones between two draws.
     mirostat_mu : float or ndarray of float64, or None without mirostat
         The largest surprise allowed at the next draw, in bits (for each row); 2 tau at first; may be set.
+    adaptive_p_mean : float or ndarray of float64, or None without adaptive_p
+        The mean m of the probabilities drawn (in each row); the target at first; may be set.
     seed : int or ndarray, or None
         What was given; may be set where the Sampler was made with one.
     axis, rng, return_logprob, on_invalid
@@ -103,6 +110,10 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
 
     With mirostat, which comes after the other filters, entries with -log2 p > mu are dropped (one stays), and after
     the draw mu becomes mu - eta (-log2 p_x - tau), where p_x is the probability of the drawn index.
+
+    With adaptive_p, p being the distribution that the filters leave, the draw is from weights exp(-10 d**2 / (1 + d))
+    with d = |p_i - a| / 0.3, where a = 2 adaptive_p - m lies as far on the other side of the target (in [0, 1]).  Then
+    m becomes decay m + (1 - decay) p_x.  This is llama.cpp's sampler of this name.
 
     References
     ----------
@@ -156,12 +167,16 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
         xtc_probability: Any = None,
         dynatemp_range: Any = None,
         dynatemp_exponent: Any = 1.0,
+        smoothing_factor: Any = None,
+        smoothing_curve: Any = 1.0,
         min_tokens_to_keep: Any = 1,
         temperature_last: Any = False,
         order: Any = None,
         keep: Any = None,
         mirostat_tau: Any = None,
         mirostat_eta: Any = 0.1,
+        adaptive_p: Any = None,
+        adaptive_p_decay: Any = 0.9,
         return_logprob: bool = False,
         on_invalid: str = "raise",
     ) -> None:
@@ -182,15 +197,14 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
                 "typical_p": typical_p, "top_h": top_h, "top_n_sigma": top_n_sigma,
                 "epsilon_cutoff": epsilon_cutoff, "eta_cutoff": eta_cutoff, "xtc_threshold": xtc_threshold,
                 "xtc_probability": xtc_probability, "dynatemp_range": dynatemp_range,
-                "dynatemp_exponent": dynatemp_exponent, "min_tokens_to_keep": min_tokens_to_keep,
+                "dynatemp_exponent": dynatemp_exponent, "smoothing_factor": smoothing_factor,
+                "smoothing_curve": smoothing_curve, "min_tokens_to_keep": min_tokens_to_keep,
                 "temperature_last": temperature_last, "order": order, "keep": keep,
             }
         )  # fmt: skip
         self.mask = mask
         self.bias = bias
-        self._mirostat_tau = None  # __init__ may be called again
-        self.mirostat_eta = mirostat_eta
-        self.mirostat_tau = mirostat_tau
+        self._take_feedback(mirostat_tau, mirostat_eta, adaptive_p, adaptive_p_decay)
         self.temperature = temperature
         self._take_seed(seed, keys, steps)
         self.step = 0
@@ -214,6 +228,7 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
     dynatemp_exponent, min_tokens_to_keep = of_filter("dynatemp_exponent", 1.0), of_filter("min_tokens_to_keep", 1)
     temperature_last, order, keep = of_filter("temperature_last", False), of_filter("order"), of_filter("keep")
     top_a, p_less, top_h = of_filter("top_a"), of_filter("p_less", False), of_filter("top_h")
+    smoothing_factor, smoothing_curve = of_filter("smoothing_factor"), of_filter("smoothing_curve", 1.0)
 
     @property
     def temperature(self) -> Any:
@@ -264,40 +279,6 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
             self._bias = own
             self.set_bias(own, None)
 
-    @property
-    def mirostat_tau(self) -> Any:
-        return self._mirostat_tau
-
-    @mirostat_tau.setter
-    def mirostat_tau(self, tau: Any) -> None:
-        tau = None if tau is None else bits_rows("mirostat_tau", tau)
-        if self._mirostat_tau is None or tau is None:
-            self._mu = None if tau is None else 2.0 * tau
-        self._mirostat_tau = tau
-        self.set_mirostat(tau, self._mirostat_eta)
-
-    @property
-    def mirostat_eta(self) -> Any:
-        return self._mirostat_eta
-
-    @mirostat_eta.setter
-    def mirostat_eta(self, eta: Any) -> None:
-        self._mirostat_eta = bits_rows("mirostat_eta", eta)
-        self.set_mirostat(self._mirostat_tau, self._mirostat_eta)
-
-    @property
-    def mirostat_mu(self) -> Any:
-        return self._mu
-
-    @mirostat_mu.setter
-    def mirostat_mu(self, mu: Any) -> None:
-        if self._mirostat_tau is None:
-            raise AttributeError("mirostat_mu cannot be set while mirostat is off: set mirostat_tau first")
-        wide = real_array(mu, "mirostat_mu", "a number, or one for each row")
-        if np.isnan(wide).any():
-            raise ValueError(f"mirostat_mu must be a number, or one for each row, got {mu!r}")
-        self._mu = wide if wide.ndim else float(wide)
-
     def _why_not_set(self, name: str) -> str:
         """The error of an attribute that does not exist."""
         return why_not_set(self, name, type(self) is not Sampler)
@@ -313,18 +294,19 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
             "temperature": self._temperature, "axis": self._axis, "rng": self._rng, "seed": self._seed,
             "keys": self._keys, "steps": self._steps, "mask": self._mask, "bias": self._bias, **self._given,
             "mirostat_tau": self._mirostat_tau, "mirostat_eta": self._mirostat_eta,
+            "adaptive_p": self._adaptive_p, "adaptive_p_decay": self._adaptive_p_decay,
             "return_logprob": self._return_logprob, "on_invalid": self._on_invalid,
         }  # fmt: skip
         # What a subclass adds; the fields of Sampler are not in it.
-        return _restored, (type(self), arguments, self.step, self._mu), self.__getstate__()
+        return _restored, (type(self), arguments, self.step, self._mu, self._mean), self.__getstate__()
 
     def __copy__(self) -> Sampler:
-        make, (cls, arguments, step, mu), state = self.__reduce__()
+        make, (cls, arguments, *state_of_draws), state = self.__reduce__()
         generator = arguments["rng"]
         if generator is not None:
             with generator.bit_generator.lock:  # another thread may be drawing
                 arguments["rng"] = copy.deepcopy(generator)
-        other: Sampler = make(cls, arguments, step, mu)
+        other: Sampler = make(cls, arguments, *state_of_draws)
         if state is not None:
             other.__setstate__(state)
         return other
@@ -359,9 +341,10 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
         """Any draw: several rows, other arrays, or a row that cannot be drawn from; at this step and temperature."""
         rng = self._rng if u is None else None
         filters, tau, mu = self._filters, self._mirostat_tau, self._mu
+        target, mean = self._adaptive_p, self._mean
         if keys is not None and (self._seed is None or u is not None):
             raise ValueError("keys need a Sampler with a seed, and cannot be combined with u")
-        given = (self._seed, tau, mask, bias, self._mask, self._bias)
+        given = (self._seed, tau, target, mask, bias, self._mask, self._bias)
         if any(value is not None for value in given):
             values = any_array(values, "probs" if probs else "logits")
             rows = Rows(values.shape, self._axis, "probs" if probs else "logits", may_be_empty=True)
@@ -371,21 +354,19 @@ xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperat
             u, coins = self._keyed(rows, keys, step if row_steps is None else row_steps)
             xtc_u = coins if xtc_u is None else xtc_u
         if tau is not None:
-            for name, value in (("tau", tau), ("eta", self._mirostat_eta), ("mu", mu)):
-                if np.shape(value) not in ((), rows.shape):
-                    raise ValueError(
-                        f"mirostat_{name} must be one number, or have the shape of the rows, {rows.shape}, "
-                        f"not {np.shape(value)}"
-                    )
-            filters = with_surprise(filters, mu, rows)
+            filters = self._surprise_filters(filters, tau, mu, rows)
+        aimed = None
+        if target is not None:
+            aims = self._aims(target, mean, rows)
+            aimed = aims, np.full(rows.shape, np.nan)
         drawn = draw_rows(
             values, probs, temperature, self._axis, None, u, rng, mask, bias, filters, xtc_u,
-            self._return_logprob or tau is not None, self._on_invalid,
+            self._return_logprob or tau is not None, self._on_invalid, aimed=aimed,
         )  # fmt: skip
+        if aimed is not None:
+            self._learn_mean(mean, aimed[1])
         if tau is not None:
-            error = -np.asarray(drawn[1]) / math.log(2.0) - tau
-            mu = mu - self._mirostat_eta * np.where(np.isnan(error), 0.0, error)  # a row without a draw keeps its mu
-            self._mu = mu if np.ndim(mu) else float(mu)
+            self._learn_surprise(tau, mu, drawn[1])
             drawn = drawn if self._return_logprob else drawn[0]
         return drawn
 
@@ -396,9 +377,9 @@ def _reduces_itself(kind: type) -> bool:
     return any(getattr(kind, name) is not getattr(np.random.Generator, name) for name in names)
 
 
-def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int, mu: Any) -> Sampler:
+def _restored(cls: type[Sampler], arguments: dict[str, Any], step: int, mu: Any, mean: Any = None) -> Sampler:
     sampler = cls.__new__(cls)
     Sampler.__init__(sampler, **arguments)
     sampler.step = step
-    sampler._mu = mu
+    sampler._mu, sampler._mean = mu, mean
     return sampler

@@ -14,8 +14,9 @@ from ._args.steps import checked_order
 SETTABLE = [
     "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h",
     "top_n_sigma", "epsilon_cutoff", "eta_cutoff", "xtc_threshold", "xtc_probability", "dynatemp_range",
-    "dynatemp_exponent", "min_tokens_to_keep", "temperature_last", "order", "keep", "mirostat_tau", "mirostat_eta",
-    "mirostat_mu", "seed", "keys", "steps",
+    "dynatemp_exponent", "smoothing_factor", "smoothing_curve", "min_tokens_to_keep", "temperature_last", "order",
+    "keep", "mirostat_tau", "mirostat_eta", "mirostat_mu", "adaptive_p", "adaptive_p_decay", "adaptive_p_mean", "seed",
+    "keys", "steps",
 ]  # fmt: skip
 
 

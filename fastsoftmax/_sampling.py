@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._args.arrays import (
+    Array,
     Axis,
     Rows,
     along_one_axis,
@@ -24,7 +25,7 @@ from ._args.arrays import (
     uniform_rows,
 )
 from ._args.biases import are_biases_of_rows, bias_rows
-from ._args.filters import Filters, as_filters
+from ._args.filters import Filters, as_filters, no_filters
 from ._args.invalid import raise_invalid
 from ._args.masks import mask_rows
 from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
@@ -58,6 +59,8 @@ def sample(
     xtc_u: Any = None,
     dynatemp_range: Any = None,
     dynatemp_exponent: Any = 1.0,
+    smoothing_factor: Any = None,
+    smoothing_curve: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     order: Any = None,
@@ -112,6 +115,9 @@ def sample(
         The coins of XTC, in [0, 1), one a row; else they come from `rng`, before the uniforms of the draws.
     dynatemp_range, dynatemp_exponent : float or array_like, optional
         Dynamic temperature: between T - range and T + range, by (entropy / log n)**exponent.
+    smoothing_factor, smoothing_curve : float or array_like, optional
+        Instead of x/T, take -factor (k d**2 + s d**3) right after the temperature: d is the distance from the largest
+        x/T, k = (3 - curve)/2 and s = (curve - 1)/2.  The curve is at least 1; it is a parabola at 1 [7]_.
     min_tokens_to_keep : int or array_like, default 1
         What each filter leaves at least.
     temperature_last : bool or array_like, default False
@@ -163,6 +169,7 @@ def sample(
        arXiv 2509.23234.
     .. [6] E. Baghaei Potraghloo et al., "Top-H Decoding: Adapting the Creativity and Coherence with Bounded Entropy in
        Text Generation", 2025, arXiv 2509.02510.
+    .. [7] "Quadratic sampling" of text-generation-webui and KoboldCpp, where the parameters have these names.
 
     Examples
     --------
@@ -179,7 +186,8 @@ def sample(
     """
     given = _core.given_filters(
         top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold,
-        xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep,
+        xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep,
+        temperature_last, order, keep,
     )  # fmt: skip
     return draw_from(
         logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
@@ -211,6 +219,8 @@ def sample_probs(
     xtc_u: Any = None,
     dynatemp_range: Any = None,
     dynatemp_exponent: Any = 1.0,
+    smoothing_factor: Any = None,
+    smoothing_curve: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     order: Any = None,
@@ -227,7 +237,8 @@ def sample_probs(
     temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid
         As in :func:`sample`; `bias` is added to log(probs).
     top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
-xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep
+xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
+temperature_last, order, keep
         The filters of :func:`sample`.
 
     Returns
@@ -260,7 +271,8 @@ xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, t
     """
     given = _core.given_filters(
         top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold,
-        xtc_probability, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep,
+        xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep,
+        temperature_last, order, keep,
     )  # fmt: skip
     return draw_from(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
 
@@ -365,8 +377,12 @@ def draw_rows(
     return_logprob: bool,
     on_invalid: str,
     distinct: bool = False,
+    aimed: tuple[Array, Array] | None = None,
 ) -> Any:
-    """What the compiled entry does not take as it is, as arrays that it takes."""
+    """What the compiled entry does not take as it is, as arrays that it takes.
+
+    aimed: adaptive_p's aims, one for each row, and what the probabilities of the draws before it go to.
+    """
     name = "probs" if probs else "logits"
     xtc_u = None if xtc_u is None else taken(xtc_u, "xtc_u")
     a, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
@@ -379,7 +395,7 @@ def draw_rows(
     check_on_invalid(on_invalid)
     allowed, words = mask_rows(mask, rows)
     added, added_at = bias_rows(bias, rows)
-    records = filters.rows(rows) if filters is not None else None
+    records = filters.rows(rows) if filters is not None else no_filters(rows) if aimed is not None else None
     generator = as_generator(rng) if u is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
     if (
@@ -413,6 +429,7 @@ def draw_rows(
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
         on_invalid == "raise", records, distinct, added_at, coins, True, None if filters is None else filters.keep,
+        *(aimed or ()),
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found

@@ -39,6 +39,8 @@ def truncate(
     xtc_u: Any = None,
     dynatemp_range: Any = None,
     dynatemp_exponent: Any = 1.0,
+    smoothing_factor: Any = None,
+    smoothing_curve: Any = 1.0,
     min_tokens_to_keep: Any = 1,
     temperature_last: Any = False,
     order: Any = None,
@@ -57,7 +59,8 @@ def truncate(
     axis, mask, bias
         As in :func:`sample`.
     top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
-xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, temperature_last, order, keep
+xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
+temperature_last, order, keep
         The filters of :func:`sample`, in this order.
     rng : None, int, SeedSequence, BitGenerator or Generator, optional
         Where the coins of XTC come from, one double for each row, if it is on and `xtc_u` is not given.
@@ -94,6 +97,7 @@ xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, min_tokens_to_keep, t
         top_k=top_k, top_p=top_p, min_p=min_p, top_a=top_a, p_less=p_less, typical_p=typical_p, top_h=top_h,
         top_n_sigma=top_n_sigma, epsilon_cutoff=epsilon_cutoff, eta_cutoff=eta_cutoff, xtc_threshold=xtc_threshold,
         xtc_probability=xtc_probability, dynatemp_range=dynatemp_range, dynatemp_exponent=dynatemp_exponent,
+        smoothing_factor=smoothing_factor, smoothing_curve=smoothing_curve,
         min_tokens_to_keep=min_tokens_to_keep, temperature_last=temperature_last, order=order, keep=keep,
     )  # fmt: skip
     a = float_array(logits, "logits")

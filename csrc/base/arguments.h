@@ -59,7 +59,8 @@ static inline int fs_are_filters(const fs_filters *f)
            fs_is_finite(f->top_n_sigma) && fs_is_share(f->epsilon_cutoff) && fs_is_share(f->eta_cutoff) &&
            fs_is_share(f->xtc_threshold) && fs_is_share(f->xtc_probability) &&
            fs_bits_f64(f->surprise) << 1 <= fs_bits_f64(INFINITY) << 1 && fs_is_finite(f->dynatemp_range) &&
-           fs_is_positive(f->dynatemp_exponent) && f->min_tokens_to_keep >= 1;
+           fs_is_positive(f->dynatemp_exponent) && f->min_tokens_to_keep >= 1 && fs_is_finite(f->smoothing_factor) &&
+           fs_is_finite(f->smoothing_curve) && f->smoothing_curve >= 1.0;
 }
 
 #endif

@@ -92,10 +92,23 @@ static void NAME(set_temperature)(NAME(list) *l, double temperature, NAME(task) 
     }
 }
 
+/* The quotients by this temperature smoothed, for the filters that follow and for the draw at temperature 1. */
+static fs_smoothing NAME(smooth)(NAME(list) *l, double temperature, const NAME(task) *t)
+{
+    const fs_smoothing s = {(double)l->max, temperature, t->f->smoothing_factor, t->f->smoothing_curve};
+    *l = NAME(pack)(l, NAME(from)(NAME(above)(l->none)), t->workspace);
+    REAL *value = t->workspace->value;
+    for (size_t i = 0; i < l->count; i++)
+        value[i] = (REAL)fs_smoothed(&s, (double)value[i]);
+    NAME(measure_list)(l);
+    return s;
+}
+
 /* All filters but mirostat, and where the temperature is among them, the dynamic one if `dynamic`.  A list that is the
- * whole row has no index.  Statuses: those of NAME(survey). */
+ * whole row has no index; one that has been smoothed is at temperature 1.  Statuses: those of NAME(survey). */
 static fs_status NAME(filter)(const fs_reader *reader, size_t n, double work, const fs_filters *f, double coin,
-                              NAME(workspace) *workspace, int dynamic, double *temperature, NAME(list) *l)
+                              NAME(workspace) *workspace, int dynamic, double *temperature, NAME(list) *l,
+                              fs_smoothing *smoothing)
 {
     NAME(task) t = {f,
                     work,
@@ -107,7 +120,7 @@ static fs_status NAME(filter)(const fs_reader *reader, size_t n, double work, co
     fs_status status = NAME(survey)(reader, n, workspace, l);
     if (status != FS_OK)
         return status;
-    for (uint64_t rest = f->order ? (uint64_t)f->order : FS_DEFAULT_ORDER; rest; rest >>= 4) {
+    for (uint64_t rest = fs_steps(f); rest; rest >>= 4) {
         fs_step step = (fs_step)(rest & 15);
         if (step != FS_TEMPERATURE) {
             *l = NAME(apply)(step, l, coin, &t);
@@ -118,6 +131,10 @@ static fs_status NAME(filter)(const fs_reader *reader, size_t n, double work, co
         if (*temperature == 0.0) {
             *l = NAME(keep_top)(l, 1, workspace);
             break;
+        }
+        if (f->smoothing_factor > 0.0 && *temperature < (double)INFINITY) {
+            *smoothing = NAME(smooth)(l, *temperature, &t);
+            *temperature = 1.0;
         }
         NAME(set_temperature)(l, *temperature, &t);
     }
@@ -131,8 +148,10 @@ static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, 
 {
     NAME(workspace) workspace = NAME(workspace_of)(scratch, n);
     NAME(list) l;
+    fs_smoothing smoothing = {0.0, 1.0, 0.0, 1.0};
     const int within = fs_has_temperature_within(f);
-    fs_status status = NAME(filter)(reader, n, work, f, coin, &workspace, dynamic && within, temperature, &l);
+    fs_status status =
+        NAME(filter)(reader, n, work, f, coin, &workspace, dynamic && within, temperature, &l, &smoothing);
     if (status != FS_OK)
         return status;
     if (dynamic && !within)
@@ -152,5 +171,6 @@ static fs_status NAME(filtered)(const fs_reader *reader, size_t n, double work, 
         return FS_NO_MASS;
     if (l.index)
         *candidates = fs_candidates_of(l.value, DTYPE, reader->weights, l.count, l.index);
+    candidates->smoothing = smoothing;
     return FS_OK;
 }

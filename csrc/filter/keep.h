@@ -33,6 +33,13 @@ static size_t fs_place_of(const fs_candidates *c, int64_t at)
     return low;
 }
 
+/* The value that the entry `at` has among the candidates. */
+static double fs_value_at(const fs_candidates *c, const fs_reader *reader, int64_t at)
+{
+    double x = fs_logit(reader, (size_t)at);
+    return c->smoothing.factor > 0.0 && x > -INFINITY ? fs_smoothed(&c->smoothing, x) : x;
+}
+
 /* Candidates of a row of n entries, and with them those of `keep` that can be drawn at all; `reader` reads what the filters
  * have read. */
 static void fs_restore(fs_candidates *c, const fs_reader *reader, size_t n, const fs_indices *keep)
@@ -52,7 +59,7 @@ static void fs_restore(fs_candidates *c, const fs_reader *reader, size_t n, cons
         for (; from && (int64_t)c->index[from - 1] > at; from--)
             fs_set_candidate(c, --to, c->index[from - 1], fs_candidate(c, from - 1));
         if ((!from || (int64_t)c->index[from - 1] != at) && fs_logit(reader, (size_t)at) > none)
-            fs_set_candidate(c, --to, (uint32_t)at, fs_logit(reader, (size_t)at));
+            fs_set_candidate(c, --to, (uint32_t)at, fs_value_at(c, reader, at));
     }
 }
 

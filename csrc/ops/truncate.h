@@ -26,11 +26,12 @@ static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const f
 {
     fs_reader reader = fs_reader_of(row);
     int within = fs_has_temperature_within(f), last = f->temperature_last || within;
-    int wide = fs_is_wide(row) || (within && (dynamic || !fs_has_formula(*temperature, 0)));
+    int smooth = f->smoothing_factor > 0.0;
+    int wide = fs_is_wide(row) || smooth || (within && (dynamic || !fs_has_formula(*temperature, 0)));
     fs_status status = FS_LIMIT;
     /* weights as they are, where nothing needs their logarithm */
     reader.weights = row->probs && !row->bias && work == 1.0 && f->typical_p >= 1.0 && f->top_h >= 1.0 &&
-                     f->top_n_sigma == 0.0 && !(within && dynamic) &&
+                     f->top_n_sigma == 0.0 && !smooth && !(within && dynamic) &&
                      ((f->surprise == INFINITY && !within) || !last || *temperature == 1.0);
     if (fs_has_formula(work, wide))
         status = wide ? filtered_f64(&reader, n, work, f, coin, scratch, dynamic, temperature, candidates)
@@ -41,7 +42,7 @@ static fs_status fs_filter_row(const fs_row *row, size_t n, double work, const f
         double of_limit = work;
         reader = fs_filter_reader(row, n, &of_limit);
         status = filtered_f64(&reader, n, of_limit, f, coin, scratch, dynamic, temperature, candidates);
-        candidates->limit = 1;
+        candidates->limit = !(candidates->smoothing.factor > 0.0);
         candidates->temperature = candidates->index && !last ? of_limit : *temperature;
     }
     if (status == FS_OK && keep && candidates->index)

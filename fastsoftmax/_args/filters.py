@@ -37,6 +37,8 @@ _FIELDS = {
     "surprise": Parameter("number", math.inf),
     "dynatemp_range": Parameter("number", 0.0, 0.0, LARGEST, "zero or positive; 0 or None switches it off"),
     "dynatemp_exponent": Parameter("number", 1.0, math.ulp(0.0), LARGEST, "positive"),
+    "smoothing_factor": Parameter("number", 0.0, 0.0, LARGEST, "zero or positive; 0 or None switches it off"),
+    "smoothing_curve": Parameter("number", 1.0, 1.0, LARGEST, "at least 1"),
     "min_tokens_to_keep": Parameter("count", 1, 1, math.inf, "at least 1"),
     "temperature_last": Parameter("flag", 0),
     # of the user a tuple of names, here a number (steps.py)
@@ -51,10 +53,11 @@ RECORD = np.dtype([(name, field.dtype) for name, field in _FIELDS.items()])
 
 # Parameters that change nothing unless another one is on; XTC is on or off by both of its own (needs_coin).
 _MODIFIERS = (
-    "xtc_threshold", "xtc_probability", "dynatemp_exponent", "min_tokens_to_keep", "temperature_last", "order",
+    "xtc_threshold", "xtc_probability", "dynatemp_exponent", "smoothing_curve", "min_tokens_to_keep",
+    "temperature_last", "order",
 )  # fmt: skip
 # Filters that `order` must name if they are on, besides XTC: all fields that are neither modifiers nor of these.
-_UNORDERED = ("surprise", "dynatemp_range")
+_UNORDERED = ("surprise", "dynatemp_range", "smoothing_factor")
 
 
 class Filters(NamedTuple):

@@ -123,6 +123,15 @@ def both_biases(made: Any, given: Any, rows: Rows) -> Any:
         return rows.join(parts[0] + parts[1])
 
 
+def shares_rows(name: str, value: Any, most: float = 1.0) -> Any:
+    """A parameter of adaptive_p in [0, most], checked but for its shape, which can be checked only with the logits."""
+    wide = real_array(value, name, "a number, or an array of them")
+    good = (wide >= 0.0) & (wide <= most)
+    if not good.all():
+        raise ValueError(f"{name} must be in [0, {most:g}], got {wide[~good][0]}")
+    return read_only(wide) if wide.ndim else float(wide)
+
+
 def bits_rows(name: str, value: Any) -> Any:
     """A parameter of mirostat, checked but for its shape, which can be checked only with the logits."""
     wide = real_array(value, name, "a number, or an array of them")

@@ -295,8 +295,8 @@ cdef inline dict with_given(dict parameters, str name, value):
 
 def given_filters(top_k=None, top_p=None, min_p=None, top_a=None, p_less=False, typical_p=None, top_h=None,
                   top_n_sigma=None, epsilon_cutoff=None, eta_cutoff=None, xtc_threshold=None, xtc_probability=None,
-                  dynatemp_range=None, dynatemp_exponent=1.0, min_tokens_to_keep=1, temperature_last=False, order=None,
-                  keep=None):
+                  dynatemp_range=None, dynatemp_exponent=1.0, smoothing_factor=None, smoothing_curve=1.0,
+                  min_tokens_to_keep=1, temperature_last=False, order=None, keep=None):
     """The parameters that are neither None nor their default, by name; None if there are none.
 
     PARAMETERS of _args/filters.py says what they are, and their order.  Here they are only collected: a compiled
@@ -319,6 +319,9 @@ def given_filters(top_k=None, top_p=None, min_p=None, top_a=None, p_less=False, 
     given = with_given(given, "dynatemp_range", dynatemp_range)
     if not (type(dynatemp_exponent) is float and dynatemp_exponent == 1.0):
         given = with_given(given, "dynatemp_exponent", dynatemp_exponent)
+    given = with_given(given, "smoothing_factor", smoothing_factor)
+    if not (type(smoothing_curve) is float and smoothing_curve == 1.0):
+        given = with_given(given, "smoothing_curve", smoothing_curve)
     if not (type(min_tokens_to_keep) is int and min_tokens_to_keep == 1):
         given = with_given(given, "min_tokens_to_keep", min_tokens_to_keep)
     if temperature_last is not False:

@@ -16,6 +16,8 @@ cdef struct Draws:
     int filters_operand
     fs_indices keep  # of the filters
     const double *coin
+    const double *aim  # adaptive_p's, one for each row, or NULL; then `before` is filled
+    double *before
     int64_t *index
     double *logprob
     bint distinct  # without replacement: k different indices of each row
@@ -65,6 +67,7 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
     cdef const double *u
     cdef int64_t *index
     cdef double *logprob
+    cdef double coin
     cdef void *scratch = NULL
     if needs_scratch(f):
         scratch = fs_thread_scratch(fs_scratch_size(n))
@@ -83,8 +86,13 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
         elif scratch != NULL:
             if f.filters_operand >= 0:
                 filters = <const fs_filters *>w.data[f.filters_operand]
-            status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep,
-                                        f.coin[i] if f.coin != NULL else 1.0, k, u, scratch, index, logprob)
+            coin = f.coin[i] if f.coin != NULL else 1.0
+            if f.aim != NULL:
+                status = fs_sample_adapted(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, f.aim[i], u[0],
+                                           scratch, index, logprob, f.before + i)
+            else:
+                status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, k, u, scratch,
+                                            index, logprob)
         else:
             status = fs_sample(&rows.row, n, rows.temperature[0], k, u, index, logprob)
         if note(&f.batch.outcome, i, status):
@@ -218,7 +226,7 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
 
 def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logprob, bint stop, filters=None,
          bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False,
-         cnp.ndarray keep=None):
+         cnp.ndarray keep=None, cnp.ndarray aims=None, cnp.ndarray before=None):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
@@ -226,9 +234,10 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
 
     size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.
     filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries
-    that no filter drops, int64, ascending.  distinct: without replacement, and without filters and log-probabilities;
-    `size` is from 1 to the number of entries.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows
-    after it may not be drawn.
+    that no filter drops, int64, ascending.  aims: adaptive_p's, with filters and one draw, float64, one for each row;
+    `before`, of the same shape, gets the probability that each draw had before it.  distinct: without replacement, and
+    without filters and log-probabilities; `size` is from 1 to the number of entries.  A row that cannot be drawn from
+    gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
     x = array_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")
@@ -263,6 +272,8 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     f.filters = NULL
     f.filters_operand = -1
     f.coin = NULL if coins is None else <const double *>cnp.PyArray_DATA(coins)
+    f.aim = NULL if aims is None else <const double *>cnp.PyArray_DATA(aims)
+    f.before = NULL if before is None else <double *>cnp.PyArray_DATA(before)
     if keep is not None and last_of(keep) >= <int64_t>f.batch.rows.n:
         return None
     f.keep = indices_in(keep)
@@ -350,8 +361,9 @@ cdef int run_draws(Draws *f) except -1:
 
 
 cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, cnp.ndarray keep,
-                       const double *coin, const double *u, int64_t *index, double *logprob) except -1:
-    """One draw from one row of any kind; -1 where it cannot be drawn from.  filters, keep and logprob may be none."""
+                       const double *coin, const double *u, int64_t *index, double *logprob, const double *aim,
+                       double *before) except -1:
+    """One draw from one row of any kind; -1 where it cannot be drawn from.  All but coin, u and index may be none."""
     cdef Draws f
     cdef fs_rows *rows = &f.batch.rows
     rows.row = row[0]
@@ -374,6 +386,8 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     f.filters = filters
     f.keep = indices_in(keep)
     f.coin = coin
+    f.aim = aim
+    f.before = before
     f.u = u
     f.index = index
     f.logprob = logprob

@@ -73,6 +73,9 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                                  const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
                                  int64_t *index, double *logprob)
+    fs_status fs_sample_adapted(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                                const fs_indices *keep, double coin, double aim, double u, void *scratch,
+                                int64_t *index, double *logprob, double *before)
     fs_status fs_truncate(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                           const fs_indices *keep, double coin, void *scratch, const fs_output *out)
     fs_status fs_top(const fs_row *row, size_t n, double temperature, size_t k, void *scratch, int64_t *index,

@@ -16,8 +16,15 @@ cdef enum:
     BY_BIAS = 8
     BY_MIROSTAT = 16
     BY_HELD_WORDS = 32  # keys or steps that it holds, or a seed for each row
+    BY_ADAPTIVE = 64
 
 cdef double LOG_2 = 0.6931471805599453094
+
+
+cdef inline double aim_of(double target, double mean) noexcept:
+    """What adaptive_p aims at: as far on the other side of the target as the mean has been off."""
+    cdef double aim = 2.0 * target - mean
+    return 0.0 if aim < 0.0 else 1.0 if aim > 1.0 else aim
 
 
 def count_fork():
@@ -54,11 +61,13 @@ cdef class SamplerBase:
     cdef object mask, bias, bias_at  # of one row, as the general path would make them; None: none
     cdef bint has_mirostat
     cdef double tau, eta
-    cdef object steps, mu
+    cdef bint has_adaptive
+    cdef double target, decay
+    cdef object steps, mu, mean
     cdef object row_steps  # the steps of the rows at the next draw, never written to; None: `steps` is that of all
     # What Sampler keeps for the general path and for those who ask; a field here has no entry in a __dict__.
     cdef public object _given, _filters, _seed, _keys, _rng, _axis, _mask, _bias
-    cdef public object _mirostat_tau, _mirostat_eta, _return_logprob, _on_invalid
+    cdef public object _mirostat_tau, _mirostat_eta, _adaptive_p, _adaptive_p_decay, _return_logprob, _on_invalid
 
     def __cinit__(self, *args, **kwargs):
         self.bitgen = NULL
@@ -102,6 +111,16 @@ cdef class SamplerBase:
         with cython.critical_section(self):
             # The old object is swapped out and freed afterwards: freeing may run code that lets another thread in.
             self.mu, mu = mu, self.mu
+
+    @property
+    def _mean(self):
+        with cython.critical_section(self):
+            return self.mean
+
+    @_mean.setter
+    def _mean(self, mean):
+        with cython.critical_section(self):
+            self.mean, mean = mean, self.mean
 
     def bind(self, generator, bint follows_process):
         """Take the uniforms from this numpy.random.Generator, one double a draw, under its lock.
@@ -198,6 +217,16 @@ cdef class SamplerBase:
                 self.tau = tau
                 self.eta = eta
 
+    def set_adaptive(self, target, decay):
+        """Set adaptive_p's parameters: floats, or arrays for the general path; target None: it is off."""
+        cdef bint scalar = type(target) is float and type(decay) is float
+        with cython.critical_section(self):
+            self.set_general(BY_ADAPTIVE, target is not None and not scalar)
+            self.has_adaptive = scalar
+            if scalar:
+                self.target = target
+                self.decay = decay
+
     cdef object scheduled(self, object schedule, object step):
         """The temperature of this step, of a schedule of schedules.py."""
         cdef int64_t at, place, next_asked
@@ -270,25 +299,29 @@ cdef class SamplerBase:
         cdef fs_filters filters
         cdef fs_mask_kind mask_kind = FS_MASK_NONE
         cdef bitgen_t *bitgen
-        cdef double temperature, tau = 0.0, eta = 0.0, coin = 1.0, uniform, logprob
+        cdef double temperature, tau = 0.0, eta = 0.0, target = 0.0, decay = 0.0, aim = 0.0, coin = 1.0
+        cdef double uniform, logprob, before
         cdef int64_t index
-        cdef bint filtered, has_coin, logprob_too, mirostat, keyed, possible
+        cdef bint filtered, has_coin, logprob_too, mirostat, adaptive, keyed, possible
         cdef int general
         cdef size_t n
-        cdef object schedule, given, own_mask, own_bias, bias_at, mu, bit_generator, lock, keep
+        cdef object schedule, given, own_mask, own_bias, bias_at, mu, mean, bit_generator, lock, keep
         cdef cnp.ndarray row, mask_array = None, bias_array = None
         with cython.critical_section(self):
             schedule, given, temperature = self.schedule, self.temperature_given, self.fast_temperature
-            own_mask, own_bias, bias_at, mu = self.mask, self.bias, self.bias_at, self.mu
+            own_mask, own_bias, bias_at = self.mask, self.bias, self.bias_at
+            mu, mean = self.mu, self.mean
             # One generator: while this thread waits for its lock, another may bind a different one.
             bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
             general, keyed = self.general, self.keyed
             filtered, has_coin, mirostat = self.filtered, self.needs_coin, self.has_mirostat
-            logprob_too, keep = self.with_logprob, self.keep
+            logprob_too, keep, adaptive = self.with_logprob, self.keep, self.has_adaptive
             if filtered:
                 filters = self.filters
             if mirostat:
                 tau, eta = self.tau, self.eta
+            if adaptive:
+                target, decay = self.target, self.decay
         if schedule is not None:
             if row_steps is not None:
                 given = schedule(row_steps.copy())  # the caller's code may write to it
@@ -296,10 +329,15 @@ cdef class SamplerBase:
                 given = self.scheduled(schedule, step) if self.looks_ahead else schedule(step)
             if not read_number(given, INFINITY, &temperature):
                 temperature = -1.0
+        if not filtered and (mirostat or adaptive):
+            fs_no_filters(&filters)
+            filtered = True
+        if adaptive:
+            if type(mean) is float:
+                aim = aim_of(target, mean)
+            else:
+                general |= BY_ADAPTIVE
         if mirostat:
-            if not filtered:
-                fs_no_filters(&filters)
-                filtered = True
             if type(mu) is float:
                 filters.surprise = mu
             else:
@@ -371,12 +409,14 @@ cdef class SamplerBase:
         of_row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS, bias_array,
                             <cnp.ndarray>bias_at if bias is None else None)
         draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, <cnp.ndarray>keep, &coin, &uniform,
-                      &index, &logprob if logprob_too or mirostat else NULL)
+                      &index, &logprob if logprob_too or mirostat else NULL, &aim if adaptive else NULL, &before)
         if index < 0:
             return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, row_steps,
                                       given)
         if mirostat:
             self.correct_mu(eta * (-logprob / LOG_2 - tau))
+        if adaptive:
+            self.correct_mean(decay, before)
         if logprob_too:
             return index, logprob
         return index
@@ -386,6 +426,13 @@ cdef class SamplerBase:
         with cython.critical_section(self):
             if type(self.mu) is float:
                 self.mu = <double>self.mu - by
+        return 0
+
+    cdef int correct_mean(self, double decay, double drawn) except -1:
+        cdef object mean
+        with cython.critical_section(self):
+            if type(self.mean) is float:
+                self.mean = decay * <double>self.mean + (1.0 - decay) * drawn
         return 0
 
     def __call__(self, logits, u=None, xtc_u=None, keys=None, *, mask=None, bias=None):

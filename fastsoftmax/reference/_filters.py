@@ -5,14 +5,14 @@ of what it keeps are normalised again. H is the entropy ``-sum p_i log p_i``.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
-from ._candidates import Candidates, allowed, candidates_of
-from ._softmax import Bias, Mask, Row, total_of
+from ._candidates import Candidates, allowed, candidates_of, sorted_order
+from ._softmax import Bias, Mask, Row, exponent, total_of
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,13 @@ class Filters:
     mirostat_mu: float = math.inf
     dynatemp_range: float = 0.0
     dynatemp_exponent: float = 1.0
+    smoothing_factor: float = 0.0
+    smoothing_curve: float = 1.0
     min_tokens_to_keep: int = 1  # of each filter's own order
     temperature_last: bool = False  # filter at temperature 1
     order: tuple[str, ...] = ()  # other than that of ORDER; "temperature" may be anywhere in it
     keep: tuple[int, ...] = ()  # indices that no filter drops
+    adaptive_aim: float | None = None  # what adaptive_p aims at in this draw
 
 
 ORDER = (
@@ -71,7 +74,7 @@ def truncate(x: Row, temperature: float = 1.0, *, mask: Mask = None, bias: Bias 
     if (total := total_of(x, temperature)).why_invalid():
         return [total.largest] * len(x)
     c = filtered(candidates_of(x), temperature, Filters(**filters))
-    row = [0.0 if c.temperature in (0, math.inf) else v / c.temperature for v in x]
+    row = [0.0 if c.temperature in (0, math.inf) else v / c.temperature for v in c.x]
     return allowed(row, [i in c.indices for i in range(len(x))], None)
 
 
@@ -86,13 +89,14 @@ def filtered(c: Candidates, temperature: float, f: Filters) -> Candidates:
     whole = c
     for step in steps:
         if step == "temperature":
-            c = c.at(dynamic_temperature(c, temperature, f))
+            c = smoothed(c.at(dynamic_temperature(c, temperature, f)), f)
             whole = c if order[0] == "temperature" else whole
         else:
             c = FILTERS[step](c, getattr(f, PARAMETER.get(step, step)), f.min_tokens_to_keep)
     if f.mirostat_mu < math.inf:
         c = mirostat(c, f.mirostat_mu)
-    return c.take_too(i for i in whole.indices if i in f.keep).at(c.temperature)
+    c = c.take_too(i for i in whole.indices if i in f.keep).at(c.temperature)
+    return c if f.adaptive_aim is None else adapted(c, Fraction(f.adaptive_aim))
 
 
 def is_on(step: str, f: Filters) -> bool:
@@ -203,6 +207,37 @@ def dynamic_temperature(c: Candidates, temperature: float, f: Filters) -> float:
     if highest == math.inf:
         return 2 * (lowest / 2 + (temperature / 2 + f.dynatemp_range / 2 - lowest / 2) * share)
     return lowest + (highest - lowest) * share
+
+
+def smoothed(c: Candidates, f: Filters) -> Candidates:
+    """``-factor * (k d^2 + s d^3)`` in place of ``x / T``, with ``k = (3 - curve) / 2`` and ``s = (curve - 1) / 2``.
+
+    d is the distance from the largest x / T, and 0 for an entry above that, which a filter has dropped.
+    """
+    if f.smoothing_factor == 0 or c.temperature in (0, math.inf):
+        return c
+    curve, most = Fraction(f.smoothing_curve), 2.0**400
+
+    def value(v: float) -> float:
+        if math.isinf(distance := -exponent(v, c.values[0], c.temperature)):
+            return -math.inf if v < c.values[0] else 0.0
+        d = max(Fraction(distance), Fraction(0))
+        y = -Fraction(f.smoothing_factor) * (((3 - curve) * d**2 + (curve - 1) * d**3) / 2)
+        return float(min(max(y, Fraction(-most)), Fraction(most)))
+
+    x = [value(v) for v in c.x]
+    left = set(c.indices)
+    return replace(c, indices=[i for i in sorted_order(x) if i in left], x=x, probs=None, temperature=1.0)
+
+
+def adapted(c: Candidates, aim: Fraction) -> Candidates:
+    """Weights ``exp(-10 d^2 / (1 + d))``, where d is ``abs(p_i - aim) / 0.3``; at temperature 0 one is left."""
+    x = [-math.inf] * len(c.x)
+    for i, weight in zip(c.indices, c.weights, strict=True):
+        d = abs(weight / c.total - aim) / Fraction(0.3)
+        x[i] = float(-10 * d**2 / (1 + d))
+    left = set(c.indices)
+    return replace(c, indices=[i for i in sorted_order(x) if i in left], x=x, probs=None, temperature=1.0)
 
 
 def log(value: float | Fraction) -> Fraction:

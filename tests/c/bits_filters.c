@@ -27,10 +27,11 @@ typedef struct {
 } question;
 
 typedef struct {
-    fs_status status[7];
+    fs_status status[8];
     int accepted;
+    double of_adapted[2];
     double logprob[DRAWS], top_logprob[FIRST];
-    int64_t index[DRAWS], top[FIRST], rank, distinct[FIRST], corrected, child, after;
+    int64_t index[DRAWS], top[FIRST], rank, distinct[FIRST], corrected, child, after, adapted;
     char *truncated, *penalized;
 } results;
 
@@ -76,7 +77,8 @@ static void run(const question *q, layout how, random_stream *r, results *a)
         a->top[j] = a->distinct[j] = -1;
         a->top_logprob[j] = 0.0;
     }
-    a->rank = a->corrected = a->after = -1;
+    a->rank = a->corrected = a->after = a->adapted = -1;
+    a->of_adapted[0] = a->of_adapted[1] = 0.0;
     a->status[0] = fs_sample_filtered(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, DRAWS, q->u,
                                       scratch, a->index, a->logprob);
     a->status[1] =
@@ -90,6 +92,8 @@ static void run(const question *q, layout how, random_stream *r, results *a)
     const double u[4] = {q->u[0], q->u[1], q->u[2], q->coin};
     a->status[6] = fs_accept_child(&l.row, q->chosen % 3 ? q->other : NULL, n, q->temperature, &tree, -1, u, scratch,
                                    &a->child, &a->after);
+    a->status[7] = fs_sample_adapted(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, q->u[1], q->u[2],
+                                     scratch, &a->adapted, a->of_adapted, a->of_adapted + 1);
     a->status[5] = fs_truncate(&l.row, n, q->temperature[0], &q->filters, &q->keep, q->coin, scratch, &l.out);
     gather(&l, n, a->truncated);
     free_layout(&l);
@@ -106,7 +110,7 @@ static void run(const question *q, layout how, random_stream *r, results *a)
 static void compare(const results *a, const results *b, size_t bytes, const char *set, const char *how,
                     const char *of)
 {
-    checks += 12;
+    checks += 14;
     (void)(same("status", a->status, b->status, sizeof a->status, set, how, of) &&
            same("drawn index", a->index, b->index, sizeof a->index, set, how, of) &&
            same("its log-probability", a->logprob, b->logprob, sizeof a->logprob, set, how, of) &&
@@ -118,6 +122,8 @@ static void compare(const results *a, const results *b, size_t bytes, const char
            same("corrected token", &a->corrected, &b->corrected, sizeof a->corrected, set, how, of) &&
            same("accepted child", &a->child, &b->child, sizeof a->child, set, how, of) &&
            same("token after a node", &a->after, &b->after, sizeof a->after, set, how, of) &&
+           same("adapted index", &a->adapted, &b->adapted, sizeof a->adapted, set, how, of) &&
+           same("its probabilities", a->of_adapted, b->of_adapted, sizeof a->of_adapted, set, how, of) &&
            same("acceptance", &a->accepted, &b->accepted, sizeof a->accepted, set, how, of) &&
            same("penalized row", a->penalized, b->penalized, bytes, set, how, of));
 }
@@ -136,6 +142,8 @@ static uint64_t digest_of(uint64_t h, const results *a, size_t bytes)
     h = extend_digest(h, &a->corrected, sizeof a->corrected);
     h = extend_digest(h, &a->child, sizeof a->child);
     h = extend_digest(h, &a->after, sizeof a->after);
+    h = extend_digest(h, &a->adapted, sizeof a->adapted);
+    h = extend_digest(h, a->of_adapted, sizeof a->of_adapted);
     return extend_digest(h, a->penalized, bytes);
 }
 

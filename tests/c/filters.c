@@ -199,7 +199,7 @@ static void test_row(shape kind, size_t n, const char *set, random_stream *r)
     }
     if (exact || temperature == INFINITY)
         f.temperature_last = 0;
-    f.dynatemp_range = 0.0;
+    f.dynatemp_range = f.smoothing_factor = 0.0; /* reweighted.c */
     int64_t kept[MOST_KEPT];
     fs_indices keep = any_kept(r, n, kept);
     /* a float weight is known to 2^-24, a double one to 2^-52; sums and logarithms of them not much worse */

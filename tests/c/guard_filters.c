@@ -84,6 +84,19 @@ static void test_filtered(const fs_row *open, size_t n, double temperature, rand
     expect_status(fs_sample_filtered(&row, n, temperature, &f, &keep, coin, DRAWS, uniform, scratch, index, logprob),
                   there);
     expect_indices(there, bytes, scratch, index, DRAWS, logprob);
+    now.operation = "fs_sample_adapted";
+    there = fs_sample_adapted(open, n, temperature, &f, &keep, coin, coin, u[1], open_scratch, expected.index,
+                              expected.logprob, expected.logprob + 1);
+    scratch = guarded_scratch(bytes);
+    index = place8(&in.index, 1);
+    logprob = place8(&in.logprob, 2);
+    expect_status(
+        fs_sample_adapted(&row, n, temperature, &f, &keep, coin, coin, u[1], scratch, index, logprob, logprob + 1),
+        there);
+    expect_indices(there, bytes, scratch, index, 1, NULL);
+    check_around(&in.logprob, logprob, 16);
+    if (there == FS_OK)
+        expect(logprob, expected.logprob, 16);
     now.operation = "fs_truncate";
     fs_output to = {expected.out, (ptrdiff_t)size, open->dtype};
     there = fs_truncate(open, n, temperature, &f, &keep, coin, open_scratch, &to);

@@ -15,7 +15,10 @@ class Mutant:
 
 
 # Of the cases of a program, one in so many is tried on a mutant.
-EVERY = {"bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "segments": 59}
+EVERY = {
+    "bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "reweighted": 1,
+    "segments": 59,
+}  # fmt: skip
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
 
@@ -120,11 +123,16 @@ MORE_MUTANTS = [
         "top_a without the square", "filter/collision-inl.h", r"a \* \(largest \* largest\)", "a * largest", "filters"
     ),
     Mutant("p_less loses its tolerance", "filter/collision-inl.h", r"least \* 0x1p-44", "least * -0x1p-44", "filters"),
-    Mutant("no order but the first", "filter/chain-inl.h", r"f->order \?", "f->order && 0 ?", "filters"),
+    Mutant("no order but the first", "filter/candidates.h", r"f->order \?", "f->order && 0 ?", "filters"),
     Mutant("the temperature is nowhere else", "filter/chain-inl.h", r"t->temperature = ", "double none = ", "filters"),
     Mutant(
         "an entry is put back twice", "filter/keep.h", r"(\(int64_t\)c->index\[from - 1\]) != at", r"\1 >= 0", "filters"
     ),
+    Mutant("smoothing without the cube", "filter/candidates.h", r"0\.5 \* \(s->curve", "0 * (s->curve", "reweighted"),
+    Mutant("smoothed at its temperature", "filter/chain-inl.h", r"\*temperature = 1\.0;", ";", "reweighted"),
+    Mutant("what is put back is not smoothed", "filter/keep.h", r"fs_smoothed\(&c->smoothing, x\)", "x", "reweighted"),
+    Mutant("another width of adaptive_p", "ops/adaptive.h", r"width = 0\.3", "width = 0.31", "reweighted"),
+    Mutant("a logarithm in place of p", "ops/adaptive.h", r"fs_exp\(\*before\)", "*before", "reweighted"),
     Mutant("XTC drops all", "filter/threshold-inl.h", r"top\.ties - 1, 1\}", "top.ties, 1}", "filters"),
     Mutant("what was drawn stays", "draw/remaining-inl.h", r"left->total -= integer\[i\];", "", "ranking"),
     Mutant("side=left among what is left", "draw/remaining-inl.h", r"cumulative <= \*t", "cumulative < *t", "ranking"),

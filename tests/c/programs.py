@@ -53,6 +53,7 @@ TABLE = [
     Program("many", LIBRARY, "--every",                  23,    28,  None,     9,       3,      1),
     Program("filters", LIBRARY, "--every",                7,   397,  None,    29,       3,      1),
     Program("ranking", LIBRARY, "--every",                5,   199,  None,    29,    None,      1),
+    Program("reweighted", LIBRARY, "--every",             1,    97,  None,    17,    None,   None),
     Program("penalties", LIBRARY, "--every",              1,   199,  None,     7,    None,   None),
     Program("plain", LIBRARY, "--every",                  3,   199,  None,    29,    None,      1),
     Program("environment", LIBRARY, "--every",            3,   149,  None,     4,    None,      1),

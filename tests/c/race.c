@@ -96,10 +96,13 @@ static void call_all(random_stream *r)
     char *drawn = surrounded(8 * DRAWS), *out = surrounded(n * size);
     int64_t *indices = (int64_t *)(void *)index, *draws = (int64_t *)(void *)drawn, rank = 0;
     int accepted;
+    double logprob_too[1];
     for (size_t i = 0; i < k; i++)
         uniform[i] = next_uniform(r);
     fs_status status = fs_sample_filtered(&row, n, t[0], &f, NULL, u[1], DRAWS, u, scratch, draws, NULL);
     expect_inside(status, draws, DRAWS, "fs_sample_filtered");
+    status = fs_sample_adapted(&row, n, t[0], &f, NULL, u[1], 0.5, u[1], scratch, draws, NULL, logprob_too);
+    expect_inside(status, draws, 1, "fs_sample_adapted");
     fs_output to = {out, (ptrdiff_t)size, shared.dtype};
     fs_truncate(&row, n, t[0], &f, NULL, u[1], scratch, &to);
     status = fs_top(&row, n, t[0], k, scratch, indices, (double *)(void *)logprob, below(r, n), &rank);

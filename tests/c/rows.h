@@ -122,6 +122,7 @@ static inline fs_filters no_filters(void)
                     .xtc_threshold = 1.0,
                     .surprise = INFINITY,
                     .dynatemp_exponent = 1.0,
+                    .smoothing_curve = 1.0,
                     .min_tokens_to_keep = 1};
     return f;
 }
@@ -203,6 +204,10 @@ static inline fs_filters any_filters(random_stream *r, size_t n, uint64_t rarity
     f.temperature_last = below(r, 4) == 0;
     if (below(r, 4) == 0)
         f.order = any_order(r, 1);
+    if (below(r, 2 * rarity) == 0) {
+        f.smoothing_factor = 4.0 * next_uniform(r);
+        f.smoothing_curve = 1.0 + (double)below(r, 5);
+    }
     return f;
 }
 
@@ -213,11 +218,12 @@ static inline const char *describe_filters(const fs_filters *f)
     snprintf(text, sizeof text,
              "top_k %lld, top_p %a, min_p %a, top_a %a, p_less %lld, typical_p %a, top_h %a, top_n_sigma %a, epsilon "
              "%a, eta %a, xtc %a, surprise %g, "
-             "dynatemp %g ^ %g, at least %lld, order %llx%s",
+             "dynatemp %g ^ %g, smoothing %g ^ %g, at least %lld, order %llx%s",
              (long long)f->top_k, f->top_p, f->min_p, f->top_a, (long long)f->p_less, f->typical_p, f->top_h,
              f->top_n_sigma, f->epsilon_cutoff, f->eta_cutoff, f->xtc_probability > 0.0 ? f->xtc_threshold : 1.0,
-             f->surprise, f->dynatemp_range, f->dynatemp_exponent, (long long)f->min_tokens_to_keep,
-             (unsigned long long)f->order, f->temperature_last ? ", temperature last" : "");
+             f->surprise, f->dynatemp_range, f->dynatemp_exponent, f->smoothing_factor, f->smoothing_curve,
+             (long long)f->min_tokens_to_keep, (unsigned long long)f->order,
+             f->temperature_last ? ", temperature last" : "");
     return text;
 }
 
