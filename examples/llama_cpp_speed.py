@@ -1,0 +1,115 @@
+"""llama-cpp-python's own sampling and this package's, in turn on one object: tokens a second, and the same likeliest text.
+
+    python examples/llama_cpp_speed.py --entries 128256
+    python examples/llama_cpp_speed.py --model model.gguf
+
+Without a model, one layer of a llama with random weights is written, with a vocabulary of any size: it costs little,
+so that what is measured is mostly the choice of the token.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import gguf
+import numpy as np
+from llama_cpp import Llama
+
+from fastsoftmax.integrations.llama_cpp import attach, detach
+
+SETTINGS = {
+    "greedy": {"temperature": 0.0},
+    "default": {},
+    "top_p alone": {"top_k": 0, "min_p": 0.0},
+    "no filter": {"top_k": 0, "top_p": 1.0, "min_p": 0.0},
+    "penalties": {"repeat_penalty": 1.1, "frequency_penalty": 0.1},
+    "logit_bias": {"logit_bias": {5: 1.0, 6: -1.0}},
+    "mirostat": {"mirostat_mode": 2},
+}
+BYTES = [gguf.TokenType.BYTE] * 256
+
+
+def write_llama(path, entries=320, width=32, spread=4.0, context=512, seed=1):
+    """Write one layer of a llama whose logits have about the standard deviation `spread`; returns the path.
+
+    The vocabulary is that of SentencePiece: <unk>, <s>, </s>, 256 bytes, and made-up words.
+    """
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(context)
+    writer.add_embedding_length(width)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(width)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_rope_dimension_count(width // 2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(entries)
+    writer.add_tokenizer_model("llama")
+    words = [f"\u2581{chr(97 + i % 26)}{i}" for i in range(entries - 259)]
+    writer.add_token_list(["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *words])
+    writer.add_token_scores([-float(i) for i in range(entries)])
+    special = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    writer.add_token_types([*special, *BYTES, *[gguf.TokenType.NORMAL] * len(words)])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    matrices = {"token_embd": (entries, 1.0), "output": (entries, spread / width**0.5)}
+    matrices |= {f"blk.0.{name}": (width, width**-0.5) for name in ("attn_q", "attn_k", "attn_v", "attn_output")}
+    matrices |= {f"blk.0.{name}": (width, width**-0.5) for name in ("ffn_gate", "ffn_up", "ffn_down")}
+    for name, (rows, scale) in matrices.items():
+        writer.add_tensor(f"{name}.weight", rng.normal(0, scale, (rows, width)).astype(np.float32))
+    for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
+        writer.add_tensor(f"{name}.weight", np.ones(width, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return str(path)
+
+
+def seconds_a_token(llm, tokens, settings):
+    """The time of a completion by its tokens, and its text."""
+    llm.reset()
+    start = time.perf_counter()
+    answer = llm.create_completion([1, 5, 6, 7], max_tokens=tokens, seed=7, **settings)
+    return (time.perf_counter() - start) / answer["usage"]["completion_tokens"], answer["choices"][0]["text"]
+
+
+def compare(llm, tokens, repeats, settings):
+    """Medians of both, measured in turn, and the texts."""
+    times, texts = ([], []), [[], []]
+    for _ in range(repeats):
+        for way, switch in enumerate((detach, attach)):
+            taken, text = seconds_a_token(switch(llm), tokens, settings)
+            times[way].append(taken)
+            texts[way].append(text)
+    return [statistics.median(each) for each in times], texts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", help="a GGUF file (default: random weights)")
+    parser.add_argument("--entries", type=int, default=4096, help="its vocabulary without a model (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=20, help="tokens a completion (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="completions of each kind (default: %(default)s)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        model = arguments.model or write_llama(Path(folder) / "random.gguf", arguments.entries)
+        llm = Llama(model, n_ctx=512, n_threads=1, verbose=False)
+        print(f"vocabulary {llm.n_vocab()}, tokens a second:")
+        print(f"{'':>12}{'llama.cpp':>12}{'fastsoftmax':>12}")
+        same = True
+        for name, settings in SETTINGS.items():
+            (stock, ours), texts = compare(llm, arguments.tokens, arguments.repeats, settings)
+            print(f"{name:>12}{1 / stock:>12.0f}{1 / ours:>12.0f}")
+            same &= len(set(texts[1])) == 1
+            same &= name != "greedy" or texts[0] == texts[1]
+        llm.close()
+    print("The likeliest text is the same, and a seed repeats its text." if same else "Some texts differ.")
+
+
+if __name__ == "__main__":
+    main()
