@@ -1,4 +1,4 @@
-"""llama-cpp-python's own sampling and this package's, in turn on one object: tokens a second, and the same likeliest text.
+"""llama-cpp-python's own sampling and this package's, in turn on one object: tokens a second, and the texts.
 
     python examples/llama_cpp_speed.py --entries 128256
     python examples/llama_cpp_speed.py --model model.gguf
@@ -92,13 +92,15 @@ def compare(llm, tokens, repeats, settings):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", help="a GGUF file (default: random weights)")
-    parser.add_argument("--entries", type=int, default=4096, help="its vocabulary without a model (default: %(default)s)")
+    parser.add_argument(
+        "--entries", type=int, default=4096, help="its vocabulary without a model (default: %(default)s)"
+    )
     parser.add_argument("--tokens", type=int, default=20, help="tokens a completion (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="completions of each kind (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or write_llama(Path(folder) / "random.gguf", arguments.entries)
-        llm = Llama(model, n_ctx=512, n_threads=1, verbose=False)
+        llm = Llama(model, n_ctx=512, n_threads=1, n_threads_batch=1, verbose=False)
         print(f"vocabulary {llm.n_vocab()}, tokens a second:")
         print(f"{'':>12}{'llama.cpp':>12}{'fastsoftmax':>12}")
         same = True

@@ -26,7 +26,9 @@ class LogitsOfContext:
         if llm.n_tokens <= 0:
             raise RuntimeError("there are no logits to sample from: call llm.eval(tokens) first")
         context = llm.ctx
-        pointer = llama_cpp.llama_get_logits_ith(context, -1 if idx is None else idx - llm.n_tokens) if context else None
+        pointer = (
+            llama_cpp.llama_get_logits_ith(context, -1 if idx is None else idx - llm.n_tokens) if context else None
+        )
         if not pointer:
             where = "the last token" if idx is None else f"the token at idx={idx} of {llm.n_tokens}"
             raise RuntimeError(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,9 +27,11 @@ from numpy.typing import NDArray
 try:
     import llama_cpp
 except ImportError as error:
-    raise ImportError("fastsoftmax.integrations.llama_cpp needs llama-cpp-python: pip install llama-cpp-python") from error
+    raise ImportError(
+        "fastsoftmax.integrations.llama_cpp needs llama-cpp-python: pip install llama-cpp-python"
+    ) from error
 
-from .._penalties import penalize
+from .._penalties import penalize_row
 from .._sampler import Sampler
 from ._llama_cpp_rows import LogitBias, LogitsOfContext, processed
 
@@ -140,6 +143,7 @@ class _Attached:
         self._filters = dict(filters)
         self._logits = LogitsOfContext(llm)
         self._run: _Run | None = None
+        self._parameters: inspect.Signature | None = None  # of create_completion
 
     def methods(self, llm: Any) -> dict[str, Callable[..., Any]]:
         """The methods by name, with the signatures and docstrings of those they replace."""
@@ -170,7 +174,9 @@ class _Attached:
 
     def _create_completion(self, llm: Any, stock: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """With `logit_bias` as one more processor in a new list: stock drops both where it is given both."""
-        given = inspect.signature(stock).bind(llm, *args, **kwargs)
+        if self._parameters is None:
+            self._parameters = inspect.signature(stock)
+        given = self._parameters.bind(llm, *args, **kwargs)
         bias = given.arguments.pop("logit_bias", None)
         if bias is not None:
             processors = given.arguments.get("logits_processor") or ()
@@ -210,10 +216,11 @@ class _Attached:
             run = self._run = _Run(llm, self._filters)
         run.use(top_k, top_p, min_p, typical_p, temp, mirostat_mode, mirostat_eta, mirostat_tau)
         x = self._logits.row(llm, idx)
-        penalties = (repeat_penalty, frequency_penalty, presence_penalty)
         processors = () if logits_processor is None else tuple(logits_processor)
-        if not processors and penalties == (1.0, 0.0, 0.0):
+        penalized = repeat_penalty != 1.0 or frequency_penalty != 0.0 or presence_penalty != 0.0
+        if not processors and not penalized:
             return run.draw(x)
+        penalties = _checked_penalties(repeat_penalty, frequency_penalty, presence_penalty)
         ids = llm.input_ids[: llm.n_tokens if idx is None else idx + 1]
         return run.draw_changed(x, penalties, processors, ids)
 
@@ -228,7 +235,7 @@ class _Run:
         self._seed = seed
         self._filters = filters
         self._given: tuple[Any, ...] | None = None
-        self._sampler = Sampler()
+        self._sampler: Sampler | None = None
         self._drawn: deque[int] = deque(maxlen=max(llm.last_n_tokens_size, 0))
 
     def use(self, *given: Any) -> None:
@@ -240,28 +247,29 @@ class _Run:
         if temp < 0:
             chosen = {}
         elif temp == 0:
-            chosen = {"temperature": 0.0}
+            chosen = {"top_k": 1}
         elif mode == 2:
             chosen = {"mirostat_tau": tau, "mirostat_eta": eta}
         else:  # numbers beyond those that switch a filter off do so here too
             chosen = {
-                "temperature": temp, "top_k": max(top_k, 0), "top_p": min(max(top_p, 0.0), 1.0), "min_p": max(min_p, 0.0),
-                "typical_p": min(max(typical_p, 0.0), 1.0), "order": _ORDER, **self._filters,
+                "temperature": temp, "top_k": max(top_k, 0), "top_p": min(max(top_p, 0.0), 1.0),
+                "min_p": max(min_p, 0.0), "typical_p": min(max(typical_p, 0.0), 1.0), "order": _ORDER, **self._filters,
             }  # fmt: skip
-        sampler = Sampler(seed=self._seed, **chosen)
-        sampler.step = self._sampler.step
-        mu = self._sampler.mirostat_mu
-        if mu is not None and "mirostat_tau" in chosen:
-            sampler.mirostat_mu = mu
-        self._sampler, self._given = sampler, given
+        before, self._sampler = self._sampler, Sampler(seed=self._seed, **chosen)
+        if before is not None:
+            self._sampler.step = before.step
+            if before.mirostat_mu is not None and "mirostat_tau" in chosen:
+                self._sampler.mirostat_mu = before.mirostat_mu
+        self._given = given
 
     def draw(self, x: NDArray[np.float32]) -> int:
+        assert self._sampler is not None
         token: int = self._sampler(x)
         self._drawn.append(token)
         return token
 
     def draw_changed(
-        self, x: NDArray[np.float32], penalties: Sequence[float], processors: Sequence[Any], ids: NDArray[np.intc]
+        self, x: NDArray[np.float32], penalties: Mapping[str, float], processors: Sequence[Any], ids: NDArray[np.intc]
     ) -> int:
         """Draw from what processors and penalties make of x, which is in the end as it was."""
         bias = None
@@ -275,11 +283,20 @@ class _Run:
         try:
             if bias is not None:
                 bias.add_to(x)
-            repetition, frequency, presence = penalties
-            penalize(x, drawn, repetition=repetition, frequency=frequency, presence=presence, out=x)
+            penalize_row(x, drawn, **penalties)
             return self.draw(x)
         finally:
             x[touched] = before
+
+
+def _checked_penalties(repeat: float, frequency: float, presence: float) -> dict[str, float]:
+    """The penalties by their names here; errors have those of llama-cpp-python."""
+    if not 0 < repeat < math.inf:
+        raise ValueError(f"repeat_penalty must be positive and finite; 1 switches it off; got {repeat!r}")
+    for name, value in (("frequency_penalty", frequency), ("presence_penalty", presence)):
+        if not -math.inf < value < math.inf:
+            raise ValueError(f"{name} must be finite; 0 switches it off; got {value!r}")
+    return {"repetition": float(repeat), "frequency": float(frequency), "presence": float(presence)}
 
 
 def _without_self(function: Callable[..., Any]) -> inspect.Signature:
