@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import llama_cpp
 import numpy as np
@@ -23,14 +23,14 @@ class LogitsOfContext:
 
     def row(self, llm: Any, idx: int | None) -> Row:
         """The logits after the token at `idx`, which counts from the beginning of the context; by default the last."""
-        if llm.n_tokens <= 0:
+        context, count = llm.ctx, llm.n_tokens
+        if not context:
+            raise RuntimeError("the Llama object is closed")
+        if count <= 0:
             raise RuntimeError("there are no logits to sample from: call llm.eval(tokens) first")
-        context = llm.ctx
-        pointer = (
-            llama_cpp.llama_get_logits_ith(context, -1 if idx is None else idx - llm.n_tokens) if context else None
-        )
+        pointer = llama_cpp.llama_get_logits_ith(context, -1 if idx is None else idx - count)
         if not pointer:
-            where = "the last token" if idx is None else f"the token at idx={idx} of {llm.n_tokens}"
+            where = "the last token" if idx is None else f"the token at idx={idx} of {count}"
             raise RuntimeError(
                 f"the context has no logits after {where}: evaluate it, with logits_all=True if it is not the last, "
                 "and not with embedding=True"
@@ -81,3 +81,13 @@ def processed(x: Row, processors: Iterable[Callable[..., Any]], ids: NDArray[np.
             raise ValueError(f"logits_processor {i} returned {what}; it must return {row.size} scores")
         row[:] = result
     return row
+
+
+def raise_invalid(x: Row) -> NoReturn:
+    """Say why nothing can be drawn from x."""
+    nan = np.isnan(x)
+    what = f"NaN at token {nan.argmax()}" if nan.any() else "nothing above -inf"
+    raise ValueError(
+        f"the logits of the next token have {what}, so none can be drawn: look at what the model, logit_bias and "
+        "logits_processor make of them"
+    )

@@ -33,7 +33,7 @@ except ImportError as error:
 
 from .._penalties import penalize_row
 from .._sampler import Sampler
-from ._llama_cpp_rows import LogitBias, LogitsOfContext, processed
+from ._llama_cpp_rows import LogitBias, LogitsOfContext, processed, raise_invalid
 
 __all__ = ["attach", "detach"]
 
@@ -170,7 +170,7 @@ class _Attached:
 
     def _generate(self, llm: Any, stock: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[int]:
         self._run = None
-        return (yield from stock(llm, *args, **kwargs))
+        yield from stock(llm, *args, **kwargs)
 
     def _create_completion(self, llm: Any, stock: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """With `logit_bias` as one more processor in a new list: stock drops both where it is given both."""
@@ -255,7 +255,7 @@ class _Run:
                 "temperature": temp, "top_k": max(top_k, 0), "top_p": min(max(top_p, 0.0), 1.0),
                 "min_p": max(min_p, 0.0), "typical_p": min(max(typical_p, 0.0), 1.0), "order": _ORDER, **self._filters,
             }  # fmt: skip
-        before, self._sampler = self._sampler, Sampler(seed=self._seed, **chosen)
+        before, self._sampler = self._sampler, Sampler(seed=self._seed, on_invalid="flag", **chosen)
         if before is not None:
             self._sampler.step = before.step
             if before.mirostat_mu is not None and "mirostat_tau" in chosen:
@@ -265,6 +265,8 @@ class _Run:
     def draw(self, x: NDArray[np.float32]) -> int:
         assert self._sampler is not None
         token: int = self._sampler(x)
+        if token < 0:
+            raise_invalid(x)
         self._drawn.append(token)
         return token
 

@@ -1,10 +1,12 @@
-"""A tiny `Llama`, and the row of logits that its next token is drawn from."""
+"""A tiny `Llama` of random weights, and the row of logits that its next token is drawn from."""
 
 import runpy
 from pathlib import Path
 
 import llama_cpp
 import numpy as np
+
+from fastsoftmax.integrations.llama_cpp import detach
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "llama_cpp_speed.py"
 ENTRIES, PROMPT = 320, [1, 5, 6, 7]
@@ -16,6 +18,12 @@ def write(folder):
 
 def load(path, **kwargs):
     return llama_cpp.Llama(path, n_ctx=256, n_threads=1, n_threads_batch=1, verbose=False, **kwargs)
+
+
+def restore(llm):
+    detach(llm).reset()
+    llm.set_seed(llama_cpp.LLAMA_DEFAULT_SEED)
+    llm.last_n_tokens_size = 64
 
 
 def logits(llm):

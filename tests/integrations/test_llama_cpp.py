@@ -13,7 +13,7 @@ import fastsoftmax as fs
 llama_cpp = pytest.importorskip("llama_cpp")
 pytest.importorskip("gguf")
 from llama_cpp_chain import apply  # noqa: E402
-from llama_cpp_models import ENTRIES, PROMPT, evaluated, load, logits, write  # noqa: E402
+from llama_cpp_models import ENTRIES, PROMPT, evaluated, logits  # noqa: E402
 
 from fastsoftmax.integrations.llama_cpp import attach, detach  # noqa: E402
 
@@ -33,27 +33,6 @@ SETTINGS = {
     "without": OFF | {"temp": -1.0},
 }
 each_setting = pytest.mark.parametrize("given", SETTINGS.values(), ids=SETTINGS)
-
-
-@pytest.fixture(scope="session")
-def path(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("gguf"))
-
-
-@pytest.fixture(scope="session")
-def shared(path):
-    llm = load(path)
-    yield llm
-    llm.close()
-
-
-@pytest.fixture
-def llm(shared):
-    yield shared
-    detach(shared)
-    shared.reset()
-    shared.set_seed(llama_cpp.LLAMA_DEFAULT_SEED)
-    shared.last_n_tokens_size = 64
 
 
 def stock_left(llm, given, row):
@@ -108,7 +87,7 @@ def test_draws_have_the_distribution_of_its_own_chain(llm, given, rng):
     o, e = (np.concatenate(each) for each in zip(*groups, strict=True))
     o, e = o[e > 0], e[e > 0]
     assert found[expected == 0].sum() == 0
-    # A chi-square variable of f degrees exceeds f + 2 sqrt(f t) + 2 t with probability exp(-t) at most: 1e-9 is t = 20.8
+    # A chi-square variable of f degrees exceeds f + 2 sqrt(f t) + 2 t with probability exp(-t) at most, here 1e-9
     freedom, t = e.size - 1, 9 * math.log(10)
     assert ((o - e) ** 2 / e).sum() <= freedom + 2 * math.sqrt(freedom * t) + 2 * t
 
@@ -132,7 +111,9 @@ def test_mirostat_corrects_its_limit_as_llama_cpp_does(llm, rng):
     assert sampler.mirostat_mu == pytest.approx(6 + 6 * 0.4 * 3) and len(sizes) > 3
 
 
-@pytest.mark.parametrize("given", [{"temp": 0.0}, {"top_k": 1}, {"top_p": 0.0}, {"temp": 0.0, "mirostat_mode": 2}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{"temp": 0.0}, {"top_k": 1}, {"top_p": 0.0}, {"temp": 0.0, "mirostat_mode": 2}], ids=str
+)
 def test_the_likeliest_token_is_its_own_choice(llm, given, rng):
     for row in rows_of(rng, 20):
         evaluated(llm, row)
@@ -261,5 +242,5 @@ def test_processors_see_the_context_and_may_return_another_array(llm, rng):
         return np.where(np.arange(scores.size) == 12, 1, -1000)
 
     assert llm.sample(logits_processor=llama_cpp.LogitsProcessorList([only])) == 12
-    (ids, dtype, scores), = seen
+    ((ids, dtype, scores),) = seen
     assert ids == PROMPT and dtype == np.float32 and (scores == row).all()
