@@ -78,6 +78,16 @@ def seconds_a_token(llm, tokens, settings):
     return (time.perf_counter() - start) / answer["usage"]["completion_tokens"], answer["choices"][0]["text"]
 
 
+def seconds_of_the_model(llm, tokens):
+    """The time of an evaluation of one token, without a choice."""
+    llm.reset()
+    llm.eval([1, 5, 6, 7])
+    start = time.perf_counter()
+    for _ in range(tokens):
+        llm.eval([5])
+    return (time.perf_counter() - start) / tokens
+
+
 def compare(llm, tokens, repeats, settings):
     """Medians of both, measured in turn, and the texts."""
     times, texts = ([], []), [[], []]
@@ -99,9 +109,10 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="completions of each kind (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = arguments.model or write_llama(Path(folder) / "random.gguf", arguments.entries)
-        llm = Llama(model, n_ctx=512, n_threads=1, n_threads_batch=1, verbose=False)
-        print(f"vocabulary {llm.n_vocab()}, tokens a second:")
+        path = arguments.model or write_llama(Path(folder) / "random.gguf", arguments.entries)
+        llm = Llama(path, n_ctx=512, n_threads=1, n_threads_batch=1, verbose=False)
+        model = statistics.median(seconds_of_the_model(llm, arguments.tokens) for _ in range(arguments.repeats))
+        print(f"vocabulary {llm.n_vocab()}, tokens a second; the model alone {1 / model:.0f}")
         print(f"{'':>12}{'llama.cpp':>12}{'fastsoftmax':>12}")
         same = True
         for name, settings in SETTINGS.items():

@@ -5,10 +5,12 @@ candidates.  docs/llama_cpp.md says what is taken over and what differs.
 
 Examples
 --------
->>> from llama_cpp import Llama  # doctest: +SKIP
+>>> from llama_cpp import Llama
 >>> from fastsoftmax.integrations.llama_cpp import attach
->>> llm = attach(Llama("model.gguf"), seed=7)  # doctest: +SKIP
->>> llm("Once upon a time", max_tokens=20, temperature=0.8, top_p=0.95)  # doctest: +SKIP
+>>> llm = attach(Llama("model.gguf", verbose=False))
+>>> answer = llm("Once upon a time", max_tokens=20, temperature=0.8, top_p=0.95, seed=7)
+>>> answer["usage"]["prompt_tokens"] > 0
+True
 """
 
 from __future__ import annotations
@@ -86,7 +88,12 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
 
     Examples
     --------
-    >>> attach(llm, seed=7, top_n_sigma=1.5)  # doctest: +SKIP
+    >>> from llama_cpp import Llama
+    >>> from fastsoftmax.integrations.llama_cpp import attach
+    >>> llm = attach(Llama("model.gguf", verbose=False), seed=7, top_n_sigma=1.5)
+    >>> llm.eval([1, 5, 6])
+    >>> 0 <= llm.sample(temp=0.8, repeat_penalty=1.1) < llm.n_vocab()
+    True
     """
     if not isinstance(llm, llama_cpp.Llama):
         raise TypeError(f"llm must be a llama_cpp.Llama, not {type(llm).__name__}")
@@ -126,6 +133,13 @@ def detach(llm: Any) -> Any:
     -------
     llama_cpp.Llama
         `llm` itself.
+
+    Examples
+    --------
+    >>> from llama_cpp import Llama
+    >>> from fastsoftmax.integrations.llama_cpp import attach, detach
+    >>> llm = attach(Llama("model.gguf", verbose=False))
+    >>> llm = detach(llm)
     """
     for name in _Attached.REPLACED:
         if isinstance(getattr(vars(llm).get(name), "attached", None), _Attached):

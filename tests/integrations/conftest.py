@@ -1,4 +1,4 @@
-"""What the tests of integrations share: a seed of PyTorch where it is used, tiny models of transformers and llama.cpp."""
+"""What the tests of integrations share: a seed of PyTorch where it is used, models of transformers and llama.cpp."""
 
 import contextlib
 import sys

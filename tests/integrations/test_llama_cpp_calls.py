@@ -1,10 +1,15 @@
 """attach: the calls of a Llama object work as before, seeds repeat texts, and bad input is an error."""
 
 import contextlib
+import doctest
 import gc
 import inspect
+import io
 import itertools
+import re
+import shutil
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +20,10 @@ llama_cpp = pytest.importorskip("llama_cpp")
 pytest.importorskip("gguf")
 from llama_cpp_models import ENTRIES, PROMPT, evaluated, load, logits  # noqa: E402
 
+import fastsoftmax.integrations.llama_cpp as fsl  # noqa: E402
 from fastsoftmax.integrations.llama_cpp import attach, detach  # noqa: E402
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "llama_cpp.md"
 REPLACED = {"sample", "generate", "create_completion", "reset"}
 LETTERS = llama_cpp.LlamaGrammar.from_string('root ::= ("a" | "b") "c" ("a" | "b")', verbose=False)
 
@@ -239,6 +246,18 @@ def test_sample_refuses(llm, given, says):
     assert 0 <= llm.sample() < ENTRIES
 
 
+def test_an_error_of_a_processor_is_raised(llm):
+    attach(llm)
+
+    def broken(ids, scores):
+        scores[:] = 3.0
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        llm.create_completion(PROMPT, max_tokens=3, logits_processor=llama_cpp.LogitsProcessorList([broken]))
+    assert logits(llm).std() > 1
+
+
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 @pytest.mark.parametrize("temp", [0.0, 0.8, -1.0, np.inf])
 def test_a_row_that_cannot_be_drawn_from_is_an_error(llm, bad, temp):
@@ -287,3 +306,27 @@ def test_limits_of_the_temperature(llm):
     assert {llm.sample(temp=np.inf, min_p=0.0, top_p=1.0) for _ in range(40)} == {3, 9}
     logits(llm)[:] = 0
     assert len({llm.sample(top_k=0, min_p=0.0, top_p=1.0) for _ in range(200)}) > 100
+
+
+# What is written about it
+
+
+@pytest.fixture
+def model_in_folder(gguf_path, tmp_path, monkeypatch):
+    shutil.copy(gguf_path, tmp_path / "model.gguf")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_examples_of_the_page_run(model_in_folder):
+    blocks = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(block, {})
+        assert printed.getvalue().splitlines() == re.findall(r"^print\(.*\)  # (.*)$", block, re.MULTILINE)
+
+
+def test_examples_in_docstrings_run(model_in_folder):
+    failed, tried = doctest.testmod(fsl)
+    assert not failed and tried >= 10

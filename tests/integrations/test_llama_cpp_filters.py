@@ -1,4 +1,7 @@
-"""The filters and penalties beside llama.cpp's own samplers on random rows; it has no p_less, top_a, top_h, epsilon, eta."""
+"""The filters and penalties beside llama.cpp's own samplers on random rows.
+
+It has none that is p_less, top_a, top_h, epsilon_cutoff or eta_cutoff.
+"""
 
 import itertools
 
