@@ -8,6 +8,7 @@ so that what is measured is mostly the choice of the token.
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -20,14 +21,15 @@ from llama_cpp import Llama
 from fastsoftmax.integrations.llama_cpp import attach, detach
 
 SETTINGS = {
-    "greedy": {"temperature": 0.0},
+    "greedy": {"temp": 0.0},
     "default": {},
     "top_p alone": {"top_k": 0, "min_p": 0.0},
     "no filter": {"top_k": 0, "top_p": 1.0, "min_p": 0.0},
     "penalties": {"repeat_penalty": 1.1, "frequency_penalty": 0.1},
-    "logit_bias": {"logit_bias": {5: 1.0, 6: -1.0}},
+    "typical_p": {"top_k": 0, "typical_p": 0.9},
     "mirostat": {"mirostat_mode": 2},
 }
+PROMPT = [1, 5, 6, 7]
 BYTES = [gguf.TokenType.BYTE] * 256
 
 
@@ -70,30 +72,33 @@ def write_llama(path, entries=320, width=32, spread=4.0, context=512, seed=1):
     return str(path)
 
 
-def seconds_a_token(llm, tokens, settings):
-    """The time of a completion by its tokens, and its text."""
+def seconds_a_token(llm, count, settings):
+    """The time of a token after the first, and the tokens."""
     llm.reset()
+    llm.set_seed(7)
+    tokens = llm.generate(PROMPT, **settings)
+    written = [next(tokens)]
     start = time.perf_counter()
-    answer = llm.create_completion([1, 5, 6, 7], max_tokens=tokens, seed=7, **settings)
-    return (time.perf_counter() - start) / answer["usage"]["completion_tokens"], answer["choices"][0]["text"]
+    written += itertools.islice(tokens, count - 1)
+    return (time.perf_counter() - start) / (count - 1), tuple(written)
 
 
-def seconds_of_the_model(llm, tokens):
+def seconds_of_the_model(llm, count):
     """The time of an evaluation of one token, without a choice."""
     llm.reset()
-    llm.eval([1, 5, 6, 7])
+    llm.eval(PROMPT)
     start = time.perf_counter()
-    for _ in range(tokens):
+    for _ in range(count):
         llm.eval([5])
-    return (time.perf_counter() - start) / tokens
+    return (time.perf_counter() - start) / count
 
 
-def compare(llm, tokens, repeats, settings):
-    """Medians of both, measured in turn, and the texts."""
-    times, texts = ([], []), [[], []]
+def compare(llm, count, repeats, settings):
+    """Medians of both, measured in turn, and what they have written."""
+    times, texts = ([], []), ([], [])
     for _ in range(repeats):
         for way, switch in enumerate((detach, attach)):
-            taken, text = seconds_a_token(switch(llm), tokens, settings)
+            taken, text = seconds_a_token(switch(llm), count, settings)
             times[way].append(taken)
             texts[way].append(text)
     return [statistics.median(each) for each in times], texts
@@ -105,8 +110,8 @@ def main():
     parser.add_argument(
         "--entries", type=int, default=4096, help="its vocabulary without a model (default: %(default)s)"
     )
-    parser.add_argument("--tokens", type=int, default=20, help="tokens a completion (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="completions of each kind (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=20, help="tokens a text (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="texts of each kind (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.model or write_llama(Path(folder) / "random.gguf", arguments.entries)
