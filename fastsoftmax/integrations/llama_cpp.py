@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import numbers
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,8 @@ from ._llama_cpp_rows import LogitBias, LogitsOfContext, processed, raise_invali
 
 __all__ = ["attach", "detach"]
 
+# Of `Llama.sample`: what a Sampler is made of.
+_PARAMETERS = ("top_k", "top_p", "min_p", "typical_p", "temp", "mirostat_mode", "mirostat_eta", "mirostat_tau")
 # llama.cpp's order; the filters that it does not have come after those it has.
 _ORDER = (
     "top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "top_a", "p_less", "top_h", "epsilon_cutoff", "eta_cutoff",
@@ -256,6 +259,7 @@ class _Run:
         """The parameters of the next draw."""
         if given == self._given:
             return
+        _check_numbers(zip(_PARAMETERS, given, strict=True))
         top_k, top_p, min_p, typical_p, temp, mode, eta, tau = given
         chosen: dict[str, Any]
         if temp < 0:
@@ -307,12 +311,20 @@ class _Run:
 
 def _checked_penalties(repeat: float, frequency: float, presence: float) -> dict[str, float]:
     """The penalties by their names here; errors have those of llama-cpp-python."""
+    given = {"repeat_penalty": repeat, "frequency_penalty": frequency, "presence_penalty": presence}
+    _check_numbers(given.items())
     if not 0 < repeat < math.inf:
         raise ValueError(f"repeat_penalty must be positive and finite; 1 switches it off; got {repeat!r}")
-    for name, value in (("frequency_penalty", frequency), ("presence_penalty", presence)):
+    for name, value in given.items():
         if not -math.inf < value < math.inf:
             raise ValueError(f"{name} must be finite; 0 switches it off; got {value!r}")
     return {"repetition": float(repeat), "frequency": float(frequency), "presence": float(presence)}
+
+
+def _check_numbers(given: Iterable[tuple[str, Any]]) -> None:
+    for name, value in given:
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} must be a number, got {value!r}")
 
 
 def _without_self(function: Callable[..., Any]) -> inspect.Signature:

@@ -246,6 +246,20 @@ def test_sample_refuses(llm, given, says):
     assert 0 <= llm.sample() < ENTRIES
 
 
+@pytest.mark.parametrize("name", ["temp", "top_k", "top_p", "min_p", "typical_p", "mirostat_mode", "repeat_penalty"])
+@pytest.mark.parametrize("value", [None, "1", [0.5]], ids=str)
+def test_parameters_are_numbers(llm, name, value):
+    attach(evaluated(llm, np.zeros(ENTRIES)), seed=3)
+    with pytest.raises(TypeError, match=f"{name} must be a number"):
+        llm.sample(**{name: value})
+
+
+def test_parameters_may_be_numbers_of_numpy(llm):
+    attach(evaluated(llm, np.zeros(ENTRIES)), seed=3)
+    given = {"temp": np.float32(0.5), "top_k": np.int64(9), "top_p": np.float64(0.5), "repeat_penalty": np.float32(1.5)}
+    assert 0 <= llm.sample(**given) < 9
+
+
 def test_an_error_of_a_processor_is_raised(llm):
     attach(llm)
 
