@@ -152,11 +152,15 @@ def penalize(
     return result.finish()  # type: ignore[no-any-return]
 
 
-def penalize_row(row: NDArray[np.float32], tokens: NDArray[np.int64], **penalties: float) -> None:
+def penalties_of_row(**penalties: float) -> NDArray[Any]:
+    """What :func:`penalize_row` takes, of parameters of `penalize` that have been checked."""
+    return _record_of_scalars(**{**_OFF, **penalties})
+
+
+def penalize_row(row: NDArray[np.float32], tokens: NDArray[np.int64], penalties: NDArray[Any]) -> None:
     """`penalize` of one contiguous row in place, for integrations, whose tokens are entries of the row."""
-    record = _record_of_scalars(**{**_OFF, **penalties})
     starts = np.array((0, tokens.size), np.int64)
-    _core.penalize_rows(row, dtype_code(row.dtype), tokens, starts, record, *_NO_BREAKERS, None)
+    _core.penalize_rows(row, dtype_code(row.dtype), tokens, starts, penalties, *_NO_BREAKERS, None)
 
 
 @lru_cache(maxsize=64, typed=True)  # typed: True is not 1

@@ -20,7 +20,6 @@ import inspect
 import math
 import numbers
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +33,7 @@ except ImportError as error:
         "fastsoftmax.integrations.llama_cpp needs llama-cpp-python: pip install llama-cpp-python"
     ) from error
 
-from .._penalties import penalize_row
+from .._penalties import penalize_row, penalties_of_row
 from .._sampler import Sampler
 from ._llama_cpp_rows import LogitBias, LogitsOfContext, processed, raise_invalid
 
@@ -237,9 +236,9 @@ class _Attached:
         penalized = repeat_penalty != 1.0 or frequency_penalty != 0.0 or presence_penalty != 0.0
         if not processors and not penalized:
             return run.draw(x)
-        penalties = _checked_penalties(repeat_penalty, frequency_penalty, presence_penalty)
+        run.use_penalties(repeat_penalty, frequency_penalty, presence_penalty)
         ids = llm.input_ids[: llm.n_tokens if idx is None else idx + 1]
-        return run.draw_changed(x, penalties, processors, ids)
+        return run.draw_changed(x, processors, ids)
 
 
 class _Run:
@@ -253,7 +252,10 @@ class _Run:
         self._filters = filters
         self._given: tuple[Any, ...] | None = None
         self._sampler: Sampler | None = None
-        self._drawn: deque[int] = deque(maxlen=max(llm.last_n_tokens_size, 0))
+        self._given_penalties: tuple[float, ...] | None = None
+        # The last tokens drawn, not in their order, and how many there are in all.
+        self._last = np.zeros(max(llm.last_n_tokens_size, 0), np.int64)
+        self._count = 0
 
     def use(self, *given: Any) -> None:
         """The parameters of the next draw."""
@@ -280,45 +282,48 @@ class _Run:
                 self._sampler.mirostat_mu = before.mirostat_mu
         self._given = given
 
+    def use_penalties(self, *given: float) -> None:
+        """The same for the penalties."""
+        if given == self._given_penalties:
+            return
+        named = dict(zip(("repeat_penalty", "frequency_penalty", "presence_penalty"), given, strict=True))
+        _check_numbers(named.items())
+        repeat, frequency, presence = (float(value) for value in given)
+        if not 0 < repeat < math.inf:
+            raise ValueError(f"repeat_penalty must be positive and finite; 1 switches it off; got {repeat}")
+        for name, value in named.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} must be finite; 0 switches it off; got {value}")
+        self._penalties = penalties_of_row(repetition=repeat, frequency=frequency, presence=presence)
+        self._given_penalties = given
+
     def draw(self, x: NDArray[np.float32]) -> int:
         assert self._sampler is not None
         token: int = self._sampler(x)
         if token < 0:
             raise_invalid(x)
-        self._drawn.append(token)
+        if self._last.size:
+            self._last[self._count % self._last.size] = token
+            self._count += 1
         return token
 
-    def draw_changed(
-        self, x: NDArray[np.float32], penalties: Mapping[str, float], processors: Sequence[Any], ids: NDArray[np.intc]
-    ) -> int:
+    def draw_changed(self, x: NDArray[np.float32], processors: Sequence[Any], ids: NDArray[np.intc]) -> int:
         """Draw from what processors and penalties make of x, which is in the end as it was."""
         bias = None
         if processors and isinstance(processors[-1], LogitBias):
             *processors, bias = processors
         if processors:  # they may write anywhere
             x = processed(x, processors, ids)
-        drawn = np.array(self._drawn, np.int64)
-        touched = drawn if bias is None else np.concatenate([drawn, bias.tokens])
+        last = self._last[: self._count].copy()  # the draw changes it
+        touched = last if bias is None else np.concatenate([last, bias.tokens])
         before = x[touched]
         try:
             if bias is not None:
                 bias.add_to(x)
-            penalize_row(x, drawn, **penalties)
+            penalize_row(x, last, self._penalties)
             return self.draw(x)
         finally:
             x[touched] = before
-
-
-def _checked_penalties(repeat: float, frequency: float, presence: float) -> dict[str, float]:
-    """The penalties by their names here; errors have those of llama-cpp-python."""
-    given = {"repeat_penalty": repeat, "frequency_penalty": frequency, "presence_penalty": presence}
-    _check_numbers(given.items())
-    if not 0 < repeat < math.inf:
-        raise ValueError(f"repeat_penalty must be positive and finite; 1 switches it off; got {repeat!r}")
-    for name, value in given.items():
-        if not -math.inf < value < math.inf:
-            raise ValueError(f"{name} must be finite; 0 switches it off; got {value!r}")
-    return {"repetition": float(repeat), "frequency": float(frequency), "presence": float(presence)}
 
 
 def _check_numbers(given: Iterable[tuple[str, Any]]) -> None:

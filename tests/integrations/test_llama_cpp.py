@@ -37,7 +37,8 @@ each_setting = pytest.mark.parametrize("given", SETTINGS.values(), ids=SETTINGS)
 
 def stock_left(llm, given, row):
     """What llama-cpp-python's own chain, the draw at its end, leaves of the row."""
-    return apply(llm._init_sampler(**given).sampler, row)
+    made = llm._init_sampler(**given)  # frees the chain when it is gone
+    return apply(made.sampler, row)
 
 
 def drawn(llm, row, count, **given):
@@ -97,16 +98,16 @@ def test_mirostat_corrects_its_limit_as_llama_cpp_does(llm, rng):
     certain = np.full(ENTRIES, -100, np.float32)
     certain[9] = 100
     row = rows_of(rng, 1)[0]
-    chain = llm._init_sampler(**given).sampler
+    made = llm._init_sampler(**given)
     attach(evaluated(llm, certain), seed=3)
     sizes = set()
     for _ in range(6):  # a token of no surprise, and the limit rises by tau eta
         logits(llm)[:] = certain
-        assert llm.sample(**given) == apply(chain, certain).drawn == 9
+        assert llm.sample(**given) == apply(made.sampler, certain).drawn == 9
         sampler = vars(llm)["sample"].attached._run._sampler
         ours = fs.truncate(row, epsilon_cutoff=2.0**-sampler.mirostat_mu) > -np.inf
-        other = llm._init_sampler(**given | {"mirostat_tau": sampler.mirostat_mu / 2}).sampler
-        assert set(np.flatnonzero(ours).tolist()) == apply(other, row).kept
+        other = stock_left(llm, given | {"mirostat_tau": sampler.mirostat_mu / 2}, row)
+        assert set(np.flatnonzero(ours).tolist()) == other.kept
         sizes.add(ours.sum())
     assert sampler.mirostat_mu == pytest.approx(6 + 6 * 0.4 * 3) and len(sizes) > 3
 
@@ -169,13 +170,14 @@ def test_penalized_likeliest_text_is_that_of_its_own_chain(llm, penalties, last)
 
 def test_logits_of_the_context_are_as_they_were(llm, rng):
     row = rows_of(rng, 1)[0]
+    llm.last_n_tokens_size = 3
     attach(evaluated(llm, row), seed=3)
 
     def harsh(ids, scores):
         scores[:] = 0
         return scores
 
-    for _ in range(5):
+    for _ in range(10):
         llm.sample(repeat_penalty=1.5, frequency_penalty=1.0)
         llm.sample(logits_processor=[harsh], repeat_penalty=1.5)
         with pytest.raises(ValueError, match="min_p"):
