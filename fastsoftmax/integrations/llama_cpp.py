@@ -252,6 +252,7 @@ class _Run:
         self._filters = filters
         self._given: tuple[Any, ...] | None = None
         self._sampler: Sampler | None = None
+        self._mu: float | None = None  # of mirostat, where the Sampler has none
         self._given_penalties: tuple[float, ...] | None = None
         # The last tokens drawn, not in their order, and how many there are in all.
         self._last = np.zeros(max(llm.last_n_tokens_size, 0), np.int64)
@@ -278,8 +279,10 @@ class _Run:
         before, self._sampler = self._sampler, Sampler(seed=self._seed, on_invalid="flag", **chosen)
         if before is not None:
             self._sampler.step = before.step
-            if before.mirostat_mu is not None and "mirostat_tau" in chosen:
-                self._sampler.mirostat_mu = before.mirostat_mu
+            if before.mirostat_mu is not None:
+                self._mu = before.mirostat_mu
+            if self._mu is not None and "mirostat_tau" in chosen:
+                self._sampler.mirostat_mu = self._mu
         self._given = given
 
     def use_penalties(self, *given: float) -> None:

@@ -112,6 +112,16 @@ def test_mirostat_corrects_its_limit_as_llama_cpp_does(llm, rng):
     assert sampler.mirostat_mu == pytest.approx(6 + 6 * 0.4 * 3) and len(sizes) > 3
 
 
+def test_mirostat_keeps_its_limit_when_parameters_change(llm):
+    certain = np.full(ENTRIES, -100, np.float32)
+    certain[9] = 100
+    attach(evaluated(llm, certain), seed=3)
+    for temp, eta in ((1.0, 0.5), (1.0, 0.25), (0.0, 1.0), (2.0, 1.0)):
+        assert llm.sample(mirostat_mode=2, mirostat_tau=4.0, mirostat_eta=eta, temp=temp) == 9
+    # What is drawn has no surprise: 8 + 2 + 1, and 4 once more, as nothing is corrected at temperature 0.
+    assert vars(llm)["sample"].attached._run._sampler.mirostat_mu == pytest.approx(15)
+
+
 @pytest.mark.parametrize(
     "given", [{"temp": 0.0}, {"top_k": 1}, {"top_p": 0.0}, {"temp": 0.0, "mirostat_mode": 2}], ids=str
 )
@@ -149,7 +159,8 @@ def test_filters_that_it_has_no_argument_for(llm, filters, rng):
 
 PENALTIES = [
     {"repeat_penalty": 2.0},
-    {"frequency_penalty": 4.0, "presence_penalty": 3.0},
+    {"frequency_penalty": 4.0},
+    {"presence_penalty": 4.0},
     {"repeat_penalty": 1.5, "frequency_penalty": -0.1, "presence_penalty": 8.0},
 ]
 
