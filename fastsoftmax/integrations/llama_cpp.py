@@ -112,14 +112,12 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
             raise TypeError(f"seed must be an int, got {seed!r}")
         if not 0 <= seed < llama_cpp.LLAMA_DEFAULT_SEED:
             raise ValueError(f"seed must be at least 0 and below {llama_cpp.LLAMA_DEFAULT_SEED}, got {seed}")
-    detach(llm)
-    methods = _Attached(llm, filters).methods(llm)
-    own = [name for name in methods if name in vars(llm)]
+    own = [name for name in _Attached.REPLACED if name in vars(llm) and not _is_ours(vars(llm)[name])]
     if own:
         raise ValueError(f"llm has {own[0]} set on the object itself, which attach would replace: delete it first")
     if seed is not None:
         llm.set_seed(int(seed))
-    vars(llm).update(methods)
+    vars(llm).update(_Attached(llm, filters).methods(llm))
     return llm
 
 
@@ -144,9 +142,13 @@ def detach(llm: Any) -> Any:
     >>> llm = detach(llm)
     """
     for name in _Attached.REPLACED:
-        if isinstance(getattr(vars(llm).get(name), "attached", None), _Attached):
+        if _is_ours(vars(llm).get(name)):
             del vars(llm)[name]
     return llm
+
+
+def _is_ours(method: Any) -> bool:
+    return isinstance(getattr(method, "attached", None), _Attached)
 
 
 class _Attached:
