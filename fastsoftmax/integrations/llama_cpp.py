@@ -97,8 +97,7 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
     >>> 0 <= llm.sample(temp=0.8, repeat_penalty=1.1) < llm.n_vocab()
     True
     """
-    if not isinstance(llm, llama_cpp.Llama):
-        raise TypeError(f"llm must be a llama_cpp.Llama, not {type(llm).__name__}")
+    _check_llama(llm)
     unknown = set(filters).difference(_MORE)
     if unknown:
         raise TypeError(
@@ -134,6 +133,11 @@ def detach(llm: Any) -> Any:
     llama_cpp.Llama
         `llm` itself.
 
+    Raises
+    ------
+    TypeError
+        If `llm` is no `Llama`.
+
     Examples
     --------
     >>> from llama_cpp import Llama
@@ -141,10 +145,16 @@ def detach(llm: Any) -> Any:
     >>> llm = attach(Llama("model.gguf", verbose=False))
     >>> llm = detach(llm)
     """
+    _check_llama(llm)
     for name in _Attached.REPLACED:
         if _is_ours(vars(llm).get(name)):
             del vars(llm)[name]
     return llm
+
+
+def _check_llama(llm: Any) -> None:
+    if not isinstance(llm, llama_cpp.Llama):
+        raise TypeError(f"llm must be a llama_cpp.Llama, not {type(llm).__name__}")
 
 
 def _is_ours(method: Any) -> bool:

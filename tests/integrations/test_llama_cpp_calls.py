@@ -213,8 +213,9 @@ def test_attach_refuses(llm, given, kind, says):
 
 
 def test_attach_wants_a_llama_without_methods_of_its_own(llm, monkeypatch):
-    with pytest.raises(TypeError, match="llama_cpp.Llama, not str"):
-        attach("model.gguf")
+    for function in (attach, detach):
+        with pytest.raises(TypeError, match="llama_cpp.Llama, not str"):
+            function("model.gguf")
     monkeypatch.setattr(llm, "generate", print, raising=False)
     with pytest.raises(ValueError, match="generate"):
         attach(llm)
