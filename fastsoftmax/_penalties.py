@@ -27,6 +27,7 @@ _PARAMETERS = {
     "dry_penalty_last_n": Parameter("count", -1, -1, math.inf, "-1 (the whole context), zero or positive"),
     "last_n": Parameter("count", -1, -1, math.inf, "-1 (the whole context), zero or positive"),
 }
+_OFF = {name: parameter.off for name, parameter in _PARAMETERS.items()}
 _RECORD = np.dtype([(name, parameter.dtype) for name, parameter in _PARAMETERS.items()])
 
 _NONE: tuple[()] = ()
@@ -149,6 +150,17 @@ def penalize(
             spared,
         )
     return result.finish()  # type: ignore[no-any-return]
+
+
+def penalties_of_row(**penalties: float) -> NDArray[Any]:
+    """What :func:`penalize_row` takes, of parameters of `penalize` that have been checked."""
+    return _record_of_scalars(**{**_OFF, **penalties})
+
+
+def penalize_row(row: NDArray[np.float32], tokens: NDArray[np.int64], penalties: NDArray[Any]) -> None:
+    """`penalize` of one contiguous row in place, for integrations, whose tokens are entries of the row."""
+    starts = np.array((0, tokens.size), np.int64)
+    _core.penalize_rows(row, dtype_code(row.dtype), tokens, starts, penalties, *_NO_BREAKERS, None)
 
 
 @lru_cache(maxsize=64, typed=True)  # typed: True is not 1

@@ -95,6 +95,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
         ),
         ("graph_attention", '5000 walkers are at 155 nodes after 20 steps'),
+        ("llama_cpp_speed", "The likeliest text is the same, and a seed repeats its text."),
         ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
         ("torch_policy", "Both learn to balance the pole."),
@@ -107,6 +108,8 @@ def test_example_script_gets_where_it_wants(
     for needed in OTHERS:
         if name.startswith(needed):
             pytest.importorskip(needed)
+    if name == "llama_cpp_speed":
+        pytest.importorskip("gguf")
     monkeypatch.setattr(sys, "argv", [f"{name}.py"])
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-1] == end
@@ -120,6 +123,7 @@ def test_every_example_script_is_tested() -> None:
         "dask_vocabulary",
         "decoding_loop",
         "graph_attention",
+        "llama_cpp_speed",
         "numba_gibbs",
         "particle_filter",
         "text_temperature",
