@@ -36,12 +36,17 @@ static void fs_peak_chunk(void *context, size_t chunk)
     for (size_t start = chunk * ctx->length; start < past; start += FS_BLOCK_F64) {
         size_t len = past - start < FS_BLOCK_F64 ? past - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(ctx->reader, start, len, copy);
-        double max = -INFINITY;
-        for (size_t i = 0; i < len; i++) {
-            max = x[i] > max ? x[i] : max;
-            peak.nan |= x[i] != x[i];
-            peak.extreme |= (fabs(x[i]) > 0x1p800) & (fabs(x[i]) < INFINITY);
+        f64x8 high = f64x8_set1(-INFINITY), low = f64x8_set1(INFINITY);
+        for (size_t i = 0; i < len; i += 8) {
+            f64x8 a = i + 8 <= len ? f64x8_load(x + i) : f64x8_load_first(x + i, len - i, 0.0);
+            peak.nan |= f64x8_any_nan(a);
+            low = f64x8_min(a, low);
+            high = f64x8_max(i + 8 <= len ? a : f64x8_load_first(x + i, len - i, -INFINITY), high);
         }
+        const double max = f64x8_reduce_max(high);
+        if (max > 0x1p800 || f64x8_reduce_min(low) < -0x1p800)
+            for (size_t i = 0; i < len; i++)
+                peak.extreme |= (fabs(x[i]) > 0x1p800) & (fabs(x[i]) < INFINITY);
         if (max > peak.max) {
             size_t i = 0;
             while (i + 1 < len && x[i] != max)
