@@ -1,4 +1,4 @@
-"""What integrations/jax.py calls from compiled JAX programs: one handler of XLA's foreign function interface, in ctypes.
+"""What compiled JAX programs call for integrations/jax.py: one handler of XLA's foreign function interface, in ctypes.
 
 XLA hands over the memory of operands and results as it is.  The handler makes NumPy arrays of it, and the functions for
 arrays write into the result.  One handler serves all functions: what is static (the function, its axis, …) is text in
@@ -147,7 +147,7 @@ def _spread(x: Array, rows: tuple[int, ...], axis: int | tuple[int, ...]) -> Arr
 
 
 def uniforms_of_bits(bits: Array) -> Array:
-    """Uniforms in [0, 1) of 53 bits, each from two uint32 words along the last axis: the first 27 and 26 bits of them."""
+    """Uniforms in [0, 1) of 53 bits, from pairs of uint32 along the last axis: the first 27 and 26 bits of each."""
     high, low = bits[..., 0] >> np.uint32(5), bits[..., 1] >> np.uint32(6)
     return (high * 2.0**26 + low) * 2.0**-53
 

@@ -31,7 +31,7 @@ try:
 except ImportError as error:
     raise ImportError('fastsoftmax.integrations.jax needs JAX 0.5 or later: pip install "jax>=0.5"') from error
 
-from .._args.arrays import Axis, Rows, size_shape, temperature_rows
+from .._args.arrays import Axis, Rows, any_array, size_shape, temperature_rows
 from .._args.filters import PARAMETERS, as_filters
 from .._sampling import check_on_invalid
 from . import _jax_ffi as ffi
@@ -49,8 +49,8 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = Non
     x : array_like
         Logits: float32, float16, bfloat16, with x64 float64; other numbers become JAX's default float.
     temperature : float or array_like, default 1.0
-        T, 0 <= T <= inf; one number, or one for each row (broadcast to the shape of `x` without `axis`).  A Python number
-        is used as a double; an array, which may be traced, has the digits of its dtype.
+        T, 0 <= T <= inf; one number, or one for each row (broadcast to the shape of `x` without `axis`).  A number is
+        used as a double; an array, which may be traced, has the digits of its dtype.
     axis : int, tuple of int or None, default -1
         The axes of the entries; several count as one, None means all.
     where : array_like of bool, optional
@@ -107,9 +107,7 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any =
     return _transformed("log_softmax", x, temperature, axis, where)
 
 
-def logsumexp(
-    x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None
-) -> Any:
+def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None) -> Any:
     """Logarithm of the sum of exp(x/T) along `axis`.
 
     Parameters
@@ -166,8 +164,8 @@ def sample(
     temperature, axis
         As in :func:`softmax`.
     key : jax.random key
-        Where the uniforms come from: 53 bits for each draw, from two words of ``jax.random.bits``, with x64 and without.
-        :func:`uniforms` returns them.
+        Where the uniforms come from: 53 bits for each draw, from two words of ``jax.random.bits``, with x64 and
+        without.  :func:`uniforms` returns them.
     size : int or tuple of int, optional
         How many independent draws from each row; these are the last axes of the result.
     u : array_like, optional
@@ -234,13 +232,15 @@ def sample(
         elif value is not None:
             numbers[name] = value.item() if isinstance(value, np.generic) else value
     as_filters(numbers)  # wrong ones are errors here
-    static |= {name: np.asarray(value).tolist() if name in ("order", "keep") else value for name, value in numbers.items()}
+    static |= {
+        name: np.asarray(value).tolist() if name in ("order", "keep") else value for name, value in numbers.items()
+    }
     if mask is not None:
-        operands["mask"] = _with_axes(jnp.asarray(mask), logits.ndim)
+        operands["mask"] = _with_axes(_as_array("mask", mask), logits.ndim)
     if bias is not None:
         if hasattr(bias, "keys"):
             raise TypeError("bias must be an array here: jnp.zeros(n).at[index].set(value) in place of {index: value}")
-        operands["bias"] = _with_axes(jnp.asarray(bias), logits.ndim)
+        operands["bias"] = _with_axes(_as_array("bias", bias), logits.ndim)
     shape = rows.shape + trailing
     has_coins = "xtc_probability" in filters
     if key is not None:
@@ -338,7 +338,7 @@ def _transformed(function: str, x: Any, temperature: Any, axis: Axis, where: Any
     t, name, exact = _temperature(temperature, rows)
     operands[name] = exact
     if where is not None:
-        where = jnp.asarray(where)
+        where = _as_array("where", where)
         if where.dtype != bool:
             raise TypeError(f"where must be bool, not {where.dtype}")
         _check_broadcasts("where", where.shape, "x", x.shape)
@@ -351,8 +351,7 @@ def _transformed(function: str, x: Any, temperature: Any, axis: Axis, where: Any
 
 def _taken(name: str, x: Any, axis: Axis) -> tuple[Any, Rows, tuple[int, ...]]:
     """The logits as an array of a dtype that is kept, its rows, and the axes of their entries."""
-    if not isinstance(x, jax.Array):
-        x = jnp.asarray(x)
+    x = _as_array(name, x)
     if x.dtype not in (jnp.float32, jnp.float64, jnp.float16, jnp.bfloat16):
         if not (jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == bool):
             raise TypeError(f"{name} must be of real numbers of 16, 32 or 64 bits, not {x.dtype}")
@@ -374,7 +373,7 @@ def _temperature(temperature: Any, rows: Rows) -> tuple[Any, str, Any]:
         double = np.full((1,) * len(rows.shape), temperature, np.float64)
         with np.errstate(all="ignore"):
             return double.astype(np.float32), "temperature words", ffi.words_of_doubles(double)
-    t = jnp.asarray(temperature)
+    t = _as_array("temperature", temperature)
     if not jnp.issubdtype(t.dtype, jnp.floating):
         if not jnp.issubdtype(t.dtype, jnp.integer):
             raise TypeError(f"temperature must be a real number or an array of them, not {t.dtype}")
@@ -383,9 +382,20 @@ def _temperature(temperature: Any, rows: Rows) -> tuple[Any, str, Any]:
     return t, "temperature", t
 
 
+def _as_array(name: str, value: Any) -> Any:
+    if isinstance(value, jax.Array):
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        any_array(value, name)  # raises
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: {error}") from None
+
+
 def _of_rows(name: str, value: Any, rows: Rows) -> Any:
     """A parameter that broadcasts to the rows, with as many axes as they have."""
-    value = jnp.asarray(value)
+    value = _as_array(name, value)
     rows.check_shape(value.shape, name)
     return _with_axes(value, len(rows.shape))
 

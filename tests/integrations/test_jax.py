@@ -55,7 +55,15 @@ def test_values_are_those_of_arrays(name, x64, dtype, jit):
     if dtype == "float64" and not x64:
         pytest.skip("no float64 without x64")
     function = getattr(fsj, name)
-    for shape, axis in [((64,), -1), ((3, 5), 0), ((2, 3, 4), 1), ((2, 3, 4), (0, 2)), ((2, 3), None), ((), -1), ((4, 0), 0)]:
+    for shape, axis in [
+        ((64,), -1),
+        ((3, 5), 0),
+        ((2, 3, 4), 1),
+        ((2, 3, 4), (0, 2)),
+        ((2, 3), None),
+        ((), -1),
+        ((4, 0), 0),
+    ]:
         x = normal(*shape, dtype=dtype)
         for t in (0.7, 0, math.inf, 1e-3):
             call = lambda x, t=t, axis=axis: function(x, t, axis=axis)  # noqa: E731
@@ -69,7 +77,9 @@ def test_values_are_those_of_arrays(name, x64, dtype, jit):
 def test_a_temperature_for_each_row(name):
     function, x, t = getattr(fsj, name), normal(3, 5), jnp.array([0.0, 0.5, jnp.inf])
     same(function(x, t), getattr(fs, name)(np.asarray(x), np.asarray(t)))
-    same(jax.jit(lambda x, t: function(x.T, t, axis=0))(x, t), getattr(fs, name)(np.asarray(x.T), np.asarray(t), axis=0))
+    same(
+        jax.jit(lambda x, t: function(x.T, t, axis=0))(x, t), getattr(fs, name)(np.asarray(x.T), np.asarray(t), axis=0)
+    )
     same(function(x, jnp.bfloat16(0.5)), function(x, 0.5))
     same(function(x, jnp.array([[2]])[0]), function(x, 2))
 
@@ -120,17 +130,19 @@ def test_first_and_second_derivatives_are_those_of_jax(name, x64, axis, t_shape)
     dtype = jnp.float64 if x64 else jnp.float32
     x = normal(4, 5, dtype=dtype)
     t = jnp.asarray(np.random.default_rng(1).uniform(0.5, 2, t_shape), dtype)
-    weights = jnp.asarray(np.random.default_rng(2).normal(size=np.shape(getattr(fs, name)(np.asarray(x), axis=axis))), dtype)
+    weights = jnp.asarray(np.random.default_rng(2).normal(size=getattr(fsj, name)(x, axis=axis).shape), dtype)
+    rows = fsj.logsumexp(x, axis=axis).shape
 
     def ours(x, t):
         return jnp.sum(getattr(fsj, name)(x, t, axis=axis) * weights)
 
     def theirs(x, t):
-        wide = jnp.expand_dims(jnp.broadcast_to(t, fs.logsumexp(np.asarray(x), axis=axis).shape), axis)
+        wide = jnp.expand_dims(jnp.broadcast_to(t, rows), axis)
         return jnp.sum(FUNCTIONS[name](x / wide, axis=axis) * weights)
 
     for derivative in (jax.grad, jax.hessian):
-        for a, b in zip(jax.tree.leaves(derivative(ours, (0, 1))(x, t)), jax.tree.leaves(derivative(theirs, (0, 1))(x, t)), strict=True):
+        both = [jax.tree.leaves(jax.jit(derivative(function, (0, 1)))(x, t)) for function in (ours, theirs)]
+        for a, b in zip(*both, strict=True):
             assert a.dtype == b.dtype
             close(a, b, 1e-5 if x64 else 30)
     change = (jnp.ones_like(x), jnp.full_like(t, 0.5))
@@ -141,7 +153,8 @@ def test_first_and_second_derivatives_are_those_of_jax(name, x64, axis, t_shape)
 @each_function
 def test_derivatives_are_those_of_finite_differences(name, x64):
     check = pytest.importorskip("jax.test_util").check_grads
-    check(lambda x, t: getattr(fsj, name)(x, t), (normal(3, 4, dtype=jnp.float64), jnp.array([0.5, 1.0, 2.0])), order=3)
+    function = jax.jit(getattr(fsj, name))
+    check(function, (normal(3, 4, dtype=jnp.float64), jnp.array([0.5, 1.0, 2.0])), order=2)
 
 
 @each_function
@@ -243,7 +256,10 @@ def test_scan_cond_remat_and_while():
         assert index == fs.sample(np.asarray(x), float(t), u=fsj.uniforms(now), top_k=10)
     same(jax.lax.cond(True, lambda: fsj.softmax(x), lambda: x), fsj.softmax(x))
     same(jax.grad(jax.checkpoint(lambda x: fsj.softmax(x)[0]))(x), jax.grad(lambda x: fsj.softmax(x)[0])(x))
-    assert jax.jit(lambda x: jax.lax.while_loop(lambda i: i < 3, lambda i: i + 1 + 0 * fsj.sample(x, 0.0, u=0.5), 0))(x) == 3
+    assert (
+        jax.jit(lambda x: jax.lax.while_loop(lambda i: i < 3, lambda i: i + 1 + 0 * fsj.sample(x, 0.0, u=0.5), 0))(x)
+        == 3
+    )
 
 
 # Draws
@@ -256,7 +272,7 @@ def test_a_draw_is_that_of_arrays(x64, jit):
     mask, bias = rng.random((30, 50)) < 0.8, rng.normal(size=(30, 50)).astype(np.float32)
     u = rng.random(30)
     for options in (
-        {}, {"mask": mask}, {"mask": mask.astype(np.int8)}, {"bias": bias}, {"top_p": 0.9, "bias": bias[0] * np.ones((30, 1), np.float32)},
+        {}, {"mask": mask}, {"mask": mask.astype(np.int8)}, {"bias": bias}, {"top_p": 0.9, "bias": bias[:1]},
         {"top_k": np.arange(30)}, {"min_p": 0.1, "temperature_last": True, "min_tokens_to_keep": 3}, {"p_less": True},
         {"order": ("min_p", "top_k"), "min_p": np.float32(0.25), "top_k": 5, "keep": [3]},
         {"mask": np.packbits(np.pad(mask, ((0, 0), (0, 14))), axis=-1, bitorder="little").view(np.int32)},
@@ -264,7 +280,9 @@ def test_a_draw_is_that_of_arrays(x64, jit):
         wanted = fs.sample(np.asarray(x), 0.7, u=u, return_logprob=True, **options)
         call = lambda x, w: fsj.sample(x, 0.7, u=w, return_logprob=True, **options)  # noqa: B023, E731
         got = (jax.jit(call) if jit else call)(x, fsj.words(u))
-        assert got[0].dtype == (jnp.int64 if x64 else jnp.int32) and got[1].dtype == (jnp.float64 if x64 else jnp.float32)
+        assert got[0].dtype == (jnp.int64 if x64 else jnp.int32) and got[1].dtype == (
+            jnp.float64 if x64 else jnp.float32
+        )
         same(got[0], wanted[0])
         same(got[1], wanted[1] if x64 else wanted[1].astype(np.float32))
     same(fsj.sample(x.T, 0.7, u=u, axis=0), fs.sample(np.asarray(x), 0.7, u=u))
@@ -281,7 +299,10 @@ def test_a_key_gives_the_same_53_bits_with_x64_and_without(x64):
     assert u.dtype == np.float64 and (u < 1).all() and (u * 2**53 % 2 == 1).any()
     x = normal(1000, 20)
     same(fsj.sample(x, key=key), fs.sample(np.asarray(x), u=u))
-    same(jax.jit(lambda k: fsj.sample(x[0], key=k, size=(4, 3)))(key), fs.sample(np.asarray(x[0]), size=(4, 3), u=fsj.uniforms(key, (4, 3))))
+    same(
+        jax.jit(lambda k: fsj.sample(x[0], key=k, size=(4, 3)))(key),
+        fs.sample(np.asarray(x[0]), size=(4, 3), u=fsj.uniforms(key, (4, 3))),
+    )
     legacy = jax.random.PRNGKey(5)
     same(fsj.sample(x, key=legacy), fsj.sample(x, key=key))
 
@@ -355,7 +376,9 @@ def test_rows_that_cannot_be_drawn_from():
         with pytest.raises(RuntimeError_, match=r"logits: row 0 has nan at entry 0.*on_invalid"):
             jax.block_until_ready(function(x, u=0.5))
     with pytest.raises(RuntimeError_, match=r"logits: row \(1, 2\)"):
-        jax.block_until_ready(jax.vmap(lambda x: fsj.sample(x, u=0.5))(jnp.stack([x * 0 + 1, x])[:, [1, 1, 2]].at[0].set(0)))
+        jax.block_until_ready(
+            jax.vmap(lambda x: fsj.sample(x, u=0.5))(jnp.stack([x * 0 + 1, x])[:, [1, 1, 2]].at[0].set(0))
+        )
 
 
 # Errors
@@ -367,9 +390,11 @@ def test_rows_that_cannot_be_drawn_from():
         (lambda x: fsj.softmax(x, -1.0), ValueError, "temperature must be .*-1"),
         (lambda x: fsj.softmax(x, math.nan), ValueError, "temperature .*nan"),
         (lambda x: fsj.softmax(x, 10**400), ValueError, "temperature"),
-        (lambda x: fsj.softmax(x, "warm"), TypeError, ""),
+        (lambda x: fsj.softmax(x, "warm"), TypeError, "temperature: .*warm"),
         (lambda x: fsj.softmax(x, jnp.array([1j])), TypeError, "temperature must be a real"),
-        (lambda x: fsj.softmax(x, jnp.ones(3)), ValueError, r"temperature of shape \(3,\) .* rows, whose shape is \(2,\)"),
+        (lambda x: fsj.softmax(x, jnp.ones(3)), ValueError, r"temperature of shape \(3,\) .* the rows"),
+        (lambda x: fsj.softmax("warm"), TypeError, "x: .*warm"),
+        (lambda x: fsj.softmax(np.ma.masked_array([1.0], [True])), TypeError, "x is a masked array"),
         (lambda x: fsj.softmax(x, axis=2), IndexError, "axis 2 is out of bounds"),
         (lambda x: fsj.softmax(x + 1j), TypeError, "x must be of real numbers"),
         (lambda x: fsj.softmax(x.astype(jnp.float8_e4m3fn)), TypeError, "x must be .* 16, 32 or 64 bits, not float8"),
