@@ -8,8 +8,8 @@ Examples
 >>> import jax
 >>> import fastsoftmax.integrations.jax as fsj
 >>> logits = jax.numpy.array([1.0, 2.0, 3.0])
->>> jax.jit(fsj.softmax)(logits, 0.5).round(3)
-Array([0.016, 0.117, 0.867], dtype=float32)
+>>> print(jax.jit(fsj.softmax)(logits, 0.0))
+[0. 0. 1.]
 >>> int(jax.jit(fsj.sample)(logits, 0.0, key=jax.random.key(0)))
 2
 """
@@ -73,8 +73,10 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = Non
     --------
     >>> import jax.numpy as jnp
     >>> from fastsoftmax.integrations.jax import softmax
-    >>> softmax(jnp.array([1.0, 2.0, 3.0]), 2.0).round(3)
-    Array([0.186, 0.307, 0.506], dtype=float32)
+    >>> softmax(jnp.array([1.0, 2.0, 2.0]), 0.0)
+    Array([0. , 0.5, 0.5], dtype=float32)
+    >>> round(float(softmax(jnp.array([1.0, 2.0, 3.0]), 2.0)[0]), 4)
+    0.1863
     """
     return _transformed("softmax", x, temperature, axis, where)
 
@@ -101,8 +103,8 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any =
     --------
     >>> import jax.numpy as jnp
     >>> from fastsoftmax.integrations.jax import log_softmax
-    >>> log_softmax(jnp.array([0.0, 0.0])).round(3)
-    Array([-0.693, -0.693], dtype=float32)
+    >>> round(float(log_softmax(jnp.array([0.0, 0.0]))[0]), 4)
+    -0.6931
     """
     return _transformed("log_softmax", x, temperature, axis, where)
 
@@ -131,8 +133,8 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     --------
     >>> import jax.numpy as jnp
     >>> from fastsoftmax.integrations.jax import logsumexp
-    >>> logsumexp(jnp.array([[0.0, 0.0], [1.0, 1.0]])).round(3)
-    Array([0.693, 1.693], dtype=float32)
+    >>> logsumexp(jnp.array([[0.0, 0.0], [1.0, 1.0]])).shape
+    (2,)
     """
     result = _transformed("logsumexp", x, temperature, axis, where)
     if keepdims and np.ndim(x):
