@@ -464,7 +464,11 @@ x = np.random.default_rng(0).normal(size=(8, 1000)).astype(np.float32)
 spread = jax.device_put(x, NamedSharding(mesh, P("rows")))
 u = fsj.words(np.random.default_rng(1).random(8))
 print((np.asarray(jax.jit(lambda x: fsj.softmax(x, 0.5))(spread)) == fs.softmax(x, 0.5)).all())
-mapped = jax.shard_map(lambda x, u: fsj.sample(x, u=u), mesh=mesh, in_specs=P("rows"), out_specs=P("rows"))
+try:
+    from jax import shard_map
+except ImportError:
+    from jax.experimental.shard_map import shard_map
+mapped = shard_map(lambda x, u: fsj.sample(x, u=u), mesh=mesh, in_specs=P("rows"), out_specs=P("rows"))
 print((np.asarray(jax.jit(mapped)(spread, u)) == fs.sample(x, u=u.view(float)[:, 0])).all(), jax.device_count())
 """
     assert run(code, XLA_FLAGS="--xla_force_host_platform_device_count=4") == ["True", "True", "4"]
