@@ -136,9 +136,10 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool
     >>> logsumexp(jnp.array([[0.0, 0.0], [1.0, 1.0]])).shape
     (2,)
     """
+    x = _as_array("x", x)
     result = _transformed("logsumexp", x, temperature, axis, where)
-    if keepdims and np.ndim(x):
-        return jnp.expand_dims(result, Rows(np.shape(x), axis, "x", may_be_empty=True).axes)
+    if keepdims and x.ndim:
+        return jnp.expand_dims(result, Rows(x.shape, axis, "x", may_be_empty=True).axes)
     return result
 
 
@@ -229,7 +230,11 @@ def sample(
     static: dict[str, Any] = {"size": trailing, "on_invalid": on_invalid}
     numbers = {}
     for name, value in filters.items():
-        if isinstance(value, jax.Array | np.ndarray) and name not in ("order", "keep"):
+        if name in ("order", "keep"):
+            if isinstance(value, jax.core.Tracer):
+                raise TypeError(f"{name} must be known when the function is traced; pass a tuple or an array of NumPy")
+            numbers[name] = value
+        elif isinstance(value, jax.Array | np.ndarray):
             operands[name] = _of_rows(name, value, rows)
         elif value is not None:
             numbers[name] = value.item() if isinstance(value, np.generic) else value
@@ -238,11 +243,16 @@ def sample(
         name: np.asarray(value).tolist() if name in ("order", "keep") else value for name, value in numbers.items()
     }
     if mask is not None:
-        operands["mask"] = _with_axes(_as_array("mask", mask), logits.ndim)
+        mask = _as_array("mask", mask)
+        if mask.dtype == bool:
+            _check_broadcasts("mask", mask.shape, "logits", logits.shape)
+        operands["mask"] = _with_axes(mask, logits.ndim)
     if bias is not None:
         if hasattr(bias, "keys"):
             raise TypeError("bias must be an array here: jnp.zeros(n).at[index].set(value) in place of {index: value}")
-        operands["bias"] = _with_axes(_as_array("bias", bias), logits.ndim)
+        bias = _as_array("bias", bias)
+        _check_broadcasts("bias", bias.shape, "logits", logits.shape)
+        operands["bias"] = _with_axes(bias, logits.ndim)
     shape = rows.shape + trailing
     has_coins = "xtc_probability" in filters
     if key is not None:
@@ -334,7 +344,8 @@ class _Call(NamedTuple):
 
 def _transformed(function: str, x: Any, temperature: Any, axis: Axis, where: Any) -> Any:
     """The result of softmax, log_softmax or logsumexp."""
-    is_number = not np.ndim(x)
+    x = _as_array("x", x)
+    is_number = not x.ndim
     x, rows, axes = _taken("x", x, axis)
     operands = {"x": x}
     t, name, exact = _temperature(temperature, rows)
@@ -408,13 +419,19 @@ def _with_axes(a: Any, count: int) -> Any:
 
 
 def _bits(key: Any, shape: tuple[int, ...]) -> Any:
-    return jax.random.bits(key, (*shape, 2), jnp.uint32)
+    try:
+        return jax.random.bits(key, (*shape, 2), jnp.uint32)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"key must be one key of jax.random: {error}") from None
 
 
 def _add_uniforms(operands: dict[str, Any], name: str, u: Any, shape: tuple[int, ...]) -> None:
     """The uniforms as an operand: as they are, or in words."""
-    if not isinstance(u, jax.Array) and np.asarray(u).dtype != np.uint32:
-        u = words(u)  # JAX would round float64 where x64 is off
+    if not isinstance(u, jax.Array) and getattr(u, "dtype", None) != np.uint32:
+        try:
+            u = words(u)  # JAX would round float64 where x64 is off
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name}: {error}") from None
     if u.dtype != jnp.uint32:
         if u.dtype not in (jnp.float32, jnp.float64):
             raise TypeError(f"{name} must be float64, or words(u) of that, not {u.dtype}")

@@ -114,6 +114,7 @@ def test_what_is_not_an_array_of_jax_is_taken():
     same(fsj.softmax(np.float32([1, 2, 3]), 0.5), fs.softmax(np.float32([1, 2, 3]), 0.5))
     assert fsj.softmax(jnp.arange(3)).dtype == jnp.float32
     assert fsj.softmax(2.0) == 1
+    same(jax.jit(lambda a: fsj.softmax([a, a]))(1.0), [0.5, 0.5])
 
 
 # Derivatives
@@ -402,6 +403,12 @@ def test_rows_that_cannot_be_drawn_from():
         (lambda x: fsj.softmax(x, where=jnp.ones(4, bool)), ValueError, r"where of shape \(4,\) .* x"),
         (lambda x: fsj.sample(x), ValueError, "pass either key"),
         (lambda x: fsj.sample(x, key=jax.random.key(0), u=0.5), ValueError, "pass either key"),
+        (lambda x: fsj.sample(x, key=3), TypeError, "key must be one key of jax.random"),
+        (lambda x: fsj.sample(x, key=jax.random.split(jax.random.key(0))), ValueError, "key must be one key of jax"),
+        (lambda x: fsj.sample(x, u="half"), TypeError, "u: .*half"),
+        (lambda x: fsj.sample(x, u=0.5, mask=jnp.ones(5, bool)), ValueError, r"mask of shape \(5,\) .* logits"),
+        (lambda x: fsj.sample(x, u=0.5, bias=jnp.ones(5)), ValueError, r"bias of shape \(5,\) .* logits"),
+        (lambda x: jax.jit(lambda k: fsj.sample(x, u=0.5, keep=k))(jnp.ones(1, int)), TypeError, "keep must be known"),
         (lambda x: fsj.sample(x, u=0.5, top_q=3), TypeError, "unexpected keyword argument 'top_q'"),
         (lambda x: fsj.sample(x, u=0.5, top_p=2.0), ValueError, "top_p"),
         (lambda x: fsj.sample(x, u=0.5, top_p=jnp.ones(3)), ValueError, r"top_p of shape \(3,\)"),
@@ -428,7 +435,8 @@ def test_what_is_known_while_tracing_is_an_ordinary_error(call, error, words, ji
         (lambda x: fsj.sample(x, u=jnp.array([0.5, -0.5])), "u must be"),
         (lambda x: fsj.sample(x, u=0.5, top_p=jnp.array([0.5, 2.0])), "top_p"),
         (lambda x: fsj.sample(x, u=0.5, mask=jnp.array([[1, 2, 0]] * 2)), "mask"),
-        (lambda x: fsj.sample(x, u=0.5, mask=jnp.ones(5, bool)), "mask"),
+        (lambda x: fsj.sample(x, u=0.5, mask=jnp.ones((2, 1), bool)), "mask"),
+        (lambda x: fsj.sample(x, u=0.5, mask=jnp.zeros((2, 3), bool)), "logits: row 0 has no entry"),
         (lambda x: fsj.sample(x[:, :0], u=0.5), "no entries"),
     ],
 )
