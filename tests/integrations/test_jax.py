@@ -65,7 +65,7 @@ def test_values_are_those_of_arrays(name, x64, dtype, jit):
         ((4, 0), 0),
     ]:
         x = normal(*shape, dtype=dtype)
-        for t in (0.7, 0, math.inf, 1e-3):
+        for t in (0.7,) if jit else (0.7, 0, math.inf, 1e-3):
             call = lambda x, t=t, axis=axis: function(x, t, axis=axis)  # noqa: E731
             got = (jax.jit(call) if jit else call)(x)
             wanted = getattr(fs, name)(np.asarray(x), t, axis=axis)
@@ -125,8 +125,11 @@ def close(a, b, scale=1.0):
 
 
 @each_function
-@both_widths
-@pytest.mark.parametrize("axis, t_shape", [(-1, ()), (-1, (4,)), (0, (5,)), (0, (1,)), ((0, 1), ())], ids=str)
+@pytest.mark.parametrize(
+    "x64, axis, t_shape",
+    [(False, -1, ()), (True, -1, (4,)), (True, 0, (5,)), (False, 0, (1,)), (True, (0, 1), ())],
+    ids=str,
+)
 def test_first_and_second_derivatives_are_those_of_jax(name, x64, axis, t_shape):
     dtype = jnp.float64 if x64 else jnp.float32
     x = normal(4, 5, dtype=dtype)
