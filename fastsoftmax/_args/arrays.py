@@ -61,12 +61,6 @@ def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
             raise TypeError(f"{name} is a masked array, but its mask is not read: pass {_unmasked(x, name, masked_by)}")
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
-        if any(kind.__name__ == "Tracer" for kind in type(x).__mro__):
-            raise TypeError(
-                f"{name} is traced by JAX (in jit, grad or vmap) and has no values yet: take softmax, log_softmax, "
-                "logsumexp and sample from fastsoftmax.integrations.jax; call others outside of it, or by "
-                "jax.pure_callback"
-            )
         return _core.array_from_dlpack(x, name)
     if isinstance(x, list | tuple) and _holds_masked(x):
         what = f"their data, and ~mask as {masked_by}" if masked_by else "their .filled(...) or .data"

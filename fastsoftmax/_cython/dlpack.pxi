@@ -136,8 +136,9 @@ cdef ManagedTensor from_capsule(object x, str name):
     cdef ManagedTensor tensor
     if getattr(x, "__dlpack_device__", None) is None:
         if any(kind.__name__ == "Tracer" for kind in type(x).__mro__):
-            raise TypeError(f"{name} is traced by JAX (in jit, grad or vmap) and has no values yet: "
-                            "call outside of it, or by jax.pure_callback")
+            raise TypeError(f"{name} is traced by JAX (in jit, grad or vmap) and has no values yet: take softmax, "
+                            "log_softmax, logsumexp and sample from fastsoftmax.integrations.jax; call others outside "
+                            "of it, or by jax.pure_callback")
         raise unreadable(name, f"a {type(x).__name__} has no __dlpack_device__")
     if not is_host(x.__dlpack_device__()[0]):
         raise TypeError(f"{name} is not in CPU memory; copy it there first")
