@@ -80,7 +80,9 @@ class Temperature(keras.layers.Layer):
     Rows are computed in float32 (float64 under that policy) and rounded once to the dtype of the layer.  The limits and
     special values are those of :func:`fastsoftmax.softmax` and :func:`fastsoftmax.softmax_probs`: at T = 0 the largest
     entries share the probability, at T = inf all that can be drawn do, -inf (a weight of 0) has probability 0, and a
-    row that is no distribution is NaN.  Gradients flow to the inputs; at T = 0 and T = inf they are 0.
+    row that is no distribution is NaN.  Gradients flow to the inputs; at T = 0 and T = inf they are 0.  What differs:
+    subnormal weights count as 0, and at T = inf a row is NaN where two entries differ by more than the largest number
+    of the type.
 
     Examples
     --------
@@ -124,24 +126,25 @@ class Temperature(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         x = ops.cast(inputs, self._wide)
         axis = _axes_of(x.shape, self.axis)
-        if any(x.shape[each] == 0 for each in axis):
-            return ops.cast(x, self.compute_dtype)  # there are no entries
+        if 0 in tuple(x.shape):
+            return ops.cast(x, self.compute_dtype)  # no backend has a maximum of nothing
         # T = 0 and T = inf are the uniform distribution over the largest entries and over all: what differs is the
         # least entry that counts.  NaN is not below it, and makes the row NaN.
         temperature = ops.convert_to_tensor(self._temperature)
         is_zero = ops.equal(temperature, 0)
         divisor = ops.where(is_zero, math.inf, temperature)
         limits = np.finfo(self._wide)
+        least, most = (ops.convert_to_tensor(n, dtype=self._wide) for n in (limits.tiny, limits.max))
         if self.probs:
             largest = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
-            is_left_out = ops.less(x, ops.where(is_zero, largest, limits.tiny))
+            is_left_out = ops.less(x, ops.where(is_zero, largest, least))
             is_bad = ops.less(ops.min(x, axis=axis, keepdims=True), 0)
             highest = ops.log(ops.where(is_bad, math.nan, largest))
             x = ops.log(ops.where(is_left_out, 1.0, x))
         else:
-            x = ops.minimum(x, limits.max)  # inf - inf would be NaN
+            x = ops.where(ops.equal(x, math.inf), most, x)  # inf - inf would be NaN
             highest = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
-            is_left_out = ops.less(x, ops.where(is_zero, highest, limits.min))
+            is_left_out = ops.less(x, ops.where(is_zero, highest, -most))
         quotients = ops.where(is_left_out, -math.inf, (x - highest) / divisor)
         if len(axis) == 1:
             probs = ops.softmax(quotients, axis=axis[0])

@@ -1,7 +1,7 @@
 """A sampler for KerasHub's `generate`: `causal_lm.compile(sampler=FastSampler(top_p=0.95))`.
 
-The loop is KerasHub's own; the sampler takes the logits of each step and draws the tokens by :func:`fastsoftmax.sample`.
-It works on Keras's torch backend, and on JAX through `jax.pure_callback`.
+The loop is KerasHub's own; the sampler takes the logits of each step and draws by :func:`fastsoftmax.sample`.  It works
+on Keras's torch backend, and on JAX through `jax.pure_callback`.
 """
 
 from __future__ import annotations
@@ -141,10 +141,11 @@ class FastSampler(keras_hub.samplers.Sampler):
         """The draw itself; state: the seed, and how many draws there were before."""
         seed, step = (int(word) for word in np.asarray(state))
         rows = np.arange(logits.shape[0])
-        uniforms = {"u": keyed(seed, rows, step, DRAWS)}
+        uniforms: dict[str, Any] = {"u": keyed(seed, rows, step, DRAWS)}
         if self._needs_coin:
             uniforms["xtc_u"] = keyed(seed, rows, step, COINS)
-        return _sampling.sample(logits, self._temperature, **uniforms, **self._filters).astype(np.int32)
+        drawn: NDArray[np.int64] = _sampling.sample(logits, self._temperature, **uniforms, **self._filters)
+        return drawn.astype(np.int32)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed, **self._filters}
