@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.random.mtrand import get_bit_generator
+from numpy.typing import NDArray
 
 try:
     import keras
@@ -73,7 +74,8 @@ class Temperature(keras.layers.Layer):
     ValueError
         For a temperature that is negative or NaN, and for an axis that the inputs do not have.
     TypeError
-        For a temperature that is not one number, `probs` that is not a bool, and an axis that is not made of ints.
+        For a temperature that is not one number, `probs` that is not a bool, an axis that is not made of ints, and
+        complex inputs.
 
     Notes
     -----
@@ -103,7 +105,7 @@ class Temperature(keras.layers.Layer):
         self.axis = _checked_axis(axis)
         self.supports_masking = True  # a mask of time steps is handed on
         self._wide = "float64" if self.compute_dtype == "float64" else "float32"
-        first = np.array(_checked_temperature(temperature))
+        first = _checked_temperature(temperature, self._wide)
         self._temperature = self.add_weight(
             shape=(),
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(first, dtype=dtype),
@@ -121,9 +123,11 @@ class Temperature(keras.layers.Layer):
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        self._temperature.assign(_checked_temperature(value))
+        self._temperature.assign(_checked_temperature(value, self._wide))
 
     def call(self, inputs: Any) -> Any:
+        if "complex" in keras.backend.standardize_dtype(inputs.dtype):
+            raise TypeError("inputs are complex: pass real numbers, such as keras.ops.abs of them")
         x = ops.cast(inputs, self._wide)
         axis = _axes_of(x.shape, self.axis)
         if 0 in tuple(x.shape):
@@ -222,7 +226,8 @@ def _values(outputs: Any) -> Any:
         raise TypeError("outputs is a symbolic tensor without values: pass what model.predict returns")
     parts = outputs.values() if isinstance(outputs, dict) else outputs if isinstance(outputs, list | tuple) else ()
     if isinstance(outputs, dict) or any(getattr(part, "ndim", 0) for part in parts):
-        raise TypeError(f"outputs has {len(outputs)} arrays, of a model with several outputs: pass one of them")
+        kind = type(outputs).__name__
+        raise TypeError(f"outputs is a {kind} of arrays, from a model with several outputs: pass one of them")
     if not ops.is_tensor(outputs):
         return outputs
     try:
@@ -233,16 +238,18 @@ def _values(outputs: Any) -> Any:
         ) from error
 
 
-def _checked_temperature(value: Any) -> float:
+def _checked_temperature(value: Any, dtype: str) -> NDArray[Any]:
+    """The temperature as a number of this dtype; what is too large for it is inf."""
     if callable(value):
         raise TypeError("temperature must be a number: to follow a schedule, set layer.temperature at each epoch")
     try:
         number = float("one" if isinstance(value, str) or np.ndim(value) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"temperature must be one number, got {shown(value)}") from None
     if not number >= 0:
         raise ValueError(f"temperature must be at least 0, got {number!r}")
-    return number
+    with np.errstate(all="ignore"):
+        return np.array(number, dtype)
 
 
 def _checked_axis(axis: Any) -> int | tuple[int, ...]:

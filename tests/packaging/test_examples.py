@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT /
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a block or a script may need; skipped where missing.
-OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba", "dask", "ray"]
+OTHERS = ["torch", "transformers", "keras", "keras_hub", "llama_cpp", "onnxruntime", "numba", "dask", "ray"]
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -95,6 +95,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
         ),
         ("graph_attention", '5000 walkers are at 155 nodes after 20 steps'),
+        ("keras_char_rnn", "The loss falls, and the entropy rises with the temperature."),
         ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
         ("torch_policy", "Both learn to balance the pole."),
@@ -120,6 +121,7 @@ def test_every_example_script_is_tested() -> None:
         "dask_vocabulary",
         "decoding_loop",
         "graph_attention",
+        "keras_char_rnn",
         "numba_gibbs",
         "particle_filter",
         "text_temperature",
