@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,10 @@ class Temperature(keras.layers.Layer):
         axis = _axes_of(x.shape, self.axis)
         if 0 in tuple(x.shape):
             return ops.cast(x, self.compute_dtype)  # no backend has a maximum of nothing
+        with np.errstate(all="ignore") if keras.config.backend() == "numpy" else nullcontext():
+            return ops.cast(self._probabilities(x, axis), self.compute_dtype)
+
+    def _probabilities(self, x: Any, axis: tuple[int, ...]) -> Any:
         # T = 0 and T = inf are the uniform distribution over the largest entries and over all: what differs is the
         # least entry that counts.  NaN is not below it, and makes the row NaN.
         temperature = ops.convert_to_tensor(self._temperature)
@@ -151,11 +156,9 @@ class Temperature(keras.layers.Layer):
             is_left_out = ops.less(x, ops.where(is_zero, highest, -most))
         quotients = ops.where(is_left_out, -math.inf, (x - highest) / divisor)
         if len(axis) == 1:
-            probs = ops.softmax(quotients, axis=axis[0])
-        else:  # for which ops.softmax needs to know the size of the batch
-            weights = ops.exp(quotients)
-            probs = weights / ops.sum(weights, axis=axis, keepdims=True)
-        return ops.cast(probs, self.compute_dtype)
+            return ops.softmax(quotients, axis=axis[0])
+        weights = ops.exp(quotients)  # of several axes ops.softmax needs to know the lengths, that of the batch too
+        return weights / ops.sum(weights, axis=axis, keepdims=True)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
