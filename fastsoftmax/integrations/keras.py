@@ -155,9 +155,7 @@ class Temperature(keras.layers.Layer):
             highest = ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
             is_left_out = ops.less(x, ops.where(is_zero, highest, -most))
         quotients = ops.where(is_left_out, -math.inf, (x - highest) / divisor)
-        if len(axis) == 1:
-            return ops.softmax(quotients, axis=axis[0])
-        weights = ops.exp(quotients)  # of several axes ops.softmax needs to know the lengths, that of the batch too
+        weights = ops.exp(quotients)  # of quotients up to 0: ops.softmax would look for their maximum again
         return weights / ops.sum(weights, axis=axis, keepdims=True)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
