@@ -69,11 +69,13 @@ class FastSampler(keras_hub.samplers.Sampler):
     Examples
     --------
     >>> import keras_hub
+    >>> import numpy as np
     >>> from fastsoftmax.integrations.keras_hub import FastSampler
     >>> backbone = keras_hub.models.GPT2Backbone(50, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16)
     >>> causal_lm = keras_hub.models.GPT2CausalLM(backbone)
     >>> causal_lm.compile(sampler=FastSampler(0.8, top_p=0.95, seed=7))
-    >>> prompt = {"token_ids": [[1, 2, 3, 0, 0, 0]], "padding_mask": [[1, 1, 1, 0, 0, 0]]}
+    >>> ids = np.array([[1, 2, 3, 0, 0, 0]])
+    >>> prompt = {"token_ids": ids, "padding_mask": ids > 0}
     >>> causal_lm.generate(prompt, stop_token_ids=None)["token_ids"].shape
     (1, 6)
     """

@@ -11,11 +11,6 @@ import fastsoftmax as fs
 keras = pytest.importorskip("keras")
 from fastsoftmax.integrations.keras import Temperature, sample  # noqa: E402
 
-# of Keras's own np.array(variable)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
-
 INF, NAN = math.inf, math.nan
 LOGITS = [
     [1, 2, 3, 3],

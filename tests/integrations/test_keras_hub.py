@@ -13,10 +13,6 @@ keras_hub = pytest.importorskip("keras_hub")
 from fastsoftmax.integrations.keras_hub import FastSampler  # noqa: E402
 
 BACKEND = keras.config.backend()
-# of Keras's own np.array(variable)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
 draws = pytest.mark.skipif(BACKEND not in ("torch", "jax"), reason=f"FastSampler does not draw on {BACKEND}")
 
 VOCABULARY, LENGTH = 40, 12
