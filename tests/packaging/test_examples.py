@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT /
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a block or a script may need; skipped where missing.
-OTHERS = ["torch", "transformers", "llama_cpp", "onnxruntime", "numba", "dask", "ray", "jax"]
+OTHERS = ["torch", "transformers", "keras", "keras_hub", "llama_cpp", "onnxruntime", "numba", "dask", "ray", "jax"]
 OTHERS += ["gymnasium", "onnx", "xarray", "pandas", "scipy", "sklearn", "pyspiel", "particles"]
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -102,6 +102,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
         ),
         ("graph_attention", '5000 walkers are at 155 nodes after 20 steps'),
         ("jax_policy", "Both learn to balance the pole."),
+        ("keras_char_rnn", "The loss falls, and the entropy rises with the temperature."),
         ("llama_cpp_speed", "The likeliest text is the same, and a seed repeats its text."),
         ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
@@ -131,6 +132,7 @@ def test_every_example_script_is_tested() -> None:
         "decoding_loop",
         "graph_attention",
         "jax_policy",
+        "keras_char_rnn",
         "llama_cpp_speed",
         "numba_gibbs",
         "particle_filter",
