@@ -41,6 +41,7 @@ from transformers.generation import logits_process
 
 from .. import _truncation
 from .._args.keyed import COINS, DRAWS, checked_words, integer_keys, keyed
+from .._sampler import Sampler
 from . import _torch_ops as ops
 from .torch import sample
 
@@ -250,6 +251,8 @@ class _Draw(LogitsProcessor):
         self._normalized = normalized
         self._reuses = reuses
         self._held: tuple[Tensor, Tensor] | None = None  # the row and where it is 0
+        self._of_rows = any(not isinstance(value, bool | int | float | tuple) for value in self._last.values())
+        self._sampler: Sampler | None = None
         self._step = 0
         self._begin = 0
 
@@ -260,15 +263,31 @@ class _Draw(LogitsProcessor):
             x = x.float()
         for stage in self._before:
             x = _truncate(x, **stage)
-        step = self._take_step(input_ids)
-        uniforms = self._source._uniforms(x.shape[0], step, "xtc_probability" in self._last)
-        tokens = sample(x, **self._last, **uniforms)
+        tokens = self._tokens(x, self._take_step(input_ids))
         if self._recorded is not None:
             processed = _truncate(x, **self._last)
             if self._normalized:
                 processed = processed.log_softmax(-1)
             self._recorded.append(processed.to(scores.device))
         return self._row(scores, tokens.to(scores.device).unsqueeze(-1))
+
+    def _tokens(self, x: Tensor, step: int) -> Tensor:
+        """One for each row, drawn; of a single row by a Sampler, as what a call costs beside the draw counts here.
+
+        The model has swept the processor's caches: all that is called takes several times as long as in a loop.
+        """
+        source, needs_coins = self._source, "xtc_probability" in self._last
+        if x.shape[0] != 1 or self._of_rows:
+            return sample(x, **self._last, **source._uniforms(x.shape[0], step, needs_coins))
+        if self._sampler is None:
+            self._sampler = Sampler(**self._last, seed=_word(source._seed))
+        row = x[0].numpy()
+        if source._seed is None:
+            coin = torch.rand((), dtype=torch.float64, generator=source._generator).item() if needs_coins else None
+            u = torch.rand((), dtype=torch.float64, generator=source._generator).item()
+            return torch.tensor([self._sampler(row, u, coin)])
+        self._sampler.step = step
+        return torch.tensor([self._sampler(row, keys=_word(source._keys))])
 
     def _row(self, scores: Tensor, tokens: Tensor) -> Tensor:
         """0 at the tokens and -inf elsewhere, in the shape and on the device of the scores."""
@@ -292,6 +311,11 @@ class _Draw(LogitsProcessor):
             )
         self._step = step + 1
         return step
+
+
+def _word(words: Any) -> int | None:
+    """The seed or the key of a single row."""
+    return words if words is None or isinstance(words, int) else int(words[0])
 
 
 class _CriteriaOfScores(StoppingCriteriaList):

@@ -77,6 +77,31 @@ if HAS_TOP_H:
 each_filter = pytest.mark.parametrize("given", FILTERS.values(), ids=FILTERS)
 
 
+def test_parameters_of_rows_serve_one_row_too():
+    x = torch.tensor([[0.0, 3.0, 2.0, 1.0]])
+    one = np.ones(1, int)
+    of_rows = ({"top_k": one}, {"temperature": torch.tensor([0.0])}, {"top_p": 0.0 * one}, {"keep": [1]})
+    for given in of_rows:
+        processor = FastSampling(seed=3).as_processor(**{"top_k": 1, **given})
+        assert processor(torch.tensor([[5, 6]]), x).argmax().item() == 1
+
+
+@pytest.mark.parametrize("seed", [7, [7], None])
+def test_one_row_is_drawn_as_in_a_batch(seed):
+    x = 3 * torch.randn(1, 50)
+    for given in ({}, {"top_p": 0.9, "temperature": 0.7}, {"xtc_threshold": 0.05, "xtc_probability": 0.5}):
+        ones, rows = (
+            FastSampling(seed=seed, keys=None if seed is None else [5]).as_processor(**given) for _ in range(2)
+        )
+        rows._of_rows = True  # the way of a batch
+        for step in range(20):
+            ids = torch.zeros(1, 3 + step, dtype=torch.int64)
+            torch.manual_seed(step)
+            one = ones(ids, x)
+            torch.manual_seed(step)
+            assert torch.equal(one, rows(ids, x))
+
+
 @each_filter
 def test_scores_are_those_of_stock_sampling(given, llama, monkeypatch):
     check_beside_stock(llama, prompts(3), monkeypatch, **given)
