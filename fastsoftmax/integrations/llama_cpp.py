@@ -48,7 +48,8 @@ _ORDER = (
 )  # fmt: skip
 _OWN = ("top_k", "typical_p", "top_p", "min_p", "temperature", "temperature_last", "order")
 _MORE = tuple(name for name in inspect.signature(Sampler).parameters if name in _ORDER and name not in _OWN) + (
-    "xtc_threshold", "xtc_probability", "dynatemp_range", "dynatemp_exponent", "min_tokens_to_keep", "keep",
+    "xtc_threshold", "xtc_probability", "dynatemp_range", "dynatemp_exponent", "smoothing_factor", "smoothing_curve",
+    "min_tokens_to_keep", "keep", "adaptive_p", "adaptive_p_decay",
 )  # fmt: skip
 
 
@@ -64,8 +65,9 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
         has if it was given none means a new seed for each run.
     **filters
         What `Llama.sample` has no argument for, for every draw with filters: `top_n_sigma`, `xtc_threshold`,
-        `xtc_probability`, `dynatemp_range`, `dynatemp_exponent`, `min_tokens_to_keep`, `keep`, `top_a`, `p_less`,
-        `top_h`, `epsilon_cutoff` and `eta_cutoff` of :class:`fastsoftmax.Sampler`.
+        `xtc_probability`, `dynatemp_range`, `dynatemp_exponent`, `smoothing_factor`, `smoothing_curve`, `adaptive_p`,
+        `adaptive_p_decay`, `min_tokens_to_keep`, `keep`, `top_a`, `p_less`, `top_h`, `epsilon_cutoff` and `eta_cutoff`
+        of :class:`fastsoftmax.Sampler`.
 
     Returns
     -------
@@ -265,6 +267,7 @@ class _Run:
         self._given: tuple[Any, ...] | None = None
         self._sampler: Sampler | None = None
         self._mu: float | None = None  # of mirostat, where the Sampler has none
+        self._mean: float | None = None  # the same of adaptive_p
         self._given_penalties: tuple[float, ...] | None = None
         # The last tokens drawn, not in their order, and how many there are in all.
         self._last = np.zeros(max(llm.last_n_tokens_size, 0), np.int64)
@@ -295,6 +298,10 @@ class _Run:
                 self._mu = before.mirostat_mu
             if self._mu is not None and "mirostat_tau" in chosen:
                 self._sampler.mirostat_mu = self._mu
+            if before.adaptive_p_mean is not None:
+                self._mean = before.adaptive_p_mean
+            if self._mean is not None and "adaptive_p" in chosen:
+                self._sampler.adaptive_p_mean = self._mean
         self._given = given
 
     def use_penalties(self, *given: float) -> None:

@@ -122,6 +122,16 @@ def test_mirostat_keeps_its_limit_when_parameters_change(llm):
     assert vars(llm)["sample"].attached._run._sampler.mirostat_mu == pytest.approx(15)
 
 
+def test_adaptive_p_keeps_its_mean_when_parameters_change(llm):
+    certain = np.full(ENTRIES, -100, np.float32)
+    certain[9] = 100
+    attach(evaluated(llm, certain), seed=3, adaptive_p=0.5, adaptive_p_decay=0.5)
+    for temp, top_k in ((1.0, 5), (1.0, 1), (0.0, 5), (2.0, 1)):
+        llm.sample(temp=temp, top_k=top_k, min_p=0.5)
+    # What is drawn has probability 1: 0.75, 0.875, and 0.9375, as nothing is learnt at temperature 0.
+    assert vars(llm)["sample"].attached._run._sampler.adaptive_p_mean == pytest.approx(0.9375)
+
+
 @pytest.mark.parametrize(
     "given", [{"temp": 0.0}, {"top_k": 1}, {"top_p": 0.0}, {"temp": 0.0, "mirostat_mode": 2}], ids=str
 )
@@ -142,9 +152,10 @@ def test_the_first_of_equal_tokens_is_taken_at_temperature_zero(llm):
 
 @pytest.mark.parametrize(
     "filters",
-    [{"top_n_sigma": 1.0}, {"p_less": True}, {"xtc_threshold": 0.1, "xtc_probability": 1.0}, {"keep": [2]}],
+    [{"top_n_sigma": 1.0}, {"p_less": True}, {"xtc_threshold": 0.1, "xtc_probability": 1.0}, {"keep": [2]},
+     {"smoothing_factor": 0.2}, {"adaptive_p": 0.15, "adaptive_p_decay": 0.7}],
     ids=str,
-)
+)  # fmt: skip
 def test_filters_that_it_has_no_argument_for(llm, filters, rng):
     row = rows_of(rng, 1)[0]
     attach(evaluated(llm, row), seed=3, **filters)

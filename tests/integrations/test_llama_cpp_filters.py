@@ -113,6 +113,19 @@ def test_dynamic_temperatures_are_the_same(width, exponent, rng):
         np.testing.assert_allclose(fs.softmax(left.logits), p, rtol=2e-4, atol=1e-7)  # its entropy is in float32
 
 
+@pytest.mark.parametrize("target, decay", [(0.1, 0.9), (0.3, 0.5), (0.6, 0.99), (0.0, 0.0), (1.0, 0.9)])
+def test_adaptive_p_is_the_same(target, decay, rng):
+    theirs = llama_cpp.llama_sampler_init_adaptive_p(target, decay, 1)
+    ours = fs.Sampler(adaptive_p=target, adaptive_p_decay=decay, return_logprob=True)
+    for x in rows(rng, spread=2.0):
+        left = apply(theirs, x)
+        u = left.probs[: left.drawn].sum(dtype=float) + left.probs[left.drawn] / 2
+        index, logprob = ours(x, u / left.probs.sum(dtype=float))
+        assert index == left.drawn
+        np.testing.assert_allclose(np.exp(logprob), left.probs[index], rtol=1e-4)  # its mean is in float32
+        llama_cpp.llama_sampler_accept(theirs, index)
+
+
 @pytest.mark.parametrize("repeat, frequency, presence", [(1.3, 0, 0), (0.7, 0, 0), (1, 0.3, 0.7), (1.1, -0.2, 0.4)])
 @pytest.mark.parametrize("last", [0, 3, 64])
 def test_penalties_are_the_same(repeat, frequency, presence, last, rng):
