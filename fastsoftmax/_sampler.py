@@ -12,7 +12,7 @@ import numpy as np
 from . import _core, schedules
 from ._args.arrays import Axis, Rows, any_array, check_axis
 from ._args.biases import are_biases_of_rows, bias_rows
-from ._args.filters import as_filters
+from ._args.filters import UnequalShapes, as_filters, no_filters
 from ._args.held import (
     both_biases,
     both_masks,
@@ -209,9 +209,16 @@ temperature_last, order, keep
         self._take_seed(seed, keys, steps)
         self.step = 0
 
-    def _use_filters(self, parameters: Mapping[str, Any]) -> None:
+    def _use_filters(self, parameters: Mapping[str, Any], one_by_one: bool = False) -> None:
         given = {name: held_filter(name, value) for name, value in (_core.given_filters(**parameters) or {}).items()}
-        filters = as_filters(given)
+        try:
+            filters = as_filters(given)
+        except UnequalShapes as error:
+            if not one_by_one:
+                raise
+            self._given, self._filters = given, error
+            self.set_filters(no_filters(Rows((1, 1), -1, "logits")), False, None)  # of rows: the general path
+            return
         self._given, self._filters = given, filters
         self.set_filters(
             None if filters is None else filters.record,
@@ -341,6 +348,8 @@ temperature_last, order, keep
         """Any draw: several rows, other arrays, or a row that cannot be drawn from; at this step and temperature."""
         rng = self._rng if u is None else None
         filters, tau, mu = self._filters, self._mirostat_tau, self._mu
+        if isinstance(filters, UnequalShapes):
+            raise UnequalShapes(*filters.args)
         target, mean = self._adaptive_p, self._mean
         if keys is not None and (self._seed is None or u is not None):
             raise ValueError("keys need a Sampler with a seed, and cannot be combined with u")

@@ -27,7 +27,7 @@ def of_filter(name: str, off: Any = None) -> Any:
         return self._given.get(name, off)
 
     def set_(self: Any, value: Any) -> None:
-        self._use_filters({**self._given, name: value})
+        self._use_filters({**self._given, name: value}, one_by_one=True)
 
     return property(get, set_, doc=f"`{name}` of the filters; may be set.")
 

@@ -60,6 +60,10 @@ _MODIFIERS = (
 _UNORDERED = ("surprise", "dynatemp_range", "smoothing_factor")
 
 
+class UnequalShapes(ValueError):
+    """Parameters for different numbers of rows.  A Sampler raises it when it draws: they are set one by one."""
+
+
 class Filters(NamedTuple):
     """Checked parameters.
 
@@ -168,7 +172,7 @@ def _record_of(columns: Mapping[str, Array]) -> NDArray[Any]:
         shape = np.broadcast_shapes(*(column.shape for column in columns.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
-        raise ValueError(f"the shapes of the filters' parameters do not broadcast to one shape: {shapes}") from None
+        raise UnequalShapes(f"the shapes of the filters' parameters do not broadcast to one shape: {shapes}") from None
     record = np.empty(shape, RECORD)
     for name, field in _FIELDS.items():
         record[name] = columns.get(name, field.off)

@@ -202,3 +202,26 @@ def test_mirostat_learns_nothing_from_a_call_that_fails(rng):
 def test_bad_mirostat_parameters_raise_value_error(name, bad):
     with pytest.raises(ValueError, match=name):
         fs.Sampler(**({"mirostat_tau": 2.0} | {name: bad}))
+
+
+def test_parameters_of_rows_are_set_one_by_one_for_another_batch(rng):
+    x = 3 * rng.normal(size=(3, 40))
+    sampler = fs.Sampler(top_k=[3, 5], top_p=[0.9, 0.8], min_p=[0.01, 0.02], seed=3)
+    sampler(x[:2])
+    sampler.top_k, sampler.top_p = [3, 5, 7], [0.9, 0.8, 0.7]
+    step = sampler.step
+    with pytest.raises(ValueError, match=r"top_k \(3,\), top_p \(3,\), min_p \(2,\)"):
+        sampler(x)
+    with pytest.raises(ValueError, match="min_p"):
+        sampler(x[0])
+    with pytest.raises(ValueError, match="min_p must be in"):
+        sampler.min_p = [0.01, 0.02, 3.0]
+    assert sampler.step == step and sampler.min_p.tolist() == [0.01, 0.02]
+    sampler.min_p = [0.01, 0.02, 0.03]
+    u = fs.keyed_uniforms(3, [0, 1, 2], step)
+    expected = fs.sample(x, u=u, top_k=[3, 5, 7], top_p=[0.9, 0.8, 0.7], min_p=[0.01, 0.02, 0.03])
+    np.testing.assert_array_equal(sampler(x), expected)
+    sampler.top_k = sampler.top_p = sampler.min_p = None
+    assert sampler(x[0]) == fs.sample(x[0], u=fs.keyed_uniforms(3, 0, step + 1))
+    with pytest.raises(ValueError, match="do not broadcast"):
+        fs.Sampler(top_k=[3, 5], top_p=[0.9, 0.8, 0.7])
