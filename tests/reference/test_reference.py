@@ -159,7 +159,7 @@ CLASSES = ("DraftVerdict", "Summary", "TopLogprobs")  # that functions make, not
 # What a fast function has for arrays, batches and other memories, and the names of one row and one key.
 OF_ARRAYS = {"axis", "out", "keepdims", "size", "rng", "on_invalid", "lengths", "entries", "logsumexp"}
 OF_ARRAYS |= {"x", "logits", "logits_shard", "probs", "keys"}
-OF_ONE_ROW = {"x", "p", "key", "stream", "mirostat_mu"}
+OF_ONE_ROW = {"x", "p", "key", "stream", "mirostat_mu", "adaptive_aim"}
 
 
 def parameters_of(function):
