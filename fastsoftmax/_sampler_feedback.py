@@ -9,7 +9,8 @@ import numpy as np
 
 from ._args.arrays import Array, Rows, real_array
 from ._args.filters import Filters, with_surprise
-from ._args.held import bits_rows, shares_rows
+from ._args.held import numbers_up_to
+from ._args.parameters import LARGEST
 from ._sampler_streams import Streams
 
 _MOST_DECAY = 0.99  # llama.cpp's bound: with more, hundreds of draws do not move the mean
@@ -37,7 +38,7 @@ class Feedback(Streams):
 
     @mirostat_tau.setter
     def mirostat_tau(self, tau: Any) -> None:
-        tau = None if tau is None else bits_rows("mirostat_tau", tau)
+        tau = None if tau is None else numbers_up_to(LARGEST, "mirostat_tau", tau)
         self._check_alone("mirostat_tau", "adaptive_p", tau)
         if self._mirostat_tau is None or tau is None:
             self._mu = None if tau is None else 2.0 * tau
@@ -50,7 +51,7 @@ class Feedback(Streams):
 
     @mirostat_eta.setter
     def mirostat_eta(self, eta: Any) -> None:
-        self._mirostat_eta = bits_rows("mirostat_eta", eta)
+        self._mirostat_eta = numbers_up_to(LARGEST, "mirostat_eta", eta)
         self.set_mirostat(self._mirostat_tau, self._mirostat_eta)
 
     @property
@@ -72,7 +73,7 @@ class Feedback(Streams):
 
     @adaptive_p.setter
     def adaptive_p(self, target: Any) -> None:
-        target = None if target is None else shares_rows("adaptive_p", target)
+        target = None if target is None else numbers_up_to(1.0, "adaptive_p", target)
         self._check_alone("adaptive_p", "mirostat_tau", target)
         if self._adaptive_p is None or target is None:
             self._mean = target
@@ -85,7 +86,7 @@ class Feedback(Streams):
 
     @adaptive_p_decay.setter
     def adaptive_p_decay(self, decay: Any) -> None:
-        self._adaptive_p_decay = shares_rows("adaptive_p_decay", decay, _MOST_DECAY)
+        self._adaptive_p_decay = numbers_up_to(_MOST_DECAY, "adaptive_p_decay", decay)
         self.set_adaptive(self._adaptive_p, self._adaptive_p_decay)
 
     @property
@@ -96,7 +97,7 @@ class Feedback(Streams):
     def adaptive_p_mean(self, mean: Any) -> None:
         if self._adaptive_p is None:
             raise AttributeError("adaptive_p_mean cannot be set while adaptive_p is off: set adaptive_p first")
-        self._mean = shares_rows("adaptive_p_mean", mean)
+        self._mean = numbers_up_to(1.0, "adaptive_p_mean", mean)
 
     def _surprise_filters(self, filters: Filters | None, tau: Any, mu: Any, rows: Rows) -> Filters:
         """The filters, with mirostat's among them."""

@@ -67,21 +67,21 @@ static inline uint64_t fs_steps(const fs_filters *f)
 {
     uint64_t steps = f->order ? (uint64_t)f->order : FS_DEFAULT_ORDER;
     int end = 0;
+    if (!(f->smoothing_factor > 0.0))
+        return steps;
     for (; steps >> end; end += 4)
         if ((steps >> end & 15) == FS_TEMPERATURE)
             return steps;
-    if (!(f->smoothing_factor > 0.0))
-        return steps;
     return f->temperature_last ? steps | (uint64_t)FS_TEMPERATURE << end : steps << 4 | FS_TEMPERATURE;
 }
 
 /* Whether the temperature has a place among the filters. */
 static inline int fs_has_temperature_within(const fs_filters *f)
 {
-    for (uint64_t rest = fs_steps(f); rest; rest >>= 4)
+    for (uint64_t rest = (uint64_t)f->order; rest; rest >>= 4)
         if ((rest & 15) == FS_TEMPERATURE)
             return 1;
-    return 0;
+    return f->smoothing_factor > 0.0;
 }
 
 /* The dynamic temperature for a distribution of this entropy over `there` entries: T - range to T + range. */

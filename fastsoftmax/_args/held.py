@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from .arrays import Array, Rows, any_array, real_array, temperature_rows
 from .biases import are_biases_of_rows, bias_rows, dense_biases, pairs_of
 from .keyed import checked_words
 from .masks import as_bools, mask_rows
+from .parameters import LARGEST
 
 # What is kept as it is; anything else may change, and is copied.
 NUMBERS = (bool, int, float, np.generic)
@@ -123,19 +123,11 @@ def both_biases(made: Any, given: Any, rows: Rows) -> Any:
         return rows.join(parts[0] + parts[1])
 
 
-def shares_rows(name: str, value: Any, most: float = 1.0) -> Any:
-    """A parameter of adaptive_p in [0, most], checked but for its shape, which can be checked only with the logits."""
+def numbers_up_to(most: float, name: str, value: Any) -> Any:
+    """Numbers from 0 to `most`, one or one for each row, checked but for their shape, which the logits decide."""
     wide = real_array(value, name, "a number, or an array of them")
     good = (wide >= 0.0) & (wide <= most)
     if not good.all():
-        raise ValueError(f"{name} must be in [0, {most:g}], got {wide[~good][0]}")
-    return read_only(wide) if wide.ndim else float(wide)
-
-
-def bits_rows(name: str, value: Any) -> Any:
-    """A parameter of mirostat, checked but for its shape, which can be checked only with the logits."""
-    wide = real_array(value, name, "a number, or an array of them")
-    good = (wide >= 0.0) & (wide < math.inf)
-    if not good.all():
-        raise ValueError(f"{name} must be zero or positive, got {wide[~good][0]}")
+        wanted = "zero or positive" if most == LARGEST else f"in [0, {most:g}]"
+        raise ValueError(f"{name} must be {wanted}, got {wide[~good][0]}")
     return read_only(wide) if wide.ndim else float(wide)
