@@ -33,7 +33,7 @@ ONLY_WHAT_IS_CALLED = ["-fwhole-program", "-Wno-maybe-uninitialized", "-Wno-igno
 class Toolchain:
     """A compiler with its flags, and what runs its programs.
 
-    only_what_runs: the objects of instruction sets that this machine has not are those of NATIVE.
+    only_what_runs: the objects of instruction sets that this machine does not have are those of NATIVE.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Builder:
         return self.once(toolchain, build)  # type: ignore[no-any-return]
 
     def of_other_machines(self) -> list[Path]:
-        """The objects of the instruction sets that this machine has not."""
+        """The objects of the instruction sets that this machine does not have."""
         sets = passes(NATIVE, self.with_library("sets", NATIVE)).split()
         return [path for path in self.library(NATIVE) if path.stem.startswith("isa_") and path.stem[4:] not in sets]
 
