@@ -38,12 +38,16 @@ from ._sharding.api import (
     softmax_from_summary,
     summarize,
 )
+from ._sharding.candidate_draws import sample_from_candidates
+from ._sharding.candidate_filters import mass_of_shard
+from ._sharding.candidates import Candidates, candidates, candidates_nbytes
 from ._sharding.summary import Summary, combine
 from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._trees import TreeVerdict, verify_tree
 from ._truncation import truncate
 
 __all__ = [
+    "Candidates",
     "Categorical",
     "DraftVerdict",
     "Sampler",
@@ -52,6 +56,8 @@ __all__ = [
     "TopLogprobs",
     "TreeVerdict",
     "__version__",
+    "candidates",
+    "candidates_nbytes",
     "combine",
     "entropy",
     "get_include",
@@ -64,9 +70,11 @@ __all__ = [
     "log_softmax_from_summary",
     "logsumexp",
     "logsumexp_from_summary",
+    "mass_of_shard",
     "penalize",
     "reference",
     "sample",
+    "sample_from_candidates",
     "sample_from_summary",
     "sample_probs",
     "sample_without_replacement",

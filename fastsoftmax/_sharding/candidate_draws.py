@@ -1,0 +1,261 @@
+"""sample_from_candidates: the filtered draw of whole rows from the candidates of their shards.
+
+The entries that all shards send, by their index, are a row of their own.  The first filter of the whole row keeps the same
+entries of this one, if it has all of them; what the kernels do after that depends on these entries alone.  So the draw is
+`sample` of this row with the same filters, once candidate_filters.py has found that the first had all that it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._args.arrays import Array, Rows, size_shape, temperature_rows, uniform_rows
+from .._args.filters import as_filters
+from .._sampling import check_on_invalid, draw_from
+from .api import check_has_summary
+from .candidate_filters import check_first_filters
+from .candidates import Candidates
+
+
+class Union(NamedTuple):
+    """The candidates of all shards of rows.
+
+    Attributes
+    ----------
+    values : ndarray of float32 or float64, shape (rows, n)
+        By ascending index.  Where they are not all entries of the row, the last is -inf: then a top_k below the length of
+        the row is below n.
+    indices : ndarray of int64, shape (rows, n)
+        -1 for what is no entry.
+    entries : int
+        The length of the whole row.
+    shards : list of Candidates
+        In order.
+    rows : Rows
+        The names of the rows, for errors.
+    """
+
+    values: NDArray[Any]
+    indices: NDArray[np.int64]
+    entries: int
+    shards: list[Candidates]
+    rows: Rows
+
+    @property
+    def is_whole(self) -> bool:
+        return all(c.k >= c.entries for c in self.shards)
+
+
+def union_of(candidates: Any, entries: Any = None) -> Union:
+    """The candidates of all shards, given in any order, as rows."""
+    if isinstance(candidates, Candidates) or _is_buffer(candidates):
+        candidates = [candidates]
+    if not isinstance(candidates, Iterable):
+        raise TypeError(f"candidates must be those of all shards, in a list, not {type(candidates).__name__}")
+    shards = [c if isinstance(c, Candidates) else Candidates.from_bytes(c) for c in candidates]
+    if not shards:
+        raise ValueError("candidates: there are none; pass those of all shards")
+    shards.sort(key=lambda c: c.offset)
+    first, at = shards[0], 0
+    for c in shards:
+        if c.dtype != first.dtype or c.shape != first.shape:
+            raise ValueError(
+                f"candidates: those at offsets {first.offset} and {c.offset} are of rows of shape {first.shape} and "
+                f"{c.shape}, {first.dtype} and {c.dtype}; pass those of the same rows"
+            )
+        if c.offset != at:
+            what = f"entries {at} to {c.offset} are missing" if c.offset > at else f"entry {c.offset} is in two of them"
+            raise ValueError(f"candidates: {what}; pass those of every shard, once")
+        at += c.entries
+    if entries is not None and at != entries:
+        raise ValueError(f"candidates: they are of {at} entries, not {entries}; pass those of every shard")
+    count = int(np.prod(first.shape, dtype=np.int64))
+    values = [c.values.reshape(count, -1) for c in shards]
+    indices = [c.indices.reshape(count, -1) for c in shards]
+    if any(c.k < c.entries for c in shards):
+        values.append(np.full((count, 1), -np.inf, first.values.dtype))
+        indices.append(np.full((count, 1), -1))
+    rows = Rows((*first.shape, 1), -1, "candidates")
+    return Union(np.concatenate(values, -1), np.concatenate(indices, -1), at, shards, rows)
+
+
+def _is_buffer(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview | np.ndarray)
+
+
+def sample_from_candidates(
+    candidates: Any,
+    temperature: Any = 1.0,
+    *,
+    u: Any,
+    size: Any = None,
+    mass: Any = None,
+    entries: int | None = None,
+    top_k: Any = None,
+    top_p: Any = None,
+    min_p: Any = None,
+    top_a: Any = None,
+    p_less: Any = False,
+    typical_p: Any = None,
+    top_h: Any = None,
+    top_n_sigma: Any = None,
+    epsilon_cutoff: Any = None,
+    eta_cutoff: Any = None,
+    xtc_threshold: Any = None,
+    xtc_probability: Any = None,
+    xtc_u: Any = None,
+    dynatemp_range: Any = None,
+    dynatemp_exponent: Any = 1.0,
+    smoothing_factor: Any = None,
+    smoothing_curve: Any = 1.0,
+    min_tokens_to_keep: Any = 1,
+    temperature_last: Any = False,
+    order: Any = None,
+    keep: Any = None,
+    return_logprob: bool = False,
+    on_invalid: str = "raise",
+) -> Any:
+    """The filtered draw from whole rows, bit for bit, from the candidates of their shards.
+
+    Parameters
+    ----------
+    candidates : list of Candidates or of their buffers
+        Those of every shard, in any order.
+    temperature : float or array_like, default 1.0
+        One number, or one for each row; 0, inf, or from 2**-900 to 2**900.
+    u : array_like
+        The uniforms, in [0, 1), broadcast to the shape of the rows and `size`.
+    size : int or tuple of int, optional
+        The draws from each row.
+    mass : array_like of int, optional
+        The sum of :func:`mass_of_shard` over all shards: needed by rows whose first filter is top_p.
+    entries : int, optional
+        The length of the whole row, which the candidates must then be of.
+    top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
+xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
+temperature_last, order
+        The filters of :func:`sample`.  The first that is on in a row must be top_k, min_p or, with `mass`, top_p.
+    keep : None
+        Not possible here: what it brings back may not be among the candidates.
+    return_logprob, on_invalid
+        As in :func:`sample`.
+
+    Returns
+    -------
+    int or ndarray of int64
+        The numbers of the entries in the whole row: what ``sample(logits, temperature, u=u, ...)`` returns.
+    float or ndarray of float64
+        Only with `return_logprob`: log p, filters included.
+
+    Raises
+    ------
+    ValueError
+        Where the first filter of a row needs more than these candidates, with the reason; for candidates that are not of
+        all shards of the same rows; a row that cannot be drawn from; `u` outside [0, 1).
+
+    Notes
+    -----
+    top_k needs as many candidates of each shard, or all that it has.  min_p needs all entries that it keeps: the last
+    candidate of each shard must be one that it drops.  top_p too, and the mass of the whole row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> x = np.random.default_rng(0).normal(size=(3, 1000))
+    >>> shards = [fastsoftmax.candidates(x[:, i : i + 250], 20, offset=i) for i in (0, 250, 500, 750)]
+    >>> fastsoftmax.sample_from_candidates(shards, 0.7, top_k=20, top_p=0.9, u=[0.1, 0.5, 0.9])
+    array([309, 646, 830])
+    >>> fastsoftmax.sample(x, 0.7, top_k=20, top_p=0.9, u=[0.1, 0.5, 0.9])
+    array([309, 646, 830])
+    """
+    given = _core.given_filters(
+        top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold,
+        xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep,
+        temperature_last, order, keep,
+    )  # fmt: skip
+    check_on_invalid(on_invalid)
+    union = union_of(candidates, entries)
+    shape = union.rows.shape + size_shape(size)
+    us = uniform_rows(u, shape).reshape(len(union.values), -1)
+    t = temperature_rows(temperature, union.rows)
+    check_has_summary(t, union.rows)
+    filters = as_filters(given, union.rows)
+    coins = None
+    if filters is not None and filters.needs_coin:
+        if xtc_u is None:
+            raise ValueError("XTC is on: pass its coins, one for each row, as xtc_u")
+        coins = uniform_rows(xtc_u, union.rows.shape, "xtc_u").reshape(-1)
+    kept = None
+    if not union.is_whole:
+        kept = check_first_filters(union, t, given, filters, mass)
+    index: NDArray[np.int64] = np.empty(us.shape, np.int64)
+    logprob = np.full(us.shape, np.nan)
+    for part, of_part in _parts(given, kept, union.rows):
+        drawn = draw_from(
+            union.values[part], False, t.reshape(-1)[part], -1, us.shape[-1], us[part], None, None, None, of_part,
+            None if coins is None else coins[part], return_logprob, "flag",
+        )  # fmt: skip
+        if return_logprob:
+            index[part], logprob[part] = drawn
+        else:
+            index[part] = drawn
+    bad = index < 0
+    if on_invalid == "raise" and bad.any():
+        _raise_invalid(union, int(np.argmax(bad.any(-1))))
+    index = np.where(bad, -1, np.take_along_axis(union.indices, index, -1))
+    if not shape:
+        return (int(index[0, 0]), float(logprob[0, 0])) if return_logprob else int(index[0, 0])
+    index, logprob = index.reshape(shape), logprob.reshape(shape)
+    return (index, logprob) if return_logprob else index
+
+
+def _parts(given: Mapping[str, Any] | None, kept: NDArray[np.int64] | None, rows: Rows) -> Iterable[tuple[Any, Any]]:
+    """Rows, as an index, and the filters that are left to do for them.
+
+    kept: how many entries the first filter leaves in a row, where that has been decided; else -1.
+    """
+    flat = _flat_filters(given, rows)
+    if kept is None or (kept < 0).all():
+        yield slice(None), flat
+        return
+    for part, of_top_p in ((kept < 0, False), (kept >= 0, True)):
+        if not part.any():
+            continue
+        left = {name: value[part] if isinstance(value, np.ndarray) else value for name, value in (flat or {}).items()}
+        if of_top_p:
+            del left["top_p"]
+            left["top_k"] = kept[part]
+            if "order" in left:
+                names = [name for name in left["order"] if name != "top_k"]
+                left["order"] = tuple("top_k" if name == "top_p" else name for name in names)
+        yield part, left
+
+
+def _flat_filters(given: Mapping[str, Any] | None, rows: Rows) -> dict[str, Any] | None:
+    """The parameters with one axis for all rows, where they have any."""
+    if given is None:
+        return None
+    flat = {}
+    for name, value in given.items():
+        array = np.asarray(value)
+        of_rows = array.ndim and name not in ("order", "keep")
+        flat[name] = np.broadcast_to(array, rows.shape).reshape(-1) if of_rows else value
+    return flat
+
+
+def _raise_invalid(union: Union, row: int) -> None:
+    values = union.values[row]
+    is_nan = np.isnan(values)
+    if is_nan.any():
+        what = f"has nan at entry {union.indices[row, int(np.argmax(is_nan))]}"
+    else:
+        what = "has no entry above -inf that is allowed"
+    name = union.rows.name_row(row)
+    raise ValueError(f'candidates: {name} {what}; fix it, or pass on_invalid="flag" to get -1 for it')
+
