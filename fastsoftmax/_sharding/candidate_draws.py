@@ -7,19 +7,22 @@ entries of this one, if it has all of them; what the kernels do after that depen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import Array, Rows, size_shape, temperature_rows, uniform_rows
+from .._args.arrays import Rows, size_shape, temperature_rows, uniform_rows
 from .._args.filters import as_filters
 from .._sampling import check_on_invalid, draw_from
 from .api import check_has_summary
 from .candidate_filters import check_first_filters
-from .candidates import Candidates
+from .candidates import Candidates, Layout, check_entries, layout_of, parsed
+from .summary import EXTREME
 
 
 class Union(NamedTuple):
@@ -27,11 +30,13 @@ class Union(NamedTuple):
 
     Attributes
     ----------
-    values : ndarray of float32 or float64, shape (rows, n)
+    values : ndarray of float32 or float64, shape (..., n)
         By ascending index.  Where they are not all entries of the row, the last is -inf: then a top_k below the length of
         the row is below n.
-    indices : ndarray of int64, shape (rows, n)
-        -1 for what is no entry.
+    numbers : ndarray of uint32
+        Their numbers in their shards; of the last value there is none.
+    layout : Layout
+        Of the numbers.
     entries : int
         The length of the whole row.
     shards : list of Candidates
@@ -41,14 +46,26 @@ class Union(NamedTuple):
     """
 
     values: NDArray[Any]
-    indices: NDArray[np.int64]
+    numbers: NDArray[np.uint32]
+    layout: Layout
     entries: int
     shards: list[Candidates]
     rows: Rows
 
     @property
     def is_whole(self) -> bool:
-        return all(c.k >= c.entries for c in self.shards)
+        return self.values.shape[-1] == self.numbers.shape[-1]
+
+    @property
+    def flat_values(self) -> NDArray[Any]:
+        """The values with one axis for all rows."""
+        return self.values.reshape(-1, self.values.shape[-1])
+
+    def indices(self, at: Any) -> NDArray[np.int64]:
+        """The numbers in the whole row of the candidates at these places, of any shape after that of the rows."""
+        flat = np.asarray(at).reshape(math.prod(self.rows.shape), -1)
+        numbers = np.take_along_axis(self.numbers.reshape(len(flat), -1), flat, -1)
+        return (numbers + self.layout.offset[flat]).reshape(np.shape(at))
 
 
 def union_of(candidates: Any, entries: Any = None) -> Union:
@@ -57,10 +74,11 @@ def union_of(candidates: Any, entries: Any = None) -> Union:
         candidates = [candidates]
     if not isinstance(candidates, Iterable):
         raise TypeError(f"candidates must be those of all shards, in a list, not {type(candidates).__name__}")
-    shards = [c if isinstance(c, Candidates) else Candidates.from_bytes(c) for c in candidates]
+    given = list(candidates)
+    shards = [c if isinstance(c, Candidates) else parsed(c) for c in given]
     if not shards:
         raise ValueError("candidates: there are none; pass those of all shards")
-    shards.sort(key=lambda c: c.offset)
+    shards.sort(key=_offset_of)
     first, at = shards[0], 0
     for c in shards:
         if c.dtype != first.dtype or c.shape != first.shape:
@@ -74,14 +92,18 @@ def union_of(candidates: Any, entries: Any = None) -> Union:
         at += c.entries
     if entries is not None and at != entries:
         raise ValueError(f"candidates: they are of {at} entries, not {entries}; pass those of every shard")
-    count = int(np.prod(first.shape, dtype=np.int64))
-    values = [c.values.reshape(count, -1) for c in shards]
-    indices = [c.indices.reshape(count, -1) for c in shards]
+    values = [c.values for c in shards]
     if any(c.k < c.entries for c in shards):
-        values.append(np.full((count, 1), -np.inf, first.values.dtype))
-        indices.append(np.full((count, 1), -1))
+        values.append(np.full((*first.shape, 1), -np.inf, first.values.dtype))
     rows = Rows((*first.shape, 1), -1, "candidates")
-    return Union(np.concatenate(values, -1), np.concatenate(indices, -1), at, shards, rows)
+    numbers = np.concatenate([c._numbers for c in shards], -1)
+    union = Union(np.concatenate(values, -1), numbers, layout_of(shards), at, shards, rows)
+    if any(not isinstance(c, Candidates) for c in given):
+        check_entries(union.values[..., : numbers.shape[-1]], numbers, union.layout)
+    return union
+
+
+_offset_of = attrgetter("offset")
 
 
 def _is_buffer(value: Any) -> bool:
@@ -180,54 +202,68 @@ temperature_last, order
         temperature_last, order, keep,
     )  # fmt: skip
     check_on_invalid(on_invalid)
+    if u is None:
+        raise TypeError("u must be the uniforms: every process that draws must have the same")
     union = union_of(candidates, entries)
-    shape = union.rows.shape + size_shape(size)
-    us = uniform_rows(u, shape).reshape(len(union.values), -1)
-    t = temperature_rows(temperature, union.rows)
-    check_has_summary(t, union.rows)
-    filters = as_filters(given, union.rows)
-    coins = None
-    if filters is not None and filters.needs_coin:
-        if xtc_u is None:
-            raise ValueError("XTC is on: pass its coins, one for each row, as xtc_u")
-        coins = uniform_rows(xtc_u, union.rows.shape, "xtc_u").reshape(-1)
+    if type(temperature) is not float or not _LEAST <= temperature <= EXTREME:
+        temperature = temperature_rows(temperature, union.rows)
+        check_has_summary(temperature, union.rows)
     kept = None
     if not union.is_whole:
-        kept = check_first_filters(union, t, given, filters, mass)
+        kept = check_first_filters(union, temperature, given, as_filters(given, union.rows), mass)
+    if kept is None:
+        drawn = draw_from(
+            union.values, False, temperature, -1, size, u, None, None, None, given, xtc_u, return_logprob, "flag"
+        )
+    else:
+        drawn = _draw_kept(union, temperature, size, u, given, xtc_u, return_logprob, kept)
+    index, logprob = drawn if return_logprob else (drawn, None)
+    bad = np.less(index, 0)
+    if bad.any():
+        if on_invalid == "raise":
+            _raise_invalid(union, int(np.argmax(bad.reshape(math.prod(union.rows.shape), -1).any(-1))))
+        index = np.where(bad, -1, union.indices(np.maximum(index, 0)))
+    else:
+        index = union.indices(index)
+    if not index.ndim:
+        index = int(index)
+    return (index, logprob) if return_logprob else index
+
+
+_LEAST = 1.0 / EXTREME
+
+
+def _draw_kept(
+    union: Union, t: Any, size: Any, u: Any, given: Any, xtc_u: Any, return_logprob: bool, kept: NDArray[np.int64]
+) -> Any:
+    """The draws where top_p is the first filter of some rows, and keeps so many entries (-1: of the others)."""
+    shape = union.rows.shape + size_shape(size)
+    us = uniform_rows(u, shape).reshape(len(kept), -1)
+    t = temperature_rows(t, union.rows).reshape(-1)
+    coins = None if xtc_u is None else uniform_rows(xtc_u, union.rows.shape, "xtc_u").reshape(-1)
     index: NDArray[np.int64] = np.empty(us.shape, np.int64)
-    logprob = np.full(us.shape, np.nan)
+    logprob = np.empty(us.shape)
     for part, of_part in _parts(given, kept, union.rows):
         drawn = draw_from(
-            union.values[part], False, t.reshape(-1)[part], -1, us.shape[-1], us[part], None, None, None, of_part,
+            union.flat_values[part], False, t[part], -1, us.shape[-1], us[part], None, None, None, of_part,
             None if coins is None else coins[part], return_logprob, "flag",
         )  # fmt: skip
         if return_logprob:
             index[part], logprob[part] = drawn
         else:
             index[part] = drawn
-    bad = index < 0
-    if on_invalid == "raise" and bad.any():
-        _raise_invalid(union, int(np.argmax(bad.any(-1))))
-    index = np.where(bad, -1, np.take_along_axis(union.indices, index, -1))
     if not shape:
         return (int(index[0, 0]), float(logprob[0, 0])) if return_logprob else int(index[0, 0])
-    index, logprob = index.reshape(shape), logprob.reshape(shape)
-    return (index, logprob) if return_logprob else index
+    return (index.reshape(shape), logprob.reshape(shape)) if return_logprob else index.reshape(shape)
 
 
-def _parts(given: Mapping[str, Any] | None, kept: NDArray[np.int64] | None, rows: Rows) -> Iterable[tuple[Any, Any]]:
-    """Rows, as an index, and the filters that are left to do for them.
-
-    kept: how many entries the first filter leaves in a row, where that has been decided; else -1.
-    """
+def _parts(given: Mapping[str, Any], kept: NDArray[np.int64], rows: Rows) -> Iterable[tuple[Any, Any]]:
+    """Rows, as an index, and the filters that are left to do for them."""
     flat = _flat_filters(given, rows)
-    if kept is None or (kept < 0).all():
-        yield slice(None), flat
-        return
     for part, of_top_p in ((kept < 0, False), (kept >= 0, True)):
         if not part.any():
             continue
-        left = {name: value[part] if isinstance(value, np.ndarray) else value for name, value in (flat or {}).items()}
+        left = {name: value[part] if isinstance(value, np.ndarray) else value for name, value in flat.items()}
         if of_top_p:
             del left["top_p"]
             left["top_k"] = kept[part]
@@ -237,23 +273,21 @@ def _parts(given: Mapping[str, Any] | None, kept: NDArray[np.int64] | None, rows
         yield part, left
 
 
-def _flat_filters(given: Mapping[str, Any] | None, rows: Rows) -> dict[str, Any] | None:
+def _flat_filters(given: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
     """The parameters with one axis for all rows, where they have any."""
-    if given is None:
-        return None
     flat = {}
     for name, value in given.items():
-        array = np.asarray(value)
-        of_rows = array.ndim and name not in ("order", "keep")
-        flat[name] = np.broadcast_to(array, rows.shape).reshape(-1) if of_rows else value
+        of_rows = name != "order" and np.ndim(value)
+        flat[name] = np.broadcast_to(value, rows.shape).reshape(-1) if of_rows else value
     return flat
 
 
 def _raise_invalid(union: Union, row: int) -> None:
-    values = union.values[row]
-    is_nan = np.isnan(values)
+    is_nan = np.isnan(union.flat_values[row])
     if is_nan.any():
-        what = f"has nan at entry {union.indices[row, int(np.argmax(is_nan))]}"
+        at = int(np.argmax(is_nan))
+        number = union.numbers.reshape(-1, union.numbers.shape[-1])[row, at]
+        what = f"has nan at entry {number + union.layout.offset[at]}"
     else:
         what = "has no entry above -inf that is allowed"
     name = union.rows.name_row(row)

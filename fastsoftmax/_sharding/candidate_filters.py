@@ -33,10 +33,13 @@ _WHOLE_ROW = {
 _OFF = {"top_p": 1.0, "typical_p": 1.0, "top_h": 1.0}  # of the others 0
 # Temperatures at which rows of float32 and below are computed in float32.
 _EXTREME_F32 = 2.0**90
+# The entries whose weights are added up at a time: they stay in the second-level cache.
+_TOGETHER = 1 << 15
+_BITS_OF_2_52 = int(np.float64(2.0**52).view(np.int64))
 
 
 def check_first_filters(
-    union: Union, t: Array, given: Mapping[str, Any] | None, filters: Filters | None, mass: Any
+    union: Union, t: Any, given: Mapping[str, Any] | None, filters: Filters | None, mass: Any
 ) -> NDArray[np.int64] | None:
     """Raise unless the first filter of every row decides by the candidates as it would by the whole row.
 
@@ -48,9 +51,11 @@ def check_first_filters(
         raise ValueError(
             "no filter is on, so the draw is from the whole row: use sample_from_summary, or pass top_k, min_p or top_p"
         )
+    if _is_top_k_first(union, given, filters):
+        return None
     rows, name_row = union.rows, union.rows.name_row
     record = filters.rows(rows).reshape(-1)
-    t = t.reshape(-1)
+    t = temperature_rows(t, rows).reshape(-1)
     order = checked_order(given["order"]) if given is not None and "order" in given else STEPS[:-1]
     steps = [step for step in order if step != "temperature"]
     first = _first_steps(record, steps, union.entries)
@@ -66,7 +71,7 @@ def check_first_filters(
             f"{what} needs the whole row where the temperature comes first ({name_row(row)}): pass "
             "temperature_last=True, so that it sees what the filters leave"
         )
-    largest = union.values.max(-1)
+    largest = union.flat_values.max(-1)
     # At temperature 0 the largest entry is drawn; NaN and rows without mass are found by the draw.
     open_rows = ~(before & (t == 0)) & (largest > -np.inf)
     for number, step in enumerate((*steps, "none")):
@@ -103,6 +108,19 @@ def check_first_filters(
 _BY = ("top_k", "min_p", "top_p")
 
 
+def _is_top_k_first(union: Union, given: Mapping[str, Any] | None, filters: Filters) -> bool:
+    """Whether it is seen at a glance that top_k decides first and by these candidates: the usual case, of numbers."""
+    record = filters.record
+    if record.ndim or given is None or "order" in given:
+        return False
+    k = int(record["top_k"])
+    least = min(c.k for c in union.shards if c.k < c.entries)
+    return (
+        0 < k <= least and int(record["min_tokens_to_keep"]) <= least
+        and not record["dynatemp_range"] and not record["smoothing_factor"]
+    )  # fmt: skip
+
+
 def _is_on(record: Array, step: str, entries: int) -> NDArray[np.bool_]:
     if step == "xtc":
         return np.asarray((record["xtc_probability"] > 0) & (record["xtc_threshold"] <= 0.5))
@@ -120,8 +138,8 @@ def _first_steps(record: Array, steps: list[str], entries: int) -> NDArray[np.in
 
 
 def _worst(union: Union) -> list[tuple[NDArray[np.float64], Any]]:
-    """The last candidate of each shard that has sent less than all, of each row in the sorted order; and its shard."""
-    flat = len(union.values)
+    """The least candidate that each shard has sent of each row, and the shard; of shards that have sent less than all."""
+    flat = len(union.flat_values)
     return [(c.values.reshape(flat, -1).min(-1).astype(np.float64), c) for c in union.shards if c.k < c.entries]
 
 
@@ -215,14 +233,18 @@ def mass_of_shard(
     t = temperature_rows(temperature, rows).reshape(-1)
     _check_mass_temperature(t, a.dtype.name, rows)
     values = shard_values(rows.split(a), mask, bias, rows).reshape(-1, rows.entries)
-    largest = union.values.max(-1)
+    largest = union.flat_values.max(-1)
     above = values.max(-1) > largest
     if above.any():
         raise ValueError(
             f"logits_shard: {rows.name_row(int(np.argmax(above)))} has an entry above the largest candidate; pass the same "
             "logits, mask and bias"
         )
-    mass = integer_weights(values, largest, t, union.entries).sum(-1)
+    mass = np.empty(len(values), np.int64)
+    step = max(1, _TOGETHER // rows.entries)
+    for first in range(0, len(values), step):
+        part = slice(first, first + step)
+        mass[part] = integer_weights(values[part], largest[part], t[part], union.entries).sum(-1)
     return mass.reshape(rows.shape) if rows.shape else int(mass[0])
 
 
@@ -247,8 +269,13 @@ def integer_weights(values: NDArray[Any], largest: Array, t: Array, entries: int
     formula = (t > 0) & (t < np.inf) & (np.abs(largest) < np.inf)
     integers = np.zeros(values.shape, np.int64)
     if formula.any():
-        weights = _weights(values[formula], largest[formula], t[formula])
-        integers[formula] = np.rint(weights.astype(np.float64) * unit).astype(np.int64)
+        all_of_them = formula.all()
+        part = slice(None) if all_of_them else formula
+        weights = _weights(values[part], largest[part], t[part])
+        # adding 2^52 rounds to an integer, which is then in the low bits
+        rounded = np.multiply(weights, unit, dtype=np.float64)
+        rounded += 2.0**52
+        integers[part] = rounded.view(np.int64) - _BITS_OF_2_52
     for row in np.flatnonzero(~formula):  # NaN is not drawn from
         if largest[row] > -np.inf:
             counted = values[row] > -np.inf if t[row] == np.inf else values[row] == largest[row]
@@ -292,9 +319,9 @@ def _kept_by_top_p(
     union.rows.check_shape(total.shape, "mass")
     total = np.broadcast_to(total, union.rows.shape).reshape(-1)
     _check_mass_temperature(np.where(of_rows, at, 1.0), union.shards[0].dtype, union.rows)
-    kept = np.full(len(union.values), -1)
+    kept = np.full(len(of_rows), -1)
     number = np.flatnonzero(of_rows)
-    values = union.values[number]
+    values = union.flat_values[number]
     integers = integer_weights(values, largest[number], at[number], union.entries)
     order = np.argsort(-values, -1, kind="stable")
     sums = np.cumsum(np.take_along_axis(integers, order, -1), -1)
@@ -337,7 +364,7 @@ def _last_places(union: Union, number: NDArray[np.int64], order: NDArray[np.int6
     for c in union.shards:
         width = c.values.shape[-1]
         if c.k < c.entries:
-            values = union.values[number, start : start + width]
+            values = union.flat_values[number, start : start + width]
             worst = place[:, start : start + width].max(-1) + 1
             certain = np.where(values.min(-1) > -np.inf, np.minimum(certain, worst), certain)
         start += width

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Any, Final
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,11 @@ from .._sampling import sample
 _MAGIC: Final = b"fscand\x00\x01"
 _HEADER: Final = struct.Struct("<8s5q")  # the magic, the code of the dtype, the axes of the rows, k, entries, offset
 _NUMBER: Final = np.dtype("<u4")
-_NONE: Final = 0xFFFFFFFF
+NONE: Final = 0xFFFFFFFF
 _DTYPES: Final = ("float32", "float64", "float16", "bfloat16")  # by their codes
-_MOST_ENTRIES: Final = _NONE - 1024  # of a row, as in csrc/filter/workspace.h
+# The type of the values of each: that in which its rows are computed.
+_KINDS: Final = tuple(np.dtype("<f8" if name == "float64" else "<f4") for name in _DTYPES)
+_MOST_ENTRIES: Final = NONE - 1024  # of a row, as in csrc/filter/workspace.h
 _MOST_AXES: Final = 64  # NumPy's
 
 
@@ -75,7 +79,7 @@ class Candidates:
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        return np.where(self._numbers == _NONE, -1, self._numbers.astype(np.int64) + self.offset)
+        return np.where(self._numbers == NONE, -1, self._numbers.astype(np.int64) + self.offset)
 
     @property
     def nbytes(self) -> int:
@@ -88,7 +92,9 @@ class Candidates:
     @staticmethod
     def from_bytes(buffer: Any) -> Candidates:
         """The Candidates of such a buffer (anything with the buffer protocol), copied and checked."""
-        return _from_bytes(buffer)
+        made = parsed(buffer)
+        check_entries(made.values, made._numbers, layout_of((made,)))
+        return made
 
     def __repr__(self) -> str:
         rows = f"rows {self.shape}" if self.shape else "one row"
@@ -103,7 +109,7 @@ class Candidates:
         return hash(self._buffer)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_bytes, (self._buffer,)
+        return Candidates.from_bytes, (self._buffer,)
 
 
 def candidates_nbytes(shape: int | tuple[int, ...], k: int, dtype: Any) -> int:
@@ -135,7 +141,7 @@ def candidates_nbytes(shape: int | tuple[int, ...], k: int, dtype: Any) -> int:
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if name not in _DTYPES:
         raise TypeError(f"dtype must be float16, bfloat16, float32 or float64, not {name}")
-    return _size_of(shape, _checked_k(k), _type_of(name))
+    return _size_of(shape, _checked_k(k), _KINDS[_DTYPES.index(name)])
 
 
 def candidates(logits_shard: Any, k: int, *, offset: int, mask: Any = None, bias: Any = None) -> Candidates:
@@ -183,18 +189,19 @@ def candidates(logits_shard: Any, k: int, *, offset: int, mask: Any = None, bias
     if rows.entries > _MOST_ENTRIES:
         raise ValueError(f"logits_shard has {rows.entries} entries, more than {_MOST_ENTRIES}: cut it into more shards")
     a = rows.split(a)
-    kind = _type_of(a.dtype.name)
-    values: NDArray[Any] = np.full((*rows.shape, k), -np.inf, kind)
-    numbers = np.full((*rows.shape, k), _NONE, _NUMBER)
+    code = dtype_code(a.dtype)
+    values: NDArray[Any] = np.full((*rows.shape, k), -np.inf, _KINDS[code])
+    numbers = np.full((*rows.shape, k), NONE, _NUMBER)
     if math.prod(rows.shape):
         if k >= rows.entries:
             values[..., : rows.entries] = shard_values(a, mask, bias, rows)
             numbers[..., : rows.entries] = np.arange(rows.entries, dtype=_NUMBER)
         else:
             _find_best(a, k, mask, bias, rows, values, numbers)
-    header = _HEADER.pack(_MAGIC, dtype_code(a.dtype), len(rows.shape), k, rows.entries, offset)
+    header = _HEADER.pack(_MAGIC, code, len(rows.shape), k, rows.entries, offset)
     lengths = struct.pack(f"<{len(rows.shape)}q", *rows.shape)
-    return _made(header + lengths + values.tobytes() + numbers.tobytes())
+    buffer = b"".join((header, lengths, values.tobytes(), numbers.tobytes()))
+    return _made(buffer, code, rows.shape, k, rows.entries, offset)
 
 
 def shard_values(a: Array, mask: Any, bias: Any, rows: Rows) -> NDArray[Any]:
@@ -251,7 +258,7 @@ def _find_best_of_each(
     if good.any():
         of_good = np.ascontiguousarray(entries[good])
         at = Rows(of_good.shape, -1, "logits_shard")
-        best, found = np.full((*at.shape, k), -np.inf, values.dtype), np.full((*at.shape, k), _NONE, _NUMBER)
+        best, found = np.full((*at.shape, k), -np.inf, values.dtype), np.full((*at.shape, k), NONE, _NUMBER)
         _find_best(of_good, k, None, None, at, best, found)
         flat_values[good], flat_numbers[good] = best, found
 
@@ -265,7 +272,7 @@ def _put(best: NDArray[Any], index: NDArray[np.int64], values: NDArray[Any], num
     order = np.argsort(~there, -1, kind="stable")
     there = np.take_along_axis(there, order, -1)
     values[...] = np.where(there, np.take_along_axis(best, order, -1), -np.inf)
-    numbers[...] = np.where(there, np.take_along_axis(index, order, -1), _NONE)
+    numbers[...] = np.where(there, np.take_along_axis(index, order, -1), NONE)
 
 
 def _wide(a: Array) -> NDArray[Any]:
@@ -280,11 +287,6 @@ def _add_bias(values: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
             most = float(np.finfo(np.float32).max)
             bias = np.where(np.isinf(bias), bias, np.clip(bias, -most, most)).astype(np.float32)
         return np.asarray(values + bias)
-
-
-def _type_of(name: str) -> np.dtype[Any]:
-    """The type of the values of logits of this dtype."""
-    return np.dtype("<f8" if name == "float64" else "<f4")
 
 
 def _size_of(shape: tuple[int, ...], k: int, kind: np.dtype[Any]) -> int:
@@ -307,25 +309,63 @@ def _checked_offset(offset: Any) -> int:
     return int(offset)
 
 
-def _made(buffer: bytes) -> Candidates:
-    """The Candidates of a buffer that is good, as views of it."""
-    _, code, axes, k, entries, offset = _HEADER.unpack_from(buffer)
-    shape = struct.unpack_from(f"<{axes}q", buffer, _HEADER.size)
-    kind, start, width = _type_of(_DTYPES[code]), _HEADER.size + 8 * axes, min(k, entries)
+class Layout(NamedTuple):
+    """The columns of the candidates of shards, one shard after another: of each the offset and the length of its shard,
+    whether it is the first of the shard, and whether its shard has sent all entries."""
+
+    offset: NDArray[np.int64]
+    entries: NDArray[np.int64]
+    is_first: NDArray[np.bool_]
+    is_all: NDArray[np.bool_]
+
+
+def layout_of(shards: Iterable[Candidates]) -> Layout:
+    return _layout(tuple((c.offset, c.entries, min(c.k, c.entries), c.k >= c.entries) for c in shards))
+
+
+@lru_cache(maxsize=64)
+def _layout(shards: tuple[tuple[int, int, int, bool], ...]) -> Layout:
+    widths = [width for _, _, width, _ in shards]
+    is_first = np.zeros(sum(widths), np.bool_)
+    is_first[np.cumsum([0, *widths[:-1]])] = True
+    offset, entries, _, is_all = zip(*shards, strict=True)
+    return Layout(
+        np.repeat(np.array(offset, np.int64), widths),
+        np.repeat(np.array(entries, np.int64), widths),
+        is_first,
+        np.repeat(np.array(is_all), widths),
+    )
+
+
+def check_entries(values: NDArray[Any], numbers: NDArray[np.uint32], layout: Layout) -> None:
+    """Raise unless the numbers of a row ascend in each shard and lie within it, and what follows them is empty."""
+    there = numbers != NONE
+    good = bool(np.where(there, numbers < layout.entries, (values == -np.inf) & ~layout.is_all).all())
+    ascend = (numbers[..., 1:] > numbers[..., :-1]) | layout.is_first[1:] | ~there[..., 1:]
+    if not (good and ascend.all()):
+        raise _damaged("the numbers of a row's entries do not ascend within the shard")
+
+
+def _made(buffer: bytes, code: int, shape: tuple[int, ...], k: int, entries: int, offset: int) -> Candidates:
+    """The Candidates of a buffer with this header, as views of it."""
+    kind, start = _KINDS[code], _HEADER.size + 8 * len(shape)
     values: Array = np.ndarray((*shape, k), kind, buffer, start)
     numbers: Array = np.ndarray((*shape, k), _NUMBER, buffer, start + values.nbytes)
+    if k > entries:
+        values, numbers = values[..., :entries], numbers[..., :entries]
     made = object.__new__(Candidates)
-    parts = (offset, entries, k, shape, _DTYPES[code], values[..., :width], numbers[..., :width], buffer)
+    parts = (offset, entries, k, shape, _DTYPES[code], values, numbers, buffer)
     for name, value in zip(Candidates.__slots__, parts, strict=True):
         object.__setattr__(made, name, value)
     return made
 
 
-def _from_bytes(buffer: Any) -> Candidates:
+def parsed(buffer: Any) -> Candidates:
+    """The Candidates of a buffer of which `check_entries` has not been called."""
     try:
         data = bytes(memoryview(buffer))
     except TypeError:
-        raise TypeError(f"buffer must be bytes, or have the buffer protocol, not {type(buffer).__name__}") from None
+        raise TypeError(f"candidates must be bytes, or have the buffer protocol, not {type(buffer).__name__}") from None
     if len(data) < _HEADER.size:
         raise _damaged(f"they are {len(data)} bytes, fewer than the header of {_HEADER.size}")
     magic, code, axes, k, entries, offset = _HEADER.unpack_from(data)
@@ -333,7 +373,7 @@ def _from_bytes(buffer: Any) -> Candidates:
         raise _damaged("they do not begin as candidates of this version do")
     if not (
         0 <= code < len(_DTYPES)
-        and 0 <= axes <= _MOST_AXES
+        and 0 <= axes < _MOST_AXES
         and 1 <= k <= _MOST_ENTRIES
         and 1 <= entries <= _MOST_ENTRIES
         and 0 <= offset < 2**62
@@ -341,28 +381,9 @@ def _from_bytes(buffer: Any) -> Candidates:
     ):
         raise _damaged("a number in their header is out of range")
     shape = struct.unpack_from(f"<{axes}q", data, _HEADER.size)
-    if min(shape, default=0) < 0 or _size_of(shape, k, _type_of(_DTYPES[code])) != len(data):
+    if min(shape, default=0) < 0 or _size_of(shape, k, _KINDS[code]) != len(data):
         raise _damaged(f"they are {len(data)} bytes, which is not the size that their header says")
-    made = _made(data)
-    _check_parts(made, data)
-    return made
-
-
-def _check_parts(c: Candidates, data: bytes) -> None:
-    """Raise unless the numbers of each row ascend and lie within the shard, and what follows them is empty."""
-    if not c.values.size:
-        return
-    numbers, there = c._numbers, c._numbers != _NONE
-    good = bool((there | (c.values == -np.inf)).all()) and bool(((numbers < c.entries) | ~there).all())
-    good = good and bool((numbers[..., 1:] >= numbers[..., :-1]).all())  # NONE is the largest
-    good = good and not bool(((numbers[..., 1:] == numbers[..., :-1]) & there[..., 1:]).any())
-    if c.k >= c.entries:
-        good = good and bool(there.all())
-    else:
-        is_nan = np.isnan(c.values)
-        good = good and not bool(is_nan[..., 1:].any()) and not bool((is_nan[..., :1] & there[..., 1:2]).any())
-    if not good:
-        raise _damaged("the numbers of a row's entries do not ascend within the shard")
+    return _made(data, code, shape, k, entries, offset)
 
 
 def _damaged(why: str) -> ValueError:
