@@ -39,8 +39,8 @@ from ._sharding.api import (
     summarize,
 )
 from ._sharding.candidate_draws import sample_from_candidates
-from ._sharding.candidate_filters import mass_of_shard
 from ._sharding.candidates import Candidates, candidates, candidates_nbytes
+from ._sharding.masses import mass_of_shard
 from ._sharding.summary import Summary, combine
 from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._trees import TreeVerdict, verify_tree

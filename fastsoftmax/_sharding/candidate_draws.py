@@ -1,16 +1,15 @@
 """sample_from_candidates: the filtered draw of whole rows from the candidates of their shards.
 
-The entries that all shards send, by their index, are a row of their own.  The first filter of the whole row keeps the same
-entries of this one, if it has all of them; what the kernels do after that depends on these entries alone.  So the draw is
-`sample` of this row with the same filters, once candidate_filters.py has found that the first had all that it needs.
+The candidates of all shards, by their index, are a row of their own.  The first filter of the whole row keeps the same
+entries of this one, if it has them all; and what the kernels do after that depends on these entries alone.  So the draw
+is `sample` of this row with the same filters, once `check_first_filters` has found that the first had what it needs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,93 +20,10 @@ from .._args.filters import as_filters
 from .._sampling import check_on_invalid, draw_from
 from .api import check_has_summary
 from .candidate_filters import check_first_filters
-from .candidates import Candidates, Layout, check_entries, layout_of, parsed
+from .gathered import Gathered, gathered_from
 from .summary import EXTREME
 
-
-class Union(NamedTuple):
-    """The candidates of all shards of rows.
-
-    Attributes
-    ----------
-    values : ndarray of float32 or float64, shape (..., n)
-        By ascending index.  Where they are not all entries of the row, the last is -inf: then a top_k below the length of
-        the row is below n.
-    numbers : ndarray of uint32
-        Their numbers in their shards; of the last value there is none.
-    layout : Layout
-        Of the numbers.
-    entries : int
-        The length of the whole row.
-    shards : list of Candidates
-        In order.
-    rows : Rows
-        The names of the rows, for errors.
-    """
-
-    values: NDArray[Any]
-    numbers: NDArray[np.uint32]
-    layout: Layout
-    entries: int
-    shards: list[Candidates]
-    rows: Rows
-
-    @property
-    def is_whole(self) -> bool:
-        return self.values.shape[-1] == self.numbers.shape[-1]
-
-    @property
-    def flat_values(self) -> NDArray[Any]:
-        """The values with one axis for all rows."""
-        return self.values.reshape(-1, self.values.shape[-1])
-
-    def indices(self, at: Any) -> NDArray[np.int64]:
-        """The numbers in the whole row of the candidates at these places, of any shape after that of the rows."""
-        flat = np.asarray(at).reshape(math.prod(self.rows.shape), -1)
-        numbers = np.take_along_axis(self.numbers.reshape(len(flat), -1), flat, -1)
-        return (numbers + self.layout.offset[flat]).reshape(np.shape(at))
-
-
-def union_of(candidates: Any, entries: Any = None) -> Union:
-    """The candidates of all shards, given in any order, as rows."""
-    if isinstance(candidates, Candidates) or _is_buffer(candidates):
-        candidates = [candidates]
-    if not isinstance(candidates, Iterable):
-        raise TypeError(f"candidates must be those of all shards, in a list, not {type(candidates).__name__}")
-    given = list(candidates)
-    shards = [c if isinstance(c, Candidates) else parsed(c) for c in given]
-    if not shards:
-        raise ValueError("candidates: there are none; pass those of all shards")
-    shards.sort(key=_offset_of)
-    first, at = shards[0], 0
-    for c in shards:
-        if c.dtype != first.dtype or c.shape != first.shape:
-            raise ValueError(
-                f"candidates: those at offsets {first.offset} and {c.offset} are of rows of shape {first.shape} and "
-                f"{c.shape}, {first.dtype} and {c.dtype}; pass those of the same rows"
-            )
-        if c.offset != at:
-            what = f"entries {at} to {c.offset} are missing" if c.offset > at else f"entry {c.offset} is in two of them"
-            raise ValueError(f"candidates: {what}; pass those of every shard, once")
-        at += c.entries
-    if entries is not None and at != entries:
-        raise ValueError(f"candidates: they are of {at} entries, not {entries}; pass those of every shard")
-    values = [c.values for c in shards]
-    if any(c.k < c.entries for c in shards):
-        values.append(np.full((*first.shape, 1), -np.inf, first.values.dtype))
-    rows = Rows((*first.shape, 1), -1, "candidates")
-    numbers = np.concatenate([c._numbers for c in shards], -1)
-    union = Union(np.concatenate(values, -1), numbers, layout_of(shards), at, shards, rows)
-    if any(not isinstance(c, Candidates) for c in given):
-        check_entries(union.values[..., : numbers.shape[-1]], numbers, union.layout)
-    return union
-
-
-_offset_of = attrgetter("offset")
-
-
-def _is_buffer(value: Any) -> bool:
-    return isinstance(value, bytes | bytearray | memoryview | np.ndarray)
+_LEAST = 1.0 / EXTREME
 
 
 def sample_from_candidates(
@@ -177,8 +93,8 @@ temperature_last, order
     Raises
     ------
     ValueError
-        Where the first filter of a row needs more than these candidates, with the reason; for candidates that are not of
-        all shards of the same rows; a row that cannot be drawn from; `u` outside [0, 1).
+        Where the first filter of a row needs more than these candidates, with the reason; for candidates that are not
+        of all shards of the same rows; a row that cannot be drawn from; `u` outside [0, 1).
 
     Notes
     -----
@@ -192,9 +108,9 @@ temperature_last, order
     >>> x = np.random.default_rng(0).normal(size=(3, 1000))
     >>> shards = [fastsoftmax.candidates(x[:, i : i + 250], 20, offset=i) for i in (0, 250, 500, 750)]
     >>> fastsoftmax.sample_from_candidates(shards, 0.7, top_k=20, top_p=0.9, u=[0.1, 0.5, 0.9])
-    array([309, 646, 830])
+    array([219, 527, 862])
     >>> fastsoftmax.sample(x, 0.7, top_k=20, top_p=0.9, u=[0.1, 0.5, 0.9])
-    array([309, 646, 830])
+    array([219, 527, 862])
     """
     given = _core.given_filters(
         top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold,
@@ -204,48 +120,45 @@ temperature_last, order
     check_on_invalid(on_invalid)
     if u is None:
         raise TypeError("u must be the uniforms: every process that draws must have the same")
-    union = union_of(candidates, entries)
+    gathered = gathered_from(candidates, entries)
     if type(temperature) is not float or not _LEAST <= temperature <= EXTREME:
-        temperature = temperature_rows(temperature, union.rows)
-        check_has_summary(temperature, union.rows)
+        temperature = temperature_rows(temperature, gathered.rows)
+        check_has_summary(temperature, gathered.rows)
     kept = None
-    if not union.is_whole:
-        kept = check_first_filters(union, temperature, given, as_filters(given, union.rows), mass)
+    if not gathered.is_whole:
+        kept = check_first_filters(gathered, temperature, given, as_filters(given, gathered.rows), mass)
     if kept is None:
         drawn = draw_from(
-            union.values, False, temperature, -1, size, u, None, None, None, given, xtc_u, return_logprob, "flag"
+            gathered.values, False, temperature, -1, size, u, None, None, None, given, xtc_u, return_logprob, "flag"
         )
     else:
-        drawn = _draw_kept(union, temperature, size, u, given, xtc_u, return_logprob, kept)
+        drawn = _draw_kept(gathered, temperature, size, u, given, xtc_u, return_logprob, kept)
     index, logprob = drawn if return_logprob else (drawn, None)
     bad = np.less(index, 0)
     if bad.any():
         if on_invalid == "raise":
-            _raise_invalid(union, int(np.argmax(bad.reshape(math.prod(union.rows.shape), -1).any(-1))))
-        index = np.where(bad, -1, union.indices(np.maximum(index, 0)))
+            _raise_invalid(gathered, int(np.argmax(bad.reshape(math.prod(gathered.rows.shape), -1).any(-1))))
+        index = np.where(bad, -1, gathered.indices(np.maximum(index, 0)))
     else:
-        index = union.indices(index)
+        index = gathered.indices(index)
     if not index.ndim:
         index = int(index)
     return (index, logprob) if return_logprob else index
 
 
-_LEAST = 1.0 / EXTREME
-
-
 def _draw_kept(
-    union: Union, t: Any, size: Any, u: Any, given: Any, xtc_u: Any, return_logprob: bool, kept: NDArray[np.int64]
+    gathered: Gathered, t: Any, size: Any, u: Any, given: Any, xtc_u: Any, return_logprob: bool, kept: NDArray[np.int64]
 ) -> Any:
     """The draws where top_p is the first filter of some rows, and keeps so many entries (-1: of the others)."""
-    shape = union.rows.shape + size_shape(size)
+    shape = gathered.rows.shape + size_shape(size)
     us = uniform_rows(u, shape).reshape(len(kept), -1)
-    t = temperature_rows(t, union.rows).reshape(-1)
-    coins = None if xtc_u is None else uniform_rows(xtc_u, union.rows.shape, "xtc_u").reshape(-1)
+    t = temperature_rows(t, gathered.rows).reshape(-1)
+    coins = None if xtc_u is None else uniform_rows(xtc_u, gathered.rows.shape, "xtc_u").reshape(-1)
     index: NDArray[np.int64] = np.empty(us.shape, np.int64)
     logprob = np.empty(us.shape)
-    for part, of_part in _parts(given, kept, union.rows):
+    for part, of_part in _parts(given, kept, gathered.rows):
         drawn = draw_from(
-            union.flat_values[part], False, t[part], -1, us.shape[-1], us[part], None, None, None, of_part,
+            gathered.flat_values[part], False, t[part], -1, us.shape[-1], us[part], None, None, None, of_part,
             None if coins is None else coins[part], return_logprob, "flag",
         )  # fmt: skip
         if return_logprob:
@@ -277,19 +190,18 @@ def _flat_filters(given: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
     """The parameters with one axis for all rows, where they have any."""
     flat = {}
     for name, value in given.items():
-        of_rows = name != "order" and np.ndim(value)
-        flat[name] = np.broadcast_to(value, rows.shape).reshape(-1) if of_rows else value
+        one = name == "order" or isinstance(value, int | float)
+        flat[name] = value if one else np.broadcast_to(value, rows.shape).reshape(-1)
     return flat
 
 
-def _raise_invalid(union: Union, row: int) -> None:
-    is_nan = np.isnan(union.flat_values[row])
+def _raise_invalid(gathered: Gathered, row: int) -> None:
+    is_nan = np.isnan(gathered.flat_values[row])
     if is_nan.any():
         at = int(np.argmax(is_nan))
-        number = union.numbers.reshape(-1, union.numbers.shape[-1])[row, at]
-        what = f"has nan at entry {number + union.layout.offset[at]}"
+        number = gathered.numbers.reshape(-1, gathered.numbers.shape[-1])[row, at]
+        what = f"has nan at entry {number + gathered.layout.offset[at]}"
     else:
         what = "has no entry above -inf that is allowed"
-    name = union.rows.name_row(row)
+    name = gathered.rows.name_row(row)
     raise ValueError(f'candidates: {name} {what}; fix it, or pass on_invalid="flag" to get -1 for it')
-

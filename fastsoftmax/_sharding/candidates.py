@@ -17,7 +17,7 @@ from .._args.biases import bias_rows, dense_biases
 from .._args.masks import as_bools, mask_rows
 from .._sampling import sample
 
-# The format: little-endian.  A header, the lengths of the axes of the rows, then for each row k values and then for each
+# The format: little-endian.  A header, the lengths of the axes of the rows, for each row k values, and then for each
 # row k numbers of entries, counted from the offset.  What a row does not have is -inf and NONE.
 _MAGIC: Final = b"fscand\x00\x01"
 _HEADER: Final = struct.Struct("<8s5q")  # the magic, the code of the dtype, the axes of the rows, k, entries, offset
@@ -49,8 +49,9 @@ class Candidates:
     dtype : str
         The name of the logits' dtype.
     values : ndarray of float32 or float64, shape (..., min(k, entries))
-        The logits, mask and bias applied, in the order of their indices; float64 for logits of float64.  -inf where a row
-        has fewer entries above -inf.  A row with NaN has its first NaN here and nothing else, unless k reaches `entries`.
+        The logits, mask and bias applied, in the order of their indices; float64 for logits of float64.  -inf where a
+        row has fewer entries above -inf.  A row with NaN has its first NaN here and nothing else, unless k reaches
+        `entries`.
     indices : ndarray of int64, shape (..., min(k, entries))
         Their numbers in the whole row, ascending; -1 where the row has fewer.
     nbytes : int
@@ -98,9 +99,8 @@ class Candidates:
 
     def __repr__(self) -> str:
         rows = f"rows {self.shape}" if self.shape else "one row"
-        past = self.offset + self.entries
-        best = min(self.k, self.entries)
-        return f"<Candidates: the best {best} of entries {self.offset} to {past}: {rows}, {self.dtype}, {self.nbytes} bytes>"
+        what = f"the best {min(self.k, self.entries)} of entries {self.offset} to {self.offset + self.entries}"
+        return f"<Candidates: {what}: {rows}, {self.dtype}, {self.nbytes} bytes>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Candidates) and self._buffer == other._buffer
@@ -150,8 +150,8 @@ def candidates(logits_shard: Any, k: int, *, offset: int, mask: Any = None, bias
     Parameters
     ----------
     logits_shard : array_like, shape (..., entries)
-        The logits of consecutive entries, along the last axis; dtypes and layouts as in :func:`softmax`.  A shard may be
-        cut anywhere.
+        The logits of consecutive entries, along the last axis; dtypes and layouts as in :func:`softmax`.  A shard may
+        be cut anywhere.
     k : int
         How many: as many as the largest `top_k` of the rows.
     offset : int

@@ -173,6 +173,10 @@ def test_every_example_script_is_tested() -> None:
         "logsumexp_from_summary",
         "locate_draws",
         "sample_from_summary",
+        "candidates",
+        "candidates_nbytes",
+        "mass_of_shard",
+        "sample_from_candidates",
     ],
 )
 def test_docstring_examples_run(name: str) -> None:

@@ -155,7 +155,7 @@ def test_the_rows_of_a_batch_are_single_calls_of_the_reference():
     assert reference_rows.truncate([[1, 2], [3, 4]], [1.0, 2.0], top_k=[1, 2]).tolist() == [[-INF, 2.0], [1.5, 2.0]]
 
 
-CLASSES = ("DraftVerdict", "Summary", "TopLogprobs")  # that functions make, not callers
+CLASSES = ("Candidates", "DraftVerdict", "Summary", "TopLogprobs")  # that functions make, not callers
 # What a fast function has for arrays, batches and other memories, and the names of one row and one key.
 OF_ARRAYS = {"axis", "out", "keepdims", "size", "rng", "on_invalid", "lengths", "entries", "logsumexp"}
 OF_ARRAYS |= {"x", "logits", "logits_shard", "probs", "keys"}
@@ -173,7 +173,8 @@ def parameters_of(function):
 def test_reference_has_the_public_names_and_their_parameters(name):
     fast, slow = (parameters_of(getattr(module, name)) for module in (fs, reference))
     # A shard's mask and bias are applied to it before, and its entries are looked at without their numbers.
-    of_shards = {"mask", "bias", "offset", "return_logprob"} if "summar" in name else set()
+    shards = "summar" in name or name in ("candidates", "mass_of_shard")
+    of_shards = {"mask", "bias", "offset", "return_logprob"} if shards else set()
     assert slow.keys() - fast.keys() <= OF_ONE_ROW and fast.keys() - slow.keys() <= OF_ARRAYS | of_shards
     for parameter in fast.keys() & slow.keys() - {"u", "xtc_u"}:
         # None switches a filter off, and so does the reference's default.
@@ -182,7 +183,8 @@ def test_reference_has_the_public_names_and_their_parameters(name):
 
 def test_reference_exports_the_public_names_only():
     of_arrays = {
-        "__version__", "get_include", "get_num_threads", "reference", "schedules", "set_num_threads", "show_config",
+        "__version__", "candidates_nbytes", "get_include", "get_num_threads", "reference", "schedules",
+        "set_num_threads", "show_config",
     }  # fmt: skip
     # Which are sample with some of its arguments held, or functions of one row for each of many.
     held = {"Categorical", "Sampler", "SegmentedRows"}

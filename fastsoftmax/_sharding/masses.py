@@ -1,0 +1,218 @@
+"""The mass of rows in shards: integers that add up to those by which top_p decides for the whole row."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._args.arrays import Array, Rows, any_array, float_array, temperature_rows
+from .candidates import shard_values
+from .finishing import NO_MASK_AND_BIAS, finish
+from .gathered import Gathered, gathered_from
+from .summary import BLOCK, DOUBLE_BLOCK, NORMALISER, OK
+
+# Temperatures at which rows of float32 and below are computed in float32.
+_EXTREME_F32 = 2.0**90
+# The entries whose weights are added up at a time: they stay in the second-level cache.
+_TOGETHER = 1 << 15
+_BITS_OF_2_52 = int(np.float64(2.0**52).view(np.int64))
+
+
+def mass_of_shard(
+    logits_shard: Any, candidates: Any, temperature: Any = 1.0, *, mask: Any = None, bias: Any = None
+) -> Any:
+    """The weight of a shard as an integer, in the unit of the whole row: what top_p needs of the entries not sent.
+
+    Parameters
+    ----------
+    logits_shard : array_like, shape (..., entries)
+        The logits of any part of the row: the parts together must be the row.
+    candidates : list of Candidates or of their buffers
+        Those of every shard, in any order: they tell the largest entry and the length of the row.
+    temperature : float or array_like, default 1.0
+        That at which top_p sees the row: 1 with ``temperature_last=True``.  0, inf, or from 2**-90 to 2**90 (float64:
+        2**-900 to 2**900).
+    mask, bias : optional
+        What :func:`candidates` was given for this shard.
+
+    Returns
+    -------
+    int or ndarray of int64
+        In the shape of the rows.  The sum over all shards, which is below 2**62 and the same in any order, is the
+        `mass` of :func:`sample_from_candidates`.  0 for a row that cannot be drawn from.
+
+    Raises
+    ------
+    ValueError
+        For a temperature out of range, shapes that do not fit, an entry above the largest candidate.
+    TypeError
+        For data of other dtypes.
+
+    Notes
+    -----
+    The integers are those by which top_p decides: round(w 2**51) of the weights w against the largest entry, and one
+    bit less for each doubling of the row beyond 1,024 entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastsoftmax
+    >>> x = np.random.default_rng(0).normal(size=1000)
+    >>> shards = [fastsoftmax.candidates(x[i : i + 500], 100, offset=i) for i in (0, 500)]
+    >>> mass = sum(fastsoftmax.mass_of_shard(x[i : i + 500], shards) for i in (0, 500))
+    >>> fastsoftmax.sample_from_candidates(shards, top_p=0.3, mass=mass, u=0.5)
+    424
+    >>> fastsoftmax.sample(x, top_p=0.3, u=0.5)
+    424
+    """
+    gathered = gathered_from(candidates)
+    a = float_array(logits_shard, "logits_shard")
+    rows = Rows(a.shape, -1, "logits_shard")
+    if rows.shape != gathered.rows.shape or a.dtype.name != gathered.shards[0].dtype:
+        raise ValueError(
+            f"logits_shard has rows of shape {rows.shape} of {a.dtype}, but the candidates are of "
+            f"{gathered.rows.shape} and {gathered.shards[0].dtype}"
+        )
+    t = temperature_rows(temperature, rows).reshape(-1)
+    _check_mass_temperature(t, a.dtype.name, rows)
+    values = shard_values(rows.split(a), mask, bias, rows).reshape(-1, rows.entries)
+    largest = gathered.flat_values.max(-1)
+    above = values.max(-1) > largest
+    if above.any():
+        raise ValueError(
+            f"logits_shard: {rows.name_row(int(np.argmax(above)))} has an entry above the largest candidate; pass the "
+            "same logits, mask and bias"
+        )
+    mass = np.empty(len(values), np.int64)
+    step = max(1, _TOGETHER // rows.entries)
+    for first in range(0, len(values), step):
+        part = slice(first, first + step)
+        mass[part] = integer_weights(values[part], largest[part], t[part], gathered.entries).sum(-1)
+    return mass.reshape(rows.shape) if rows.shape else int(mass[0])
+
+
+def _check_mass_temperature(t: Array, dtype: str, rows: Rows) -> None:
+    most = 2.0**900 if dtype == "float64" else _EXTREME_F32
+    bad = (t > 0) & (t < np.inf) & ((t < 1 / most) | (t > most))
+    if bad.any():
+        row = int(np.argmax(bad))
+        power = 900 if dtype == "float64" else 90
+        raise ValueError(
+            f"temperature must be 0, inf, or from 2**-{power} to 2**{power} where top_p is the first filter, got "
+            f"{t[row]} ({rows.name_row(row)})"
+        )
+
+
+def integer_weights(values: NDArray[Any], largest: Array, t: Array, entries: int) -> NDArray[np.int64]:
+    """The weights by which the filters of a row of so many entries decide (csrc/filter/mass-inl.h), shape (rows, n)."""
+    down = 0
+    while (entries - 1) >> down >= 1024:
+        down += 1
+    unit = 2.0 ** (51 - down)
+    formula = (t > 0) & (t < np.inf) & (np.abs(largest) < np.inf)
+    integers = np.zeros(values.shape, np.int64)
+    if formula.any():
+        all_of_them = formula.all()
+        part = slice(None) if all_of_them else formula
+        weights = _weights(values[part], largest[part], t[part])
+        # adding 2^52 rounds to an integer, which is then in the low bits
+        rounded = np.multiply(weights, unit, dtype=np.float64)
+        rounded += 2.0**52
+        integers[part] = rounded.view(np.int64) - _BITS_OF_2_52
+    for row in np.flatnonzero(~formula):  # NaN is not drawn from
+        if largest[row] > -np.inf:
+            counted = values[row] > -np.inf if t[row] == np.inf else values[row] == largest[row]
+            integers[row] = np.where(counted, int(unit), 0)
+    return integers
+
+
+def _weights(values: NDArray[Any], largest: Array, t: Array) -> NDArray[Any]:
+    """The weights of entries against the largest of their row: the numerators of softmax.
+
+    They depend on the largest entry of their block, so every block gets that of the row as its last.
+    """
+    count, entries = values.shape
+    block = (BLOCK if values.dtype == np.float32 else DOUBLE_BLOCK) - 1
+    blocks = -(-entries // block)
+    padded = np.full((count, blocks * block), -np.inf, values.dtype)
+    padded[:, :entries] = values
+    x = np.empty((count, blocks, block + 1), values.dtype)
+    x[..., :block] = padded.reshape(count, blocks, block)
+    x[..., block] = largest[:, None]
+    x = x.reshape(count, -1)
+    total_of_1 = np.zeros(count, NORMALISER)
+    total_of_1["max"], total_of_1["total"], total_of_1["status"] = largest, 1.0, OK
+    rows = Rows(x.shape, -1, "logits_shard")
+    weights = finish(x, rows, 0, np.ascontiguousarray(t), NO_MASK_AND_BIAS, total_of_1, None, None, False)
+    return np.asarray(weights.reshape(count, blocks, block + 1)[..., :block].reshape(count, -1)[:, :entries])
+
+
+def kept_by_top_p(
+    gathered: Gathered, of_rows: NDArray[np.bool_], largest: Array, at: Array, top_p: Array, least: Array, mass: Any
+) -> NDArray[np.int64]:
+    """How many entries top_p keeps of each of these rows; -1 for the others."""
+    if mass is None:
+        raise ValueError(
+            f"top_p needs the mass of the whole row ({gathered.rows.name_row(int(np.argmax(of_rows)))}): pass the sum "
+            "of mass_of_shard over all shards as mass, or put top_k before top_p"
+        )
+    total = any_array(mass, "mass")
+    if total.dtype.kind not in "iu":
+        raise TypeError(f"mass must be integers, the sum of mass_of_shard over all shards, not {total.dtype}")
+    gathered.rows.check_shape(total.shape, "mass")
+    total = np.broadcast_to(total, gathered.rows.shape).reshape(-1)
+    _check_mass_temperature(np.where(of_rows, at, 1.0), gathered.shards[0].dtype, gathered.rows)
+    kept = np.full(len(of_rows), -1)
+    number = np.flatnonzero(of_rows)
+    values = gathered.flat_values[number]
+    integers = integer_weights(values, largest[number], at[number], gathered.entries)
+    order = np.argsort(-values, -1, kind="stable")
+    sums = np.cumsum(np.take_along_axis(integers, order, -1), -1)
+    # beside +inf nothing else is there, but at an infinite temperature
+    beside = (largest[number] == np.inf) & (at[number] < np.inf)
+    there = np.where(beside[:, None], values == np.inf, values > -np.inf).sum(-1)
+    last = _last_places(gathered, number, order)
+    for j, row in enumerate(number):
+        name = gathered.rows.name_row(int(row))
+        p, of_row = Fraction(float(top_p[row])), int(total[row])
+        target = max(-((-p.numerator * of_row) // p.denominator), 1)
+        reached = int(sums[j, -1]) >= target
+        if of_row < int(sums[j, -1]):
+            raise ValueError(
+                f"mass of {name} is {of_row}, less than the candidates alone have: pass the "
+                "sum of mass_of_shard over all shards, at the temperature that top_p sees"
+            )
+        count = int(np.searchsorted(sums[j], target)) + 1
+        if reached and count < least[row]:
+            if least[row] >= there[j]:
+                raise ValueError(
+                    f"min_tokens_to_keep leaves all that {name} has, which is then drawn from "
+                    "as a whole: put top_k before top_p"
+                )
+            count = int(least[row])
+        if not reached or min(count, int(there[j])) > last[j]:
+            raise ValueError(
+                f"top_p keeps more entries of {name} than the candidates are certain to have: "
+                "pass candidates a larger k, or put top_k before top_p"
+            )
+        kept[row] = count
+    return kept
+
+
+def _last_places(gathered: Gathered, number: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the candidates in their sorted order are certain to be the first of the whole row: up to the first
+    that is the last of its shard."""
+    place = np.argsort(order, -1)
+    certain = np.full(len(number), order.shape[-1])
+    start = 0
+    for c in gathered.shards:
+        width = c.values.shape[-1]
+        if c.k < c.entries:
+            values = gathered.flat_values[number, start : start + width]
+            worst = place[:, start : start + width].max(-1) + 1
+            certain = np.where(values.min(-1) > -np.inf, np.minimum(certain, worst), certain)
+        start += width
+    return certain
