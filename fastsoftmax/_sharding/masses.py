@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._args.arrays import Array, Rows, any_array, float_array, temperature_rows
+from .. import _core
+from .._args.arrays import Array, Rows, any_array, dtype_code, float_array, temperature_rows
 from .candidates import shard_values
 from .finishing import NO_MASK_AND_BIAS, finish
 from .gathered import Gathered, gathered_from
-from .summary import BLOCK, DOUBLE_BLOCK, NORMALISER, OK
+from .summary import NORMALISER, OK
 
 # Temperatures at which rows of float32 and below are computed in float32.
 _EXTREME_F32 = 2.0**90
@@ -135,7 +136,7 @@ def _weights(values: NDArray[Any], largest: Array, t: Array) -> NDArray[Any]:
     They depend on the largest entry of their block, so every block gets that of the row as its last.
     """
     count, entries = values.shape
-    block = (BLOCK if values.dtype == np.float32 else DOUBLE_BLOCK) - 1
+    block = _core.shard_block(dtype_code(values.dtype)) - 1
     blocks = -(-entries // block)
     padded = np.full((count, blocks * block), -np.inf, values.dtype)
     padded[:, :entries] = values
@@ -146,7 +147,8 @@ def _weights(values: NDArray[Any], largest: Array, t: Array) -> NDArray[Any]:
     total_of_1 = np.zeros(count, NORMALISER)
     total_of_1["max"], total_of_1["total"], total_of_1["status"] = largest, 1.0, OK
     rows = Rows(x.shape, -1, "logits_shard")
-    weights = finish(x, rows, 0, np.ascontiguousarray(t), NO_MASK_AND_BIAS, total_of_1, None, None, False)
+    place, of_rows = (0, rows.entries), np.ascontiguousarray(t)
+    weights = finish(x, rows, place, of_rows, NO_MASK_AND_BIAS, total_of_1, None, None, None, False)
     return np.asarray(weights.reshape(count, blocks, block + 1)[..., :block].reshape(count, -1)[:, :entries])
 
 

@@ -19,7 +19,7 @@ from .._args.arrays import Array, Rows, float_array, temperature_rows
 from .._args.keyed import COINS, DRAWS, keyed
 from .._args.masks import bools_of
 from .._sharding.api import logsumexp_from_summary, summarize_rows
-from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
+from .._sharding.finishing import NO_MASK_AND_BIAS, Place, finish, locations_of, mask_and_bias_rows, resolve
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
 
 # For each row: what a chunk needs to resolve its draw, and the draw that it returns.
@@ -156,8 +156,8 @@ def logsumexp_block(whole: Summary) -> Array:
 def finish_block(x: Array, temperature: Any, normaliser: Array, log: bool, block_info: Any = None) -> Any:
     norm = np.ascontiguousarray(normaliser[..., 0])
     with _rows_from(_first_row(block_info)):
-        a, rows, t, offset = _shard(x, "x", temperature, block_info)
-        return finish(a, rows, offset, t, NO_MASK_AND_BIAS, norm, None, None, log, "x")
+        a, rows, t, place = _shard(x, "x", temperature, block_info)
+        return finish(a, rows, place, t, NO_MASK_AND_BIAS, norm, None, None, None, log, "x")
 
 
 def locate_block(
@@ -193,16 +193,17 @@ def resolve_block(
 ) -> Array:
     norm = np.ascontiguousarray(draws["normaliser"][..., 0])
     with _rows_from(_first_row(block_info)):
-        a, rows, t, offset = _shard(x, "logits", temperature, block_info)
+        a, rows, t, place = _shard(x, "logits", temperature, block_info)
         mask_and_bias = mask_and_bias_rows(mask, bias, rows)
         location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
-        index, logprob = resolve(a, rows, offset, t, mask_and_bias, norm, location, return_logprob, "logits")
+        index, logprob = resolve(a, rows, place, t, mask_and_bias, norm, location, return_logprob, "logits")
     drawn = np.empty(rows.shape, DRAWN)
     drawn["index"], drawn["logprob"] = index, np.nan if logprob is None else logprob
     return drawn[..., None]
 
 
-def _shard(x: Array, name: str, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, int]:
+def _shard(x: Array, name: str, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, Place]:
     a = float_array(x, name)
     rows = Rows(a.shape, -1, name)
-    return a, rows, temperature_rows(_rows_of(temperature), rows), int(block_info[0]["array-location"][-1][0])
+    place = (int(block_info[0]["array-location"][-1][0]), int(block_info[0]["shape"][-1]))
+    return a, rows, temperature_rows(_rows_of(temperature), rows), place

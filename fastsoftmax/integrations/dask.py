@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from .._args.filters import PARAMETERS, as_filters
 from .._args.keyed import checked_word
 from .._sampling import check_on_invalid
 from .._sharding.api import check_has_summary
-from .._sharding.summary import ALIGNMENT, NORMALISER
+from .._sharding.summary import NORMALISER
 from . import _dask_chunks as chunks
 
 da: Any = dask.array
@@ -380,6 +380,10 @@ class _Chunked:
 def _check_known(value: Any, name: str) -> None:
     if isinstance(value, da.Array) and any(math.isnan(size) for sizes in value.chunks for size in sizes):
         raise ValueError(f"{name} has chunks of unknown size; call {name}.compute_chunk_sizes() first")
+
+
+# The bounds of chunks are multiples of this.
+ALIGNMENT: Final = 1024
 
 
 def _between_blocks(sizes: tuple[int, ...]) -> tuple[int, ...]:
