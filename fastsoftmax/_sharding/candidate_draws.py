@@ -63,7 +63,7 @@ def sample_from_candidates(
     Parameters
     ----------
     candidates : list of Candidates or of their buffers
-        Those of every shard, in any order.
+        Those of every shard, in any order; an array of bytes with a row for each shard is such a list.
     temperature : float or array_like, default 1.0
         One number, or one for each row; 0, inf, or from 2**-900 to 2**900.
     u : array_like

@@ -95,4 +95,7 @@ def gathered_from(candidates: Any, entries: Any = None) -> Gathered:
 
 
 def _is_buffer(value: Any) -> bool:
-    return isinstance(value, bytes | bytearray | memoryview | np.ndarray)
+    """Whether it is the buffer of one shard; an array of two axes, as a collective fills it, has one in each row."""
+    return isinstance(value, bytes | bytearray | memoryview | np.ndarray) and (
+        not isinstance(value, memoryview | np.ndarray) or value.ndim == 1
+    )

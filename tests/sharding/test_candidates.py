@@ -302,6 +302,19 @@ def test_candidates_are_an_immutable_buffer_of_a_known_size(dtype, rng):
         fs.Candidates()
 
 
+def test_the_array_that_a_collective_fills_is_a_list_of_buffers(rng):
+    x = rng.normal(size=(2, 90))
+    parts = [fs.candidates(x[:, i : i + 30], 5, offset=i) for i in (0, 30, 60)]
+    every = np.frombuffer(b"".join(c.to_bytes() for c in parts), np.uint8).reshape(3, -1)
+    draw = {"top_k": 5, "u": [0.2, 0.7]}
+    expected = fs.sample(x, **draw)
+    for given in (every, list(every), parts, iter(parts)):
+        assert_same(fs.sample_from_candidates(given, **draw), expected)
+    one = fs.candidates(x, 5, offset=0)
+    for given in (one, one.to_bytes(), bytearray(one.to_bytes()), memoryview(one.to_bytes())):
+        assert_same(fs.sample_from_candidates(given, **draw), expected)
+
+
 @pytest.mark.parametrize("size", [(), (1,), (3,), (0,), (2, 0)])
 def test_batches_of_any_shape_have_a_size(size):
     x = np.zeros((*size, 30), np.float32)
