@@ -18,7 +18,7 @@ from .summary import NORMALISER, OK
 # Temperatures at which rows of float32 and below are computed in float32.
 _EXTREME_F32 = 2.0**90
 # The entries whose weights are added up at a time: they stay in the second-level cache.
-_TOGETHER = 1 << 15
+_TOGETHER = 1 << 17
 _BITS_OF_2_52 = int(np.float64(2.0**52).view(np.int64))
 
 
@@ -87,11 +87,12 @@ def mass_of_shard(
             f"logits_shard: {rows.name_row(int(np.argmax(above)))} has an entry above the largest candidate; pass the "
             "same logits, mask and bias"
         )
-    mass = np.empty(len(values), np.int64)
+    mass: NDArray[np.int64] = np.empty(len(values), np.int64)
     step = max(1, _TOGETHER // rows.entries)
     for first in range(0, len(values), step):
         part = slice(first, first + step)
-        mass[part] = integer_weights(values[part], largest[part], t[part], gathered.entries).sum(-1)
+        integers = integer_weights(values[part], largest[part], t[part], gathered.entries)
+        mass[part] = integers.sum((1, 2), out=mass[part])
     return mass.reshape(rows.shape) if rows.shape else int(mass[0])
 
 
@@ -108,48 +109,48 @@ def _check_mass_temperature(t: Array, dtype: str, rows: Rows) -> None:
 
 
 def integer_weights(values: NDArray[Any], largest: Array, t: Array, entries: int) -> NDArray[np.int64]:
-    """The weights by which the filters of a row of so many entries decide (csrc/filter/mass-inl.h), shape (rows, n)."""
+    """The weights by which the filters of a row of so many entries decide (csrc/filter/mass-inl.h).
+
+    They have the shape (rows, blocks, entries of a block), with zeros after the last entry.
+    """
     down = 0
     while (entries - 1) >> down >= 1024:
         down += 1
-    unit = 2.0 ** (51 - down)
     formula = (t > 0) & (t < np.inf) & (np.abs(largest) < np.inf)
-    integers = np.zeros(values.shape, np.int64)
-    if formula.any():
-        all_of_them = formula.all()
-        part = slice(None) if all_of_them else formula
-        weights = _weights(values[part], largest[part], t[part])
-        # adding 2^52 rounds to an integer, which is then in the low bits
-        rounded = np.multiply(weights, unit, dtype=np.float64)
-        rounded += 2.0**52
-        integers[part] = rounded.view(np.int64) - _BITS_OF_2_52
-    for row in np.flatnonzero(~formula):  # NaN is not drawn from
-        if largest[row] > -np.inf:
-            counted = values[row] > -np.inf if t[row] == np.inf else values[row] == largest[row]
-            integers[row] = np.where(counted, int(unit), 0)
+    if not formula.all():  # at a limit all entries that count have the weight 1; NaN is not drawn from
+        of_row, one = largest[:, None], values.dtype.type(0.0)
+        counted = np.where((t == np.inf)[:, None], values > -np.inf, values == of_row) & (of_row > -np.inf)
+        values = np.where(formula[:, None], values, np.where(counted, one, values.dtype.type(-np.inf)))
+        largest, t = np.where(formula, largest, one), np.where(formula, t, 1.0)
+    rounded = np.multiply(_weights(values, largest, t), 2.0 ** (51 - down), dtype=np.float64)
+    rounded += 2.0**52  # rounds to an integer, which is then in the low bits
+    integers: NDArray[np.int64] = rounded.view(np.int64)
+    integers -= _BITS_OF_2_52
     return integers
 
 
 def _weights(values: NDArray[Any], largest: Array, t: Array) -> NDArray[Any]:
-    """The weights of entries against the largest of their row: the numerators of softmax.
+    """The weights of entries against the largest of their row: the numerators of softmax, in blocks.
 
     They depend on the largest entry of their block, so every block gets that of the row as its last.
     """
     count, entries = values.shape
     block = _core.shard_block(dtype_code(values.dtype)) - 1
     blocks = -(-entries // block)
-    padded = np.full((count, blocks * block), -np.inf, values.dtype)
-    padded[:, :entries] = values
+    full = entries // block * block
     x = np.empty((count, blocks, block + 1), values.dtype)
-    x[..., :block] = padded.reshape(count, blocks, block)
+    x[:, : full // block, :block] = values[:, :full].reshape(count, -1, block)
+    if full < entries:
+        x[:, -1, : entries - full] = values[:, full:]
+        x[:, -1, entries - full :] = -np.inf
     x[..., block] = largest[:, None]
-    x = x.reshape(count, -1)
     total_of_1 = np.zeros(count, NORMALISER)
     total_of_1["max"], total_of_1["total"], total_of_1["status"] = largest, 1.0, OK
-    rows = Rows(x.shape, -1, "logits_shard")
+    flat = x.reshape(count, -1)
+    rows = Rows(flat.shape, -1, "logits_shard")
     place, of_rows = (0, rows.entries), np.ascontiguousarray(t)
-    weights = finish(x, rows, place, of_rows, NO_MASK_AND_BIAS, total_of_1, None, None, None, False)
-    return np.asarray(weights.reshape(count, blocks, block + 1)[..., :block].reshape(count, -1)[:, :entries])
+    finish(flat, rows, place, of_rows, NO_MASK_AND_BIAS, total_of_1, None, None, flat, False)
+    return x[..., :block]
 
 
 def kept_by_top_p(
@@ -170,13 +171,13 @@ def kept_by_top_p(
     kept = np.full(len(of_rows), -1)
     number = np.flatnonzero(of_rows)
     values = gathered.flat_values[number]
-    integers = integer_weights(values, largest[number], at[number], gathered.entries)
-    order = np.argsort(-values, -1, kind="stable")
-    sums = np.cumsum(np.take_along_axis(integers, order, -1), -1)
+    descending = np.ascontiguousarray(np.sort(values, -1)[:, ::-1])
+    integers = integer_weights(descending, largest[number], at[number], gathered.entries)
+    sums = np.cumsum(integers.reshape(len(number), -1)[:, : values.shape[-1]], -1)
     # beside +inf nothing else is there, but at an infinite temperature
     beside = (largest[number] == np.inf) & (at[number] < np.inf)
     there = np.where(beside[:, None], values == np.inf, values > -np.inf).sum(-1)
-    last = _last_places(gathered, number, order)
+    last = _last_places(gathered, values)
     for j, row in enumerate(number):
         name = gathered.rows.name_row(int(row))
         p, of_row = Fraction(float(top_p[row])), int(total[row])
@@ -204,17 +205,15 @@ def kept_by_top_p(
     return kept
 
 
-def _last_places(gathered: Gathered, number: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of the candidates in their sorted order are certain to be the first of the whole row: up to the first
+def _last_places(gathered: Gathered, values: NDArray[Any]) -> NDArray[np.int64]:
+    """How many of these candidates in their sorted order are certain to be the first of the whole row: up to the first
     that is the last of its shard."""
-    place = np.argsort(order, -1)
-    certain = np.full(len(number), order.shape[-1])
-    start = 0
+    certain = np.full(len(values), values.shape[-1])
+    past = 0
     for c in gathered.shards:
-        width = c.values.shape[-1]
+        first, past = past, past + c.values.shape[-1]
         if c.k < c.entries:
-            values = gathered.flat_values[number, start : start + width]
-            worst = place[:, start : start + width].max(-1) + 1
-            certain = np.where(values.min(-1) > -np.inf, np.minimum(certain, worst), certain)
-        start += width
+            last = values[:, first:past].min(-1, keepdims=True)
+            place = (values > last).sum(-1) + (values[:, :past] == last).sum(-1)
+            certain = np.where(last[:, 0] > -np.inf, np.minimum(certain, place), certain)
     return certain
