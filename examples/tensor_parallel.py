@@ -1,11 +1,11 @@
 """Draw tokens where the output layer is divided among processes, as servers divide it (tensor parallelism).
 
-Each process computes the logits of its part of the vocabulary and draws the tokens of all requests without the logits of
-the others. Three ways, all with the tokens that one process would draw from whole rows:
+Each process computes the logits of its part of the vocabulary, and draws the tokens of all requests without the logits
+of the others. There are three ways, all with the tokens that one process would draw from whole rows:
 
 - top_k and top_p: the best 50 of each part travel, and every process draws from these;
-- top_p alone: the best 512 of each part, and then the mass of each part (should top_p keep more than these, every process
-  gets the same ValueError, and they send more);
+- top_p alone: the best 512 of each part, and then the mass of each part. Should top_p keep more than these, every
+  process gets the same ValueError, and all could send more;
 - no filter: a summary of each part, and the process that has the drawn entry answers.
 
     python examples/tensor_parallel.py            # 4 processes with torch.distributed (gloo), on this machine
@@ -215,8 +215,7 @@ def start(size: int, table: bool) -> None:
         command = [sys.executable, str(Path(__file__).resolve()), "--size", str(size), "--meeting", meeting]
         command += ["--table"] if table else []
         started = [
-            subprocess.Popen([*command, "--rank", str(rank)], stdout=subprocess.PIPE, text=True)
-            for rank in range(size)
+            subprocess.Popen([*command, "--rank", str(rank)], stdout=subprocess.PIPE, text=True) for rank in range(size)
         ]
         try:
             said = [process.communicate()[0] for process in started]

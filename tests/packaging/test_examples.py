@@ -6,8 +6,10 @@ import code
 import contextlib
 import doctest
 import io
+import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +109,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
         ("llama_cpp_speed", "The likeliest text is the same, and a seed repeats its text."),
         ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
+        ("tensor_parallel", "Every process drew the tokens of the whole rows."),
         ("torch_policy", "Both learn to balance the pole."),
         ("text_temperature", "Entropy rises with the temperature."),
     ],
@@ -119,9 +122,22 @@ def test_example_script_gets_where_it_wants(
             pytest.importorskip(needed)
     if name == "llama_cpp_speed":
         pytest.importorskip("gguf")
+    if name == "tensor_parallel":
+        pytest.importorskip("torch.distributed")
     monkeypatch.setattr(sys, "argv", [f"{name}.py"])
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-1] == end
+
+
+def test_processes_of_mpi_draw_the_same_too() -> None:
+    pytest.importorskip("mpi4py")
+    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if mpiexec is None:
+        pytest.skip("mpiexec is not installed")
+    command = [mpiexec, "-n", "4", sys.executable, str(ROOT / "examples" / "tensor_parallel.py"), "--mpi"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Every process drew the tokens of the whole rows."
 
 
 def test_every_example_script_is_tested() -> None:
@@ -137,6 +153,7 @@ def test_every_example_script_is_tested() -> None:
         "llama_cpp_speed",
         "numba_gibbs",
         "particle_filter",
+        "tensor_parallel",
         "text_temperature",
         "torch_policy",
     }

@@ -308,11 +308,11 @@ def test_the_array_that_a_collective_fills_is_a_list_of_buffers(rng):
     every = np.frombuffer(b"".join(c.to_bytes() for c in parts), np.uint8).reshape(3, -1)
     draw = {"top_k": 5, "u": [0.2, 0.7]}
     expected = fs.sample(x, **draw)
-    for given in (every, list(every), parts, iter(parts)):
-        assert_same(fs.sample_from_candidates(given, **draw), expected)
+    for buffers in (every, list(every), parts, iter(parts)):
+        assert_same(fs.sample_from_candidates(buffers, **draw), expected)
     one = fs.candidates(x, 5, offset=0)
-    for given in (one, one.to_bytes(), bytearray(one.to_bytes()), memoryview(one.to_bytes())):
-        assert_same(fs.sample_from_candidates(given, **draw), expected)
+    for buffer in (one, one.to_bytes(), bytearray(one.to_bytes()), memoryview(one.to_bytes())):
+        assert_same(fs.sample_from_candidates(buffer, **draw), expected)
 
 
 @pytest.mark.parametrize("size", [(), (1,), (3,), (0,), (2, 0)])
@@ -398,3 +398,16 @@ def test_penalties_masks_and_biases_by_shard_are_those_of_the_whole_rows(dtype, 
     expected = fs.sample(whole, 0.8, mask=mask, bias=bias, top_k=50, top_p=0.95, return_logprob=True, u=[0.3, 0.8])
     assert_same(drawn[0], expected[0])
     assert_same(drawn[1], expected[1])
+
+
+def test_dry_by_shard_sees_the_whole_context_in_a_row_of_the_whole_length(dtype, rng):
+    n = 900
+    x = make("normal", (n,), dtype, rng)
+    context = [1, 500, 700, 1, 500, 700, 1, 500]
+    whole = fs.penalize(x, context, dry_multiplier=0.8, repetition=1.1)
+    assert whole[700] < x[700]
+    for a, b in bounds(n, [300, 650]):
+        row = np.zeros(n, dtype)
+        row[a:b] = x[a:b]
+        fs.penalize(row, context, dry_multiplier=0.8, repetition=1.1, out=row)
+        assert_same(row[a:b], whole[a:b])
