@@ -41,6 +41,7 @@ from ._sharding.api import (
 from ._sharding.candidate_draws import sample_from_candidates
 from ._sharding.candidates import Candidates, candidates, candidates_nbytes
 from ._sharding.masses import mass_of_shard
+from ._sharding.spread import sums_of_shard
 from ._sharding.summary import Summary, combine, summary_nbytes
 from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._trees import TreeVerdict, verify_tree
@@ -85,6 +86,7 @@ __all__ = [
     "softmax_from_summary",
     "softmax_probs",
     "summarize",
+    "sums_of_shard",
     "summary_nbytes",
     "top_logprobs",
     "truncate",

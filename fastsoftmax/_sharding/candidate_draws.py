@@ -33,6 +33,7 @@ def sample_from_candidates(
     u: Any,
     size: Any = None,
     mass: Any = None,
+    sums: Any = None,
     entries: int | None = None,
     top_k: Any = None,
     top_p: Any = None,
@@ -72,12 +73,15 @@ def sample_from_candidates(
         The draws from each row.
     mass : array_like of int, optional
         The sum of :func:`mass_of_shard` over all shards: needed by rows whose first filter is top_p.
+    sums : array_like, optional
+        The sum of :func:`sums_of_shard` over all shards: needed by rows whose first filter is top_n_sigma.
     entries : int, optional
         The length of the whole row, which the candidates must then be of.
     top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
 xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
 temperature_last, order
-        The filters of :func:`sample`.  The first that is on in a row must be top_k, min_p or, with `mass`, top_p.
+        The filters of :func:`sample`.  The first that is on in a row must be top_k, min_p, with `mass` top_p, or with
+        `sums` top_n_sigma.
     keep : None
         Not possible here: what it brings back may not be among the candidates.
     return_logprob, on_invalid
@@ -99,7 +103,8 @@ temperature_last, order
     Notes
     -----
     top_k needs as many candidates of each shard, or all that it has.  min_p needs all entries that it keeps: the last
-    candidate of each shard must be one that it drops.  top_p too, and the mass of the whole row.
+    candidate of each shard must be one that it drops.  So do top_p, with the mass of the whole row, and top_n_sigma,
+    with the sums of which the standard deviation is made.
 
     Examples
     --------
@@ -124,15 +129,15 @@ temperature_last, order
     if type(temperature) is not float or not _LEAST <= temperature <= EXTREME:
         temperature = temperature_rows(temperature, gathered.rows)
         check_has_summary(temperature, gathered.rows)
-    kept = None
+    cut = {}
     if not gathered.is_whole:
-        kept = check_first_filters(gathered, temperature, given, as_filters(given, gathered.rows), mass)
-    if kept is None:
+        cut = check_first_filters(gathered, temperature, given, as_filters(given, gathered.rows), mass, sums)
+    if given is None or not cut:
         drawn = draw_from(
             gathered.values, False, temperature, -1, size, u, None, None, None, given, xtc_u, return_logprob, "flag"
         )
     else:
-        drawn = _draw_kept(gathered, temperature, size, u, given, xtc_u, return_logprob, kept)
+        drawn = _draw_kept(gathered, temperature, size, u, given, xtc_u, return_logprob, cut)
     index, logprob = drawn if return_logprob else (drawn, None)
     bad = np.less(index, 0)
     if bad.any():
@@ -147,16 +152,23 @@ temperature_last, order
 
 
 def _draw_kept(
-    gathered: Gathered, t: Any, size: Any, u: Any, given: Any, xtc_u: Any, return_logprob: bool, kept: NDArray[np.int64]
+    gathered: Gathered,
+    t: Any,
+    size: Any,
+    u: Any,
+    given: Mapping[str, Any],
+    xtc_u: Any,
+    return_logprob: bool,
+    cut: Mapping[str, NDArray[np.int64]],
 ) -> Any:
-    """The draws where top_p is the first filter of some rows, and keeps so many entries (-1: of the others)."""
+    """The draws where it has been decided how many entries the first filter keeps in some rows."""
     shape = gathered.rows.shape + size_shape(size)
-    us = uniform_rows(u, shape).reshape(len(kept), -1)
+    us = uniform_rows(u, shape).reshape(len(gathered.flat_values), -1)
     t = temperature_rows(t, gathered.rows).reshape(-1)
     coins = None if xtc_u is None else uniform_rows(xtc_u, gathered.rows.shape, "xtc_u").reshape(-1)
     index: NDArray[np.int64] = np.empty(us.shape, np.int64)
     logprob = np.empty(us.shape)
-    for part, of_part in _parts(given, kept, gathered.rows):
+    for part, of_part in _parts(given, cut, gathered.rows):
         drawn = draw_from(
             gathered.flat_values[part], False, t[part], -1, us.shape[-1], us[part], None, None, None, of_part,
             None if coins is None else coins[part], return_logprob, "flag",
@@ -170,19 +182,21 @@ def _draw_kept(
     return (index.reshape(shape), logprob.reshape(shape)) if return_logprob else index.reshape(shape)
 
 
-def _parts(given: Mapping[str, Any], kept: NDArray[np.int64], rows: Rows) -> Iterable[tuple[Any, Any]]:
-    """Rows, as an index, and the filters that are left to do for them."""
+def _parts(given: Mapping[str, Any], cut: Mapping[str, NDArray[np.int64]], rows: Rows) -> Iterable[tuple[Any, Any]]:
+    """Rows, as an index, and the filters that are left to do for them: top_k in place of one that has been decided."""
     flat = _flat_filters(given, rows)
-    for part, of_top_p in ((kept < 0, False), (kept >= 0, True)):
+    parts = [(kept >= 0, step) for step, kept in cut.items()]
+    parts.append((np.logical_and.reduce([kept < 0 for kept in cut.values()]), ""))
+    for part, step in parts:
         if not part.any():
             continue
         left = {name: value[part] if isinstance(value, np.ndarray) else value for name, value in flat.items()}
-        if of_top_p:
-            del left["top_p"]
-            left["top_k"] = kept[part]
+        if step:
+            del left[step]
+            left["top_k"] = cut[step][part]
             if "order" in left:
                 names = [name for name in left["order"] if name != "top_k"]
-                left["order"] = tuple("top_k" if name == "top_p" else name for name in names)
+                left["order"] = tuple("top_k" if name == step else name for name in names)
         yield part, left
 
 

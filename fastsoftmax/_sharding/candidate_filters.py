@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from .._args.arrays import Array, temperature_rows
 from .._args.filters import Filters
 from .._args.steps import STEPS, checked_order
-from .gathered import Gathered
+from .gathered import Gathered, worst_of
 from .masses import kept_by_top_p
+from .spread import kept_by_top_n_sigma
 
 # The filters that do not decide by candidates, and what of the whole row they need.
 _WHOLE_ROW = {
@@ -20,7 +21,6 @@ _WHOLE_ROW = {
     "p_less": "the squares of all probabilities, whose sum is rounded in the order of the whole row",
     "typical_p": "the entropy, a sum that is rounded in the order of the whole row",
     "top_h": "the entropy of all entries",
-    "top_n_sigma": "the standard deviation, a sum that is rounded in the order of the whole row",
     "epsilon_cutoff": "the mass of all entries",
     "eta_cutoff": "the entropy, a sum that is rounded in the order of the whole row",
     "xtc": "the mass of all entries",
@@ -29,11 +29,12 @@ _OFF = {"top_p": 1.0, "typical_p": 1.0, "top_h": 1.0}  # of the others 0
 
 
 def check_first_filters(
-    gathered: Gathered, t: Any, given: Mapping[str, Any] | None, filters: Filters | None, mass: Any
-) -> NDArray[np.int64] | None:
+    gathered: Gathered, t: Any, given: Mapping[str, Any] | None, filters: Filters | None, mass: Any, sums: Any
+) -> dict[str, NDArray[np.int64]]:
     """Raise unless the first filter of every row decides by the candidates as it would by the whole row.
 
-    The result is the number of entries that top_p keeps, where it is the first; -1 for other rows.
+    The result has for top_p and top_n_sigma, where they are the first, the number of entries that they keep; -1 for
+    other rows.
     """
     if given is not None and "keep" in given:
         raise ValueError("keep cannot be had from candidates: an index that it brings back may not be among them")
@@ -42,7 +43,7 @@ def check_first_filters(
             "no filter is on, so the draw is from the whole row: use sample_from_summary, or pass top_k, min_p or top_p"
         )
     if _is_top_k_first(gathered, given, filters):
-        return None
+        return {}
     rows, name_row = gathered.rows, gathered.rows.name_row
     record = filters.rows(rows).reshape(-1)
     t = temperature_rows(t, rows).reshape(-1)
@@ -83,21 +84,28 @@ def check_first_filters(
         raise ValueError(f"min_p keeps every entry at an infinite temperature ({name_row(row)}): put top_k before it")
     _check_count(gathered, by["min_p"], least, "min_tokens_to_keep")
     _check_min_p(gathered, by["min_p"], largest, at, record["min_p"])
-    if not by["top_p"].any():
-        return None
-    later = by["top_p"] & _is_on(record, "top_k", gathered.entries)
-    if later.any():
-        raise ValueError(f"top_k comes after top_p in {name_row(int(np.argmax(later)))}: put top_k before it")
-    changed = by["top_p"] & ((record["dynatemp_range"] > 0) | (record["smoothing_factor"] > 0))
-    if changed.any():  # rows of float32 and below are then computed in double
-        raise ValueError(
-            f"dynatemp_range and smoothing_factor do not go with top_p as the first filter "
-            f"({name_row(int(np.argmax(changed)))}): put top_k before top_p"
-        )
-    return kept_by_top_p(gathered, by["top_p"], largest, at, record["top_p"], least, mass)
+    cut = {}
+    for step in ("top_p", "top_n_sigma"):
+        if not by[step].any():
+            continue
+        later = by[step] & _is_on(record, "top_k", gathered.entries)
+        if later.any():
+            raise ValueError(f"top_k comes after {step} in {name_row(int(np.argmax(later)))}: put top_k before it")
+        if step == "top_p":
+            changed = by[step] & ((record["dynatemp_range"] > 0) | (record["smoothing_factor"] > 0))
+            if changed.any():  # rows of float32 and below are then computed in double
+                raise ValueError(
+                    "dynatemp_range and smoothing_factor do not go with top_p as the first filter "
+                    f"({name_row(int(np.argmax(changed)))}): put top_k before top_p"
+                )
+            cut[step] = kept_by_top_p(gathered, by[step], largest, at, record[step], least, mass)
+        else:
+            _check_count(gathered, by[step], least, "min_tokens_to_keep")
+            cut[step] = kept_by_top_n_sigma(gathered, by[step], largest, at, record[step], least, sums)
+    return cut
 
 
-_BY = ("top_k", "min_p", "top_p")
+_BY = ("top_k", "min_p", "top_p", "top_n_sigma")
 
 
 def _is_top_k_first(gathered: Gathered, given: Mapping[str, Any] | None, filters: Filters) -> bool:
@@ -129,12 +137,6 @@ def _first_steps(record: Array, steps: list[str], entries: int) -> NDArray[np.in
     return first
 
 
-def _worst(gathered: Gathered) -> list[tuple[NDArray[np.float64], Any]]:
-    """The least candidate of each row that a shard has sent, and the shard; of shards that have sent less than all."""
-    flat = len(gathered.flat_values)
-    return [(c.values.reshape(flat, -1).min(-1).astype(np.float64), c) for c in gathered.shards if c.k < c.entries]
-
-
 def _check_count(gathered: Gathered, of_rows: NDArray[np.bool_], wanted: Array, what: str) -> None:
     """Raise where a shard has sent fewer entries than are wanted, and has more."""
     for c in gathered.shards:
@@ -155,7 +157,7 @@ def _check_min_p(gathered: Gathered, of_rows: NDArray[np.bool_], largest: Array,
         below = at * np.log(min_p)
         # no more than rounding below the bound of the kernels: what is nearer is asked for again
         low = largest + below - 1e-12 * (np.abs(largest) + np.abs(below))
-    for worst, c in _worst(gathered):
+    for worst, c in worst_of(gathered):
         short = of_rows & np.where(largest == np.inf, worst == np.inf, worst >= low)
         if short.any():
             row = int(np.argmax(short))

@@ -99,3 +99,23 @@ def _is_buffer(value: Any) -> bool:
     return isinstance(value, bytes | bytearray | memoryview | np.ndarray) and (
         not isinstance(value, memoryview | np.ndarray) or value.ndim == 1
     )
+
+
+def certain_places(gathered: Gathered, values: NDArray[Any]) -> NDArray[np.int64]:
+    """How many of these candidates in their sorted order are certain to be the first of the whole row: up to the first
+    that is the last of its shard."""
+    certain = np.full(len(values), values.shape[-1])
+    past = 0
+    for c in gathered.shards:
+        first, past = past, past + c.values.shape[-1]
+        if c.k < c.entries:
+            last = values[:, first:past].min(-1, keepdims=True)
+            place = (values > last).sum(-1) + (values[:, :past] == last).sum(-1)
+            certain = np.where(last[:, 0] > -np.inf, np.minimum(certain, place), certain)
+    return certain
+
+
+def worst_of(gathered: Gathered) -> list[tuple[NDArray[np.float64], Candidates]]:
+    """The least candidate of each row that a shard has sent, and the shard; of shards that have sent less than all."""
+    flat = len(gathered.flat_values)
+    return [(c.values.reshape(flat, -1).min(-1).astype(np.float64), c) for c in gathered.shards if c.k < c.entries]

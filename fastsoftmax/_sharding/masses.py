@@ -12,7 +12,7 @@ from .. import _core
 from .._args.arrays import Array, Rows, any_array, dtype_code, float_array, temperature_rows
 from .candidates import shard_values
 from .finishing import NO_MASK_AND_BIAS, finish
-from .gathered import Gathered, gathered_from
+from .gathered import Gathered, certain_places, gathered_from
 from .summary import NORMALISER, OK
 
 # Temperatures at which rows of float32 and below are computed in float32.
@@ -177,7 +177,7 @@ def kept_by_top_p(
     # beside +inf nothing else is there, but at an infinite temperature
     beside = (largest[number] == np.inf) & (at[number] < np.inf)
     there = np.where(beside[:, None], values == np.inf, values > -np.inf).sum(-1)
-    last = _last_places(gathered, values)
+    last = certain_places(gathered, values)
     for j, row in enumerate(number):
         name = gathered.rows.name_row(int(row))
         p, of_row = Fraction(float(top_p[row])), int(total[row])
@@ -203,17 +203,3 @@ def kept_by_top_p(
             )
         kept[row] = count
     return kept
-
-
-def _last_places(gathered: Gathered, values: NDArray[Any]) -> NDArray[np.int64]:
-    """How many of these candidates in their sorted order are certain to be the first of the whole row: up to the first
-    that is the last of its shard."""
-    certain = np.full(len(values), values.shape[-1])
-    past = 0
-    for c in gathered.shards:
-        first, past = past, past + c.values.shape[-1]
-        if c.k < c.entries:
-            last = values[:, first:past].min(-1, keepdims=True)
-            place = (values > last).sum(-1) + (values[:, :past] == last).sum(-1)
-            certain = np.where(last[:, 0] > -np.inf, np.minimum(certain, place), certain)
-    return certain

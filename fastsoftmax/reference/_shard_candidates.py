@@ -41,9 +41,21 @@ def mass_of_shard(x: Row, candidates: Iterable[Candidates], temperature: float =
     return sum(map(Fraction, weights_of(x, largest, temperature)), Fraction(0))
 
 
+def sums_of_shard(x: Row) -> list[Fraction]:
+    """The number of entries above -inf of the shard x, their sum, and the sum of their squares.
+
+    Examples
+    --------
+    >>> sums_of_shard([1.0, 2.0, float("-inf")])
+    [Fraction(2, 1), Fraction(3, 1), Fraction(5, 1)]
+    """
+    there = [Fraction(v) for v in x if v > -math.inf]
+    return [sum((v**power for v in there), Fraction(0)) for power in (0, 1, 2)]
+
+
 def sample_from_candidates(
     candidates: Iterable[Candidates], temperature: float = 1.0, *, u: float, mass: Fraction | None = None,
-    return_logprob: bool = False, **filters: Any,
+    sums: Row | None = None, return_logprob: bool = False, **filters: Any,
 ) -> Any:  # fmt: skip
     """`sample` with filters of the whole row, given the candidates of its shards in any order.
 
@@ -51,6 +63,8 @@ def sample_from_candidates(
     ----------
     mass : Fraction, optional
         That of the whole row, the sum of `mass_of_shard` over its shards, where top_p is the first filter.
+    sums : list of Fraction, optional
+        Those of `sums_of_shard`, added up over the shards, where top_n_sigma is the first filter.
     **filters
         As for `truncate`; the first of them keeps none but candidates.
 
@@ -69,4 +83,8 @@ def sample_from_candidates(
         kept = c.first(max(sum(m < Fraction(f.top_p) * mass for m in before), f.min_tokens_to_keep)).indices
         x = [v if i in kept else -math.inf for i, v in enumerate(x)]
         filters = {**filters, "top_p": 1.0}
+    if sums is not None:
+        count, total, squares = map(Fraction, sums)
+        bound = Fraction(filters.pop("top_n_sigma")) ** 2 * (squares / count - (total / count) ** 2)
+        x = [v if v > -math.inf and (Fraction(max(x)) - Fraction(v)) ** 2 <= bound else -math.inf for v in x]
     return sample(x, temperature, u=u, return_logprob=return_logprob, **filters)

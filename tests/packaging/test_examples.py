@@ -194,6 +194,7 @@ def test_every_example_script_is_tested() -> None:
         "candidates_nbytes",
         "mass_of_shard",
         "sample_from_candidates",
+        "sums_of_shard",
     ],
 )
 def test_docstring_examples_run(name: str) -> None:

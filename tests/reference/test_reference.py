@@ -173,7 +173,7 @@ def parameters_of(function):
 def test_reference_has_the_public_names_and_their_parameters(name):
     fast, slow = (parameters_of(getattr(module, name)) for module in (fs, reference))
     # A shard's mask and bias are applied to it before, and its entries are looked at without their numbers.
-    shards = "summar" in name or name in ("candidates", "mass_of_shard")
+    shards = "summar" in name or name in ("candidates", "mass_of_shard", "sums_of_shard")
     of_shards = {"mask", "bias", "offset", "return_logprob"} if shards else set()
     assert slow.keys() - fast.keys() <= OF_ONE_ROW and fast.keys() - slow.keys() <= OF_ARRAYS | of_shards
     for parameter in fast.keys() & slow.keys() - {"u", "xtc_u"}:
@@ -184,7 +184,7 @@ def test_reference_has_the_public_names_and_their_parameters(name):
 def test_reference_exports_the_public_names_only():
     of_arrays = {
         "__version__", "candidates_nbytes", "get_include", "get_num_threads", "reference", "schedules",
-        "set_num_threads", "show_config",
+        "set_num_threads", "show_config", "summary_nbytes",
     }  # fmt: skip
     # Which are sample with some of its arguments held, or functions of one row for each of many.
     held = {"Categorical", "Sampler", "SegmentedRows"}

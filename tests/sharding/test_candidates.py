@@ -42,10 +42,12 @@ def masses(x, parts, temperature, shards, **operands):
     return total
 
 
-def assert_draws_are_those_of_the_rows(x, k, shards, temperature, mass=None, mask=None, bias=None, **filters):
+def assert_draws_are_those_of_the_rows(
+    x, k, shards, temperature, mass=None, sums=None, mask=None, bias=None, **filters
+):
     index, logprob = fs.sample(x, temperature, mask=mask, bias=bias, **filters, **HOW)
     parts = sent(x, k, shards, mask=mask, bias=bias)
-    drawn = fs.sample_from_candidates(parts, temperature, mass=mass, entries=x.shape[-1], **filters, **HOW)
+    drawn = fs.sample_from_candidates(parts, temperature, mass=mass, sums=sums, entries=x.shape[-1], **filters, **HOW)
     assert_same(drawn[0], index)
     assert_same(drawn[1], logprob)
 
@@ -123,6 +125,50 @@ def test_top_p_and_the_masses_of_any_cut_draw_what_the_whole_rows_draw(seed, n, 
         pytest.fail("not even all entries were enough")
 
 
+@settings(max_examples=cases(100), deadline=None)
+@given(**rows_and_cuts)
+def test_top_n_sigma_and_the_sums_of_any_cut_draw_what_the_whole_rows_draw(seed, n, dtype, shape, kind, data):
+    x, shards, mask, bias, rng = drawn_case(seed, n, dtype, shape, kind, data)
+    filters = {"top_n_sigma": rng.choice([0.3, 1.0, 2.5], size=shape)}
+    after = [{"eta_cutoff": 0.1}, {"typical_p": 0.5, "min_p": 0.1, "order": ("top_n_sigma", "min_p", "typical_p")}]
+    filters |= data.draw(st.sampled_from([{}, {"temperature_last": True}, *after]))
+    temperature = rng.choice([0.0, 1e-3, 0.7, 30.0], size=shape)
+    operands = {"mask": mask, "bias": bias}
+    sums = 0.0
+    for a, b in shards:
+        own = {name: value[..., a:b] for name, value in operands.items() if value is not None}
+        sums = sums + fs.sums_of_shard(x[..., a:b], **own)
+    for k in (100, n):
+        try:
+            assert_draws_are_those_of_the_rows(x, k, shards, temperature, sums=sums, **operands, **filters)
+        except ValueError as error:
+            assert k < n and "pass candidates a larger k" in str(error)
+        else:
+            break
+    else:
+        pytest.fail("not even all entries were enough")
+
+
+def test_an_entry_at_the_bound_of_top_n_sigma_is_not_guessed():
+    x = np.zeros(64)
+    x[:4], x[4:8] = 4.0, -4.0  # sigma is sqrt(2)
+    parts = sent(x, 20, bounds(64, [30]))
+    sums = fs.sums_of_shard(x[:30]) + fs.sums_of_shard(x[30:])
+    near = 4.0 / np.sqrt(2.0)
+    for n in (near * (1 - 1e-8), 1.0):
+        assert_draws_are_those_of_the_rows(x, 20, bounds(64, [30]), 1.0, sums=sums, top_n_sigma=n)
+    with pytest.raises(
+        ValueError, match="top_n_sigma keeps all of the 20 entries that the shard at offset 0|offset 30"
+    ):
+        fs.sample_from_candidates(parts, top_n_sigma=near * (1 + 1e-8), sums=sums, u=0.5)
+    x[40] = 3.999999999
+    parts = sent(x, 20, bounds(64, [30]))
+    sums = fs.sums_of_shard(x)
+    sigma = np.sqrt(sums[2] / 64 - (sums[1] / 64) ** 2)
+    with pytest.raises(ValueError, match="top_n_sigma cannot be decided for the row"):
+        fs.sample_from_candidates(parts, top_n_sigma=1e-9 / sigma, sums=sums, u=0.5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_shards_of_one_entry_draw_the_same(kind, temperature, dtype, rng):
@@ -188,7 +234,10 @@ def test_top_k_before_and_after_other_filters_by_order(rng):
         ({"top_k": 5, "smoothing_factor": 0.5}, "smoothing_factor needs the whole row"),
         ({"top_k": 5, "top_p": 0.9, "order": ("top_p", "top_k")}, "top_k comes after top_p"),
         ({"typical_p": 0.5}, "typical_p needs the entropy"),
-        ({"top_n_sigma": 1.0}, "top_n_sigma needs the standard deviation"),
+        ({"top_n_sigma": 1.0}, "top_n_sigma needs the sums of the whole row"),
+        ({"top_n_sigma": 1.0, "sums": [1.0]}, r"sums must have the shape \(2, 3\)"),
+        ({"top_n_sigma": 1.0, "sums": np.zeros((2, 3))}, "sums of row 0 have no standard deviation"),
+        ({"top_n_sigma": 9.0, "sums": [[100, 0, 100]] * 2}, "top_n_sigma keeps all of the 5 entries"),
         ({"top_a": 0.5}, "top_a needs the mass"),
         ({"p_less": True}, "p_less needs the squares"),
         ({"top_h": 0.5}, "top_h needs the entropy"),
@@ -364,14 +413,16 @@ def test_the_reference_gives_the_same(rng):
     x = rng.normal(0, 2, size=(4, 300))
     shards = bounds(300, [64, 65, 200])
     fast = sent(x, 40, shards)
-    for filters in ({"top_k": 12, "top_p": 0.8}, {"min_p": 0.2}, {"top_p": 0.4}):
+    for filters in ({"top_k": 12, "top_p": 0.8}, {"min_p": 0.2}, {"top_p": 0.4}, {"top_n_sigma": 1.2}):
         u = rng.random(4)
         mass = masses(x, fast, 0.8, shards)
-        index, logprob = fs.sample_from_candidates(fast, 0.8, u=u, mass=mass, return_logprob=True, **filters)
+        of_all = {"mass": mass, "sums": sum(fs.sums_of_shard(x[:, a:b]) for a, b in shards)}
+        index, logprob = fs.sample_from_candidates(fast, 0.8, u=u, return_logprob=True, **of_all, **filters)
         for row, i, log, one in zip(x.tolist(), index, logprob, u, strict=True):
             slow = [reference.candidates(row[a:b], 40, offset=a) for a, b in shards]
             total = sum(reference.mass_of_shard(row[a:b], slow, 0.8) for a, b in shards)
-            given = {"mass": total} if next(iter(filters)) == "top_p" else {}
+            sums = np.sum([reference.sums_of_shard(row[a:b]) for a, b in shards], axis=0).tolist()
+            given = {"top_p": {"mass": total}, "top_n_sigma": {"sums": sums}}.get(next(iter(filters)), {})
             expected = reference.sample_from_candidates(slow, 0.8, u=one, return_logprob=True, **given, **filters)
             assert expected[0] == i == reference.sample(row, 0.8, u=one, **filters)
             assert abs(expected[1] - log) < 1e-13
