@@ -109,9 +109,8 @@ def by_nucleus(group: Gloo | Mpi, logits: np.ndarray, offset: int, u: np.ndarray
 def by_summaries(group: Gloo | Mpi, logits: np.ndarray, offset: int, u: np.ndarray) -> tuple[np.ndarray, int]:
     room = fs.summary_nbytes(logits.shape[:-1], logits.shape[-1], logits.dtype)
     own = octets(fs.summarize(logits, TEMPERATURE, offset).to_bytes(room))
-    tokens = fs.sample_from_summary(
-        logits, group.gather(own), offset=offset, u=u
-    )  # -1 where another process has the entry
+    summaries = list(group.gather(own))
+    tokens = fs.sample_from_summary(logits, summaries, offset=offset, u=u)  # -1 where another process has the entry
     return group.largest(tokens), own.nbytes + tokens.nbytes
 
 
