@@ -169,6 +169,30 @@ def test_an_entry_at_the_bound_of_top_n_sigma_is_not_guessed():
         fs.sample_from_candidates(parts, top_n_sigma=1e-9 / sigma, sums=sums, u=0.5)
 
 
+def test_rows_of_one_call_may_have_different_first_filters(dtype, rng):
+    x = make("normal", (6, 4000), np.float64, rng)
+    x[:, rng.integers(0, 4000, size=30)] += 9.0
+    x = x.astype(dtype)
+    shards = bounds(4000, [1000, 1777, 3001])
+    filters = {
+        "top_k": [40, 0, 0, 0, 40, 3],
+        "top_p": [0.9, 0.4, 1.0, 1.0, 1.0, 0.5],
+        "min_p": [0.0, 0.2, 0.3, 0.0, 0.0, 0.0],
+        "top_n_sigma": [0.0, 0.0, 1.0, 0.6, 0.8, 0.0],
+        "min_tokens_to_keep": [1, 3, 2, 1, 1, 5],
+    }
+    temperature = [0.7, 0.5, 1.0, 0.0, np.inf, 2.0]
+    parts = sent(x, 100, shards)
+    mass = masses(x, parts, np.where(np.array(temperature) == np.inf, 1.0, temperature), shards)
+    sums = sum(fs.sums_of_shard(x[:, a:b]) for a, b in shards)
+    assert_draws_are_those_of_the_rows(x, 100, shards, temperature, mass, sums, **filters)
+    first, then = ("top_p", "top_n_sigma", "min_p"), ("top_n_sigma", "temperature", "top_p", "min_p")
+    for order, seen in ((first, temperature[:3]), (then, temperature[:3]), ((*first, "temperature"), 1.0)):
+        some = {name: value[:3] for name, value in filters.items() if name != "top_k"} | {"order": order}
+        mass = masses(x[:3], sent(x[:3], 100, shards), seen, shards)
+        assert_draws_are_those_of_the_rows(x[:3], 100, shards, temperature[:3], mass, sums[:3], **some)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_shards_of_one_entry_draw_the_same(kind, temperature, dtype, rng):
