@@ -224,6 +224,19 @@ def test_masses_are_the_same_for_any_cut(dtype, rng):
             assert_same(masses(x, parts, temperature, bounds(3000, cuts)), whole)
 
 
+def test_entries_of_any_size_are_found(dtype, rng):
+    most = {"float16": 6e4, "float64": 1e300}.get(dtype.name, 1e30)
+    x = (rng.uniform(-1, 1, size=(3, 300)) * most).astype(dtype)
+    x[1, ::2] = -INF
+    x[2] = rng.uniform(-1, 1, size=300) / most
+    for k in (1, 7, 200):
+        c = fs.candidates(x, k, offset=0)
+        for row, found in zip(x.astype(np.float64), c.indices, strict=True):
+            expected = sorted(range(300), key=lambda i, row=row: (-row[i], i))[:k]
+            assert [i for i in found if i >= 0] == sorted(i for i in expected if row[i] > -INF)
+    assert_draws_are_those_of_the_rows(x, 50, bounds(300, [40, 200]), 1.0, top_k=50, top_p=0.9)
+
+
 def test_ties_are_decided_by_the_index_across_shards():
     x = np.zeros(40)
     parts = sent(x, 3, bounds(40, [10, 11, 30]))
