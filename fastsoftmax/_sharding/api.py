@@ -80,7 +80,7 @@ def summarize(
     >>> left = fastsoftmax.summarize(x[:, :2500], 0.7)
     >>> right = fastsoftmax.summarize(x[:, 2500:], 0.7, offset=2500)
     >>> right
-    <Summary of entries 2500 to 5000: rows (2,), float32, temperature 0.7, 11920 bytes>
+    <Summary of entries 2500 to 5000: rows (2,), float32, temperature 0.7, 11968 bytes>
     >>> whole = fastsoftmax.combine([right, left], entries=5000)
     >>> p = fastsoftmax.softmax_from_summary(x[:, 2500:], whole, offset=2500)
     >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2500:]).all())

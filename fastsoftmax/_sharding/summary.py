@@ -197,7 +197,7 @@ def summary_nbytes(
     --------
     >>> import fastsoftmax
     >>> fastsoftmax.summary_nbytes((), 32_064, "float32")
-    4784
+    5960
     """
     lengths = shape if isinstance(shape, tuple | list) else (shape,)
     for name, value in [("shape", length) for length in lengths] + [("entries", entries)]:
@@ -268,7 +268,7 @@ def combine(summaries: Iterable[Any], *, entries: int | None = None) -> Summary:
     >>> fastsoftmax.combine(parts, entries=3000) == fastsoftmax.summarize(x)
     True
     >>> fastsoftmax.combine(parts[:2])
-    <Summary of entries 0 to 1000, 2000 to 3000: one row, float64, temperature 1, 11056 bytes>
+    <Summary of entries 0 to 1000, 2000 to 3000: one row, float64, temperature 1, 7976 bytes>
     """
     if entries is not None:
         if isinstance(entries, bool | np.bool_) or not isinstance(entries, int | np.integer):
