@@ -38,8 +38,9 @@ from ._sharding.api import (
     softmax_from_summary,
     summarize,
 )
+from ._sharding.best import candidates
 from ._sharding.candidate_draws import sample_from_candidates
-from ._sharding.candidates import Candidates, candidates, candidates_nbytes
+from ._sharding.candidates import Candidates, candidates_nbytes
 from ._sharding.masses import mass_of_shard
 from ._sharding.spread import sums_of_shard
 from ._sharding.summary import Summary, combine, summary_nbytes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, any_array, dtype_code, float_array, temperature_rows
-from .candidates import shard_values
+from .best import shard_values
 from .finishing import NO_MASK_AND_BIAS, finish
 from .gathered import Gathered, certain_places, gathered_from
 from .summary import NORMALISER, OK

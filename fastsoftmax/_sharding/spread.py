@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._args.arrays import Array, Rows, float_array, real_array
-from .candidates import shard_values
+from .best import shard_values
 from .gathered import Gathered, worst_of
 
 
