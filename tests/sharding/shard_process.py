@@ -12,17 +12,18 @@ def rows(dtype, n):
     return (3 * np.random.default_rng(11).normal(size=(4, n))).astype(dtype)
 
 
-def work(connection, dtype, n, first, past):
-    """Send the bytes of the shard's summary, receive those of all, and send the shard's part of the results."""
-    shard = rows(dtype, n)[:, first:past]
-    connection.send_bytes(fs.summarize(shard, TEMPERATURE, first, logsumexp=True).to_bytes())
-    gathered = [connection.recv_bytes() for _ in range(connection.recv())]
-    u = fs.keyed_uniforms(5, np.arange(4))
-    connection.send(
-        (
-            fs.softmax_from_summary(shard, gathered, offset=first),
-            fs.log_softmax_from_summary(shard, gathered, offset=first),
-            fs.logsumexp_from_summary(gathered),
-            fs.sample_from_summary(shard, gathered, offset=first, u=u, return_logprob=True),
+def work(connection, dtypes, n, first, past):
+    """For each dtype: send the bytes of the shard's summary, receive those of all, send the shard's part of the results."""
+    for dtype in dtypes:
+        shard = rows(dtype, n)[:, first:past]
+        connection.send_bytes(fs.summarize(shard, TEMPERATURE, first, logsumexp=True).to_bytes())
+        gathered = [connection.recv_bytes() for _ in range(connection.recv())]
+        u = fs.keyed_uniforms(5, np.arange(4))
+        connection.send(
+            (
+                fs.softmax_from_summary(shard, gathered, offset=first),
+                fs.log_softmax_from_summary(shard, gathered, offset=first),
+                fs.logsumexp_from_summary(gathered),
+                fs.sample_from_summary(shard, gathered, offset=first, u=u, return_logprob=True),
+            )
         )
-    )
