@@ -13,7 +13,7 @@ def rows(dtype, n):
 
 
 def work(connection, dtypes, n, first, past):
-    """For each dtype: send the bytes of the shard's summary, receive those of all, send the shard's part of the results."""
+    """For each dtype, send the bytes of the shard's summary, receive those of all, and send the shard's results."""
     for dtype in dtypes:
         shard = rows(dtype, n)[:, first:past]
         connection.send_bytes(fs.summarize(shard, TEMPERATURE, first, logsumexp=True).to_bytes())
