@@ -4,7 +4,8 @@
 
 Every number of workers with every number of threads computes for some time, then the next; a round is all of them.
 Calls a second, of all workers together: the median of the rounds, and in brackets the median ratio to one worker with
-one thread in the same round.
+one thread in the same round.  After the stroke the same ratio of calls for each second of processor time, which shows
+what sharing costs on a machine where other programs take the processors too.
 """
 
 import argparse
@@ -24,24 +25,26 @@ CASES = {
 
 
 def work(connection, threads):
-    """Calls of the case that is asked for, for as long as is asked for; how many there were."""
+    """Calls of the case that is asked for, for as long as is asked for: how many a second, how many, processor time."""
     fs.set_num_threads(threads)
     rows = {name: np.random.default_rng(0).normal(0, 3, case[:2]).astype(np.float32) for name, case in CASES.items()}
     connection.send("ready")
     for name, seconds in iter(connection.recv, None):
         *_, function, given = CASES[name]
         count, x = 0, rows[name]
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         while (took := time.perf_counter() - start) < seconds:
             function(x, 0.8, **given)
             count += 1
-        connection.send(count / took)
+        connection.send((count / took, count, time.process_time() - used))
 
 
-def rate(connections, name, seconds):
+def rates_of(connections, name, seconds):
+    """Calls for each second, and for each second of processor time."""
     for connection in connections:
         connection.send((name, seconds))
-    return sum(connection.recv() for connection in connections)
+    rate, count, used = np.sum([connection.recv() for connection in connections], axis=0)
+    return rate, count / used
 
 
 def main():
@@ -66,11 +69,11 @@ def main():
         "| |", " | ".join(f"{workers} × {threads}" for workers, threads in groups), "|\n|" + "---|" * (len(groups) + 1)
     )
     for name in CASES:
-        rates = np.array(
-            [[rate(group, name, arguments.seconds) for group in groups.values()] for _ in range(arguments.rounds + 1)]
+        rounds = np.array(
+            [[rates_of(each, name, arguments.seconds) for each in groups.values()] for _ in range(arguments.rounds + 1)]
         )[1:]  # the first round warms up
-        of_one = np.median(rates / rates[:, :1], axis=0)
-        cells = [f"{each:,.0f} ({ratio:.2f})" for each, ratio in zip(np.median(rates, axis=0), of_one, strict=True)]
+        medians, of_one = np.median(rounds, axis=0), np.median(rounds / rounds[:, :1], axis=0)
+        cells = [f"{m[0]:,.0f} ({of[0]:.2f}) / {of[1]:.2f}" for m, of in zip(medians, of_one, strict=True)]
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
     for connection in itertools.chain(*groups.values()):
         connection.send(None)

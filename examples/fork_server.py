@@ -1,7 +1,7 @@
 """A server with worker processes that draws tokens for requests, and a client that asks it.
 
-The workers start from a fork server, which has imported NumPy and fastsoftmax, so a new worker is there in a
-hundredth of a second.  All of them accept connections from one socket.  A request is a line of JSON with a seed, a key
+The workers start from a fork server, which has imported NumPy and fastsoftmax, so a new worker is there in
+hundredths of a second.  All of them accept connections from one socket.  A request is a line of JSON with a seed, a key
 and a number of tokens; its text depends on these alone, so it is the same from whichever worker, and the client can
 draw it itself.  `fork` in place of `forkserver` makes it a server that forks its workers itself, as gunicorn does with
 --preload.

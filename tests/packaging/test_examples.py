@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a block or a script may need; skipped where missing.
 OTHERS = ["torch", "transformers", "keras", "keras_hub", "llama_cpp", "onnxruntime", "numba", "dask", "ray", "jax"]
 OTHERS += ["gymnasium", "onnx", "xarray", "pandas", "scipy", "sklearn", "pyspiel", "particles"]
-OTHERS += ["xgrammar", "llguidance"]
+OTHERS += ["xgrammar", "llguidance", "joblib"]
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
