@@ -103,6 +103,9 @@ def set_num_threads(n: int | Literal["auto"]) -> int:
     forked child, which keeps the number.  Threads of the caller that compute at the same time count among the n.  On
     Windows every call uses one thread.
 
+    A process that is started, not forked, has "auto", whatever is set here: the workers of a pool take the number by
+    ``initializer=fastsoftmax.set_num_threads, initargs=(n,)``, or from the environment.
+
     What "auto" finds is determined when it is set, and at import.  A value of ``OMP_NUM_THREADS`` that is no positive
     number is passed over.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import Array, Rows, dtype_code, floats_of, shown
+from .._args.arrays import Array, Rows, dtype_code, floats_of, real_array, shown
 
 # Beyond this temperature, or below its reciprocal, the sum of a block depends on the maximum of the whole row.
 EXTREME: Final = _core.EXTREME
@@ -22,6 +22,7 @@ LOCATION: Final = np.dtype(
     [("start", "i8"), ("entry", "i8"), ("max", "f8"), ("u", "f8"), ("high", "u8"), ("low", "u8"), ("of", "u8")]
 )
 OK, HAS_NAN, NO_MASS = 0, 1, 2
+BFLOAT16: Final = 3  # fs_dtype
 
 Span = tuple[int, int]
 
@@ -205,8 +206,9 @@ def summary_nbytes(
             raise TypeError(f"{name} must be of ints, got {value!r}")
         if not (name == "entries") <= value < 2**48:
             raise ValueError(f"{name} must be positive and below 2**48, got {shown(int(value))}")
-    code = dtype_code(floats_of(np.empty(0, dtype), "dtype").dtype)
-    t = np.ascontiguousarray(temperature, np.float64)
+    # bfloat16 by its name too, which NumPy knows only once ml_dtypes is imported
+    code = BFLOAT16 if dtype == "bfloat16" else dtype_code(floats_of(np.empty(0, dtype), "dtype").dtype)
+    t = np.ascontiguousarray(real_array(temperature, "temperature", "a real number or an array of them"))
     return _core.summary_nbytes(tuple(lengths), int(entries), code, bool(logsumexp), _core.needs_double(code, t))
 
 
@@ -275,6 +277,8 @@ def combine(summaries: Iterable[Any], *, entries: int | None = None) -> Summary:
             raise TypeError(f"entries must be an int, got {entries!r}")
         entries = int(entries)
     parts = []
+    if isinstance(summaries, Summary) or not isinstance(summaries, Iterable):
+        raise TypeError(f"summaries must be a list of them, not a single {type(summaries).__name__}")
     for part in summaries:
         if not isinstance(part, Summary):
             try:

@@ -14,6 +14,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.ffi import ffi_call, pycapsule, register_ffi_target
 
 from . import _jax_ffi as ffi
+from ._jax_devices import on_cpu
 
 register_ffi_target(ffi.TARGET, pycapsule(ffi.handler), platform="cpu")
 
@@ -29,9 +30,10 @@ class Call(NamedTuple):
     static: str = "{}"  # the other arguments, as JSON
 
     def run(self, results: Any, operands: Any) -> Any:
+        first, *rest = operands
         others = json.loads(self.static)
         text = json.dumps({"function": self.function, "operands": self.operands, "axes": self.axes, **others})
-        return ffi_call(ffi.TARGET, results, vmap_method="expand_dims")(*operands, call=text)
+        return ffi_call(ffi.TARGET, results, vmap_method="expand_dims")(on_cpu(first, self.function), *rest, call=text)
 
 
 # Values and derivatives.  With p = softmax(x/T) and d the change of x/T:

@@ -21,10 +21,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.distributions import Categorical as _TorchCategorical
 from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 
+from .. import _softmax
 from . import _torch_ops as ops
 
 # Whether torch.func transforms the calling function; PyTorch has no public name for it.
@@ -63,6 +65,8 @@ def softmax(x: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1) -> T
     >>> softmax(torch.tensor([1.0, 2.0, 3.0]), 2.0)
     tensor([0.1863, 0.3072, 0.5065])
     """
+    if _is_direct(x, temperature):
+        return ops.tensor_of(_softmax.softmax(x, temperature, axis=dim))
     if _needs_operator(x, temperature):
         return ops.softmax(x, _as_tensor(temperature), dim)
     return ops.run_softmax(x, temperature, dim)
@@ -93,6 +97,8 @@ def log_softmax(x: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1) 
     >>> log_softmax(torch.tensor([0.0, 0.0]))
     tensor([-0.6931, -0.6931])
     """
+    if _is_direct(x, temperature):
+        return ops.tensor_of(_softmax.log_softmax(x, temperature, axis=dim))
     if _needs_operator(x, temperature):
         return ops.log_softmax(x, _as_tensor(temperature), dim)
     return ops.run_log_softmax(x, temperature, dim)
@@ -125,7 +131,9 @@ def logsumexp(x: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, ke
     >>> logsumexp(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
     tensor([0.6931, 1.6931])
     """
-    if _needs_operator(x, temperature):
+    if _is_direct(x, temperature):
+        result = ops.tensor_of(_softmax.logsumexp(x, temperature, axis=dim))
+    elif _needs_operator(x, temperature):
         result = ops.logsumexp(x, _as_tensor(temperature), dim)
     else:
         result = ops.run_logsumexp(x, temperature, dim)
@@ -209,7 +217,7 @@ def sample(
         if xtc_u is None and "xtc_probability" in filters:
             xtc_u = torch.rand(rows, dtype=torch.float64, generator=generator)
         u = torch.rand(rows if num_samples is None else [*rows, num_samples], dtype=torch.float64, generator=generator)
-    if torch.compiler.is_compiling():
+    if is_compiling():
         values = [float(filters.get(name, math.nan)) for name in ops.FILTERS]
         drawn = ops.sample(
             logits.detach(), _as_tensor(temperature), u, dim, num_samples, mask, bias, xtc_u, values, on_invalid
@@ -346,9 +354,25 @@ def _as_tensor(temperature: float | Tensor) -> Tensor:
     return temperature if isinstance(temperature, Tensor) else torch.tensor(temperature, dtype=torch.float64)
 
 
+def _is_direct(x: Tensor, temperature: float | Tensor) -> bool:
+    """Whether the function for arrays takes the arguments as they are, and nobody else must see the call.
+
+    What `_needs_operator` and the conversions of `_torch_ops.py` find one by one; isinstance of Tensor, which is slow,
+    is left to them.
+    """
+    return (
+        isinstance(temperature, float)
+        and type(x) is Tensor
+        and not is_compiling()
+        and not x.requires_grad
+        and x.is_cpu
+        and not _are_transforms_active()
+    )
+
+
 def _needs_operator(x: Tensor, temperature: float | Tensor) -> bool:
     """Whether autograd, the compiler or a transformation of functions must see the call."""
-    if torch.compiler.is_compiling() or type(x) is not Tensor:
+    if is_compiling() or type(x) is not Tensor:
         return True
     if torch.is_grad_enabled():
         if x.requires_grad or (isinstance(temperature, Tensor) and temperature.requires_grad):

@@ -1,6 +1,8 @@
 """integrations/jax.py beside the functions for arrays, jax.nn and finite differences; inside JAX's transformations."""
 
 import math
+import re
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from jax_rows import both_widths, close, normal, same, width  # noqa: E402, F401
 
 import fastsoftmax.integrations.jax as fsj  # noqa: E402
 from fastsoftmax.integrations import _jax_calls as calls  # noqa: E402
+from fastsoftmax.integrations import _jax_devices as devices  # noqa: E402
 
 FUNCTIONS = {"softmax": jax.nn.softmax, "log_softmax": jax.nn.log_softmax, "logsumexp": jax.nn.logsumexp}
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
@@ -234,3 +237,37 @@ def test_scan_cond_remat_and_while():
         jax.jit(lambda x: jax.lax.while_loop(lambda i: i < 3, lambda i: i + 1 + 0 * fsj.sample(x, 0.0, u=0.5), 0))(x)
         == 3
     )
+
+
+# Devices
+
+ON_ANOTHER_DEVICE = {
+    "softmax": lambda x: fsj.softmax(x, 0.5),
+    "log_softmax": jax.grad(lambda x: fsj.log_softmax(x)[0, 0]),
+    "logsumexp": lambda x: jax.vmap(fsj.logsumexp)(x),
+    "sample": lambda x: jax.lax.scan(lambda key, row: (key, fsj.sample(row, key=key, top_k=2)), jax.random.key(0), x),
+}
+
+
+@pytest.mark.parametrize("platforms", [("cuda",), ("tpu",), ("cpu", "rocm")], ids=str)
+@pytest.mark.parametrize("name", ON_ANOTHER_DEVICE)
+def test_a_call_for_another_device_says_what_to_do(name, platforms):
+    traced = jax.jit(ON_ANOTHER_DEVICE[name]).trace(normal(3, 4))
+    says = f"{name} of fastsoftmax.integrations.jax computes on the CPU, and JAX runs this call on '{platforms[-1]}'"
+    for _ in range(2):  # nothing of the first attempt is kept
+        with pytest.raises(TypeError, match=re.escape(says) + ".*jax.device_put.*jax.default_device"):
+            traced.lower(lowering_platforms=platforms)
+    assert "fastsoftmax_on_cpu_only" not in traced.lower(lowering_platforms=("cpu",)).as_text()
+
+
+def test_an_array_on_another_device_says_what_to_do_without_jit():
+    class OnCuda:
+        def devices(self):
+            return [types.SimpleNamespace(platform="cuda")]
+
+    x = normal(3, 4)
+    assert devices.on_cpu(x, "softmax") is x
+    with pytest.raises(TypeError, match="JAX runs this call on 'cuda'.*jax.device_put"):
+        devices._run(OnCuda(), function="softmax")
+    with jax.disable_jit():
+        same(fsj.softmax(x, 0.5), fs.softmax(np.asarray(x), 0.5))

@@ -1,5 +1,6 @@
 """The loop of docs/loops.md beside onnxruntime-genai's generator, with a model of random weights."""
 
+import os
 import re
 import subprocess
 import sys
@@ -56,3 +57,21 @@ def test_the_loop_of_the_page_draws_from_the_generators_logits(folder, monkeypat
         assert token == fs.sample(logits[0, -1], 0.8, top_p=0.95, u=fs.keyed_uniforms(7, 0, step))
         if step < 36:
             generator.append_tokens([token])
+
+
+def test_the_benchmark_measures_every_way_of_choosing(folder):
+    script = Path(__file__).resolve().parents[2] / "bench" / "genai_beside.py"
+    command = [sys.executable, str(script), str(folder / "model"), "--tokens", "5"]
+    done = subprocess.run(
+        command, cwd=script.parents[1], env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    table = [line.split("|") for line in done.stdout.splitlines()[3:]]
+    assert [line[1].strip() for line in table] == [
+        "greedy",
+        "no filter",
+        "top_k 50",
+        "top_p 0.95",
+        "top_k 50, top_p 0.95",
+    ]
+    assert all(float(cell.split()[0]) > 0 for line in table for cell in line[2:-1])

@@ -25,7 +25,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a block or a script may need; skipped where missing.
 OTHERS = ["torch", "transformers", "keras", "keras_hub", "llama_cpp", "onnxruntime", "numba", "dask", "ray", "jax"]
 OTHERS += ["gymnasium", "onnx", "xarray", "pandas", "scipy", "sklearn", "pyspiel", "particles"]
-OTHERS += ["xgrammar", "llguidance"]
+OTHERS += ["xgrammar", "llguidance", "joblib"]
 EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 TEST_NAMED = re.compile(r"`(tests/[\w/]+\.\w+)`")
@@ -103,6 +103,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
             "decoding_loop",
             "The penalties halt the repeats, the surprise is near its target, the initials spell draws.",
         ),
+        ("fork_server", "40 of 40 requests have the text that they have without the server."),
         ("graph_attention", '5000 walkers are at 155 nodes after 20 steps'),
         ("jax_policy", "Both learn to balance the pole."),
         ("keras_char_rnn", "The loss falls, and the entropy rises with the temperature."),
@@ -147,6 +148,7 @@ def test_every_example_script_is_tested() -> None:
         "char_rnn_helper",
         "dask_vocabulary",
         "decoding_loop",
+        "fork_server",
         "graph_attention",
         "jax_policy",
         "keras_char_rnn",

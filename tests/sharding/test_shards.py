@@ -178,11 +178,12 @@ def test_a_row_that_cannot_be_drawn_from_is_named_or_flagged():
 
 
 @pytest.mark.parametrize("words", [False, True])
-def test_mask_and_bias_of_the_shards_are_those_of_the_rows(words, dtype, rng):
+@pytest.mark.parametrize("cuts", [range(1024, 5000, 1024), (1, 700, 733, 2048, 3333, 4999)])
+def test_mask_and_bias_of_the_shards_are_those_of_the_rows(words, cuts, dtype, rng):
     n = 5000
     x = (3 * rng.normal(size=(4, n))).astype(dtype)
     mask, bias = rng.random((4, n)) < 0.3, 2 * rng.normal(size=(4, n))
-    shards = every_cut(n)
+    shards = bounds(n, cuts)
 
     def given_to(a, b):
         bits = np.packbits(mask[:, a:b], axis=-1, bitorder="little")
@@ -205,7 +206,7 @@ def test_mask_and_bias_of_the_shards_are_those_of_the_rows(words, dtype, rng):
         biased = np.where(mask, x + bias.astype(narrow), -INF).astype(dtype)
         assert_same(np.concatenate(probs, -1), fs.softmax(biased, 0.7))
     with pytest.raises(ValueError, match="does not hold what was summarised"):
-        fs.softmax_from_summary(x[:, :1024], whole, offset=0)
+        fs.softmax_from_summary(x[:, :2048], whole, offset=0)
 
 
 def test_integers_and_lists_are_float64():

@@ -77,6 +77,9 @@ def test_what_does_not_belong_together_is_rejected(rng):
         fs.combine([fs.summarize(x[:, 2500:], offset=2500), second])
     with pytest.raises(ValueError, match="none"):
         fs.combine([])
+    for single in (first, 1, None):
+        with pytest.raises(TypeError, match=f"must be a list of them, not a single {type(single).__name__}"):
+            fs.combine(single)
     with pytest.raises(TypeError, match="must be of type Summary, or the bytes of one, not int"):
         fs.combine([first, 1])
 
@@ -241,6 +244,9 @@ def test_no_summary_has_more_bytes_than_was_said(logsumexp, temperature, dtype):
 def test_the_size_of_a_summary_asks_for_numbers(arguments, error, match):
     if error is None:
         assert fs.summary_nbytes(*arguments) == fs.summary_nbytes(*arguments[:2], "float64")
+        assert fs.summary_nbytes(1, 3, "bfloat16") == fs.summary_nbytes(1, 3, np.float16)
+        with pytest.raises(TypeError, match="temperature must be a real number"):
+            fs.summary_nbytes(*arguments, temperature="x")
         return
     with pytest.raises(error, match=match):
         fs.summary_nbytes(*arguments)
