@@ -88,10 +88,14 @@ class Summary(_core.SummaryBase):
             For anything without bytes.
         """
         try:
-            data = bytes(memoryview(buffer))
+            view = memoryview(buffer)
         except TypeError:
             raise TypeError(f"buffer must be bytes or a buffer of bytes, not {type(buffer).__name__}") from None
-        return summary_of(data)
+        if view.ndim != 1:
+            raise ValueError(
+                f"buffer must be one-dimensional, not of shape {view.shape}: pass the bytes of one Summary"
+            )
+        return summary_of(bytes(view))
 
     def to_bytes(self, nbytes: int | None = None) -> bytes:
         """The bytes of the Summary.
@@ -228,7 +232,9 @@ def as_summary(value: Any, name: str = "summary") -> Summary:
     """A Summary, its bytes, or several of either, which are combined."""
     if isinstance(value, Summary):
         return value
-    if isinstance(value, list | tuple):
+    if (
+        isinstance(value, list | tuple) or getattr(value, "ndim", 1) > 1
+    ):  # an array with the bytes of a rank in each row
         return combine(value)
     try:
         return Summary.from_bytes(value)

@@ -221,6 +221,14 @@ def test_summaries_travel_as_bytes(dtype, rng):
     probs = [fs.softmax_from_summary(x[:, a:b], gathered[::-1], offset=a) for a, b in shards]
     assert_same(np.concatenate(probs, -1), fs.softmax(x, 0.7))
     assert fs.combine(gathered) == fs.summarize(x, 0.7)
+    received = np.frombuffer(b"".join(gathered), np.uint8).reshape(4, size)  # a row a rank, as an allgather leaves it
+    for a, b in shards:
+        assert_same(
+            fs.sample_from_summary(x[:, a:b], received, offset=a, u=u),
+            fs.sample_from_summary(x[:, a:b], gathered, offset=a, u=u),
+        )
+    with pytest.raises(ValueError, match=r"one-dimensional, not of shape \(4, "):
+        fs.Summary.from_bytes(received)
 
 
 @pytest.mark.parametrize("logsumexp", [False, True])
