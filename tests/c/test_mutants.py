@@ -10,7 +10,7 @@ import pytest
 from mutants import EVERY, MORE_MUTANTS, MUTANTS, Mutant
 from programs import TABLE
 from test_kernels import flags_of_set
-from toolchains import CC, CSRC, NATIVE, Builder, execute
+from toolchains import CC, CSRC, NATIVE, Builder, execute, included
 
 pytestmark = [
     pytest.mark.skipif(shutil.which(CC[0]) is None, reason=f"no C compiler ({CC[0]})"),
@@ -43,7 +43,7 @@ def build(builder: Builder, mutant: Mutant, csrc: Path) -> Path:
         source = csrc / f"{right.stem}.c"
         # Of the instruction sets only the scalar one, which every machine has: the others stay right.
         other_set = source.stem.startswith("isa_") and source.stem != "isa_scalar"
-        if not other_set and CSRC / mutant.file in NATIVE.included(CSRC / source.name):
+        if not other_set and CSRC / mutant.file in included(NATIVE.compiler, CSRC / source.name):
             objects.append(csrc / right.name)
             NATIVE.compile(source, objects[-1], "-O0", *QUIET, csrc=csrc)
         else:

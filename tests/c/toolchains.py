@@ -1,6 +1,6 @@
 """Compilers with their flags, and what they build from csrc/ and tests/c: each object and program once a session.
 
-The objects are kept in the folder that FASTSOFTMAX_OBJECTS names, if it does: the steps of one run of .ci/run share them.
+The objects are kept in the folder that FASTSOFTMAX_OBJECTS names, if any: the steps of one run of .ci/run share them.
 """
 
 import functools
@@ -62,19 +62,11 @@ class Toolchain:
     def compile(self, source: Path, to: Path, *flags: str, csrc: Path = CSRC) -> None:
         subprocess.run([*self.command(flags, csrc), "-c", str(source), "-o", str(to)], check=True)
 
-    @functools.cache  # noqa: B019: there are a handful of toolchains, for the whole session
-    def included(self, source: Path) -> frozenset[Path]:
-        """The files of csrc/ that are compiled into one of them."""
-        command = [*self.compiler, "-MM", f"-I{CSRC}", str(source)]
-        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return frozenset(Path(name) for name in found.split() if name.startswith(str(CSRC)))
-
     def digest(self, source: Path, flags: Sequence[str], csrc: Path) -> str:
-        """Of all that an object depends on: the compiler, its flags and variables, and every file that it may include."""
+        """Of all that an object depends on: the compiler, its flags and variables, every file that it may include."""
         variables = [f"{name}={os.environ.get(name)}" for name in ("CPATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX")]
-        parts = [
-            version(self.compiler), *variables, *self.command(flags, csrc), str(source), contents(csrc), contents(PROGRAMS)
-        ]  # fmt: skip
+        files = [str(source), contents(csrc), contents(PROGRAMS)]
+        parts = [version(self.compiler), *variables, *self.command(flags, csrc), *files]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -82,6 +74,14 @@ class Toolchain:
 def version(compiler: tuple[str, ...]) -> str:
     found = subprocess.run([*compiler, "--version"], check=True, capture_output=True, text=True).stdout
     return f"{shutil.which(compiler[0])} {found}"
+
+
+@functools.cache
+def included(compiler: tuple[str, ...], source: Path) -> frozenset[Path]:
+    """The files of csrc/ that are compiled into one of them."""
+    command = [*compiler, "-MM", f"-I{CSRC}", str(source)]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return frozenset(Path(name) for name in found.split() if name.startswith(str(CSRC)))
 
 
 @functools.cache
