@@ -20,6 +20,11 @@ def rng():
     return np.random.default_rng(20240611)
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of C last: while the others run, on one CPU, .ci/run compiles for them on another."""
+    items.sort(key=lambda item: item.path.parent.name == "c")
+
+
 def pytest_itemcollected(item):
     """Under pytest-run-parallel, whose threads share the fixtures: an `rng` for each, in the same state."""
     if not item.config.pluginmanager.hasplugin("run-parallel") or not hasattr(item, "obj"):

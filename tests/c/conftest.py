@@ -20,7 +20,8 @@ class Ahead:
     A test gets the result of its own parameter, and fails or is skipped as if it had made the call itself.  What is to
     run `alone` is called by its test, after all the others."""
 
-    def __init__(self, module: Any, items: list[pytest.Item]) -> None:
+    def __init__(self, module: Any, items: list[pytest.Item], builder: Builder) -> None:
+        self.builder = builder
         self.parameters = [
             parameter
             for item in items
@@ -38,12 +39,13 @@ class Ahead:
                 self.futures[other] = self.pool.submit(work, other)
         if alone(parameter):
             wait(self.futures.values())
-            return work(parameter)
+            with self.builder.while_none_compile_ahead():
+                return work(parameter)
         return self.futures[parameter].result()
 
 
 @pytest.fixture(scope="module")
-def ahead(request: pytest.FixtureRequest) -> Iterator[Ahead]:
-    ahead = Ahead(request.module, request.session.items)
+def ahead(request: pytest.FixtureRequest, builder: Builder) -> Iterator[Ahead]:
+    ahead = Ahead(request.module, request.session.items, builder)
     yield ahead
     ahead.pool.shutdown(cancel_futures=True)

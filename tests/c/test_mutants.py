@@ -10,7 +10,7 @@ import pytest
 from mutants import EVERY, MORE_MUTANTS, MUTANTS, Mutant
 from programs import TABLE
 from test_kernels import flags_of_set
-from toolchains import CC, CSRC, NATIVE, Builder, execute
+from toolchains import CC, CSRC, NATIVE, Builder, execute, included
 
 pytestmark = [
     pytest.mark.skipif(shutil.which(CC[0]) is None, reason=f"no C compiler ({CC[0]})"),
@@ -19,6 +19,8 @@ pytestmark = [
 
 # A change may leave a variable unused, or a comparison always true: that is not what it is noticed by.
 QUIET = ("-w",)
+# One failure is enough.
+FIRST = ("-DMOST_FAILURES=1",)
 LINKED_WITH = {program.name: program.link for program in TABLE}
 
 
@@ -34,19 +36,19 @@ def mutate(mutant: Mutant, csrc: Path) -> None:
 def build(builder: Builder, mutant: Mutant, csrc: Path) -> Path:
     """The mutant's program with the objects that the change reaches compiled anew, and the others as they are."""
     if LINKED_WITH[mutant.program] != "library":
-        flags = (*flags_of_set("scalar"), "-U__SIZEOF_INT128__", *QUIET)
+        flags = (*flags_of_set("scalar"), "-U__SIZEOF_INT128__", *QUIET, *FIRST)
         return builder.with_kernels(mutant.program, NATIVE, *flags, csrc=csrc)
     objects = []
     for right in builder.library(NATIVE):
         source = csrc / f"{right.stem}.c"
         # Of the instruction sets only the scalar one, which every machine has: the others stay right.
         other_set = source.stem.startswith("isa_") and source.stem != "isa_scalar"
-        if not other_set and NATIVE.includes(source, mutant.file, csrc):
+        if not other_set and CSRC / mutant.file in included(NATIVE.compiler, CSRC / source.name):
             objects.append(csrc / right.name)
             NATIVE.compile(source, objects[-1], "-O0", *QUIET, csrc=csrc)
         else:
             objects.append(right)
-    return builder.program(mutant.program, NATIVE, "-O0", objects=objects)
+    return builder.program(mutant.program, NATIVE, "-O0", *FIRST, objects=objects)
 
 
 def notices(builder: Builder, mutant: Mutant, csrc: Path) -> None:

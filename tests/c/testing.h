@@ -14,9 +14,14 @@
 #include "base/bits.h"
 #include "fastsoftmax.h"
 
+/* After so many a program gives up. */
+#ifndef MOST_FAILURES
+#define MOST_FAILURES 20
+#endif
+
 static long failures;
 
-/* Reports a failure; after twenty the program gives up. */
+/* Reports a failure. */
 static inline int check(int condition, const char *format, ...)
 {
     if (condition)
@@ -27,8 +32,8 @@ static inline int check(int condition, const char *format, ...)
     vprintf(format, arguments);
     printf("\n");
     va_end(arguments);
-    if (++failures == 20) {
-        printf("20 failures: stopped\n");
+    if (++failures == MOST_FAILURES) {
+        printf("%d failures: stopped\n", MOST_FAILURES);
         exit(1);
     }
     return 0;

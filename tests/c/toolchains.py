@@ -1,16 +1,20 @@
-"""Compilers with their flags, and what they build from csrc/ and tests/c: each object and program once a session."""
+"""Compilers with their flags, and what they build from csrc/ and tests/c: each object and program once a session.
 
+The objects are kept in the folder that FASTSOFTMAX_OBJECTS names, if any: the steps of one run of .ci/run share them.
+"""
+
+import functools
+import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
@@ -43,20 +47,60 @@ class Toolchain:
     runner: tuple[str, ...] = ()
     only_what_runs: bool = False
 
+    def missing(self) -> list[str]:
+        return [tool for tool in (self.compiler[0], *self.runner[:1]) if shutil.which(tool) is None]
+
     def skip_unless_installed(self) -> None:
-        for tool in (self.compiler[0], *self.runner[:1]):
-            if shutil.which(tool) is None:
-                pytest.skip(f"no {tool}")
+        for tool in self.missing():
+            import pytest  # here: objects.py runs before there is any
+
+            pytest.skip(f"no {tool}")
+
+    def command(self, flags: Sequence[str], csrc: Path) -> list[str]:
+        return [*self.compiler, *LANGUAGE, *self.flags, *flags, f"-I{csrc}"]
 
     def compile(self, source: Path, to: Path, *flags: str, csrc: Path = CSRC) -> None:
-        command = [*self.compiler, *LANGUAGE, *self.flags, *flags, f"-I{csrc}"]
-        subprocess.run([*command, "-c", str(source), "-o", str(to)], check=True)
+        subprocess.run([*self.command(flags, csrc), "-c", str(source), "-o", str(to)], check=True)
 
-    def includes(self, source: Path, header: str, csrc: Path) -> bool:
-        """Whether a file of csrc/ is compiled into another."""
-        command = [*self.compiler, "-MM", f"-I{csrc}", str(source)]
-        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return str(csrc / header) in found.split()
+    def digest(self, source: Path, flags: Sequence[str], csrc: Path) -> str:
+        """Of all that an object depends on: the compiler, its flags and variables, every file that it may include."""
+        variables = [f"{name}={os.environ.get(name)}" for name in ("CPATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX")]
+        files = [str(source), contents(csrc), contents(PROGRAMS)]
+        parts = [version(self.compiler), *variables, *self.command(flags, csrc), *files]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@functools.cache
+def version(compiler: tuple[str, ...]) -> str:
+    found = subprocess.run([*compiler, "--version"], check=True, capture_output=True, text=True).stdout
+    return f"{shutil.which(compiler[0])} {found}"
+
+
+@functools.cache
+def included(compiler: tuple[str, ...], source: Path) -> frozenset[Path]:
+    """The files of csrc/ that are compiled into one of them."""
+    command = [*compiler, "-MM", f"-I{CSRC}", str(source)]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return frozenset(Path(name) for name in found.split() if name.startswith(str(CSRC)))
+
+
+@functools.cache
+def contents(folder: Path) -> str:
+    """A digest of the names and contents of the C files of a folder, which no longer change."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.[ch]")):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The lock of a file among processes."""
+    import fcntl  # here: POSIX has it, as the C tests need
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 NATIVE = Toolchain("native", tuple(CC), ("-O1",))
@@ -73,8 +117,11 @@ AARCH64 = Toolchain("aarch64", ("aarch64-linux-gnu-gcc",), ("-Og",), ("-static",
 class Builder:
     """Objects of csrc/ and programs of tests/c, each built once a session, whichever thread asks for it first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, at_once: int | None = None) -> None:
         self.folder = folder
+        self.at_once = at_once or os.cpu_count()
+        self.objects = Path(os.environ.get("FASTSOFTMAX_OBJECTS") or folder / "objects")
+        self.objects.mkdir(parents=True, exist_ok=True)
         self.lock = Lock()
         self.locks: dict[object, Any] = {}
         self.built: dict[object, Any] = {}
@@ -87,6 +134,21 @@ class Builder:
                 self.built[key] = build()
             return self.built[key]
 
+    def compile(self, toolchain: Toolchain, source: Path, to: Path, *flags: str, csrc: Path = CSRC) -> None:
+        """A copy of the object with this digest, which is compiled where there is none."""
+        digest = toolchain.digest(source, flags, csrc)
+        ready = self.objects / f"{digest}.o"
+        with locked(self.objects / f"{digest}.lock"):
+            if not ready.exists():
+                part = ready.with_suffix(".part")
+                toolchain.compile(source, part, *flags, csrc=csrc)
+                part.replace(ready)
+        shutil.copyfile(ready, to)
+
+    def while_none_compile_ahead(self) -> AbstractContextManager[None]:
+        """Waits for objects.py, which may be at work beside this session, and keeps it from beginning again."""
+        return locked(self.objects / "ahead.lock")
+
     def library(self, toolchain: Toolchain) -> list[Path]:
         """The objects of every file of csrc/."""
 
@@ -97,8 +159,8 @@ class Builder:
             ready = self.of_other_machines() if toolchain.only_what_runs else []
             sources = [source for source in sources if source.stem not in {path.stem for path in ready}]
             objects = [folder / f"{source.stem}.o" for source in sources]
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(toolchain.compile, sources, objects))
+            with ThreadPoolExecutor(self.at_once) as pool:
+                list(pool.map(lambda source, to: self.compile(toolchain, source, to), sources, objects))
             return objects + ready
 
         toolchain.skip_unless_installed()
@@ -115,7 +177,7 @@ class Builder:
         def build() -> Path:
             program = self.folder / f"{name}-{abs(hash(key)):x}"
             object_file = program.with_suffix(".o")
-            toolchain.compile(PROGRAMS / f"{name}.c", object_file, *flags, csrc=csrc)
+            self.compile(toolchain, PROGRAMS / f"{name}.c", object_file, *flags, csrc=csrc)
             command = [*toolchain.compiler, str(object_file), *map(str, objects), "-o", str(program)]
             subprocess.run([*command, *toolchain.link, "-lm", "-pthread"], check=True)
             return program
@@ -132,7 +194,7 @@ class Builder:
 
         def build(stem: str) -> Path:
             to = self.folder / f"{toolchain.name}-{stem}.o"
-            toolchain.compile(CSRC / f"{stem}.c", to)
+            self.compile(toolchain, CSRC / f"{stem}.c", to)
             return to
 
         toolchain.skip_unless_installed()
