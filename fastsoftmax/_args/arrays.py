@@ -75,7 +75,9 @@ def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
             what = f"their data, and ~mask as {masked_by}" if masked_by else "their .filled(...) or .data"
             raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass {what}")
         if _holds(x, is_lazy_type):
-            raise TypeError(f"{name} holds Dask arrays: pass dask.array.stack({name}), or what dask.compute makes of them")
+            raise TypeError(
+                f"{name} holds Dask arrays: pass dask.array.stack({name}), or what dask.compute makes of them"
+            )
     try:
         a = np.asarray(x).view(np.ndarray)
     except ValueError as error:
