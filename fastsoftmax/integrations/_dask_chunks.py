@@ -101,7 +101,7 @@ def sample_rows(
             given["xtc_u"] = keyed(seed, keys, step, COINS)
     with rows_begin_at(_first(place)):
         result = _sampling.sample(
-            _only(x), u=u, size=size or None, mask=_only(mask), bias=_only(bias), on_invalid=on_invalid,
+            _only(x), u=_only_draws(u, size), size=size or None, mask=_only(mask), bias=_only(bias), on_invalid=on_invalid,
             return_logprob=return_logprob, **given,
         )  # fmt: skip
     return _drawn(*result) if return_logprob else np.asarray(result)
@@ -173,7 +173,7 @@ def locate_block(
         u = keyed_draws(seed, row_numbers(place, row_shape) if keys is None else keys, step, size)
     draws = np.empty(whole.shape, draws_dtype(size))
     with rows_begin_at(_first(place)):
-        draws["location"] = locations_of(whole, u, size, on_invalid, "logits")
+        draws["location"] = locations_of(whole, _only(u), size, on_invalid, "logits")
     draws["normaliser"] = normaliser_of(whole)
     return draws
 

@@ -97,9 +97,8 @@ class ChunkedRows:
             value = np.asarray(value)
             if value.ndim == 0:
                 return Labelled(value[()])
-        return Labelled(
-            self._in_chunks(self._spread(value, shape, name)), (*self.labels, *range(DRAWS, DRAWS + len(size)))
-        )
+        labels = (*self.labels, *range(DRAWS, DRAWS + len(size)))
+        return self._in_chunks(self._spread(value, shape, name), labels)
 
     def keys(self, value: Any) -> Labelled:
         """Integers, one for each row."""
@@ -136,7 +135,7 @@ class ChunkedRows:
             raise ValueError(
                 f"{name} of shape {value.shape} has no value for each of the {self.rows.entries} entries of a row"
             )
-        return Labelled(self._in_chunks(spread), self.entries.labels)
+        return self._in_chunks(spread, self.entries.labels)
 
     def _entries_last(self, a: Any) -> Any:
         return a if self.axis in (None, a.ndim - 1) else da.moveaxis(a, self.axis, -1)
@@ -152,12 +151,11 @@ class ChunkedRows:
         value = value if isinstance(value, da.Array) else da.from_array(value, chunks=-1)
         return value.reshape((1,) * (len(shape) - value.ndim) + value.shape)
 
-    def _in_chunks(self, spread: Any) -> Any:
-        """Rechunk like the rows and entries, except axes of length 1; the draws from a row stay together."""
-        own = zip(self.chunks, spread.shape, strict=False)
-        sizes = [size if n > 1 else -1 for size, n in own]
-        sizes += [-1] * (spread.ndim - len(sizes))
-        return spread.rechunk(dict(enumerate(sizes[: spread.ndim])))
+    def _in_chunks(self, spread: Any, labels: tuple[int, ...]) -> Labelled:
+        """In chunks of the rows and entries, except axes of length 1; the draws from a row stay together."""
+        own = dict(zip((*self.labels, ENTRIES), self.chunks, strict=True))
+        sizes = [own.get(label, -1) if n > 1 else -1 for label, n in zip(labels, spread.shape, strict=True)]
+        return Labelled(spread.rechunk(dict(enumerate(sizes))), labels)
 
     def map(
         self,
