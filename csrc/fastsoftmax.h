@@ -238,12 +238,13 @@ typedef struct {
 } fs_words;
 void fs_keyed_uniforms_of(fs_words seeds, fs_words keys, fs_words steps, size_t count, uint64_t stream, double *u);
 
-/* A row in shards: ranges of entries that begin at a multiple of 1,024 and end at one, or at the end of the row.
- * temperature: 0, 2^-900 to 2^900, or +inf.  No probabilities (`probs`).
+/* A row in shards: ranges of entries, cut anywhere.  temperature: 0, 2^-900 to 2^900, or +inf.  No probabilities (`probs`).
  *
- * Each shard is summarised where it lies: fs_summarise writes a max and a sum for each block of fs_shard_block(dtype)
- * entries, and *rest.  The blocks of all shards in their order, and the rest of the shard with the first block that has the
- * largest max, summarise the row.  fs_normalise derives from them what a shard needs to finish.
+ * A row is made of blocks of fs_shard_block(dtype) entries, counted from its beginning; the last may be shorter.  Each shard
+ * is summarised where it lies: fs_summarise writes a max and a sum for each of the blocks that are whole in it, and *rest.  A
+ * block that is cut travels as its entries (fs_read_entries: in double for FS_F64, else in float); once they are together
+ * it is summarised as a row of these, of that type.  The blocks of all shards in their order, and the rest that came with the first
+ * block that has the largest max, summarise the row.  fs_normalise derives from them what a shard needs to finish.
  *
  * `in_double`: the same in double, in blocks of 512.  A row of float or less needs that as well at the temperatures of
  * fs_needs_double, and for a log-sum-exp if its largest max is negative. */
@@ -263,17 +264,26 @@ typedef struct {
     int64_t status; /* FS_OK, FS_NAN, FS_NO_MASS */
 } fs_normaliser;
 
-/* Where a draw falls: the block that begins at this entry of the row, and the place in it. */
+/* A shard: the entries [offset, offset + n) of a row of `entries`. */
+typedef struct {
+    size_t offset, n, entries;
+} fs_part;
+
+/* Where a draw falls: in the block that begins at entry `start` of the row, and the place in it.  A block that is cut is
+ * resolved where its entries are together; then `entry` is that of the draw (else -1), and max its logit. */
 typedef struct {
     int64_t start; /* -1: the row cannot be drawn from */
+    int64_t entry;
     double max, u;
     uint64_t high, low, of; /* the place high + low / 2^64 among `of`; of = 0: the row is this block */
 } fs_location;
 
 size_t fs_shard_block(fs_dtype dtype);
 int fs_needs_double(fs_dtype dtype, double temperature);
-fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
-                       double *rest);
+/* The entries [first, first + n) of the row: their blocks, counted from there, or they themselves, with mask and bias. */
+fs_status fs_summarise(const fs_row *row, size_t first, size_t n, double temperature, int in_double, double *max,
+                       double *sum, double *rest);
+fs_status fs_read_entries(const fs_row *row, size_t first, size_t n, void *to);
 /* FS_OK, FS_NO_MEMORY, or (here and below) FS_CHANGED for blocks that no row can have.  What is wrong with the row itself is
  * in normaliser->status. */
 fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser);
@@ -281,15 +291,20 @@ fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_s
                                   const fs_normaliser *normaliser, double *result);
 fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser,
                     size_t k, const double *u, fs_location *at);
-/* The shard's part of softmax or log_softmax.  block_max (or NULL): what fs_summarise wrote for it with in_double = 0.
- * FS_CHANGED: the entries have other maxima; part of the result has been written. */
-fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
-                           const double *block_max, const fs_output *out);
+/* The maxima of the part's first and last block, of which it may have a piece only. */
+fs_status fs_cut_maxima(fs_dtype dtype, double temperature, const fs_summary *summary,
+                        const fs_normaliser *normaliser, const fs_part *part, double *cut_max);
+/* The part's share of softmax or log_softmax.  The row begins with it.  cut_max: what fs_cut_maxima wrote.  block_max (or
+ * NULL): the max of each block that it has something of.  FS_CHANGED: the entries have other maxima; part of the result
+ * has been written. */
+fs_status fs_softmax_shard(const fs_row *row, const fs_part *part, double temperature,
+                           const fs_normaliser *normaliser, const double *cut_max, const double *block_max,
+                           const fs_output *out);
 fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
                                const fs_output *out);
-/* The draws that fall in a shard, which begins at entry `offset` of the row.  The other draws get index -1 and logprob -inf;
- * draws of a row that cannot be drawn from get -1 and NaN. */
-fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser,
+/* The draws that fall in the part.  The other draws get index -1 and logprob -inf; draws of a row that cannot be drawn from
+ * get -1 and NaN. */
+fs_status fs_resolve(const fs_row *row, const fs_part *part, double temperature, const fs_normaliser *normaliser,
                      size_t k, const fs_location *at, int64_t *index, double *logprob);
 
 /* Rows of n entries, evenly spaced in memory: the first, and the bytes from each to the next of its entries, mask, bias and

@@ -93,8 +93,10 @@
       (const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state, int64_t *index),                  \
       (prepared, k, next, state, index))                                                                             \
     X(fs_status, summarise,                                                                                          \
-      (const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum, double *rest),      \
-      (row, n, temperature, in_double, max, sum, rest))                                                              \
+      (const fs_row *row, size_t first, size_t n, double temperature, int in_double, double *max, double *sum,       \
+       double *rest),                                                                                                \
+      (row, first, n, temperature, in_double, max, sum, rest))                                                       \
+    X(fs_status, read_entries, (const fs_row *row, size_t first, size_t n, void *to), (row, first, n, to))           \
     X(fs_status, normalise,                                                                                          \
       (fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser),                    \
       (dtype, temperature, summary, normaliser))                                                                     \
@@ -105,17 +107,21 @@
       (fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser, size_t k,     \
        const double *u, fs_location *at),                                                                            \
       (dtype, temperature, summary, normaliser, k, u, at))                                                           \
+    X(fs_status, cut_maxima,                                                                                         \
+      (fs_dtype dtype, double temperature, const fs_summary *summary, const fs_normaliser *normaliser,               \
+       const fs_part *part, double *cut_max),                                                                        \
+      (dtype, temperature, summary, normaliser, part, cut_max))                                                      \
     X(fs_status, softmax_shard,                                                                                      \
-      (const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser, const double *block_max,    \
-       const fs_output *out),                                                                                        \
-      (row, n, temperature, normaliser, block_max, out))                                                             \
+      (const fs_row *row, const fs_part *part, double temperature, const fs_normaliser *normaliser,                  \
+       const double *cut_max, const double *block_max, const fs_output *out),                                        \
+      (row, part, temperature, normaliser, cut_max, block_max, out))                                                 \
     X(fs_status, log_softmax_shard,                                                                                  \
       (const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser, const fs_output *out),      \
       (row, n, temperature, normaliser, out))                                                                        \
     X(fs_status, resolve,                                                                                            \
-      (const fs_row *row, size_t n, size_t offset, double temperature, const fs_normaliser *normaliser, size_t k,    \
+      (const fs_row *row, const fs_part *part, double temperature, const fs_normaliser *normaliser, size_t k,        \
        const fs_location *at, int64_t *index, double *logprob),                                                      \
-      (row, n, offset, temperature, normaliser, k, at, index, logprob))
+      (row, part, temperature, normaliser, k, at, index, logprob))
 /* clang-format on */
 
 typedef struct {

@@ -15,6 +15,7 @@
 #include "row/rows.h"
 #include "row/writer.h"
 #include "row/limits.h"
+#include "shard/part.h"
 #include "softmax/exp2.h"
 #include "softmax/logsumexp.h"
 #include "draw/guide_table.h"

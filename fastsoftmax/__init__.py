@@ -38,7 +38,7 @@ from ._sharding.api import (
     softmax_from_summary,
     summarize,
 )
-from ._sharding.summary import Summary, combine
+from ._sharding.summary import Summary, combine, summary_nbytes
 from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._trees import TreeVerdict, verify_tree
 from ._truncation import truncate
@@ -77,6 +77,7 @@ __all__ = [
     "softmax_from_summary",
     "softmax_probs",
     "summarize",
+    "summary_nbytes",
     "top_logprobs",
     "truncate",
     "verify_draft",

@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -152,9 +152,32 @@ def verify_tree_rows(
     token: NDArray[np.int64],
 ) -> tuple[str, int, int, str] | None: ...
 def _time_c_api(x: Array, temperature: float, repeats: int, draws: bool, exports: bool) -> float: ...
+
+class SummaryBase:
+    def __new__(cls, data: Any = None) -> Self: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def _same_bits(self, other: SummaryBase) -> bool: ...
+    def _bits(self) -> tuple[Any, ...]: ...
+    @property
+    def _code(self) -> int: ...
+    @property
+    def _pieces(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def _temperature_at(self) -> int: ...
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def logsumexp(self) -> bool: ...
+    @property
+    def nbytes(self) -> int: ...
+
 def shard_block(dtype: int) -> int: ...
-def needs_double(dtype: int, temperature: NDArray[np.float64], result: NDArray[np.bool_]) -> None: ...
-def summarise_rows(
+def needs_double(dtype: int, temperature: NDArray[np.float64]) -> bool: ...
+def summary_nbytes(shape: tuple[int, ...], entries: int, dtype: int, logsumexp: bool, in_double: bool) -> int: ...
+def same_rows(a: SummaryBase, b: SummaryBase) -> bool: ...
+def summarise(
     x: Array,
     dtype: int,
     temperature: Array,
@@ -162,46 +185,28 @@ def summarise_rows(
     words: bool,
     bias: Array | None,
     bias_at: NDArray[np.int64] | None,
+    offset: int,
+    logsumexp: bool,
     in_double: bool,
-    wanted: NDArray[np.uint8],
-    maxima: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    rest: NDArray[np.float64],
-) -> None: ...
-def normalise_rows(
-    dtype: int,
-    temperature: NDArray[np.float64],
-    blocks: tuple[Array, Array, Array],
-    double_blocks: tuple[Array, Array, Array] | None,
-    normaliser: Array,
-) -> None: ...
-def logsumexp_summary_rows(
-    dtype: int,
-    temperature: NDArray[np.float64],
-    blocks: tuple[Array, Array, Array],
-    double_blocks: tuple[Array, Array, Array] | None,
-    normaliser: Array,
-    result: NDArray[np.float64],
-) -> None: ...
-def locate_rows(
-    dtype: int,
-    temperature: NDArray[np.float64],
-    blocks: tuple[Array, Array, Array],
-    double_blocks: tuple[Array, Array, Array] | None,
-    normaliser: Array,
-    k: int,
-    u: NDArray[np.float64],
-    location: Array,
-) -> None: ...
+) -> bytes: ...
+def combined(parts: list[Any]) -> bytes: ...
+def normaliser_bytes(s: SummaryBase) -> bytes: ...
+def block_maxima(s: SummaryBase, offset: int, n: int, result: NDArray[np.float64]) -> None: ...
+def cut_maxima(s: SummaryBase, offset: int, n: int, result: NDArray[np.float64]) -> None: ...
+def logsumexp_of_summary(s: SummaryBase, result: NDArray[np.float64]) -> None: ...
+def locate_draws(s: SummaryBase, k: int, u: NDArray[np.float64], location: Array) -> None: ...
 def finish_rows(
     x: Array,
     dtype: int,
+    offset: int,
+    entries: int,
     temperature: Array,
     mask: Array | None,
     words: bool,
     bias: Array | None,
     bias_at: NDArray[np.int64] | None,
     normaliser: Array,
+    cut_max: NDArray[np.float64] | None,
     block_max: NDArray[np.float64] | None,
     out: Array,
     log: bool,
@@ -210,6 +215,7 @@ def resolve_rows(
     x: Array,
     dtype: int,
     offset: int,
+    entries: int,
     temperature: Array,
     mask: Array | None,
     words: bool,

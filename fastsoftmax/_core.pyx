@@ -28,7 +28,8 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     decoding      ranking, draws without replacement, penalties, drafts
     tree          drafts of several candidates a position
     categorical   many draws from one row
-    shards        rows in shards
+    summary       the summary of a shard and of several, as one buffer
+    shards        the rows of all shards, and the results of each
     c_api         the functions of _core.pxd
     timing        times of single C calls, for bench/
 """
@@ -68,6 +69,7 @@ include "_cython/sampler.pxi"
 include "_cython/decoding.pxi"
 include "_cython/tree.pxi"
 include "_cython/categorical.pxi"
+include "_cython/summary.pxi"
 include "_cython/shards.pxi"
 include "_cython/c_api.pxi"
 include "_cython/timing.pxi"

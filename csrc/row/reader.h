@@ -31,6 +31,7 @@ typedef struct {
     double max, shift, multiplier;
     int limit;   /* this row stands in for another */
     int weights; /* read probabilities as they are, not as their logarithms */
+    size_t first; /* entry 0 of the reader is this one of the row */
 } fs_reader;
 
 /* Whether the call ends with this row. */
@@ -38,7 +39,7 @@ static inline int fs_has_ended(fs_status status) { return status == FS_NO_MEMORY
 
 static inline fs_reader fs_reader_of(const fs_row *row)
 {
-    fs_reader s = {row, FS_AS_IT_IS, 0.0, 0.0, 1.0, 0, 0};
+    fs_reader s = {row, FS_AS_IT_IS, 0.0, 0.0, 1.0, 0, 0, 0};
     return s;
 }
 
@@ -136,6 +137,7 @@ static inline void fs_halves_of_float(fs_dtype dtype, const float *from, size_t 
 static const float *fs_load_f32(const fs_reader *reader, size_t start, size_t len, float *to)
 {
     const fs_row *row = reader->row;
+    start += reader->first;
     const char *from = (const char *)row->data + (ptrdiff_t)start * row->stride;
     uint16_t half[FS_MAX_BLOCK];
     if (row->dtype == FS_F32) {
@@ -194,6 +196,7 @@ static void fs_widen(const fs_row *row, size_t start, size_t len, double *to)
 static const double *fs_load_f64(const fs_reader *reader, size_t start, size_t len, double *to)
 {
     const fs_row *row = reader->row;
+    start += reader->first;
     if (row->dtype == FS_F64 && row->stride == (ptrdiff_t)sizeof(double) && !row->bias && !row->probs &&
         row->mask_kind == FS_MASK_NONE && reader->transform == FS_AS_IT_IS)
         return (const double *)row->data + start;

@@ -1,4 +1,4 @@
-/* A shard, that is a part of a row in whole blocks: its summary; the row from the summaries; the shard's part of a result.
+/* A shard, that is a part of a row: the summary of its blocks; the row from the summaries; the shard's part of a result.
  *
  * A summary holds for each block its maximum and the sum of its weights (softmax/row-inl.h), and for the shard the mass of
  * the block with its maximum, without the largest entry (softmax/logsumexp.h).  These numbers do not depend on where they
@@ -141,6 +141,7 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
     for (size_t j = 0; j < k && status == FS_OK; j++) {
         const NAME(location) found = NAME(locate)(&row, fs_scale_uniform(u[j], total));
         at[j].start = (int64_t)(found.block * BLOCK);
+        at[j].entry = -1;
         at[j].max = max[found.block];
         at[j].high = found.place.high;
         at[j].low = found.place.low;
@@ -153,37 +154,52 @@ static fs_status NAME(shard_locate)(size_t blocks, const double *max, const doub
     return status;
 }
 
-/* Whether the blocks of the n entries from `first` have the maxima that shard_count or shard_summarise wrote. */
-static int NAME(shard_has)(const fs_reader *reader, size_t first, size_t n, const double *block_max)
+/* Whether the blocks of the part from its entry `start` to before `past` have the maxima that shard_count or
+ * shard_summarise wrote, and what the part has of a cut block has no greater one. */
+static int NAME(shard_has)(const fs_reader *reader, const fs_part *part, size_t start, size_t past,
+                           const double *block_max)
 {
     const fs_scale c = fs_scale_of(1.0);
     const NAME(scale) scale = NAME(scale_of)(&c);
-    for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
+    for (size_t b = 0, len; start < past; start += len, b++) {
         REAL copy[BLOCK];
-        size_t len = NAME(block_length)(n, b);
-        NAME(range) range = NAME(range_of)(NAME(fs_load)(reader, first + start, len, copy), len, &scale);
-        if (range.nan || (double)range.max != block_max[b])
+        len = fs_length_in_block(part, start, BLOCK);
+        NAME(range) range = NAME(range_of)(NAME(fs_load)(reader, start, len, copy), len, &scale);
+        const double max = (double)range.max;
+        if (range.nan || (fs_is_cut(part, start, len, BLOCK) ? max > block_max[b] : max != block_max[b]))
             return 0;
     }
     return 1;
 }
 
-/* p of a part: each block's factor follows from its maximum and the row's.  `block_max` (or NULL): what was summarised. */
-static fs_status NAME(shard_softmax)(const fs_reader *reader, size_t n, double temperature, double max, double total,
-                                     const double *block_max, const fs_output *out)
+/* p of a part: each block's factor follows from its maximum and the row's.  `block_max` (or NULL): what was summarised.
+ * `cut_max`: the maxima of the part's first and last block where these are cut (NULL: what it has of them is as good). */
+static fs_status NAME(shard_softmax)(const fs_reader *reader, const fs_part *part, double temperature, double max,
+                                     double total, const double *cut_max, const double *block_max,
+                                     const fs_output *out)
 {
     REAL copy[BLOCK];
     NAME(row) r;
-    NAME(softmax_job) job = {reader, n, &r, fs_reciprocal_of(total), out, NULL};
+    NAME(softmax_job) job = {reader, part->n, &r, fs_reciprocal_of(total), out, NULL};
     r.c = fs_scale_of(temperature);
     r.scale = NAME(scale_of)(&r.c);
     r.origin = NAME(origin_of)((REAL)max, &r.scale);
-    for (size_t start = 0, b = 0; start < n; start += BLOCK, b++) {
-        size_t len = NAME(block_length)(n, b);
+    for (size_t start = 0, b = 0, len; start < part->n; start += len, b++) {
+        len = fs_length_in_block(part, start, BLOCK);
         const REAL *x = NAME(fs_load)(reader, start, len, copy);
         NAME(range) range = NAME(range_of)(x, len, &r.scale);
-        if (FS_UNLIKELY(range.nan || !((double)range.max <= max) || (block_max && (double)range.max != block_max[b])))
+        if (FS_UNLIKELY(range.nan || !((double)range.max <= max)))
             return FS_CHANGED;
+        if (FS_UNLIKELY(fs_is_cut(part, start, len, BLOCK))) {
+            if (cut_max) {
+                if ((double)range.max > cut_max[start != 0])
+                    return FS_CHANGED;
+                range.max = (REAL)cut_max[start != 0];
+                range.no_underflow = 0;
+            }
+        } else if (FS_UNLIKELY(block_max && (double)range.max != block_max[b])) {
+            return FS_CHANGED;
+        }
         NAME(finish_block)(&job, start, len, range, x);
         if (b % FS_BLOCKS_PER_CHUNK == 0 && fs_check_interrupt())
             return FS_INTERRUPTED;

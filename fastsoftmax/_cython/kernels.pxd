@@ -111,25 +111,35 @@ cdef extern from "fastsoftmax.h" nogil:
         fs_blocks of
         fs_blocks wide
     ctypedef struct fs_normaliser:
+        double max
         int64_t status
+    ctypedef struct fs_part:
+        size_t offset
+        size_t n
+        size_t entries
     ctypedef struct fs_location:
         int64_t start
+        int64_t entry
+        double max
     size_t fs_shard_block(fs_dtype dtype)
     int fs_needs_double(fs_dtype dtype, double temperature)
-    fs_status fs_summarise(const fs_row *row, size_t n, double temperature, int in_double, double *max, double *sum,
-                           double *rest)
+    fs_status fs_summarise(const fs_row *row, size_t first, size_t n, double temperature, int in_double, double *max,
+                           double *sum, double *rest)
+    fs_status fs_read_entries(const fs_row *row, size_t first, size_t n, void *to)
     fs_status fs_normalise(fs_dtype dtype, double temperature, const fs_summary *summary, fs_normaliser *normaliser)
     fs_status fs_logsumexp_of_summary(fs_dtype dtype, double temperature, const fs_summary *summary,
                                       const fs_normaliser *normaliser, double *result)
     fs_status fs_locate(fs_dtype dtype, double temperature, const fs_summary *summary,
                         const fs_normaliser *normaliser, size_t k, const double *u, fs_location *at)
-    fs_status fs_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
-                               const double *block_max, const fs_output *out)
+    fs_status fs_cut_maxima(fs_dtype dtype, double temperature, const fs_summary *summary,
+                            const fs_normaliser *normaliser, const fs_part *part, double *cut_max)
+    fs_status fs_softmax_shard(const fs_row *row, const fs_part *part, double temperature,
+                               const fs_normaliser *normaliser, const double *cut_max, const double *block_max,
+                               const fs_output *out)
     fs_status fs_log_softmax_shard(const fs_row *row, size_t n, double temperature, const fs_normaliser *normaliser,
                                    const fs_output *out)
-    fs_status fs_resolve(const fs_row *row, size_t n, size_t offset, double temperature,
-                         const fs_normaliser *normaliser, size_t k, const fs_location *at, int64_t *index,
-                         double *logprob)
+    fs_status fs_resolve(const fs_row *row, const fs_part *part, double temperature, const fs_normaliser *normaliser,
+                         size_t k, const fs_location *at, int64_t *index, double *logprob)
     size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)

@@ -5,32 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code, float_array, temperature_rows
 from .finishing import (
-    check_summary,
+    check_cuts,
     checked_offset,
     checked_shard,
     finish,
     locations_of,
     mask_and_bias_rows,
     resolve,
+    whole_summary,
 )
-from .summary import (
-    DOUBLE_BLOCK,
-    EXTREME,
-    Blocks,
-    Summary,
-    block_count,
-    block_of,
-    known_rows,
-    make_summary,
-    no_blocks,
-    normaliser_of,
-    wants_double,
-)
+from .summary import EXTREME, Summary, cut_maxima_of, normaliser_of, summary_of
 
 
 def summarize(
@@ -40,7 +28,7 @@ def summarize(
     *,
     mask: Any = None,
     bias: Any = None,
-    logsumexp: bool = True,
+    logsumexp: bool = False,
 ) -> Summary:
     """Summarise the rows of one shard of the vocabulary.
 
@@ -51,15 +39,15 @@ def summarize(
     temperature : float or array_like, default 1.0
         One number, or one for each row; 0, inf, or from 2**-900 to 2**900.
     offset : int, default 0
-        The number of the shard's first entry in the whole vocabulary, a multiple of 1,024.  The end of every shard but
-        the last is one too.
+        The number of the shard's first entry in the whole vocabulary.  The entries of a block of 1,024 (512 of float64)
+        that a cut divides are a part of the Summary: cuts at multiples of 1,024 make it smallest.
     mask : array_like, optional
         bool or integers 0 and 1, broadcast to the shape of the shard, or int32 words, as in :func:`sample`.
     bias : array_like, {index: value} or a list of these, optional
         Added to the logits, as in :func:`sample`; the index counts from the beginning of the shard.
-    logsumexp : bool, default True
+    logsumexp : bool, default False
         Whether :func:`logsumexp_from_summary` will be called.  If so, rows of less than float64 whose largest entry is
-        negative are read a second time, in double.
+        negative are read a second time, in double, and the Summary takes three times the bytes.
 
     Returns
     -------
@@ -69,8 +57,7 @@ def summarize(
     Raises
     ------
     ValueError
-        For an offset that is not a multiple of 1,024, a temperature out of range, an empty shard, or shapes that do not
-        fit.
+        For an offset out of range, a temperature out of range, an empty shard, or shapes that do not fit.
     TypeError
         For an offset that is not an int, or data of other dtypes.
 
@@ -88,13 +75,13 @@ def summarize(
     >>> import numpy as np
     >>> import fastsoftmax
     >>> x = np.random.default_rng(0).normal(size=(2, 5000)).astype(np.float32)
-    >>> left = fastsoftmax.summarize(x[:, :2048], 0.7)
-    >>> right = fastsoftmax.summarize(x[:, 2048:], 0.7, offset=2048)
+    >>> left = fastsoftmax.summarize(x[:, :2500], 0.7)
+    >>> right = fastsoftmax.summarize(x[:, 2500:], 0.7, offset=2500)
     >>> right
-    <Summary of entries 2048 to 5000: rows (2,), float32, temperature 0.7, 128 bytes>
+    <Summary of entries 2500 to 5000: rows (2,), float32, temperature 0.7, 11920 bytes>
     >>> whole = fastsoftmax.combine([right, left], entries=5000)
-    >>> p = fastsoftmax.softmax_from_summary(x[:, 2048:], whole, offset=2048)
-    >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2048:]).all())
+    >>> p = fastsoftmax.softmax_from_summary(x[:, 2500:], whole, offset=2500)
+    >>> bool((p == fastsoftmax.softmax(x, 0.7)[:, 2500:]).all())
     True
     """
     return summarize_rows(logits_shard, temperature, offset, mask, bias, logsumexp, "logits_shard")
@@ -112,20 +99,9 @@ def summarize_rows(
     t = temperature_rows(temperature, rows)
     check_has_summary(t, rows)
     mask_and_bias = mask_and_bias_rows(mask, bias, rows)
-    parts, code = rows.split(a), dtype_code(a.dtype)
-    span = (offset, offset + rows.entries)
-
-    def summarised(in_double: bool, wanted: NDArray[np.bool_]) -> Blocks:
-        blocks = no_blocks(rows.shape, block_count(span, DOUBLE_BLOCK if in_double else block_of(a.dtype)))
-        wanted_bytes = np.ascontiguousarray(wanted, np.uint8)
-        _core.summarise_rows(parts, code, t, *mask_and_bias, in_double, wanted_bytes, *blocks)
-        return blocks
-
-    blocks = summarised(False, np.ones(rows.shape, np.bool_))
-    wanted = wants_double(a.dtype, t, bool(logsumexp), blocks[0].max(-1))
-    double_blocks = summarised(True, wanted) if wanted.any() else None
-    # + 0.0: -0 becomes 0, and equal summaries have equal bits
-    return make_summary((span,), rows.shape, a.dtype, np.asarray(t + 0.0), bool(logsumexp), blocks, double_blocks)
+    code = dtype_code(a.dtype)
+    in_double = _core.needs_double(code, np.ascontiguousarray(t))
+    return summary_of(_core.summarise(rows.split(a), code, t, *mask_and_bias, offset, bool(logsumexp), in_double))
 
 
 def softmax_from_summary(
@@ -136,9 +112,9 @@ def softmax_from_summary(
     Parameters
     ----------
     logits_shard : array_like, shape (..., entries)
-        The logits that were summarised at `offset`, or whole blocks of them.
-    summary : Summary
-        Of the whole row, from :func:`combine`.
+        The logits that were summarised at `offset`, or any part of them.
+    summary : Summary, bytes-like, or a list of these
+        Of the whole row, from :func:`combine`; a list is combined.
     offset : int
         The number of the shard's first entry in the vocabulary.
     mask, bias : optional
@@ -154,8 +130,8 @@ def softmax_from_summary(
     Raises
     ------
     ValueError
-        For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, or entries that are
-        not those summarised, as far as the maxima of their blocks tell (then `out` is partly written).
+        For a summary with a gap or of other rows, a shard outside of it, or entries that are not those summarised, as
+        far as the maxima of their blocks tell (then `out` is partly written).
     TypeError
         For a shard of another dtype than the summary's.
 
@@ -220,20 +196,20 @@ def logsumexp_from_summary(summary: Summary) -> Any:
     Examples
     --------
     >>> import fastsoftmax
-    >>> print(fastsoftmax.logsumexp_from_summary(fastsoftmax.summarize([0.0, -40.0])))
+    >>> print(fastsoftmax.logsumexp_from_summary(fastsoftmax.summarize([0.0, -40.0], logsumexp=True)))
     4.248354255291589e-18
     """
-    check_summary(summary)
+    summary = whole_summary(summary)
     if not summary.logsumexp:
         raise ValueError("summary: a shard was summarised with logsumexp=False; pass logsumexp=True to summarize")
     wide = np.empty(summary.shape, np.float64)
-    _core.logsumexp_summary_rows(*known_rows(summary), normaliser_of(summary), wide)
+    _core.logsumexp_of_summary(summary, wide)
     with np.errstate(over="ignore", under="ignore"):
         return _core.cast(wide, summary.dtype)[()]
 
 
 def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str = "raise") -> Any:
-    """The block in which each draw falls: only the shard of that block must be asked.
+    """Where each draw falls: only the shard with that entry must be asked.
 
     Parameters
     ----------
@@ -249,8 +225,8 @@ def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str 
     Returns
     -------
     int or ndarray of int64
-        The number of the first entry of the block.  The draw is in the shard with offset <= block < offset + entries;
-        -1 for a row that cannot be drawn from.
+        An entry of the shard that the draw is in: the first of the block, or the drawn entry itself where a cut divides
+        the block; -1 for a row that cannot be drawn from.
 
     Raises
     ------
@@ -265,8 +241,9 @@ def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str 
     >>> fastsoftmax.locate_draws(whole, u=[0.3, 0.99])
     array([1024, 3072])
     """
-    located = locations_of(summary, u, size, on_invalid)["start"]
-    return located.astype(np.int64) if located.ndim else int(located)
+    located = locations_of(whole_summary(summary), u, size, on_invalid)
+    entry = np.where(located["entry"] >= 0, located["entry"], located["start"])
+    return entry.astype(np.int64) if entry.ndim else int(entry)
 
 
 def sample_from_summary(
@@ -310,9 +287,9 @@ def sample_from_summary(
     Raises
     ------
     ValueError
-        For a summary with a gap or of other rows, a shard outside of it or not aligned to blocks, `u` outside [0, 1), a
-        row that cannot be drawn from, or entries that are not those summarised, as far as the maxima of the blocks tell
-        in which the draws fall.
+        For a summary with a gap or of other rows, a shard outside of it, or one cut within a block in which no shard
+        was cut when it was summarised; `u` outside [0, 1), a row that cannot be drawn from, or entries that are not
+        those summarised, as far as the maxima of the blocks tell in which the draws fall.
     TypeError
         For a shard of another dtype than the summary's.
 
@@ -331,23 +308,29 @@ def sample_from_summary(
     >>> fastsoftmax.sample_from_summary(x[:, 1024:], whole, offset=1024, u=[0.1, 0.5, 0.9])
     array([  -1, 1024, 1843])
     """
-    a, rows, offset = checked_shard(logits_shard, summary, offset)
+    summary = whole_summary(summary)
+    a, rows, place = checked_shard(logits_shard, summary, offset)
+    check_cuts(summary, rows, place, _core.shard_block(dtype_code(a.dtype)))
     located = locations_of(summary, u, size, on_invalid)
     mask_and_bias = mask_and_bias_rows(mask, bias, rows)
     normaliser = normaliser_of(summary)
-    index, logprob = resolve(a, rows, offset, summary.temperature, mask_and_bias, normaliser, located, return_logprob)
+    index, logprob = resolve(a, rows, place, summary.temperature, mask_and_bias, normaliser, located, return_logprob)
     if located.shape:
         return index if logprob is None else (index, logprob)
     return int(index) if logprob is None else (int(index), float(logprob))
 
 
 def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: Any, out: Any, log: bool) -> Any:
-    a, rows, offset = checked_shard(logits_shard, summary, offset)
+    summary = whole_summary(summary)
+    a, rows, place = checked_shard(logits_shard, summary, offset)
     mask_and_bias = mask_and_bias_rows(mask, bias, rows)
-    block = block_of(a.dtype)
-    first = offset // block
-    block_max = np.ascontiguousarray(summary._blocks[0][..., first : first + block_count((0, rows.entries), block)])
-    return finish(a, rows, offset, summary.temperature, mask_and_bias, normaliser_of(summary), block_max, out, log)
+    first, past, block = place[0], place[0] + rows.entries, _core.shard_block(dtype_code(a.dtype))
+    block_max = np.empty((*rows.shape, (past - 1) // block + 1 - first // block))
+    _core.block_maxima(summary, first, rows.entries, block_max)
+    cut_max = cut_maxima_of(summary, first, rows.entries)
+    return finish(
+        a, rows, place, summary.temperature, mask_and_bias, normaliser_of(summary), cut_max, block_max, out, log
+    )
 
 
 def check_has_summary(t: Array, rows: Rows) -> None:

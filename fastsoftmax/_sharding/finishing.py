@@ -14,8 +14,10 @@ from .._args.biases import bias_rows
 from .._args.masks import mask_rows
 from .._args.result import Result
 from .._sampling import check_on_invalid
-from .summary import ALIGNMENT, HAS_NAN, LOCATION, OK, Summary, check_whole, known_rows, normaliser_of
+from .summary import HAS_NAN, LOCATION, OK, Summary, as_summary, check_whole, normaliser_of
 
+# Where a shard lies: the number of its first entry, and the entries of the whole row.
+Place = tuple[int, int]
 # A mask and a bias as rows: the first four arguments of the compiled functions after the temperature.
 MaskAndBias = tuple[Array | None, bool, Array | None, NDArray[np.int64] | None]
 NO_MASK_AND_BIAS: MaskAndBias = (None, False, None, None)
@@ -27,7 +29,6 @@ def mask_and_bias_rows(mask: Any, bias: Any, rows: Rows) -> MaskAndBias:
 
 def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str, name: str = "summary") -> Array:
     """A LOCATION for each draw; an error calls the argument with the rows `name`."""
-    check_summary(summary)
     check_on_invalid(on_invalid)
     trailing = size_shape(size)
     given = uniform_rows(u, summary.shape + trailing)
@@ -39,14 +40,14 @@ def locations_of(summary: Summary, u: Any, size: Any, on_invalid: str, name: str
         row_name = Rows((*summary.shape, 1), -1, name).name_row(row)
         raise ValueError(f'{name}: {row_name} {what}; fix it, or pass on_invalid="flag" to get -1 for it')
     located = np.empty(given.shape, LOCATION)
-    _core.locate_rows(*known_rows(summary), normaliser, math.prod(trailing), given, located)
+    _core.locate_draws(summary, math.prod(trailing), given, located)
     return located
 
 
 def resolve(
     a: Array,
     rows: Rows,
-    offset: int,
+    place: Place,
     temperature: Array,
     mask_and_bias: MaskAndBias,
     normaliser: Array,
@@ -60,33 +61,34 @@ def resolve(
     count = math.prod(rows.shape)
     if located.size:
         changed = _core.resolve_rows(
-            rows.split(a), dtype_code(a.dtype), offset, temperature, *mask_and_bias, normaliser, located.size // count,
-            located, index, logprob,
+            rows.split(a), dtype_code(a.dtype), place[0], place[1], temperature, *mask_and_bias, normaliser,
+            located.size // count, located, index, logprob,
         )  # fmt: skip
-        _check_unchanged(changed, rows, offset, name)
+        _check_unchanged(changed, rows, place[0], name)
     return index, logprob
 
 
 def finish(
     a: Array,
     rows: Rows,
-    offset: int,
+    place: Place,
     temperature: Array,
     mask_and_bias: MaskAndBias,
     normaliser: Array,
+    cut_max: Array | None,
     block_max: Array | None,
     out: Any,
     log: bool,
     name: str = "logits_shard",
 ) -> Any:
-    """The shard's part of softmax or log_softmax, from the normaliser of each row."""
+    """The shard's part of softmax or log_softmax, from the normaliser of each row and the maxima of its cut blocks."""
     result = Result(a, out, rows)
     if a.size:
         changed = _core.finish_rows(
-            rows.split(result.source), dtype_code(a.dtype), temperature, *mask_and_bias, normaliser, block_max,
-            result.parts, log,
+            rows.split(result.source), dtype_code(a.dtype), place[0], place[1], temperature, *mask_and_bias, normaliser,
+            cut_max, block_max, result.parts, log,
         )  # fmt: skip
-        _check_unchanged(changed, rows, offset, name)
+        _check_unchanged(changed, rows, place[0], name)
     return result.finish()
 
 
@@ -94,38 +96,45 @@ def checked_offset(offset: Any) -> int:
     if isinstance(offset, bool | np.bool_) or not isinstance(offset, int | np.integer):
         raise TypeError(f"offset must be an int, got {offset!r}")
     first = int(offset)
-    if first < 0 or first % ALIGNMENT:
-        raise ValueError(f"offset must be a multiple of {ALIGNMENT}, got {shown(first)}: cut the shards between blocks")
-    if first >= 2**62:
-        raise ValueError(f"offset must be below 2**62, got {shown(first)}")
+    if not 0 <= first < 2**60:
+        raise ValueError(f"offset must be at least 0 and below 2**60, got {shown(first)}")
     return first
 
 
-def check_summary(summary: Any) -> None:
-    if not isinstance(summary, Summary):
-        raise TypeError(f"summary must be a Summary, not {type(summary).__name__}")
-    check_whole(summary)
+def whole_summary(summary: Any) -> Summary:
+    """The argument `summary`, which is of whole rows."""
+    made = as_summary(summary)
+    check_whole(made)
+    return made
 
 
-def checked_shard(logits_shard: Any, summary: Any, offset: Any) -> tuple[Array, Rows, int]:
-    """The shard as an array, its rows and its offset; raises where it does not belong to the summary."""
-    check_summary(summary)
-    offset = checked_offset(offset)
+def checked_shard(logits_shard: Any, summary: Summary, offset: Any) -> tuple[Array, Rows, Place]:
+    """The shard as an array, its rows and its place; raises where it does not belong to the summary."""
+    first = checked_offset(offset)
     a = float_array(logits_shard, "logits_shard")
     rows = Rows(a.shape, -1, "logits_shard")
     if a.dtype != summary.dtype:
         raise TypeError(f"logits_shard has dtype {a.dtype}, but the summary is of {summary.dtype}")
     if rows.shape != summary.shape:
         raise ValueError(f"logits_shard has rows of shape {rows.shape}, but the summary has {summary.shape}")
-    past, end = offset + rows.entries, summary.spans[-1][1]
+    past, end = first + rows.entries, summary.spans[-1][1]
     if past > end:
-        raise ValueError(f"logits_shard of entries {offset} to {past} reaches beyond the summary, which ends at {end}")
-    if past % ALIGNMENT and past != end:
-        raise ValueError(
-            f"logits_shard of entries {offset} to {past} ends within a block: it must end at a multiple of {ALIGNMENT} "
-            f"or at {end}, the end of the row"
-        )
-    return a, rows, offset
+        raise ValueError(f"logits_shard of entries {first} to {past} reaches beyond the summary, which ends at {end}")
+    return a, rows, (first, end)
+
+
+def check_cuts(summary: Summary, rows: Rows, place: Place, block: int) -> None:
+    """Raise for a shard that begins or ends within a block of which the summary has no entries: no draw from that block
+    can be resolved."""
+    first, end = place
+    for cut in (first, first + rows.entries):
+        start = cut // block * block
+        if cut not in (start, end) and not any(piece[0] == start for piece in summary._pieces):
+            raise ValueError(
+                f"logits_shard of entries {first} to {first + rows.entries} is cut within entries {start} to "
+                f"{min(start + block, end)}, where no summarised shard was: cut it where these were, or at multiples "
+                f"of {block}"
+            )
 
 
 def _check_unchanged(changed: int, rows: Rows, offset: int, name: str) -> None:

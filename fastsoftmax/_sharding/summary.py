@@ -1,7 +1,9 @@
-"""Summary: the maximum and the sum of each block of a shard; and combine, which merges the summaries of shards."""
+"""Summary: the blocks of a shard and the entries at its cuts, as one buffer; and combine, which joins several."""
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -9,33 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import Array, Rows, dtype_code
+from .._args.arrays import Array, Rows, dtype_code, floats_of, shown
 
-# Entries of a block: computed in float32 (float16, bfloat16 and float32), and computed in double.
-BLOCK: Final = _core.shard_block(dtype_code(np.dtype(np.float32)))
-DOUBLE_BLOCK: Final = _core.shard_block(dtype_code(np.dtype(np.float64)))
-# A shard begins at a multiple of this, whatever its dtype.
-ALIGNMENT: Final = max(BLOCK, DOUBLE_BLOCK)
 # Beyond this temperature, or below its reciprocal, the sum of a block depends on the maximum of the whole row.
 EXTREME: Final = _core.EXTREME
-# Greater than the sum of any block, whose weights are near 1 at most.
-SUM_BOUND: Final = 2.0**40
 
 # fs_normaliser and fs_location of csrc/fastsoftmax.h.
 NORMALISER: Final = np.dtype([("max", "f8"), ("total", "f8"), ("log_sum", "f8"), ("status", "i8")])
-LOCATION: Final = np.dtype([("start", "i8"), ("max", "f8"), ("u", "f8"), ("high", "u8"), ("low", "u8"), ("of", "u8")])
+LOCATION: Final = np.dtype(
+    [("start", "i8"), ("entry", "i8"), ("max", "f8"), ("u", "f8"), ("high", "u8"), ("low", "u8"), ("of", "u8")]
+)
 OK, HAS_NAN, NO_MASS = 0, 1, 2
 
 Span = tuple[int, int]
-# Of each row, the maxima and the sums of its blocks, which are the last axis, and the rest of the row.
-Blocks = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
-class Summary:
+class Summary(_core.SummaryBase):
     """The rows of one or several shards of the vocabulary, summarised by :func:`summarize` and :func:`combine`.
 
-    A Summary is small (16 bytes for each block of 1,024 entries, or 512 of float64, and 16 for each row), immutable,
-    and can be pickled.  Two are equal if they hold the same bits.
+    A Summary is an immutable buffer: 16 bytes for each block of 1,024 entries (512 of float64), 16 for each row, and
+    the entries of the blocks that were cut (docs/shards.md has the format).  ``memoryview(summary)`` is its bytes, and
+    it can be pickled.  Two are equal if they have the same entries with the same bits, wherever these were cut.
 
     Attributes
     ----------
@@ -55,28 +51,73 @@ class Summary:
     logsumexp : bool
         Whether :func:`logsumexp_from_summary` accepts it.
     nbytes : int
-        The memory of its arrays; a pickle is about as large.
+        The number of its bytes.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> made = fastsoftmax.summarize([1.0, 2.0, 3.0], 0.5)
+    >>> fastsoftmax.Summary.from_bytes(made.to_bytes()) == made
+    True
     """
 
-    __slots__ = ("spans", "shape", "dtype", "temperature", "logsumexp", "_blocks", "_double_blocks", "_normaliser")
-
-    spans: tuple[Span, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    temperature: NDArray[np.float64]
-    logsumexp: bool
-    _blocks: Blocks
-    _double_blocks: Blocks | None
-    _normaliser: Array | None
+    __slots__ = ()
 
     def __init__(self) -> None:
-        raise TypeError("a Summary is made by summarize() or combine()")
+        raise TypeError("a Summary is made by summarize() or combine(), or read by Summary.from_bytes()")
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Summary is immutable: {name} cannot be set")
+    @classmethod
+    def from_bytes(cls, buffer: Any) -> Summary:
+        """Read the bytes of a Summary, and check them; what follows them, up to the end of the buffer, is ignored.
 
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Summary is immutable: {name} cannot be deleted")
+        Parameters
+        ----------
+        buffer : bytes-like
+            What ``to_bytes`` gave, or a buffer of bytes that has received it.
+
+        Returns
+        -------
+        Summary
+
+        Raises
+        ------
+        ValueError
+            For bytes that are not those of a Summary, or of another version of the format.
+        TypeError
+            For anything without bytes.
+        """
+        try:
+            data = bytes(memoryview(buffer))
+        except TypeError:
+            raise TypeError(f"buffer must be bytes or a buffer of bytes, not {type(buffer).__name__}") from None
+        return summary_of(data)
+
+    def to_bytes(self, nbytes: int | None = None) -> bytes:
+        """The bytes of the Summary.
+
+        Parameters
+        ----------
+        nbytes : int, optional
+            How many are wanted: zeros are added at the end.  With :func:`summary_nbytes`, the summaries of all shards
+            are of one size, as an allgather needs it.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        ValueError
+            For fewer than ``self.nbytes``.
+        """
+        data = bytes(memoryview(self))
+        if nbytes is None:
+            return data
+        if isinstance(nbytes, bool | np.bool_) or not isinstance(nbytes, int | np.integer):
+            raise TypeError(f"nbytes must be an int, got {nbytes!r}")
+        if nbytes < len(data):
+            raise ValueError(f"nbytes must be at least {len(data)}, the bytes of the summary; got {shown(int(nbytes))}")
+        return data.ljust(int(nbytes), b"\0")
 
     @property
     def offset(self) -> int:
@@ -87,8 +128,13 @@ class Summary:
         return sum(past - first for first, past in self.spans)
 
     @property
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in (self.temperature, *self._blocks, *(self._double_blocks or ())))
+    def dtype(self) -> np.dtype[Any]:
+        return _dtype_of(self._code)
+
+    @property
+    def temperature(self) -> NDArray[np.float64]:
+        count = math.prod(self.shape)
+        return np.frombuffer(memoryview(self), np.float64, count, self._temperature_at).reshape(self.shape)
 
     def __repr__(self) -> str:
         spans = ", ".join(f"{first} to {past}" for first, past in self.spans)
@@ -98,140 +144,103 @@ class Summary:
         heat = f"temperature {t.flat[0]:g}" if same else "a temperature for each row"
         return f"<Summary of entries {spans}: {rows}, {self.dtype}, {heat}, {self.nbytes} bytes>"
 
-    def _bits(self) -> tuple[Any, ...]:
-        arrays = (self.temperature, *self._blocks, *(self._double_blocks or ()))
-        return (self.spans, self.shape, self.dtype, self.logsumexp, tuple(a.tobytes() for a in arrays))
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Summary) and self._bits() == other._bits()
+        return isinstance(other, Summary) and self._same_bits(other)
 
     def __hash__(self) -> int:
         return hash(self._bits())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return make_summary, (
-            self.spans, self.shape, self.dtype, self.temperature, self.logsumexp, self._blocks, self._double_blocks,
-        )  # fmt: skip
+        return summary_of, (self.to_bytes(),)
 
 
-def make_summary(
-    spans: tuple[Span, ...],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    temperature: NDArray[np.float64],
-    logsumexp: bool,
-    blocks: Blocks,
-    double_blocks: Blocks | None,
-) -> Summary:
-    """A Summary of copies of these arrays, checked: they may come from a pickle."""
-    temperature = _frozen(temperature)
-    blocks = _frozen_blocks(blocks)
-    double_blocks = None if double_blocks is None else _frozen_blocks(double_blocks)
-    _check_parts(spans, shape, dtype, temperature, logsumexp, blocks, double_blocks)
-    made = object.__new__(Summary)
-    values = (spans, shape, dtype, temperature, logsumexp, blocks, double_blocks, None)
-    for name, value in zip(Summary.__slots__, values, strict=True):
-        object.__setattr__(made, name, value)
-    return made
+def summary_of(data: bytes) -> Summary:
+    """The Summary with these bytes, which are checked: they may come from a pickle."""
+    return Summary.__new__(Summary, data)
 
 
-def _frozen_blocks(blocks: Blocks) -> Blocks:
-    maxima, sums, rest = blocks
-    return _frozen(maxima), _frozen(sums), _frozen(rest)
+def _dtype_of(code: int) -> np.dtype[Any]:
+    name = ("float32", "float64", "float16", "bfloat16")[code]
+    if name == "bfloat16":
+        import ml_dtypes  # only where there are logits of this dtype, which come from there
+
+        made: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return made
+    return np.dtype(name)
 
 
-def _frozen(a: Array) -> Array:
-    """A copy that cannot be made writeable, since its memory is bytes: C relies on what was checked."""
-    return np.ndarray(a.shape, a.dtype, a.tobytes())
+def summary_nbytes(
+    shape: int | tuple[int, ...], entries: int, dtype: Any, *, logsumexp: bool = False, temperature: Any = 1.0
+) -> int:
+    """The most bytes that the Summary of a shard can have, wherever the shard begins.
 
+    Parameters
+    ----------
+    shape : int or tuple of int
+        The shape of the rows: () for one.
+    entries : int
+        The number of entries of the shard; where shards differ, that of the longest.
+    dtype : dtype
+        Of the logits.
+    logsumexp : bool, default False
+        As given to :func:`summarize`.
+    temperature : float or array_like, default 1.0
+        As given to :func:`summarize`; of account only beyond 2**-90 or 2**90, where rows of less than float64 are
+        summarised in double.
 
-def _check_parts(
-    spans: tuple[Span, ...],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    temperature: Array,
-    logsumexp: bool,
-    blocks: Blocks,
-    double_blocks: Blocks | None,
-) -> None:
-    """Raise unless these can be the parts of one Summary."""
-    good = bool(spans) and all(
-        first % ALIGNMENT == 0 and first < past and (past % ALIGNMENT == 0 or i == len(spans) - 1)
-        for i, (first, past) in enumerate(spans)
-    )
-    good = good and all(before[1] < after[0] for before, after in zip(spans[:-1], spans[1:], strict=True))
-    good = good and all(a.dtype == np.float64 for a in (temperature, *blocks, *(double_blocks or ())))
-    good = good and temperature.shape == shape and dtype.name in ("float16", "bfloat16", "float32", "float64")
-    for arrays, block in ((blocks, block_of(dtype)), (double_blocks, DOUBLE_BLOCK)):
-        if good and arrays is not None:
-            wanted = (*shape, sum(block_count(span, block) for span in spans))
-            good = tuple(a.shape for a in arrays) == (wanted, wanted, shape)
-    if good:
-        t, maximum = temperature, blocks[0].max(-1)
-        good = bool(((t == 0) | (t == np.inf) | ((t >= 1 / EXTREME) & (t <= EXTREME))).all())
-        good = good and (double_blocks is not None or not wants_double(dtype, t, logsumexp, maximum).any())
-        good = good and all(_are_sums(arrays) for arrays in (blocks, double_blocks) if arrays is not None)
-    if not good:
-        raise ValueError("summary is damaged: its parts do not belong together; make it again with summarize")
+    Returns
+    -------
+    int
+        The number of bytes to give to :meth:`Summary.to_bytes`.
 
-
-def _are_sums(blocks: Blocks) -> bool:
-    """Whether exactly the blocks with a maximum above -inf have a sum."""
-    maxima, sums, _ = blocks
-    return bool((((sums > 0) == (maxima > -np.inf)) & (sums >= 0) & (sums < SUM_BOUND)).all())
-
-
-def wants_double(
-    dtype: np.dtype[Any], temperature: NDArray[np.float64], logsumexp: bool, maximum: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """The rows that are summarised in double too; `maximum` is that of the row, as far as it is known.
-
-    These are the rows at temperatures at which the kernels compute in double.  And, for a log-sum-exp of less than
-    float64, the rows with a negative maximum: it may be near 0, where the terms cancel, and is computed in double.
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> fastsoftmax.summary_nbytes((), 32_064, "float32")
+    4784
     """
-    wanted = np.empty(temperature.shape, np.bool_)
-    _core.needs_double(dtype_code(dtype), np.ascontiguousarray(temperature), wanted)
-    if logsumexp and dtype != np.float64:
-        wanted |= (temperature > 0) & (temperature < np.inf) & (maximum < 0) & (maximum > -np.inf)
-    return wanted
-
-
-def block_of(dtype: np.dtype[Any]) -> int:
-    """Entries of a block of this dtype."""
-    return DOUBLE_BLOCK if dtype == np.float64 else BLOCK
-
-
-def no_blocks(shape: tuple[int, ...], blocks: int) -> Blocks:
-    """Blocks without mass."""
-    return np.full((*shape, blocks), -np.inf), np.zeros((*shape, blocks)), np.zeros(shape)
-
-
-def block_count(span: Span, block: int) -> int:
-    return -(-(span[1] - span[0]) // block)
-
-
-def known_rows(summary: Summary) -> tuple[int, NDArray[np.float64], Blocks, Blocks | None]:
-    """The first arguments of the compiled functions that read a summary."""
-    return dtype_code(summary.dtype), summary.temperature, summary._blocks, summary._double_blocks
+    lengths = shape if isinstance(shape, tuple | list) else (shape,)
+    for name, value in [("shape", length) for length in lengths] + [("entries", entries)]:
+        if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} must be of ints, got {value!r}")
+        if not (name == "entries") <= value < 2**48:
+            raise ValueError(f"{name} must be positive and below 2**48, got {shown(int(value))}")
+    code = dtype_code(floats_of(np.empty(0, dtype), "dtype").dtype)
+    t = np.ascontiguousarray(temperature, np.float64)
+    return _core.summary_nbytes(tuple(lengths), int(entries), code, bool(logsumexp), _core.needs_double(code, t))
 
 
 def normaliser_of(summary: Summary) -> Array:
     """A NORMALISER for each row, with which a shard can be finished; the summary must cover the whole rows."""
-    if summary._normaliser is None:
-        made = np.empty(summary.shape, NORMALISER)
-        _core.normalise_rows(*known_rows(summary), made)
-        made = _frozen(made)
-        object.__setattr__(summary, "_normaliser", made)
-        return made
-    return summary._normaliser
+    return np.frombuffer(_core.normaliser_bytes(summary), NORMALISER).reshape(summary.shape)
 
 
-def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summary:
+def cut_maxima_of(summary: Summary, offset: int, entries: int) -> Array:
+    """The maxima, in every row, of the first and the last block of a shard, which a cut may divide."""
+    result = np.empty((*summary.shape, 2))
+    _core.cut_maxima(summary, offset, entries, result)
+    return result
+
+
+def as_summary(value: Any, name: str = "summary") -> Summary:
+    """A Summary, its bytes, or several of either, which are combined."""
+    if isinstance(value, Summary):
+        return value
+    if isinstance(value, list | tuple):
+        return combine(value)
+    try:
+        return Summary.from_bytes(value)
+    except TypeError:
+        wanted = "a Summary, the bytes of one, or a list of these"
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}") from None
+
+
+def combine(summaries: Iterable[Any], *, entries: int | None = None) -> Summary:
     """Combine the summaries of shards, in any order and any grouping.
 
     Parameters
     ----------
-    summaries : iterable of Summary
+    summaries : iterable of Summary or bytes-like
         At least one, all of the same rows: the same shape, dtype and temperatures.  No entry may be in two of them.
         Shards may be missing; a later `combine` can add them.
     entries : int, optional
@@ -245,8 +254,8 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
     Raises
     ------
     ValueError
-        For no summary; rows that differ in shape, dtype or temperature; entries in two summaries; a shard that ends
-        within a block but is not the last; with `entries`, a gap or an entry beyond the end.
+        For no summary; rows that differ in shape, dtype or temperature; entries in two summaries; bytes that are not
+        those of a Summary; with `entries`, a gap or an entry beyond the end.
     TypeError
         For anything but summaries; for `entries` that is not an int.
 
@@ -255,107 +264,68 @@ def combine(summaries: Iterable[Summary], *, entries: int | None = None) -> Summ
     >>> import numpy as np
     >>> import fastsoftmax
     >>> x = np.random.default_rng(0).normal(size=3000)
-    >>> parts = [fastsoftmax.summarize(x[i:i + 1024], offset=i) for i in (2048, 0, 1024)]
+    >>> parts = [fastsoftmax.summarize(x[i:i + 1000], offset=i) for i in (2000, 0, 1000)]
     >>> fastsoftmax.combine(parts, entries=3000) == fastsoftmax.summarize(x)
     True
     >>> fastsoftmax.combine(parts[:2])
-    <Summary of entries 0 to 1024, 2048 to 3000: one row, float64, temperature 1, 80 bytes>
+    <Summary of entries 0 to 1000, 2000 to 3000: one row, float64, temperature 1, 11056 bytes>
     """
-    parts = list(summaries)
     if entries is not None:
         if isinstance(entries, bool | np.bool_) or not isinstance(entries, int | np.integer):
             raise TypeError(f"entries must be an int, got {entries!r}")
         entries = int(entries)
-    for part in parts:
+    parts = []
+    for part in summaries:
         if not isinstance(part, Summary):
-            raise TypeError(f"summaries must be of type Summary, not {type(part).__name__}")
+            if isinstance(part, numbers.Number) or not _has_bytes(part):
+                raise TypeError(f"summaries must be of type Summary, or the bytes of one, not {type(part).__name__}")
+            part = Summary.from_bytes(part)
+        parts.append(part)
     if not parts:
         raise ValueError("summaries: there are none; pass at least one")
-    first = parts[0]
     for part in parts[1:]:
-        _check_same_rows(first, part)
-    spans = _joined(parts)
-    logsumexp = all(part.logsumexp for part in parts)
-    blocks = _merged([(part, part._blocks) for part in parts], block_of(first.dtype))
-    wanted = wants_double(first.dtype, first.temperature, logsumexp, blocks[0].max(-1, initial=-np.inf))
-    double_blocks = None
-    if wanted.any():
-        in_double = [(part, part._double_blocks or _no_double_blocks(part)) for part in parts]
-        double_blocks = _merged(in_double, DOUBLE_BLOCK)
-        double_blocks[0][~wanted] = -np.inf
-        double_blocks[1][~wanted] = 0.0
-        double_blocks[2][~wanted] = 0.0
-    made = make_summary(spans, first.shape, first.dtype, first.temperature, logsumexp, blocks, double_blocks)
+        _check_same_rows(parts[0], part)
+    _check_apart(parts)
+    made = parts[0] if len(parts) == 1 else summary_of(_core.combined(parts))
     if entries is not None:
         check_whole(made, entries)
     return made
 
 
+def _has_bytes(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _check_same_rows(a: Summary, b: Summary) -> None:
+    if _core.same_rows(a, b):
+        return
     where = f"the summaries at offsets {a.offset} and {b.offset}"
     if a.dtype != b.dtype:
         raise ValueError(f"{where} are of {a.dtype} and {b.dtype}; convert the shards to one dtype")
     if a.shape != b.shape:
         raise ValueError(f"{where} are of rows of shape {a.shape} and {b.shape}")
-    differs = a.temperature != b.temperature
-    if differs.any():
-        row = int(np.argmax(differs))
-        name = Rows((*a.shape, 1), -1, "summaries").name_row(row)
-        raise ValueError(
-            f"{where} were made at different temperatures: {a.temperature.flat[row]} and {b.temperature.flat[row]} "
-            f"for {name}"
-        )
+    row = int(np.argmax(a.temperature != b.temperature))
+    name = Rows((*a.shape, 1), -1, "summaries").name_row(row)
+    raise ValueError(
+        f"{where} were made at different temperatures: {a.temperature.flat[row]} and {b.temperature.flat[row]} "
+        f"for {name}"
+    )
 
 
-def _joined(parts: list[Summary]) -> tuple[Span, ...]:
-    """All spans in ascending order, adjacent ones joined."""
-    joined: list[Span] = []
+def _check_apart(parts: list[Summary]) -> None:
+    """Raise if an entry is in two summaries."""
+    before: Span = (0, 0)
     for first, past in sorted(span for part in parts for span in part.spans):
-        if joined and first < joined[-1][1]:
+        if first < before[1]:
             raise ValueError(
-                f"summaries: entries {first} to {min(past, joined[-1][1])} are in two of them, "
-                f"at offsets {joined[-1][0]} and {first}"
+                f"summaries: entries {first} to {min(past, before[1])} are in two of them, "
+                f"at offsets {before[0]} and {first}"
             )
-        if joined and joined[-1][1] % ALIGNMENT:
-            raise ValueError(
-                f"summaries: the shard that ends at entry {joined[-1][1]}, within a block of {ALIGNMENT}, is not the "
-                f"last: entries {first} to {past} follow; cut shards at multiples of {ALIGNMENT}"
-            )
-        if joined and first == joined[-1][1]:
-            joined[-1] = (joined[-1][0], past)
-        else:
-            joined.append((first, past))
-    return tuple(joined)
-
-
-def _no_double_blocks(part: Summary) -> Blocks:
-    return no_blocks(part.shape, sum(block_count(span, DOUBLE_BLOCK) for span in part.spans))
-
-
-def _merged(parts: list[tuple[Summary, Blocks]], block: int) -> Blocks:
-    """The blocks of all parts in ascending order, and the rest of the part with the first of the largest maxima."""
-    by_span, rests = [], []
-    for part, (maxima, sums, rest) in parts:
-        starts = []
-        at = 0
-        for span in part.spans:
-            count = block_count(span, block)
-            by_span.append((span[0], maxima[..., at : at + count], sums[..., at : at + count]))
-            starts.append(span[0] + block * np.arange(count))
-            at += count
-        rests.append((maxima, np.concatenate(starts), rest))
-    by_span.sort(key=lambda item: item[0])
-    all_maxima = np.concatenate([item[1] for item in by_span], -1)
-    all_sums = np.concatenate([item[2] for item in by_span], -1)
-    largest = all_maxima.max(-1, keepdims=True)
-    found = np.full(largest.shape[:-1], np.inf)
-    merged = np.zeros(largest.shape[:-1])
-    for maxima, block_starts, rest in rests:
-        is_largest = maxima == largest
-        at_entry = np.where(is_largest.any(-1), block_starts[is_largest.argmax(-1)], np.inf)
-        merged = np.where(at_entry < found, rest, merged)
-        found = np.minimum(at_entry, found)
-    return all_maxima, all_sums, np.asarray(merged)
+        before = (first, past)
 
 
 def check_whole(summary: Summary, entries: int | None = None) -> None:

@@ -1,14 +1,14 @@
 """The functions that Dask workers call with one chunk, as NumPy arrays.
 
-The entries of a chunk are its last axis; where the result has no axis of entries, Dask passes the chunk in a list of
-one.  `place` is where the chunk lies in the whole array, a slice for each axis.
+The entries of a chunk are its last axis; where the result has no such axis, Dask passes the chunk in a list of one (see
+`_only`).  `place` is where the chunk lies in the whole array, a slice for each axis.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,43 @@ from .._args.keyed import COINS, DRAWS, keyed
 from .._args.masks import bools_of
 from .._sharding.api import logsumexp_from_summary, summarize_rows
 from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
-from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
+from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, cut_maxima_of, normaliser_of
 
 Place = tuple[slice, ...]
 
 # A draw with its log-probability.
 DRAWN: Final = np.dtype([("index", "i8"), ("logprob", "f8")])
+
+
+# A block of any dtype and at any temperature begins at a multiple of this.
+_LEAST_BLOCK = 512
+
+
+class Factors(NamedTuple):
+    """What chunks of some rows need to finish them.
+
+    Attributes
+    ----------
+    normaliser : ndarray of NORMALISER
+        Of each row.
+    starts : ndarray of int64
+        Where the blocks begin that a cut may divide, ascending.
+    maxima : ndarray of float64, shape (..., len(starts))
+        The maxima of these blocks in each row.
+    """
+
+    normaliser: Array
+    starts: NDArray[np.int64]
+    maxima: NDArray[np.float64]
+
+    def cut_maxima(self, first: int, past: int) -> NDArray[np.float64] | None:
+        """The maxima of the first and the last block of a chunk; None if neither is cut."""
+        wanted = np.array([first, past - 1]) // _LEAST_BLOCK * _LEAST_BLOCK
+        is_cut = np.isin(wanted, self.starts)
+        if not is_cut.any():
+            return None
+        maxima = self.maxima[..., np.searchsorted(self.starts, wanted) * is_cut]
+        return np.ascontiguousarray(maxima)
 
 
 def draws_dtype(size: tuple[int, ...]) -> np.dtype[Any]:
@@ -101,15 +132,17 @@ def sample_rows(
             given["xtc_u"] = keyed(seed, keys, step, COINS)
     with rows_begin_at(_first(place)):
         result = _sampling.sample(
-            _only(x), u=_only_draws(u, size), size=size or None, mask=_only(mask), bias=_only(bias), on_invalid=on_invalid,
+            _only(x), u=u, size=size or None, mask=_only(mask), bias=_only(bias), on_invalid=on_invalid,
             return_logprob=return_logprob, **given,
         )  # fmt: skip
     return _drawn(*result) if return_logprob else np.asarray(result)
 
 
 def _only(parts: Any) -> Any:
-    """A chunk of the entries that has come in a list of one, and None."""
-    return parts[0] if isinstance(parts, list) else parts
+    """A chunk that has come in a list of one for each axis that the result has not."""
+    while isinstance(parts, list):
+        (parts,) = parts
+    return parts
 
 
 def _drawn(index: Any, logprob: Any) -> Array:
@@ -135,8 +168,13 @@ def combine_blocks(parts: Any, axis: Any, keepdims: bool) -> Summary:
     return combine(_flat(parts))
 
 
-def normaliser_of_blocks(parts: Any, axis: Any, keepdims: bool) -> Array:
-    return normaliser_of(combine(_flat(parts)))
+def factors_of_blocks(parts: Any, axis: Any, keepdims: bool) -> Factors:
+    whole = combine(_flat(parts))
+    starts = [start for first, past in whole._pieces for start in range(first, past, _LEAST_BLOCK)]
+    maxima = np.empty((*whole.shape, len(starts)))
+    for i, start in enumerate(starts):
+        maxima[..., i] = cut_maxima_of(whole, start, 1)[..., 0]
+    return Factors(normaliser_of(whole), np.array(starts, np.int64), maxima)
 
 
 def logsumexp_of_blocks(parts: Any, axis: Any, keepdims: bool) -> Array:
@@ -152,10 +190,12 @@ def _flat(parts: Any) -> Iterator[Any]:
         yield parts
 
 
-def finish_block(x: Array, temperature: Any, normaliser: Array, place: Place, log: bool) -> Any:
+def finish_block(x: Array, temperature: Any, factors: Factors, place: Place, length: int, log: bool) -> Any:
     with rows_begin_at(_first(place[:-1])):
         a, rows, t, offset = _shard(x, "x", temperature, place)
-        return finish(a, rows, offset, t, NO_MASK_AND_BIAS, normaliser, None, None, log, "x")
+        cut_max = factors.cut_maxima(offset, offset + rows.entries)
+        of_row = (offset, length)
+        return finish(a, rows, of_row, t, NO_MASK_AND_BIAS, factors.normaliser, cut_max, None, None, log, "x")
 
 
 def locate_block(
@@ -185,16 +225,19 @@ def resolve_block(
     mask: Array | None,
     bias: Array | None,
     place: Place,
+    length: int,
     return_logprob: bool,
 ) -> Array:
-    """The draws that fall in this chunk; an axis of entries, of length 1, is between those of the rows and the draws."""
+    """The draws that fall in this chunk, with an axis of entries, of length 1, after those of the rows."""
     with rows_begin_at(_first(place[:-1])):
         a, rows, t, offset = _shard(x, "logits", temperature, place)
         mask_and_bias = mask_and_bias_rows(mask, bias, rows)
         normaliser, location = (np.ascontiguousarray(draws[name]) for name in ("normaliser", "location"))
         # a row of one chunk of a 1-d array: ascontiguousarray gives at least one axis
         normaliser, location = normaliser.reshape(draws.shape), location.reshape(draws["location"].shape)
-        index, logprob = resolve(a, rows, offset, t, mask_and_bias, normaliser, location, return_logprob, "logits")
+        index, logprob = resolve(
+            a, rows, (offset, length), t, mask_and_bias, normaliser, location, return_logprob, "logits"
+        )
     drawn = index if logprob is None else _drawn(index, logprob)
     return np.expand_dims(drawn, len(rows.shape))
 

@@ -18,7 +18,6 @@ from .._args.arrays import Rows, float_array, temperature_rows, uniform_rows
 from .._args.biases import are_biases_of_rows
 from .._args.keyed import integer_keys
 from .._sharding.api import check_has_summary
-from .._sharding.summary import ALIGNMENT
 from . import _dask_chunks as chunks
 
 da: Any = dask.array
@@ -41,7 +40,7 @@ NOTHING: Final = Labelled(None)
 
 
 class ChunkedRows:
-    """A Dask array as rows: the entries last, in chunks that can be shards; and parameters in the same chunks."""
+    """A Dask array as rows: the entries last, in the chunks of the array; and parameters in the same chunks."""
 
     def __init__(self, x: Any, axis: Any, name: str, temperature: Any, whole: bool = False) -> None:
         if not isinstance(x, da.Array):
@@ -65,7 +64,8 @@ class ChunkedRows:
         entries = self._entries_last(x) if x.ndim else x.reshape(1)
         if whole or math.prod(self.shape) == 0:
             entries = entries.rechunk({-1: -1})
-        entries = entries.rechunk({-1: _between_blocks(entries.chunks[-1])})
+        if self.rows.entries and 0 in entries.chunks[-1]:  # an empty chunk has no summary
+            entries = entries.rechunk({-1: tuple(n for n in entries.chunks[-1] if n)})
         self.chunks = entries.chunks
         self.entries = Labelled(entries, (*self.labels, ENTRIES))
         self.is_split = entries.numblocks[-1] > 1
@@ -226,11 +226,3 @@ class ChunkedRows:
 def _check_known(value: Any, name: str) -> None:
     if isinstance(value, da.Array) and any(math.isnan(size) for sizes in value.chunks for size in sizes):
         raise ValueError(f"{name} has chunks of unknown size; call {name}.compute_chunk_sizes() first")
-
-
-def _between_blocks(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """The chunks of the vocabulary with each bound moved to the nearest multiple of ALIGNMENT."""
-    total = sum(sizes)
-    cuts = {(int(cut) + ALIGNMENT // 2) // ALIGNMENT * ALIGNMENT for cut in np.cumsum(sizes[:-1])}
-    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < total), total]
-    return tuple(past - first for first, past in zip(bounds[:-1], bounds[1:], strict=True))

@@ -1,7 +1,7 @@
 """softmax, log_softmax, logsumexp and sample of Dask arrays: lazy, and the same bits as of NumPy arrays.
 
 A row that lies in one chunk is computed there.  If the vocabulary is split into chunks, each chunk is summarised, the
-summaries are combined in a tree, and the normalisers are sent back to the chunks: the logits are never moved.
+summaries are combined in a tree, and the normalisers are sent back to the chunks: the logits are not moved.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from .._args.keyed import checked_word
 from .._args.random import as_generator, uniforms
 from .._core import as_flag
 from .._sampling import check_on_invalid
-from .._sharding.summary import NORMALISER
 from . import _dask_chunks as chunks
 from ._dask_rows import NOTHING, ChunkedRows, Labelled
 
@@ -46,8 +45,7 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
     Returns
     -------
     dask.array.Array
-        With the shape, dtype and chunks of `x`; if `axis` has several chunks, their bounds are moved to multiples of
-        1,024.  The bits are those of :func:`fastsoftmax.softmax`, whatever the chunks.
+        With the shape, dtype and chunks of `x`, and the bits of :func:`fastsoftmax.softmax`, whatever the chunks.
 
     Raises
     ------
@@ -70,7 +68,7 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
     >>> x = np.random.default_rng(0).normal(size=(4, 5000)).astype(np.float32)
     >>> p = softmax(da.from_array(x, chunks=(2, 1500)), 0.7)
     >>> p.chunks
-    ((2, 2), (1024, 2048, 1024, 904))
+    ((2, 2), (1500, 1500, 1500, 500))
     >>> bool((p.compute() == fastsoftmax.softmax(x, 0.7)).all())
     True
     """
@@ -271,7 +269,8 @@ def sample(
         )  # fmt: skip
         answers = rows.map(
             chunks.resolve_block, rows.entries, rows.temperature, Labelled(located, rows.labels), *mask_and_bias,
-            rows.places, dtype=dtype, entries=1, draws=trailing, return_logprob=return_logprob,
+            rows.places, dtype=dtype, entries=1, draws=trailing, length=rows.rows.entries,
+            return_logprob=return_logprob,
         )  # fmt: skip
         drawn = rows.reduced(answers, chunks.largest_draws, chunks.first_of_entries, dtype)
     else:
@@ -294,8 +293,8 @@ def _transform(x: Any, temperature: Any, axis: Any, log: bool) -> Any:
     if rows.is_split:
         result = rows.map(
             chunks.finish_block, rows.entries, rows.temperature,
-            rows.combined(chunks.normaliser_of_blocks, dtype=NORMALISER), rows.places, dtype=rows.dtype,
-            entries=entries, log=log,
+            rows.combined(chunks.factors_of_blocks), rows.places, dtype=rows.dtype, entries=entries,
+            length=rows.rows.entries, log=log,
         )  # fmt: skip
     else:
         result = rows.map(

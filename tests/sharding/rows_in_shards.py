@@ -47,8 +47,8 @@ def every_cut(n):
     return bounds(n, range(1024, n, 1024))
 
 
-def summaries(x, temperature, shards, **operands):
-    return [fs.summarize(x[..., a:b], temperature, a, **operands) for a, b in shards]
+def summaries(x, temperature, shards, *, logsumexp=True, **operands):
+    return [fs.summarize(x[..., a:b], temperature, a, logsumexp=logsumexp, **operands) for a, b in shards]
 
 
 def assert_same(got, expected):

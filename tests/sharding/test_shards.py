@@ -1,4 +1,4 @@
-"""Shards: any cut between blocks, in any order of arrival and any grouping, gives the bits of the whole rows."""
+"""Shards: any cut, in any order of arrival and any grouping, gives the bits of the whole rows."""
 
 import hashlib
 import os
@@ -36,15 +36,16 @@ import fastsoftmax as fs
 def test_shards_of_any_row_give_the_bits_of_the_whole(kind, temperature, dtype, rng):
     for n in (1, 700, 1025, 3000):
         x = make(kind, (2, n), dtype, rng)
-        parts = summaries(x, temperature, every_cut(n))
-        assert_whole(x, temperature, every_cut(n), fs.combine(parts[::-1], entries=n))
+        for shards in (every_cut(n), bounds(n, range(1000, n, 1000)), bounds(n, (1, 2, n - 1))):
+            parts = summaries(x, temperature, shards)
+            assert_whole(x, temperature, shards, fs.combine(parts[::-1], entries=n))
 
 
 @pytest.mark.parametrize("n", LENGTHS)
 def test_rows_of_any_length_are_the_same_in_one_shard_and_in_all(n, dtype, rng):
     for temperature in (1.0, 2.0**100):
         x = make("normal", (3, n), dtype, rng)
-        assert_whole(x, temperature, [(0, n)], fs.summarize(x, temperature))
+        assert_whole(x, temperature, [(0, n)], fs.summarize(x, temperature, logsumexp=True))
         assert_whole(x, temperature, every_cut(n), fs.combine(summaries(x, temperature, every_cut(n))))
 
 
@@ -55,7 +56,7 @@ def test_rows_of_any_length_are_the_same_in_one_shard_and_in_all(n, dtype, rng):
     dtype=st.sampled_from(DTYPES),
     shape=st.sampled_from([(), (1,), (3,), (2, 2)]),
     kind=st.sampled_from(KINDS),
-    cuts=st.sets(st.integers(1, 8).map(lambda i: 1024 * i)),
+    cuts=st.sets(st.integers(1, 8).map(lambda i: 1024 * i) | st.integers(1, 9000), max_size=63),
     data=st.data(),
 )
 def test_any_cuts_order_grouping_and_layout_give_the_same_bits(seed, n, dtype, shape, kind, cuts, data):
@@ -75,9 +76,58 @@ def test_any_cuts_order_grouping_and_layout_give_the_same_bits(seed, n, dtype, s
         some_of_them = data.draw(st.integers(2, len(parts)), label="group")
         parts = [*parts[some_of_them:], fs.combine(parts[:some_of_them])]
     whole = parts[0]
-    assert whole == fs.summarize(x, temperature)
+    undivided = fs.summarize(x, temperature, logsumexp=True)
+    assert whole == undivided and hash(whole) == hash(undivided)
     assert_whole(x, temperature, shards, whole)
     assert_whole(x, temperature, every_cut(n), whole)  # finished by others than those who summarised
+
+
+def test_shards_of_one_entry_each(dtype, rng):
+    x = (3 * rng.normal(size=(2, 1300))).astype(dtype)
+    shards = bounds(1300, range(1300))
+    whole = fs.combine(fs.combine(summaries(x, 0.7, shards[i::7])) for i in range(7))
+    assert whole == fs.summarize(x, 0.7, logsumexp=True)
+    assert_whole(x, 0.7, shards, whole)
+
+
+def test_a_part_of_a_softmax_may_begin_and_end_anywhere(dtype, rng):
+    x = (100 * rng.normal(size=(3, 3000))).astype(dtype)
+    temperature = [0.01, 2.0**100, 5.0]
+    whole, p = fs.summarize(x, temperature), fs.softmax(x, temperature)
+    for first, past in (
+        (0, 1),
+        (1, 3000),
+        (500, 600),
+        (511, 513),
+        (1000, 1030),
+        (1023, 1024),
+        (2999, 3000),
+        (100, 2900),
+    ):
+        assert_same(fs.softmax_from_summary(x[:, first:past], whole, offset=first), p[:, first:past])
+    other = x[:, 500:600].copy()
+    other[2, 50] = x[2].astype(np.float64).max() + 10
+    with pytest.raises(ValueError, match="row 2 does not hold what was summarised at offset 500"):
+        fs.softmax_from_summary(other, whole, offset=500)
+
+
+def test_the_answer_of_a_cut_block_is_that_of_the_shard_with_the_entry(dtype, rng):
+    x = rng.normal(size=(64, 2500)).astype(dtype)
+    shards, u = bounds(2500, (300, 310, 1500)), rng.random(64)
+    whole, drawn = fs.combine(summaries(x, 0.7, shards)), fs.sample(x, 0.7, u=u)
+    asked = fs.locate_draws(whole, u=u)
+    for a, b in shards:
+        here = (drawn >= a) & (drawn < b)
+        np.testing.assert_array_equal((asked >= a) & (asked < b), here)
+        np.testing.assert_array_equal(
+            fs.sample_from_summary(x[:, a:b], whole, offset=a, u=u), np.where(here, drawn, -1)
+        )
+    a, b = shards[0]
+    here = np.flatnonzero(drawn < b)[0]
+    other = x[:, a:b].copy()
+    other[here, drawn[here]] += other.dtype.type(1)
+    with pytest.raises(ValueError, match=f"row {here} does not hold what was summarised at offset 0"):
+        fs.sample_from_summary(other, whole, offset=0, u=u)
 
 
 def test_results_go_where_they_are_wanted(dtype, rng):
@@ -96,7 +146,10 @@ def test_a_draw_asks_the_one_shard_it_falls_in(dtype, rng):
     x = (3 * rng.normal(size=(50, 5000))).astype(dtype)
     whole, u = fs.summarize(x, 0.7), rng.random(50)
     block, drawn = fs.locate_draws(whole, u=u), fs.sample(x, 0.7, u=u)
-    assert (block % 512 == 0).all() and (block <= drawn).all() and (drawn < block + 1024).all()
+    in_last_block = drawn >= 5000 // (512 if dtype == np.float64 else 1024) * (512 if dtype == np.float64 else 1024)
+    np.testing.assert_array_equal(block[in_last_block], drawn[in_last_block])  # it might be cut
+    assert in_last_block.any() and (block[~in_last_block] % 512 == 0).all()
+    assert (block <= drawn).all() and (drawn < block + 1024).all()
     for a, b in every_cut(5000):
         here = (block >= a) & (block < b)
         got, logprob = fs.sample_from_summary(x[:, a:b], whole, offset=a, u=u, return_logprob=True)

@@ -4,22 +4,24 @@ import pickle
 
 import numpy as np
 import pytest
-from rows_in_shards import INF, NAN, assert_same, every_cut, summaries
+from breadth import cases
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import DTYPES
+from rows_in_shards import INF, NAN, US, assert_same, bounds, every_cut, summaries
 
 import fastsoftmax as fs
-from fastsoftmax import _core
-from fastsoftmax._sharding.summary import LOCATION, NORMALISER
 
 
 def test_a_summary_is_small_immutable_and_can_be_pickled(rng):
     x = rng.normal(size=(4, 131072)).astype(np.float32)
     summary = fs.summarize(x, [0.5, 1.0, 2.0, 0.0])
-    assert summary.nbytes == 4 * (16 * 128 + 16) and summary.nbytes * 250 < x.nbytes
+    assert summary.nbytes == 64 + 4 * (16 * 128 + 16) and summary.nbytes * 250 < x.nbytes
     assert len(pickle.dumps(summary)) < summary.nbytes + 1000
     again = pickle.loads(pickle.dumps(summary))
     assert again == summary and hash(again) == hash(summary) and again != fs.summarize(x)
     assert (summary.spans, summary.offset, summary.entries) == (((0, 131072),), 0, 131072)
-    assert (summary.shape, summary.dtype, summary.logsumexp) == ((4,), np.float32, True)
+    assert (summary.shape, summary.dtype, summary.logsumexp) == ((4,), np.float32, False)
     for name in ("spans", "offset", "dtype", "anything"):
         with pytest.raises(AttributeError):
             setattr(summary, name, None)
@@ -31,7 +33,7 @@ def test_a_summary_is_small_immutable_and_can_be_pickled(rng):
     with pytest.raises(TypeError, match=r"summarize\(\) or combine\(\)"):
         fs.Summary()
     assert repr(summary) == (
-        "<Summary of entries 0 to 131072: rows (4,), float32, a temperature for each row, 8256 bytes>"
+        "<Summary of entries 0 to 131072: rows (4,), float32, a temperature for each row, 8320 bytes>"
     )
 
 
@@ -46,7 +48,7 @@ def test_a_summary_does_not_follow_its_arguments(rng):
 
 def test_what_is_missing_may_come_later(rng):
     x = rng.normal(size=(2, 5000))
-    parts = summaries(x, 1.0, every_cut(5000))
+    parts = summaries(x, 1.0, every_cut(5000), logsumexp=True)
     ends = fs.combine([parts[4], parts[0], parts[2]])
     assert ends.spans == ((0, 1024), (2048, 3072), (4096, 5000)) and ends.entries == 2952
     with pytest.raises(ValueError, match="entries 1024 to 2048, 3072 to 4096 are missing"):
@@ -55,7 +57,7 @@ def test_what_is_missing_may_come_later(rng):
         fs.combine([ends], entries=6000)
     with pytest.raises(ValueError, match="entries 0 to 1024 are missing"):
         fs.softmax_from_summary(x[:, 1024:2048], parts[1], offset=1024)
-    assert fs.combine([ends, fs.combine([parts[3], parts[1]])], entries=5000) == fs.summarize(x)
+    assert fs.combine([ends, fs.combine([parts[3], parts[1]])], entries=5000) == fs.summarize(x, logsumexp=True)
     with pytest.raises(ValueError, match="of 5000 entries, not 4000"):
         fs.combine(parts, entries=4000)
 
@@ -71,18 +73,18 @@ def test_what_does_not_belong_together_is_rejected(rng):
         fs.combine([fs.summarize(x[:1, :1024]), second])
     with pytest.raises(ValueError, match="offsets 0 and 1024 .* temperatures: 1.0 and 0.5 for row 1"):
         fs.combine([first, fs.summarize(x[:, 1024:], [1.0, 0.5], 1024)])
-    with pytest.raises(ValueError, match="ends at entry 1000, within a block of 1024, is not the last"):
-        fs.combine([fs.summarize(x[:, :1000]), second])
+    with pytest.raises(ValueError, match="entries 2500 to 3000 are in two of them, at offsets 1024 and 2500"):
+        fs.combine([fs.summarize(x[:, 2500:], offset=2500), second])
     with pytest.raises(ValueError, match="none"):
         fs.combine([])
-    with pytest.raises(TypeError, match="must be of type Summary, not int"):
+    with pytest.raises(TypeError, match="must be of type Summary, or the bytes of one, not int"):
         fs.combine([first, 1])
 
 
 @pytest.mark.parametrize("offset, error", [
-    (1000, ValueError), (-1024, ValueError), (512, ValueError), (1024.0, TypeError), (True, TypeError),
+    (-1, ValueError), (-1024, ValueError), (2**60, ValueError), (1024.0, TypeError), (True, TypeError),
 ])  # fmt: skip
-def test_an_offset_within_a_block_is_rejected(offset, error):
+def test_an_offset_that_is_none_is_rejected(offset, error):
     with pytest.raises(error, match="offset"):
         fs.summarize(np.zeros(1024), 1.0, offset)
     with pytest.raises(error, match="offset"):
@@ -103,7 +105,6 @@ def test_a_shard_that_does_not_fit_the_summary_is_rejected_and_nothing_written(r
     cases = [
         (x[:, :1024].astype(np.float32), 0, TypeError, "float32, but the summary is of float64"),
         (x[:1, :1024], 0, ValueError, r"rows of shape \(1,\), but the summary has \(2,\)"),
-        (x[:, :1000], 0, ValueError, "ends within a block"),
         (x[:, :1024], 2048, ValueError, "reaches beyond the summary, which ends at 3000"),
     ]
     for shard, offset, error, message in cases:
@@ -118,8 +119,14 @@ def test_a_shard_that_does_not_fit_the_summary_is_rejected_and_nothing_written(r
         fs.sample_from_summary(x, whole, offset=0, u=1.0)
     with pytest.raises(ValueError, match="no entries"):
         fs.summarize(np.zeros((2, 0)))
-    with pytest.raises(TypeError, match="summary must be a Summary"):
+    with pytest.raises(ValueError, match="summary is damaged: these are not the bytes of a Summary"):
         fs.softmax_from_summary(x, x, offset=0)
+    with pytest.raises(TypeError, match="summary must be a Summary, the bytes of one, or a list of these, not int"):
+        fs.softmax_from_summary(x, 1, offset=0)
+    with pytest.raises(ValueError, match="cut within entries 512 to 1024, where no summarised shard was"):
+        fs.sample_from_summary(x[:, :1000], whole, offset=0, u=0.5)
+    with pytest.raises(ValueError, match="cut within entries 0 to 512, where no summarised shard was"):
+        fs.sample_from_summary(x[:, 1:1024], whole, offset=1, u=0.5)
     with pytest.raises(TypeError, match="complex"):
         fs.summarize(x.astype(complex))
     assert (out == 7.0).all()
@@ -171,63 +178,152 @@ def test_a_forgotten_mask_is_noticed_where_entries_are_counted(temperature, dtyp
 
 
 def test_no_flag_makes_a_summary_writeable():
-    whole = fs.combine([fs.summarize(np.zeros(2048, np.float32), 0.7)])
+    whole = fs.combine([fs.summarize(np.zeros((2, 1500)), 0.7), fs.summarize(np.zeros((2, 4)), 0.7, 1500)])
     fs.locate_draws(whole, u=0.5)
-    for made in (whole, pickle.loads(pickle.dumps(whole)), pickle.loads(pickle.dumps(whole, 5))):
-        for a in (made.temperature, *made._blocks):
-            while isinstance(a, np.ndarray):
-                with pytest.raises(ValueError, match="WRITEABLE"):
-                    a.flags.writeable = True
-                a = a.base
+    for made in (whole, pickle.loads(pickle.dumps(whole)), fs.Summary.from_bytes(bytearray(whole.to_bytes()))):
+        assert memoryview(made).readonly
+        a = made.temperature
+        while isinstance(a, np.ndarray):
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                a.flags.writeable = True
+            a = a.base
+
+
+def test_the_bytes_of_a_summary_are_a_value(dtype, rng):
+    x = rng.normal(size=(2, 3000)).astype(dtype)
+    for a, b in ((0, 3000), (5, 9), (1000, 3000), (1024, 2048)):
+        made = fs.summarize(x[:, a:b], [0.5, 2.0], a)
+        data = made.to_bytes()
+        assert data == bytes(memoryview(made)) and len(data) == made.nbytes and data[:8] == b"softmax\x01"
+        most = fs.summary_nbytes((2,), b - a, dtype)
+        padded = made.to_bytes(most)
+        assert len(padded) == most >= made.nbytes
+        for buffer in (data, padded, bytearray(padded), memoryview(padded), np.frombuffer(padded, np.uint8)):
+            assert fs.Summary.from_bytes(buffer) == made
+        with pytest.raises(ValueError, match=f"nbytes must be at least {made.nbytes}"):
+            made.to_bytes(made.nbytes - 1)
+        with pytest.raises(TypeError, match="nbytes must be an int"):
+            made.to_bytes(1e6)
+    with pytest.raises(TypeError, match="buffer must be bytes"):
+        fs.Summary.from_bytes("softmax")
+
+
+def test_summaries_travel_as_bytes(dtype, rng):
+    x, u = (3 * rng.normal(size=(2, 5000))).astype(dtype), [0.2, 0.7]
+    shards = bounds(5000, (1250, 2500, 3750))
+    size = max(fs.summary_nbytes(2, b - a, dtype) for a, b in shards)
+    gathered = [part.to_bytes(size) for part in summaries(x, 0.7, shards)]
+    drawn = [fs.sample_from_summary(x[:, a:b], gathered, offset=a, u=u) for a, b in shards]
+    assert_same(np.max(drawn, 0), fs.sample(x, 0.7, u=u))
+    probs = [fs.softmax_from_summary(x[:, a:b], gathered[::-1], offset=a) for a, b in shards]
+    assert_same(np.concatenate(probs, -1), fs.softmax(x, 0.7))
+    assert fs.combine(gathered) == fs.summarize(x, 0.7)
+
+
+@pytest.mark.parametrize("logsumexp", [False, True])
+@pytest.mark.parametrize("temperature", [0.7, 2.0**100])
+def test_no_summary_has_more_bytes_than_was_said(logsumexp, temperature, dtype):
+    how = {"logsumexp": logsumexp, "temperature": temperature}
+    for entries in (1, 2, 511, 512, 513, 1023, 1024, 1025, 2048, 2500, 3072):
+        sizes = [
+            fs.summarize(np.zeros((3, entries), dtype), temperature, offset, logsumexp=logsumexp).nbytes
+            for offset in (0, 1, 2, 511, 512, 513, 1000, 1023, 1024, *range(1, 1024, 97), 2048 - entries % 1024)
+        ]
+        assert max(sizes) == fs.summary_nbytes((3,), entries, dtype, **how)
+
+
+@pytest.mark.parametrize("arguments, error, match", [
+    (((-1,), 3, "float32"), ValueError, "shape must be"), ((1, 0, "float32"), ValueError, "entries must be positive"),
+    ((1, 3, "int8"), None, None), ((1, 3, "complex64"), TypeError, "dtype"),
+    ((1, 3.0, "float32"), TypeError, "entries"), (((2.0,), 3, "float32"), TypeError, "shape"),
+    (((2**60,), 3, "float32"), ValueError, "below 2"),
+])  # fmt: skip
+def test_the_size_of_a_summary_asks_for_numbers(arguments, error, match):
+    if error is None:
+        assert fs.summary_nbytes(*arguments) == fs.summary_nbytes(*arguments[:2], "float64")
+        return
+    with pytest.raises(error, match=match):
+        fs.summary_nbytes(*arguments)
+
+
+def words(made):
+    return np.frombuffer(made.to_bytes(), np.int64).copy()
 
 
 def damaged(made):
-    """The arguments of a pickle of the summary, one of them altered."""
-    spans, shape, dtype, temperature, logsumexp, of, wide = made.__reduce__()[1]
-    none = np.zeros(0)
-    yield spans, shape, dtype, temperature, logsumexp, of, None
-    yield ((0, 4096),), shape, dtype, temperature, logsumexp, of, wide
-    yield ((512, 2560),), shape, dtype, temperature, logsumexp, of, wide
-    yield (), shape, dtype, temperature, logsumexp, of, wide
-    yield spans, (5,), dtype, temperature, logsumexp, of, wide
-    yield spans, shape, np.dtype(np.float64), temperature, logsumexp, of, wide
-    yield spans, shape, np.dtype(np.int32), temperature, logsumexp, of, wide
-    for t in (-1.0, NAN, 2.0**1000):
-        yield spans, shape, dtype, np.full(shape, t), logsumexp, of, wide
-    yield spans, shape, dtype, temperature, logsumexp, (none, none, np.zeros(())), wide
-    yield spans, shape, dtype, temperature, logsumexp, tuple(a.astype(np.float32) for a in of), wide
-    yield spans, shape, dtype, temperature, logsumexp, of, tuple(a[..., :1] if a.ndim else a for a in of)
-    for s in (0.0, -1.0, NAN, INF, 1e300):
-        yield spans, shape, dtype, temperature, logsumexp, (of[0], np.full_like(of[1], s), of[2]), wide
+    """The bytes of a Summary of (2, 2500) at offset 700, damaged in one place each."""
+    whole, count = made.to_bytes(), made.nbytes // 8
+    for length in (0, 7, 8, 39, 40, 63, made.nbytes - 8, made.nbytes - 1):
+        yield whole[:length]
+    for at, byte in ((0, 0), (7, 2), (8, 4), (8, 255), (9, 4), (9, 255), (10, 3), (10, 255), (11, 1), (15, 255)):
+        yield whole[:at] + bytes([byte]) + whole[at + 1 :]
+    shape, span, pieces = 5, 6, 8
+    for at in (2, 3, 4, shape, span, span + 1, pieces, pieces + 1, pieces + 2, pieces + 3):
+        for value in (-1, 0, 1, 512, 3, 10**6, 2**40, 2**61, 2**62, 2**63 - 1, -(2**63)):
+            changed = words(made)
+            if changed[at] != value:
+                changed[at] = value
+                yield changed.tobytes()
+    temperature = 12
+    for value in (-1.0, NAN, 2.0**1000, 2.0**-1000):
+        changed = words(made)
+        changed[temperature] = np.float64(value).view(np.int64)
+        yield changed.tobytes()
+    sums = temperature + 2 + 2 + 2 * 2  # after the temperatures, the rests and the maxima
+    for value in (0.0, -1.0, NAN, INF, 1e300):
+        changed = words(made)
+        changed[sums] = np.float64(value).view(np.int64)
+        yield changed.tobytes()
+    assert sums + 4 < count
 
 
-@pytest.mark.parametrize("temperature", [0.0, 2.0**100, INF])
-def test_a_damaged_pickle_of_a_summary_is_rejected(temperature):
-    made = fs.summarize(np.zeros(2048, np.float32), temperature)
-    make, whole = made.__reduce__()
-    assert make(*whole) == made
-    for i, arguments in enumerate(damaged(made)):
-        if i or made._double_blocks is not None:
-            with pytest.raises(ValueError, match="summary is damaged"):
-                make(*arguments)
+def test_damaged_bytes_of_a_summary_are_rejected(rng):
+    x = rng.normal(size=(2, 2500)).astype(np.float32)
+    made = fs.summarize(x, 0.7, 700)
+    assert made._pieces == ((700, 1024), (3072, 3200))
+    cases = list(damaged(made))
+    assert len(cases) > 120
+    for data in cases:
+        with pytest.raises(ValueError, match="summary is damaged"):
+            fs.Summary.from_bytes(data)
+        with pytest.raises(ValueError, match="summary is damaged"):
+            fs.combine([made, data])
 
 
-def test_blocks_that_no_row_leaves_are_an_error_below_as_well():
-    u, located = np.array([0.5]), np.empty(1, LOCATION)
-    for temperature, of in (
-        (2.0**100, (np.zeros(2), np.ones(2), np.zeros(()))),
-        (0.0, (np.zeros(2), np.zeros(2), np.zeros(()))),
-    ):
-        norm = np.zeros(1, NORMALISER)
-        with pytest.raises(ValueError, match="damaged"):
-            _core.locate_rows(0, np.array(temperature), of, None, norm, 1, u, located)
+@settings(max_examples=cases(300), deadline=None)
+@given(seed=st.integers(0, 2**32), dtype=st.sampled_from(DTYPES), damages=st.integers(1, 6))
+def test_no_bytes_crash(seed, dtype, damages):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 2500))
+    x = rng.normal(size=(2, n)).astype(dtype)
+    data = bytearray(fs.summarize(x, 0.7, logsumexp=bool(rng.integers(2))).to_bytes())
+    for _ in range(damages):
+        at = int(rng.integers(len(data) if rng.random() < 0.3 else min(len(data), 120)))
+        data[at] = int(rng.integers(256))
+    try:
+        whole = fs.Summary.from_bytes(data)
+        fs.softmax_from_summary(x, whole, offset=0)
+        fs.sample_from_summary(x, whole, offset=0, u=US, size=US.size, on_invalid="flag")
+        fs.logsumexp_from_summary(whole)
+        fs.combine([whole, fs.summarize(x, 0.7, n, logsumexp=True)])
+    except (ValueError, TypeError) as error:
+        assert str(error)
+
+
+def test_blocks_that_no_row_leaves_are_an_error():
+    made = words(fs.summarize(np.zeros(2048, np.float32), 2.0**100))
+    in_double = -10  # the rest, and the maxima and sums of four blocks, follow it
+    made[in_double + 2 : in_double + 6] = np.float64(-INF).view(np.int64)
+    made[in_double + 6 :] = 0
+    with pytest.raises(ValueError, match="damaged: no row of logits has these blocks"):
+        fs.Summary.from_bytes(made)
 
 
 def test_an_offset_is_an_int_of_any_type_below_2_to_the_62():
     x = np.zeros(1024)
     for offset in (np.uint8(0), np.int8(0), np.uint64(0)):
         assert fs.summarize(x, offset=offset) == fs.summarize(x)
-    with pytest.raises(ValueError, match=r"below 2\*\*62"):
+    with pytest.raises(ValueError, match=r"below 2\*\*60"):
         fs.summarize(x, offset=2**70)
 
 
