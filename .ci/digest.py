@@ -41,6 +41,7 @@ def strided(x: np.ndarray) -> np.ndarray:
 # How softmax, log_softmax, logsumexp and a draw are computed: in one call, in shards of a number of entries, or in Dask
 # chunks of a number of rows and entries.
 How = int | tuple[int, int] | None
+ANYWHERE = -1  # shards of any number of entries
 
 
 class Way(NamedTuple):
@@ -57,6 +58,8 @@ WAYS = {
     "contiguous": Way(),
     "strided": Way(strided, threads=2, how=1024, order="backwards"),
     "columns": Way(np.asfortranarray, threads=3, how=3072),
+    "shards of 100": Way(threads=2, how=100),
+    "shards cut anywhere": Way(strided, threads=3, how=ANYWHERE),
     "entries backwards": Way(lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1], threads=4, how=65_536),
     "rows shuffled": Way(threads=5, how=(7, 2000), order="shuffled"),
     "row by row": Way(threads=6, row_by_row=True),
@@ -93,11 +96,20 @@ def token_results(x: np.ndarray, u: np.ndarray, uniforms: np.ndarray, tokens: np
 
 
 def in_shards(x: np.ndarray, u: np.ndarray, entries: int) -> Iterator[np.ndarray]:
-    """Results of rows cut into shards, the last of which is summarised first."""
+    """Results of rows cut into shards, whose summaries travel as bytes; the last one arrives first.
+
+    entries: of a shard; ANYWHERE: 1 to 64 shards, cut at random.
+    """
     n = x.shape[-1]
-    bounds = [*range(0, n, entries), n]
+    if entries == ANYWHERE:
+        rng = np.random.default_rng(n)
+        cuts = sorted(set(rng.integers(1, max(n, 2), rng.integers(64)).tolist()) - {n})
+        bounds = [0, *cuts, n]
+    else:
+        bounds = [*range(0, n, entries), n]
     shards = [slice(first, past) for first, past in zip(bounds[:-1], bounds[1:], strict=True)]
-    whole = fastsoftmax.combine([fastsoftmax.summarize(x[:, s], 0.7, s.start) for s in shards[::-1]], entries=n)
+    parts = [fastsoftmax.summarize(x[:, s], 0.7, s.start, logsumexp=True).to_bytes() for s in shards]
+    whole = fastsoftmax.combine(parts[::-1], entries=n)
     for function in (fastsoftmax.softmax_from_summary, fastsoftmax.log_softmax_from_summary):
         yield np.concatenate([function(x[:, s], whole, offset=s.start) for s in shards], -1)
     yield np.asarray(fastsoftmax.logsumexp_from_summary(whole))

@@ -28,7 +28,10 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     decoding      ranking, draws without replacement, penalties, drafts
     tree          drafts of several candidates a position
     categorical   many draws from one row
-    summary       the summary of a shard and of several, as one buffer
+    summary       the bytes of a summary of shards: the format, and what was read
+    summary_object  the same as an object, and the row of one that is whole
+    summarise     the summary of a shard
+    combine       the summary of several shards
     shards        the rows of all shards, and the results of each
     c_api         the functions of _core.pxd
     timing        times of single C calls, for bench/
@@ -70,6 +73,9 @@ include "_cython/decoding.pxi"
 include "_cython/tree.pxi"
 include "_cython/categorical.pxi"
 include "_cython/summary.pxi"
+include "_cython/summary_object.pxi"
+include "_cython/summarise.pxi"
+include "_cython/combine.pxi"
 include "_cython/shards.pxi"
 include "_cython/c_api.pxi"
 include "_cython/timing.pxi"

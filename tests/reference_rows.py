@@ -230,7 +230,7 @@ def sample_from_summary(logits_shard, summary, *, offset, u, mask=None, bias=Non
         index = _or_flag(reference.sample_from_summary, row, one, offset=offset, u=v)
         logprobs = reference.log_softmax_from_summary(row, one)
         if index >= 0:
-            drawn.append((index, logprobs[index - offset] if next(iter(one.values())).temperature else 0.0))
+            drawn.append((index, logprobs[index - offset] if one.temperature else 0.0))
         else:
             drawn.append((index, math.nan if math.isnan(logprobs[0]) else -math.inf))
     return tuple(np.array(part) for part in zip(*drawn, strict=True))

@@ -34,7 +34,8 @@ def block_maxima(SummaryBase s, size_t offset, size_t n, cnp.ndarray result):
     if first + count > s.of.count or <size_t>cnp.PyArray_SIZE(result) != s.view.rows * count:
         raise ValueError("result must have one element for each block of the shard, which the summary must have")
     for i in range(s.view.rows):
-        memcpy(<double *>cnp.PyArray_DATA(result) + i * count, s.of.max + i * s.of.count + first, count * sizeof(double))
+        memcpy(<double *>cnp.PyArray_DATA(result) + i * count, s.of.max + i * s.of.count + first,
+               count * sizeof(double))
 
 
 def cut_maxima(SummaryBase s, size_t offset, size_t n, cnp.ndarray result):
@@ -231,11 +232,13 @@ def finish_rows(cnp.ndarray x, int dtype, size_t offset, size_t entries, cnp.nda
                 cnp.ndarray block_max, cnp.ndarray out, bint log):
     """The share of softmax (or log_softmax) of the shard at `offset` into out, of rows of so many `entries`.
 
-    cut_max (or None: no block is cut): rows x 2, of `cut_maxima`.  block_max (or None): rows x blocks, of `block_maxima`.
+    cut_max (or None: no block is cut): rows x 2, of `cut_maxima`.  block_max (or None): rows x blocks, of
+    `block_maxima`.
 
     Returns the first row whose entries are not those that were summarised, or -1.
     """
     cdef Finishing f
+    cdef size_t block
     begin_rows(&f.rows, x, dtype, False, temperature)
     add_mask_and_bias(&f.rows, mask, words, bias, bias_at)
     f.out_operand = add_operand(&f.rows.iterator, out)
@@ -250,7 +253,8 @@ def finish_rows(cnp.ndarray x, int dtype, size_t offset, size_t entries, cnp.nda
         if <size_t>cnp.PyArray_SIZE(cut_max) != 2 * f.rows.count:
             raise ValueError("cut_max must have two elements for each row")
     if block_max is not None:
-        f.blocks = (offset + f.rows.n - 1) // fs_shard_block(<fs_dtype>dtype) + 1 - offset // fs_shard_block(<fs_dtype>dtype)
+        block = fs_shard_block(<fs_dtype>dtype)
+        f.blocks = (offset + f.rows.n - 1) // block + 1 - offset // block
         f.block_max = <const double *>cnp.PyArray_DATA(block_max)
         if <size_t>cnp.PyArray_SIZE(block_max) != f.blocks * f.rows.count:
             raise ValueError("block_max must have one element for each block of the shard")
