@@ -238,7 +238,7 @@ def resolve_block(
         index, logprob = resolve(
             a, rows, (offset, length), t, mask_and_bias, normaliser, location, return_logprob, "logits"
         )
-    drawn = index if logprob is None else _drawn(index, logprob)
+    drawn: Array = index if logprob is None else _drawn(index, logprob)
     return np.expand_dims(drawn, len(rows.shape))
 
 

@@ -135,7 +135,7 @@ class ChunkedRows:
             raise ValueError(
                 f"{name} of shape {value.shape} has no value for each of the {self.rows.entries} entries of a row"
             )
-        return self._in_chunks(spread, self.entries.labels)
+        return self._in_chunks(spread, (*self.labels, ENTRIES))
 
     def _entries_last(self, a: Any) -> Any:
         return a if self.axis in (None, a.ndim - 1) else da.moveaxis(a, self.axis, -1)

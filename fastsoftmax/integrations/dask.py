@@ -258,7 +258,7 @@ def sample(
             xtc_u = uniforms(generator, rows.shape)
         u = uniforms(generator, rows.shape + trailing)
     draws = NOTHING if u is None else rows.per_row(u, "u", trailing)
-    stream = {"row_shape": rows.shape, "size": trailing, "seed": seed, "step": step, "on_invalid": on_invalid}
+    stream: dict[str, Any] = {"row_shape": rows.shape, "size": trailing, "seed": seed, "step": step, "on_invalid": on_invalid}
     of_keys = rows.keys(keys)
     mask_and_bias = rows.per_entry(mask, "mask"), rows.per_entry(bias, "bias")
     dtype: Any = chunks.DRAWN if return_logprob else np.dtype(np.int64)

@@ -107,6 +107,7 @@ def test_map_of_the_kernels_names_every_file() -> None:
         ("llama_cpp_speed", "The likeliest text is the same, and a seed repeats its text."),
         ("numba_gibbs", "The sampler finds the exact means."),
         ("particle_filter", "Systematic resampling has the smaller error of the two."),
+        ("ray_actors", "Batches of 64 and of 7 drew the same."),
         ("torch_policy", "Both learn to balance the pole."),
         ("text_temperature", "Entropy rises with the temperature."),
     ],
@@ -137,6 +138,7 @@ def test_every_example_script_is_tested() -> None:
         "llama_cpp_speed",
         "numba_gibbs",
         "particle_filter",
+        "ray_actors",
         "text_temperature",
         "torch_policy",
     }
