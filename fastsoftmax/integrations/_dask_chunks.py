@@ -239,7 +239,8 @@ def resolve_block(
             a, rows, (offset, length), t, mask_and_bias, normaliser, location, return_logprob, "logits"
         )
     drawn: Array = index if logprob is None else _drawn(index, logprob)
-    return np.expand_dims(drawn, len(rows.shape))
+    spread: Array = np.expand_dims(drawn, len(rows.shape))
+    return spread
 
 
 def largest_draws(parts: Any, axis: Any, keepdims: bool) -> Array:

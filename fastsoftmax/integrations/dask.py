@@ -258,14 +258,14 @@ def sample(
             xtc_u = uniforms(generator, rows.shape)
         u = uniforms(generator, rows.shape + trailing)
     draws = NOTHING if u is None else rows.per_row(u, "u", trailing)
-    stream: dict[str, Any] = {"row_shape": rows.shape, "size": trailing, "seed": seed, "step": step, "on_invalid": on_invalid}
+    stream: dict[str, Any] = {"row_shape": rows.shape, "size": trailing, "seed": seed, "step": step}
     of_keys = rows.keys(keys)
     mask_and_bias = rows.per_entry(mask, "mask"), rows.per_entry(bias, "bias")
     dtype: Any = chunks.DRAWN if return_logprob else np.dtype(np.int64)
     if rows.is_split:
         located = rows.map(
             chunks.locate_block, rows.combined(chunks.combine_blocks, *mask_and_bias), draws, of_keys,
-            rows.places_of_rows, dtype=chunks.draws_dtype(trailing), **stream,
+            rows.places_of_rows, dtype=chunks.draws_dtype(trailing), on_invalid=on_invalid, **stream,
         )  # fmt: skip
         answers = rows.map(
             chunks.resolve_block, rows.entries, rows.temperature, Labelled(located, rows.labels), *mask_and_bias,
@@ -282,7 +282,8 @@ def sample(
         }
         drawn = rows.map(
             chunks.sample_rows, rows.entries, *mask_and_bias, rows.places_of_rows, draws, of_keys, *of_rows.values(),
-            dtype=dtype, draws=trailing, names=tuple(of_rows), fixed=fixed, return_logprob=return_logprob, **stream,
+            dtype=dtype, draws=trailing, names=tuple(of_rows), fixed=fixed, on_invalid=on_invalid,
+            return_logprob=return_logprob, **stream,
         )  # fmt: skip
     return (drawn["index"], drawn["logprob"]) if return_logprob else drawn
 
