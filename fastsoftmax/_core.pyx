@@ -33,6 +33,7 @@ static in it.  Each begins with what it is for and what it expects.  In their or
     summarise     the summary of a shard
     combine       the summary of several shards
     shards        the rows of all shards, and the results of each
+    shard_calls   the calls of a decode loop, whose arguments are taken as they are
     c_api         the functions of _core.pxd
     timing        times of single C calls, for bench/
 """
@@ -77,5 +78,6 @@ include "_cython/summary_object.pxi"
 include "_cython/summarise.pxi"
 include "_cython/combine.pxi"
 include "_cython/shards.pxi"
+include "_cython/shard_calls.pxi"
 include "_cython/c_api.pxi"
 include "_cython/timing.pxi"

@@ -126,7 +126,8 @@ cdef Run *runs_of(list runs) except NULL:
 
 
 def combined(list parts):
-    """The bytes of the summary of several shards of the same rows, in any order; no entry is in two of them."""
+    """The bytes of the summary of several shards, in any order; None where these are not of the same rows, or have an
+    entry in common."""
     cdef Joining f
     cdef View *v = &f.view
     cdef const View *p
@@ -137,6 +138,8 @@ def combined(list parts):
     cdef int64_t block = (<SummaryBase>parts[0]).view.block, first, past, head
     for i in range(len(parts)):
         part = parts[i]
+        if i and not same_rows(parts[0], part):
+            return None
         logsumexp = logsumexp and part.view.logsumexp
         at = 0
         for j in range(part.view.spans):
@@ -148,6 +151,9 @@ def combined(list parts):
             at += <size_t>(part.view.piece[2 * j + 1] - part.view.piece[2 * j])
     spans.sort()
     pieces.sort()
+    for i in range(1, len(spans)):
+        if spans[i][0] < spans[i - 1][1]:
+            return None
     cdef list new_spans = joined_ranges([(s[0], s[1]) for s in spans], 0)
     cdef list new_pieces = joined_ranges([(s[0], s[1]) for s in pieces], block)
     part = parts[0]

@@ -18,7 +18,7 @@ cdef inline fs_summary summary_at(SummaryBase s, size_t i) noexcept:
 
 
 cdef inline fs_normaliser *normaliser_at(SummaryBase s, size_t i) noexcept:
-    return <fs_normaliser *>PyBytes_AS_STRING(s.normaliser) + i
+    return <fs_normaliser *>PyBytes_AsString(s.normaliser) + i
 
 
 def normaliser_bytes(SummaryBase s):

@@ -17,7 +17,7 @@
 # the block.  What the bytes hold is checked here, as they may come from anywhere.
 
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
@@ -86,7 +86,7 @@ cdef inline double *next_doubles(double **at, size_t count) noexcept nogil:
 
 
 cdef size_t lay_out(View *v, char *base) noexcept nogil:
-    """Set where everything is in the bytes from `base` on, by the numbers of the View; returns how many bytes there are."""
+    """Set where everything is in the bytes from `base` on, by the numbers of the View; returns how many these are."""
     cdef double *at
     v.block = fs_shard_block(v.dtype)
     v.width = sizeof(double) if v.dtype == FS_F64 else sizeof(float)
@@ -123,11 +123,11 @@ cdef bytes new_summary(View *v, object shape, list spans, list pieces):
         v.entries += <size_t>(past - first)
     total = lay_out(v, NULL)
     cdef bytes made = PyBytes_FromStringAndSize(NULL, total)
-    cdef char *base = PyBytes_AS_STRING(made)
+    cdef char *base = PyBytes_AsString(made)
     lay_out(v, base)
     memset(base + total - 8, 0, 8)  # the entries may end within a word
     memset(base, 0, HEADER)
-    memcpy(base, PyBytes_AS_STRING(SUMMARY_MAGIC), 8)
+    memcpy(base, PyBytes_AsString(SUMMARY_MAGIC), 8)
     base[8] = <char>v.dtype
     base[9] = <char>((HAS_LOGSUMEXP if v.logsumexp else 0) | (HAS_DOUBLE if v.in_double else 0))
     base[10] = <char>v.axes
@@ -251,7 +251,7 @@ cdef bint read_summary(View *v, const char *base, size_t given) noexcept:
     cdef double rows = 1
     cdef size_t i
     cdef uint64_t total
-    if given < HEADER or memcmp(base, PyBytes_AS_STRING(SUMMARY_MAGIC), 8):
+    if given < HEADER or memcmp(base, PyBytes_AsString(SUMMARY_MAGIC), 8):
         return False
     total = (<const uint64_t *>base)[2]
     v.dtype = <fs_dtype>base[8]

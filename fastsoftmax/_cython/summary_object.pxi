@@ -30,7 +30,8 @@ cdef fs_status close_blocks(const View *v, size_t i, size_t tail, bint in_double
     memcpy(maxima, (v.max_in_double if in_double else v.max) + i * count, count * sizeof(double))
     memcpy(sums, (v.sum_in_double if in_double else v.sum) + i * count, count * sizeof(double))
     to.rest[i] = v.rest_in_double[i] if in_double else v.rest[i]
-    cdef fs_status status = fs_summarise(&row, 0, tail, v.temperature[i], in_double, maxima + count, sums + count, &rest)
+    cdef fs_status status = fs_summarise(&row, 0, tail, v.temperature[i], in_double, maxima + count, sums + count,
+                                         &rest)
     for b in range(count):
         largest = max(largest, maxima[b])
     for b in range(count, to.count):
@@ -76,7 +77,7 @@ cdef int close_row(SummaryBase s) except -1:
         if v.in_double:
             f.wide.count += (f.tail + fs_shard_block(FS_F64) - 1) // fs_shard_block(FS_F64)
         s.closed = PyBytes_FromStringAndSize(NULL, 8 * v.rows * (2 * (f.of.count + f.wide.count) + 2))
-        at = <double *>PyBytes_AS_STRING(s.closed)
+        at = <double *>PyBytes_AsString(s.closed)
         f.of.max = next_doubles(&at, v.rows * f.of.count)
         f.of.sum = next_doubles(&at, v.rows * f.of.count)
         f.of.rest = next_doubles(&at, v.rows)
@@ -84,7 +85,7 @@ cdef int close_row(SummaryBase s) except -1:
         f.wide.sum = next_doubles(&at, v.rows * f.wide.count)
         f.wide.rest = next_doubles(&at, v.rows)
     s.normaliser = PyBytes_FromStringAndSize(NULL, v.rows * sizeof(fs_normaliser))
-    f.normaliser = <fs_normaliser *>PyBytes_AS_STRING(s.normaliser)
+    f.normaliser = <fs_normaliser *>PyBytes_AsString(s.normaliser)
     s.of = f.of
     s.wide = f.wide
     run_rows(close_task, &f, &f.outcome, v.rows, 64 * (1 + f.of.count) + f.tail, False)
@@ -105,7 +106,7 @@ cdef class SummaryBase:
         if type(data) is not bytes:
             raise TypeError("a Summary is made by summarize() or combine(), or read by Summary.from_bytes()")
         self.data = data
-        if not read_summary(&self.view, PyBytes_AS_STRING(self.data), len(self.data)):
+        if not read_summary(&self.view, PyBytes_AsString(self.data), len(self.data)):
             raise ValueError(
                 "summary is damaged: these are not the bytes of a Summary of this version; make it again with summarize"
             )
@@ -113,10 +114,10 @@ cdef class SummaryBase:
             close_row(self)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, PyBytes_AS_STRING(self.data), self.view_size(), True, flags)
+        PyBuffer_FillInfo(buffer, self, PyBytes_AsString(self.data), self.view_size(), True, flags)
 
     cdef size_t view_size(self) noexcept:
-        return (<const uint64_t *>PyBytes_AS_STRING(self.data))[2]
+        return (<const uint64_t *>PyBytes_AsString(self.data))[2]
 
     @property
     def _code(self):
@@ -148,7 +149,7 @@ cdef class SummaryBase:
     @property
     def _temperature_at(self):
         """Where in the bytes the temperatures begin."""
-        return <char *>self.view.temperature - PyBytes_AS_STRING(self.data)
+        return <char *>self.view.temperature - PyBytes_AsString(self.data)
 
     def _same_bits(self, SummaryBase other):
         """Whether both have the same entries with the same bits, wherever these were cut."""
@@ -173,7 +174,7 @@ cdef class SummaryBase:
         )
 
 
-def same_rows(SummaryBase a, SummaryBase b):
+cdef bint same_rows(SummaryBase a, SummaryBase b) noexcept:
     """Whether both are of rows of one dtype, shape and temperature."""
     cdef View *v = &a.view
     cdef View *w = &b.view

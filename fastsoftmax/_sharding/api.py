@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code, float_array, temperature_rows
 from .finishing import (
     check_cuts,
+    check_unchanged,
     checked_offset,
     checked_shard,
     finish,
@@ -91,6 +93,9 @@ def summarize_rows(
     logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool, name: str
 ) -> Summary:
     """`summarize`; errors call the logits `name`."""
+    data = _core.summarised(logits_shard, temperature, offset, mask, bias, bool(logsumexp))
+    if data is not None:
+        return summary_of(data)
     offset = checked_offset(offset)
     a = float_array(logits_shard, name)
     rows = Rows(a.shape, -1, name)
@@ -309,13 +314,24 @@ def sample_from_summary(
     array([  -1, 1024, 1843])
     """
     summary = whole_summary(summary)
+    if size is None and bias is None:
+        drawn = _core.drawn_in_shard(logits_shard, summary, offset, u, mask, bool(return_logprob))
+        if drawn is not None:
+            index, logprob, changed = drawn
+            check_unchanged(changed, summary.shape, offset)
+            return _unpacked(index, logprob)
     a, rows, place = checked_shard(logits_shard, summary, offset)
     check_cuts(summary, rows, place, _core.shard_block(dtype_code(a.dtype)))
     located = locations_of(summary, u, size, on_invalid)
     mask_and_bias = mask_and_bias_rows(mask, bias, rows)
     normaliser = normaliser_of(summary)
     index, logprob = resolve(a, rows, place, summary.temperature, mask_and_bias, normaliser, located, return_logprob)
-    if located.shape:
+    return _unpacked(index, logprob)
+
+
+def _unpacked(index: NDArray[np.int64], logprob: NDArray[np.float64] | None) -> Any:
+    """Draws as arrays; as numbers if there is one row and one draw."""
+    if index.ndim:
         return index if logprob is None else (index, logprob)
     return int(index) if logprob is None else (int(index), float(logprob))
 

@@ -64,7 +64,7 @@ def resolve(
             rows.split(a), dtype_code(a.dtype), place[0], place[1], temperature, *mask_and_bias, normaliser,
             located.size // count, located, index, logprob,
         )  # fmt: skip
-        _check_unchanged(changed, rows, place[0], name)
+        check_unchanged(changed, rows.shape, place[0], name)
     return index, logprob
 
 
@@ -88,7 +88,7 @@ def finish(
             rows.split(result.source), dtype_code(a.dtype), place[0], place[1], temperature, *mask_and_bias, normaliser,
             cut_max, block_max, result.parts, log,
         )  # fmt: skip
-        _check_unchanged(changed, rows, place[0], name)
+        check_unchanged(changed, rows.shape, place[0], name)
     return result.finish()
 
 
@@ -137,9 +137,10 @@ def check_cuts(summary: Summary, rows: Rows, place: Place, block: int) -> None:
             )
 
 
-def _check_unchanged(changed: int, rows: Rows, offset: int, name: str) -> None:
+def check_unchanged(changed: int, shape: tuple[int, ...], offset: int, name: str = "logits_shard") -> None:
+    """Raise for the first row of those of this shape, if there is one, whose entries are not those summarised."""
     if changed >= 0:
         raise ValueError(
-            f"{name}: {rows.name_row(changed)} does not hold what was summarised at offset {offset}; "
-            "pass the same logits, mask and bias"
+            f"{name}: {Rows((*shape, 1), -1, name).name_row(changed)} does not hold what was summarised at offset "
+            f"{offset}; pass the same logits, mask and bias"
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import numbers
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -277,55 +277,49 @@ def combine(summaries: Iterable[Any], *, entries: int | None = None) -> Summary:
     parts = []
     for part in summaries:
         if not isinstance(part, Summary):
-            if isinstance(part, numbers.Number) or not _has_bytes(part):
-                raise TypeError(f"summaries must be of type Summary, or the bytes of one, not {type(part).__name__}")
-            part = Summary.from_bytes(part)
+            try:
+                part = Summary.from_bytes(part)
+            except TypeError:
+                what = f"of type Summary, or the bytes of one, not {type(part).__name__}"
+                raise TypeError(f"summaries must be {what}") from None
         parts.append(part)
     if not parts:
         raise ValueError("summaries: there are none; pass at least one")
-    for part in parts[1:]:
-        _check_same_rows(parts[0], part)
-    _check_apart(parts)
-    made = parts[0] if len(parts) == 1 else summary_of(_core.combined(parts))
+    if len(parts) == 1:
+        made = parts[0]
+    else:
+        data = _core.combined(parts)
+        if data is None:
+            _raise_why_apart(parts)
+        made = summary_of(data)
     if entries is not None:
         check_whole(made, entries)
     return made
 
 
-def _has_bytes(value: Any) -> bool:
-    try:
-        memoryview(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _check_same_rows(a: Summary, b: Summary) -> None:
-    if _core.same_rows(a, b):
-        return
-    where = f"the summaries at offsets {a.offset} and {b.offset}"
-    if a.dtype != b.dtype:
-        raise ValueError(f"{where} are of {a.dtype} and {b.dtype}; convert the shards to one dtype")
-    if a.shape != b.shape:
-        raise ValueError(f"{where} are of rows of shape {a.shape} and {b.shape}")
-    row = int(np.argmax(a.temperature != b.temperature))
-    name = Rows((*a.shape, 1), -1, "summaries").name_row(row)
-    raise ValueError(
-        f"{where} were made at different temperatures: {a.temperature.flat[row]} and {b.temperature.flat[row]} "
-        f"for {name}"
-    )
-
-
-def _check_apart(parts: list[Summary]) -> None:
-    """Raise if an entry is in two summaries."""
-    before: Span = (0, 0)
-    for first, past in sorted(span for part in parts for span in part.spans):
-        if first < before[1]:
+def _raise_why_apart(parts: list[Summary]) -> Never:
+    """Raise the error of summaries that do not belong together."""
+    a = parts[0]
+    for b in parts[1:]:
+        where = f"the summaries at offsets {a.offset} and {b.offset}"
+        if a.dtype != b.dtype:
+            raise ValueError(f"{where} are of {a.dtype} and {b.dtype}; convert the shards to one dtype")
+        if a.shape != b.shape:
+            raise ValueError(f"{where} are of rows of shape {a.shape} and {b.shape}")
+        differs = a.temperature != b.temperature
+        if differs.any():
+            row = int(np.argmax(differs))
+            name = Rows((*a.shape, 1), -1, "summaries").name_row(row)
             raise ValueError(
-                f"summaries: entries {first} to {min(past, before[1])} are in two of them, "
-                f"at offsets {before[0]} and {first}"
+                f"{where} were made at different temperatures: {a.temperature.flat[row]} and {b.temperature.flat[row]} "
+                f"for {name}"
             )
-        before = (first, past)
+    spans = sorted(span for part in parts for span in part.spans)
+    before, after = next((a, b) for a, b in itertools.pairwise(spans) if b[0] < a[1])
+    raise ValueError(
+        f"summaries: entries {after[0]} to {min(after[1], before[1])} are in two of them, "
+        f"at offsets {before[0]} and {after[0]}"
+    )
 
 
 def check_whole(summary: Summary, entries: int | None = None) -> None:

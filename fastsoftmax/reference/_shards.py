@@ -1,8 +1,8 @@
 """A row in shards: summarize each shard, combine the summaries, and finish every shard from the result.
 
 A summary has the largest entry and the weight of each block of 1,024 entries, and the entries of the blocks that a cut
-divides. All results are those of the whole row. The log-probability of a draw is that of `log_softmax_from_summary`, and
-0 at temperature 0. Apply a mask or a bias to each shard first.
+divides. All results are those of the whole row. The log-probability of a draw is that of `log_softmax_from_summary`,
+and 0 at temperature 0. Apply a mask or a bias to each shard first.
 """
 
 from collections.abc import Iterable

@@ -69,6 +69,7 @@ MORE_MUTANTS = [
         "at[j].low = 0",
         "bits_shards",
     ),
+    Mutant("no block is cut in front", "shard/part.h", r"first % block != 0 \|\| ", "", "bits_shards"),
     Mutant(
         "the last +inf is not counted",
         "shard/shard.h",

@@ -326,3 +326,36 @@ def test_one_digest_for_all_shardings_and_instruction_sets():
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         found.update(done.stdout.split())
     assert len(found) == 1
+
+
+def test_one_draw_of_a_decode_loop_is_the_same_in_every_form(dtype, rng):
+    n, shards = 5000, bounds(5000, (1300, 2048, 3900))
+    x, u, mask = (3 * rng.normal(size=(3, n))).astype(dtype), rng.random(3), rng.random((3, n)) < 0.7
+    wide = np.zeros((3, n, 2), dtype)
+    wide[..., 1] = x
+    for temperature in (0.7, np.array([0.7, 2.0**100, 0.0]), np.float32(1.5), [0.5, 1.0, 1.5]):
+        index, logprob = fs.sample(x, temperature, u=u, mask=mask, return_logprob=True)
+        whole = fs.combine([fs.summarize(x[:, a:b], temperature, a, mask=mask[:, a:b]) for a, b in shards])
+        strided = fs.combine([fs.summarize(wide[:, a:b, 1], temperature, a, mask=mask[:, a:b]) for a, b in shards])
+        listed = fs.combine(
+            [fs.summarize(x[:, a:b], temperature, a, mask=mask[:, a:b], bias={0: 0.0}) for a, b in shards]
+        )
+        assert whole == strided == listed
+        for rows in (x, wide[..., 1]):
+            for uniforms in (u, u.tolist(), u[None].repeat(2, 0).T[:, 0]):
+                how = {"u": uniforms, "return_logprob": True}
+                got = [
+                    fs.sample_from_summary(rows[:, a:b], whole, offset=a, mask=mask[:, a:b], **how) for a, b in shards
+                ]
+                assert_same(np.max([part[0] for part in got], 0), index)
+                assert_same(np.max([part[1] for part in got], 0), logprob)
+    one = fs.summarize(x[0], 0.7)
+    drawn = fs.sample_from_summary(x[0], one, offset=0, u=float(u[0]), return_logprob=True)
+    assert drawn == fs.sample(x[0], 0.7, u=float(u[0]), return_logprob=True)
+    assert [type(part) for part in drawn] == [int, float]
+    with pytest.raises(ValueError, match="u must be in"):
+        fs.sample_from_summary(x[0], one, offset=0, u=1.0)
+    with pytest.raises(ValueError, match="does not hold what was summarised at offset 0"):
+        fs.sample_from_summary(x[1], one, offset=0, u=0.5)
+    with pytest.raises(ValueError, match="row 2 does not hold what was summarised at offset 0"):
+        fs.sample_from_summary(np.where(np.arange(3)[:, None] < 2, x, 0).astype(dtype), fs.summarize(x), offset=0, u=u)
