@@ -245,8 +245,8 @@ def resolve_block(
 
 def largest_draws(parts: Any, axis: Any, keepdims: bool) -> Array:
     """Of the answers of all chunks the one that is an index; the others are -1, with a log-probability of -inf."""
-    drawn, *others = _flat(parts)
-    drawn = drawn.copy()
+    first, *others = _flat(parts)
+    drawn: Array = first.copy()
     for other in others:
         for name in drawn.dtype.names or (...,):
             np.maximum(drawn[name], other[name], out=drawn[name])
