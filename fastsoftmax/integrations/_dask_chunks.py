@@ -102,15 +102,15 @@ def transform_rows(x: Array, temperature: Any, place: Place, log: bool) -> Any:
         return (_softmax.log_softmax if log else _softmax.softmax)(x, temperature)
 
 
-def logsumexp_rows(x: Any, temperature: Any, place: Place, keepdims: bool) -> Any:
+def logsumexp_rows(x: Array, temperature: Any, place: Place) -> Any:
     with rows_begin_at(_first(place)):
-        return _softmax.logsumexp(_only(x), temperature, keepdims=keepdims)
+        return _softmax.logsumexp(x, temperature, keepdims=True)
 
 
 def sample_rows(
-    x: Any,
-    mask: Any,
-    bias: Any,
+    x: Array,
+    mask: Array | None,
+    bias: Array | None,
     place: Place,
     u: Any,
     keys: Any,
@@ -132,10 +132,22 @@ def sample_rows(
             given["xtc_u"] = keyed(seed, keys, step, COINS)
     with rows_begin_at(_first(place)):
         result = _sampling.sample(
-            _only(x), u=u, size=size or None, mask=_only(mask), bias=_only(bias), on_invalid=on_invalid,
-            return_logprob=return_logprob, **given,
-        )  # fmt: skip
-    return _drawn(*result) if return_logprob else np.asarray(result)
+            x,
+            u=u,
+            size=size or None,
+            mask=mask,
+            bias=bias,
+            on_invalid=on_invalid,
+            return_logprob=return_logprob,
+            **given,
+        )
+    return np.expand_dims(_drawn(*result) if return_logprob else np.asarray(result), x.ndim - 1)
+
+
+def without_entries(result: Any, axis: int, field: str | None) -> Array:
+    """One value for each row, or draw, or a field of it, without the axis of entries, which has length 1."""
+    of_rows: Array = _only(result)
+    return np.squeeze(of_rows if field is None else of_rows[field], axis)
 
 
 def _only(parts: Any) -> Any:

@@ -171,8 +171,8 @@ class ChunkedRows:
         Parameters
         ----------
         entries : int or tuple of int, optional
-            The length of the result's axis of entries, in each chunk; without it the result has none, and there is one
-            chunk.  A function that takes entries then finds them in a list of one chunk.
+            The length of the result's axis of entries, in each chunk; without it the result has none.  An argument with
+            axes that the result has not is passed in a list of one chunk, and Dask does not fuse its task with this.
         draws : tuple of int
             The lengths of the result's axes for the draws from a row.
         """
@@ -214,6 +214,14 @@ class ChunkedRows:
         return da.reduction(
             parts, chunks.unchanged, aggregate, combine=combine, axis=len(self.shape), keepdims=keepdims, dtype=dtype,
             concatenate=False, split_every=_TOGETHER, meta=meta,
+        )  # fmt: skip
+
+    def without_entries(self, result: Any, draws: tuple[int, ...] = (), field: str | None = None) -> Any:
+        """The result of `map` with entries=1, or a field of it, without that axis; `draws` as given to `map`."""
+        labels = (*self.labels, ENTRIES, *range(DRAWS, DRAWS + len(draws)))
+        return self.map(
+            chunks.without_entries, Labelled(result, labels), draws=draws, axis=len(self.shape), field=field,
+            dtype=result.dtype if field is None else result.dtype[field],
         )  # fmt: skip
 
     def restored(self, result: Any) -> Any:

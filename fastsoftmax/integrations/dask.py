@@ -133,12 +133,13 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: int = -1, keepdims: bool 
     rows = ChunkedRows(x, axis, "x", temperature)
     keepdims = as_flag(keepdims, "keepdims") and rows.axis is not None
     if rows.is_split:
-        result = rows.combined(chunks.logsumexp_of_blocks, dtype=rows.dtype, logsumexp=True, keepdims=keepdims).value
+        parts = rows.combined(chunks.logsumexp_of_blocks, dtype=rows.dtype, logsumexp=True, keepdims=keepdims)
+        result = parts.value
     else:
         result = rows.map(
-            chunks.logsumexp_rows, rows.entries, rows.temperature, rows.places_of_rows, dtype=rows.dtype,
-            entries=1 if keepdims else None, keepdims=keepdims,
-        )  # fmt: skip
+            chunks.logsumexp_rows, rows.entries, rows.temperature, rows.places_of_rows, dtype=rows.dtype, entries=1
+        )
+        result = result if keepdims else rows.without_entries(result)
     return rows.restored(result) if keepdims else result
 
 
@@ -282,9 +283,12 @@ def sample(
         }
         drawn = rows.map(
             chunks.sample_rows, rows.entries, *mask_and_bias, rows.places_of_rows, draws, of_keys, *of_rows.values(),
-            dtype=dtype, draws=trailing, names=tuple(of_rows), fixed=fixed, on_invalid=on_invalid,
+            dtype=dtype, entries=1, draws=trailing, names=tuple(of_rows), fixed=fixed, on_invalid=on_invalid,
             return_logprob=return_logprob, **stream,
         )  # fmt: skip
+        if return_logprob:
+            return tuple(rows.without_entries(drawn, trailing, field) for field in ("index", "logprob"))
+        return rows.without_entries(drawn, trailing)
     return (drawn["index"], drawn["logprob"]) if return_logprob else drawn
 
 
