@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -32,6 +32,9 @@ _PIECE = 1 << 17
 # Arguments by what they hold, for errors that say what to pass instead.
 _BOOLS = ("mask", "where")
 _INTEGERS = ("keys", "tokens", "draft_tokens", "lengths", "index", "chosen", "top_k", "min_tokens_to_keep")
+
+# Elements of lists that need no second look.
+_NUMBERS = frozenset((float, int, bool))
 
 _LEAST_NORMAL = np.finfo(np.float64).tiny
 
@@ -70,13 +73,14 @@ def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
         return _core.array_from_dlpack(x, name)
     if is_lazy(x):
         raise why_not(x, name)
-    if isinstance(x, list | tuple):
-        if _holds(x, lambda kind: issubclass(kind, np.ma.MaskedArray)):
+    kinds = _types_within(x) - _NUMBERS if isinstance(x, list | tuple) else None
+    if kinds:  # NumPy would drop a mask, and compute what is lazy, in silence
+        if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
             what = f"their data, and ~mask as {masked_by}" if masked_by else "their .filled(...) or .data"
             raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass {what}")
-        if _holds(x, is_lazy_type):
+        if any(map(is_lazy_type, kinds)):
             raise TypeError(
-                f"{name} holds Dask arrays: pass dask.array.stack({name}), or what dask.compute makes of them"
+                f"{name} holds Dask arrays: pass dask.array.stack({name}), or what dask.compute makes of it"
             )
     try:
         a = np.asarray(x).view(np.ndarray)
@@ -97,14 +101,14 @@ def _unmasked(x: Array, name: str, masked_by: str | None) -> str:
     return f"{name}.filled(0)" if name == "probs" else f"{name}.filled(False)" if name in _BOOLS else f"{name}.data"
 
 
-def _holds(x: list[Any] | tuple[Any, ...], unwanted: Callable[[type], bool]) -> bool:
-    """Whether an element of nested lists and tuples is of an unwanted type: NumPy would drop a mask in silence."""
+def _types_within(x: list[Any] | tuple[Any, ...]) -> set[type]:
+    """The types of the elements of nested lists and tuples."""
     types = set(map(type, x))
-    if any(map(unwanted, types)):
-        return True
-    if not any(issubclass(kind, list | tuple) for kind in types):
-        return False
-    return any(isinstance(part, list | tuple) and _holds(part, unwanted) for part in x)
+    if not types <= _NUMBERS:
+        for part in x:
+            if isinstance(part, list | tuple):
+                types |= _types_within(part)
+    return types
 
 
 def _large_integers(a: Array, name: str) -> Array:
