@@ -15,7 +15,7 @@ import fastsoftmax as fs
 from fastsoftmax.integrations.dask import sample
 
 REQUESTS, WIDTH, VOCABULARY = 32, 64, 128_256
-CHUNK = 16_384  # a multiple of 1,024, so that no logits are moved
+CHUNK = 16_384  # any length will do; summaries are smallest at multiples of 1,024
 TEMPERATURE, SEED = 0.8, 7
 
 

@@ -27,6 +27,7 @@ from ._args.arrays import (
 from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import Filters, as_filters, no_filters
 from ._args.invalid import raise_invalid
+from ._args.lazy import is_dask_array, of_dask_array
 from ._args.masks import mask_rows
 from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
 
@@ -189,9 +190,17 @@ def sample(
         xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep,
         temperature_last, order, keep,
     )  # fmt: skip
-    return draw_from(
-        logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
-    )
+    try:
+        return draw_from(
+            logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
+        )
+    except TypeError:
+        if not is_dask_array(logits):
+            raise
+    return of_dask_array(
+        "sample", logits, temperature, axis=axis, size=size, u=u, rng=rng, mask=mask, bias=bias, xtc_u=xtc_u,
+        return_logprob=return_logprob, on_invalid=on_invalid, **(given or {}),
+    )  # fmt: skip
 
 
 def sample_probs(

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _core
 from ._args.arrays import Array, Axis, Rows, along_one_axis, any_array, floats_of, taken, temperature_rows
+from ._args.lazy import is_dask_array, of_dask_array
 from ._args.result import Result
 from ._args.where import where_entries
 from ._weighted import weighted_logsumexp
@@ -15,6 +16,9 @@ from ._weighted import weighted_logsumexp
 _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = _core.SOFTMAX, _core.LOG_SOFTMAX, _core.LOGSUMEXP
 _SOFTMAX_PROBS = _core.SOFTMAX_PROBS
 _transform = _core.transform
+
+# What the integration with Dask has of them.
+_OF_DASK_ARRAYS = {_SOFTMAX: "softmax", _LOG_SOFTMAX: "log_softmax"}
 
 
 def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None, where: Any = None) -> Any:
@@ -25,6 +29,7 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None,
     x : array_like
         Logits, any real numbers and infinities.  float16, bfloat16, float32 and float64 keep their dtype;
         integers and bool become float64.  Any layout; CPU tensors with ``__dlpack__`` are read without a copy.
+        A Dask array gives a Dask array: :func:`fastsoftmax.integrations.dask.softmax`.
     temperature : float or array_like, default 1.0
         T, in the units of `x`, 0 <= T <= inf; one number, or one for each row (broadcast to the shape of `x`
         without `axis`).  A small T concentrates the probability on the largest entry, a large T spreads it; 0 and inf
@@ -232,6 +237,8 @@ def reduced(x: Any, temperature: Any, axis: Axis, keepdims: bool, where: Any, op
     """One number for each row, by an operation of the compiled entry; that of a row without entries is `of_nothing`."""
     result = _transform(x, temperature, axis, None, operation, where)
     if result is None:
+        if operation == _LOGSUMEXP and is_dask_array(x):
+            return of_dask_array("logsumexp", x, temperature, axis=axis, keepdims=keepdims, where=where)
         x, temperature, where = taken_with_where(x, temperature, where, "x")
         where = where_entries(where, x.shape, "x")
         result = _along_one_axis(x, temperature, axis, None, operation, where)
@@ -274,7 +281,9 @@ def _along_one_axis(x: Array, temperature: Any, axis: Axis, out: Any, operation:
 
 
 def _converted(x: Any, temperature: Any, axis: Axis, out: Any, operation: int, where: Any) -> Any:
-    """What the compiled entry does not take as it is, as arrays that it takes."""
+    """What the compiled entry does not take as it is, as arrays that it takes; Dask arrays to the integration."""
+    if operation in _OF_DASK_ARRAYS and is_dask_array(x):
+        return of_dask_array(_OF_DASK_ARRAYS[operation], x, temperature, axis=axis, out=out, where=where)
     name = "probs" if operation == _SOFTMAX_PROBS else "x"
     a, temperature, where = taken_with_where(x, temperature, where, name)
     target = None if out is None else any_array(out, "out") if hasattr(out, "__dlpack__") else out

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import NDArray
 
 from .. import _core
+from .lazy import is_lazy, is_lazy_type, why_not
 
 # The dtypes in which results are given, with their codes (fs_dtype in csrc/fastsoftmax.h).
 _CODES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
@@ -30,7 +33,13 @@ _PIECE = 1 << 17
 _BOOLS = ("mask", "where")
 _INTEGERS = ("keys", "tokens", "draft_tokens", "lengths", "index", "chosen", "top_k", "min_tokens_to_keep")
 
+# Elements of lists that need no second look.
+_NUMBERS = frozenset((float, int, bool))
+
 _LEAST_NORMAL = np.finfo(np.float64).tiny
+
+# Where the rows at hand begin in an array of which they are a chunk: errors name the rows of the whole array.
+_first_row: ContextVar[tuple[int, ...]] = ContextVar("first_row", default=())
 
 Axis = int | tuple[int, ...] | None
 Array = NDArray[Any]
@@ -62,9 +71,17 @@ def any_array(x: Any, name: str, masked_by: str | None = None) -> Array:
         return x.view(np.ndarray)
     if hasattr(x, "__dlpack__") and not isinstance(x, np.generic):
         return _core.array_from_dlpack(x, name)
-    if isinstance(x, list | tuple) and _holds_masked(x):
-        what = f"their data, and ~mask as {masked_by}" if masked_by else "their .filled(...) or .data"
-        raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass {what}")
+    if is_lazy(x):
+        raise why_not(x, name)
+    kinds = _types_within(x) - _NUMBERS if isinstance(x, list | tuple) else None
+    if kinds:  # NumPy would drop a mask, and compute what is lazy, in silence
+        if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
+            what = f"their data, and ~mask as {masked_by}" if masked_by else "their .filled(...) or .data"
+            raise TypeError(f"{name} holds masked arrays, whose masks are not read: pass {what}")
+        if any(map(is_lazy_type, kinds)):
+            raise TypeError(
+                f"{name} holds Dask arrays: pass dask.array.stack({name}), or what dask.compute makes of it"
+            )
     try:
         a = np.asarray(x).view(np.ndarray)
     except ValueError as error:
@@ -84,14 +101,14 @@ def _unmasked(x: Array, name: str, masked_by: str | None) -> str:
     return f"{name}.filled(0)" if name == "probs" else f"{name}.filled(False)" if name in _BOOLS else f"{name}.data"
 
 
-def _holds_masked(x: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a masked array is among the elements of nested lists and tuples: NumPy would drop its mask in silence."""
+def _types_within(x: list[Any] | tuple[Any, ...]) -> set[type]:
+    """The types of the elements of nested lists and tuples."""
     types = set(map(type, x))
-    if any(issubclass(kind, np.ma.MaskedArray) for kind in types):
-        return True
-    if not any(issubclass(kind, list | tuple) for kind in types):
-        return False
-    return any(isinstance(part, list | tuple) and _holds_masked(part) for part in x)
+    if not types <= _NUMBERS:
+        for part in x:
+            if isinstance(part, list | tuple):
+                types |= _types_within(part)
+    return types
 
 
 def _large_integers(a: Array, name: str) -> Array:
@@ -287,8 +304,24 @@ class Rows:
         """How an error names a row, by its number in row-major order."""
         if not self.shape:
             return "the row"
-        where = np.unravel_index(flat, self.shape)
-        return f"row {int(where[0])}" if len(where) == 1 else f"row {tuple(int(i) for i in where)}"
+        return f"row {_in_whole_array(np.unravel_index(flat, self.shape))}"
+
+
+@contextmanager
+def rows_begin_at(first: tuple[int, ...]) -> Iterator[None]:
+    """Within it, errors count rows from this one: the first of a chunk, by its index in the whole array."""
+    token = _first_row.set(first)
+    try:
+        yield
+    finally:
+        _first_row.reset(token)
+
+
+def _in_whole_array(index: tuple[Any, ...]) -> str:
+    """How an error shows the index of a row, or of one draw from it."""
+    first = _first_row.get()
+    whole = tuple(int(i) + n for i, n in itertools.zip_longest(index, first[: len(index)], fillvalue=0))
+    return str(whole[0]) if len(whole) == 1 else str(whole)
 
 
 def temperature_rows(temperature: Any, rows: Rows, name: str = "temperature") -> Array:
@@ -331,7 +364,10 @@ def uniform_rows(u: Any, shape: tuple[int, ...], name: str = "u") -> Array:
     wide = real_array(u, name, "numbers in [0, 1)")
     good = _between_bits(wide, 1.0, inclusive=False)
     if not good.all():
-        raise ValueError(f"{name} must be in [0, 1), got {float(wide[~good][0])}")
+        fits = wide.ndim and wide.ndim <= len(shape)
+        at = np.argwhere(~good)[0] if fits else ()
+        place = f" at index {_in_whole_array((*[0] * (len(shape) - wide.ndim), *at))}" if fits else ""
+        raise ValueError(f"{name} must be in [0, 1), got {float(wide[~good][0])}{place}")
     try:
         return np.ascontiguousarray(np.broadcast_to(wide, shape)).reshape(shape)
     except ValueError:

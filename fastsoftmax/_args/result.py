@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core
 from .arrays import Array, Rows, any_array
+from .lazy import is_dask_array
 
 
 def _shares_memory(a: Array) -> bool:
@@ -56,7 +57,8 @@ class Result:
     @staticmethod
     def _checked(given: Any, x: Array) -> Array:
         if not isinstance(given, np.ndarray) and not hasattr(given, "__dlpack__"):
-            raise TypeError(f"out must be an array, not {type(given).__name__}")
+            what = "a Dask array" if is_dask_array(given) else type(given).__name__
+            raise TypeError(f"out must be an array, not {what}")
         out = any_array(given, "out")
         if out.shape != x.shape:
             raise ValueError(f"out has shape {out.shape}, but must have the shape of the result, {x.shape}")

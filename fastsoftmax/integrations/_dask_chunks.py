@@ -1,49 +1,88 @@
 """The functions that Dask workers call with one chunk, as NumPy arrays.
 
-The entries of a chunk are its last axis.  A parameter of the rows has a last axis of length 1, and so has a result with
-one value for each row.
+The entries of a chunk are its last axis; where the result has no such axis, Dask passes the chunk in a list of one (see
+`_only`).  `place` is where the chunk lies in the whole array, a slice for each axis.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sampling, _softmax
-from .._args.arrays import Array, Rows, float_array, temperature_rows
+from .._args.arrays import Array, Rows, float_array, rows_begin_at, temperature_rows
 from .._args.keyed import COINS, DRAWS, keyed
 from .._args.masks import bools_of
 from .._sharding.api import logsumexp_from_summary, summarize_rows
-from .._sharding.finishing import NO_MASK_AND_BIAS, Place, finish, locations_of, mask_and_bias_rows, resolve
-from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, normaliser_of
+from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
+from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, cut_maxima_of, normaliser_of
 
-# For each row: what a chunk needs to resolve its draw, and the draw that it returns.
-DRAW: Final = np.dtype([("normaliser", NORMALISER), ("location", LOCATION)])
+Place = tuple[slice, ...]
+
+# A draw with its log-probability.
 DRAWN: Final = np.dtype([("index", "i8"), ("logprob", "f8")])
 
 
-def _rows_of(value: Any) -> Any:
-    """A parameter of the rows without its last axis."""
-    return value[..., 0] if getattr(value, "ndim", 0) else value
+# A block of any dtype and at any temperature begins at a multiple of this.
+_LEAST_BLOCK = 512
 
 
-def _first_row(block_info: Any) -> tuple[int, ...]:
-    """Where the rows of the chunk begin in the whole array."""
-    return tuple(int(first) for first, _ in block_info[0]["array-location"][:-1])
+class Factors(NamedTuple):
+    """What chunks of some rows need to finish them.
+
+    Attributes
+    ----------
+    normaliser : ndarray of NORMALISER
+        Of each row.
+    starts : ndarray of int64
+        Where the blocks begin that a cut may divide, ascending.
+    maxima : ndarray of float64, shape (..., len(starts))
+        The maxima of these blocks in each row.
+    """
+
+    normaliser: Array
+    starts: NDArray[np.int64]
+    maxima: NDArray[np.float64]
+
+    def cut_maxima(self, first: int, past: int) -> NDArray[np.float64] | None:
+        """The maxima of the first and the last block of a chunk; None if neither is cut."""
+        wanted = np.array([first, past - 1]) // _LEAST_BLOCK * _LEAST_BLOCK
+        is_cut = np.isin(wanted, self.starts)
+        if not is_cut.any():
+            return None
+        maxima = self.maxima[..., np.searchsorted(self.starts, wanted) * is_cut]
+        return np.ascontiguousarray(maxima)
 
 
-def _row_numbers(first: tuple[int, ...], shape: tuple[int, ...], whole: tuple[int, ...]) -> NDArray[np.int64]:
+def draws_dtype(size: tuple[int, ...]) -> np.dtype[Any]:
+    """For each row: what a chunk needs to resolve its draws."""
+    return np.dtype([("normaliser", NORMALISER), ("location", LOCATION, size)])
+
+
+def _first(place: Place) -> tuple[int, ...]:
+    return tuple(int(of_axis.start) for of_axis in place)
+
+
+def row_numbers(place: Place, whole: tuple[int, ...]) -> NDArray[np.int64]:
     """The numbers of the rows of a chunk, in row-major order over all rows, whose shape is `whole`."""
+    shape = tuple(int(of_axis.stop - of_axis.start) for of_axis in place)
     numbers = np.zeros(shape, np.int64)
-    for axis, (start, length) in enumerate(zip(first, shape, strict=True)):
-        along_axis = np.arange(start, start + length, dtype=np.int64) * math.prod(whole[axis + 1 :])
+    for axis, (of_axis, length) in enumerate(zip(place, shape, strict=True)):
+        along_axis = np.arange(of_axis.start, of_axis.stop, dtype=np.int64) * math.prod(whole[axis + 1 :])
         numbers += along_axis.reshape((length,) + (1,) * (len(shape) - axis - 1))
     return numbers
+
+
+def keyed_draws(seed: int, keys: Array, step: int, size: tuple[int, ...]) -> NDArray[np.float64]:
+    """The uniforms of the draws from each row: those of this step and the steps after it."""
+    if not size:
+        return keyed(seed, keys, step, DRAWS)
+    steps = step + np.arange(math.prod(size), dtype=np.uint64).reshape(size)
+    return keyed(seed, keys.reshape(keys.shape + (1,) * len(size)), steps, DRAWS)
 
 
 def bools_of_chunk(mask: Array, block_info: Any = None) -> Array:
@@ -58,75 +97,79 @@ def bools_of_chunk(mask: Array, block_info: Any = None) -> Array:
     return bools
 
 
-def _where(first: tuple[int, ...]) -> str:
-    """The end of an error that names a row: where the rows of the chunk begin."""
-    if not any(first):
-        return ""
-    return f" (rows counted from row {first[0] if len(first) == 1 else first}, where this chunk begins)"
+def transform_rows(x: Array, temperature: Any, place: Place, log: bool) -> Any:
+    with rows_begin_at(_first(place[:-1])):
+        return (_softmax.log_softmax if log else _softmax.softmax)(x, temperature)
 
 
-@contextmanager
-def _rows_from(first: tuple[int, ...]) -> Iterator[None]:
-    """Add to a ValueError where the rows of the chunk begin."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{error}{_where(first)}") from None
-
-
-def transform_rows(x: Array, temperature: Any, log: bool, block_info: Any = None) -> Any:
-    with _rows_from(_first_row(block_info)):
-        return (_softmax.log_softmax if log else _softmax.softmax)(x, _rows_of(temperature))
-
-
-def logsumexp_rows(x: Array, temperature: Any, block_info: Any = None) -> Any:
-    with _rows_from(_first_row(block_info)):
-        return _softmax.logsumexp(x, _rows_of(temperature), keepdims=True)
+def logsumexp_rows(x: Array, temperature: Any, place: Place) -> Any:
+    with rows_begin_at(_first(place)):
+        return _softmax.logsumexp(x, temperature, keepdims=True)
 
 
 def sample_rows(
     x: Array,
     mask: Array | None,
     bias: Array | None,
+    place: Place,
+    u: Any,
+    keys: Any,
     *values: Any,
     names: tuple[str, ...],
     fixed: dict[str, Any],
     row_shape: tuple[int, ...],
+    size: tuple[int, ...],
     seed: int,
     step: int,
     on_invalid: str,
     return_logprob: bool,
-    block_info: Any = None,
-) -> Array:
-    given = fixed | {name: _rows_of(value) for name, value in zip(names, values, strict=True)}
-    first, shape = _first_row(block_info), x.shape[:-1]
-    if "u" not in given:
-        numbers = _row_numbers(first, shape, row_shape)
-        given["u"] = keyed(seed, numbers, step, DRAWS)
+) -> Any:
+    given = fixed | dict(zip(names, values, strict=True))
+    if u is None:
+        keys = row_numbers(place, row_shape) if keys is None else keys
+        u = keyed_draws(seed, keys, step, size)
         if "xtc_threshold" in given and "xtc_u" not in given:
-            given["xtc_u"] = keyed(seed, numbers, step, COINS)
-    drawn = np.empty(shape, DRAWN)
-    with _rows_from(first):
+            given["xtc_u"] = keyed(seed, keys, step, COINS)
+    with rows_begin_at(_first(place)):
         result = _sampling.sample(
-            x, mask=mask, bias=bias, on_invalid=on_invalid, return_logprob=return_logprob, **given
+            x,
+            u=u,
+            size=size or None,
+            mask=mask,
+            bias=bias,
+            on_invalid=on_invalid,
+            return_logprob=return_logprob,
+            **given,
         )
-    drawn["index"], drawn["logprob"] = result if return_logprob else (result, np.nan)
-    return drawn[..., None]
+    return np.expand_dims(_drawn(*result) if return_logprob else np.asarray(result), x.ndim - 1)
+
+
+def without_entries(result: Any, axis: int, field: str | None) -> Array:
+    """One value for each row, or draw, or a field of it, without the axis of entries, which has length 1."""
+    of_rows: Array = _only(result)
+    return np.squeeze(of_rows if field is None else of_rows[field], axis)
+
+
+def _only(parts: Any) -> Any:
+    """A chunk that has come in a list of one for each axis that the result has not."""
+    while isinstance(parts, list):
+        (parts,) = parts
+    return parts
+
+
+def _drawn(index: Any, logprob: Any) -> Array:
+    drawn = np.empty(np.shape(index), DRAWN)
+    drawn["index"], drawn["logprob"] = index, logprob
+    return drawn
 
 
 def summarize_block(
-    x: Array,
-    temperature: Any,
-    mask: Array | None,
-    bias: Array | None,
-    logsumexp: bool,
-    argument: str,
-    block_info: Any = None,
+    x: Array, temperature: Any, mask: Array | None, bias: Array | None, place: Place, logsumexp: bool, argument: str
 ) -> Summary:
     """argument: what errors call x; Dask has a use of its own for `name`."""
-    offset = int(block_info[0]["array-location"][-1][0])
-    with _rows_from(_first_row(block_info)):
-        return summarize_rows(x, _rows_of(temperature), offset, mask, bias, logsumexp, argument)
+    *first, offset = _first(place)
+    with rows_begin_at(tuple(first)):
+        return summarize_rows(x, temperature, offset, mask, bias, logsumexp, argument)
 
 
 def unchanged(part: Any, axis: Any, keepdims: bool) -> Any:
@@ -137,7 +180,21 @@ def combine_blocks(parts: Any, axis: Any, keepdims: bool) -> Summary:
     return combine(_flat(parts))
 
 
-def _flat(parts: Any) -> Iterator[Summary]:
+def factors_of_blocks(parts: Any, axis: Any, keepdims: bool) -> Factors:
+    whole = combine(_flat(parts))
+    starts = [start for first, past in whole._pieces for start in range(first, past, _LEAST_BLOCK)]
+    maxima = np.empty((*whole.shape, len(starts)))
+    for i, start in enumerate(starts):
+        maxima[..., i] = cut_maxima_of(whole, start, 1)[..., 0]
+    return Factors(normaliser_of(whole), np.array(starts, np.int64), maxima)
+
+
+def logsumexp_of_blocks(parts: Any, axis: Any, keepdims: bool) -> Array:
+    result = np.asarray(logsumexp_from_summary(combine(_flat(parts))))
+    return result[..., None] if keepdims else result
+
+
+def _flat(parts: Any) -> Iterator[Any]:
     if isinstance(parts, list):
         for part in parts:
             yield from _flat(part)
@@ -145,41 +202,32 @@ def _flat(parts: Any) -> Iterator[Summary]:
         yield parts
 
 
-def normaliser_block(whole: Summary) -> Array:
-    return normaliser_of(whole)[..., None]
-
-
-def logsumexp_block(whole: Summary) -> Array:
-    return np.asarray(logsumexp_from_summary(whole))[..., None]
-
-
-def finish_block(x: Array, temperature: Any, normaliser: Array, log: bool, block_info: Any = None) -> Any:
-    norm = np.ascontiguousarray(normaliser[..., 0])
-    with _rows_from(_first_row(block_info)):
-        a, rows, t, place = _shard(x, "x", temperature, block_info)
-        return finish(a, rows, place, t, NO_MASK_AND_BIAS, norm, None, None, None, log, "x")
+def finish_block(x: Array, temperature: Any, factors: Factors, place: Place, length: int, log: bool) -> Any:
+    with rows_begin_at(_first(place[:-1])):
+        a, rows, t, offset = _shard(x, "x", temperature, place)
+        cut_max = factors.cut_maxima(offset, offset + rows.entries)
+        of_row = (offset, length)
+        return finish(a, rows, of_row, t, NO_MASK_AND_BIAS, factors.normaliser, cut_max, None, None, log, "x")
 
 
 def locate_block(
     whole: Summary,
     u: Any,
+    keys: Any,
+    place: Place,
     row_shape: tuple[int, ...],
+    size: tuple[int, ...],
     seed: int,
     step: int,
     on_invalid: str,
-    return_logprob: bool,
-    block_info: Any = None,
 ) -> Array:
-    first = _first_row(block_info)
     if u is None:
-        u = keyed(seed, _row_numbers(first, whole.shape, row_shape), step, DRAWS)
-    else:
-        u = _rows_of(u)
-    draws = np.empty(whole.shape, DRAW)
-    with _rows_from(first):
-        draws["location"] = locations_of(whole, u, None, on_invalid, "logits")
+        u = keyed_draws(seed, row_numbers(place, row_shape) if keys is None else keys, step, size)
+    draws = np.empty(whole.shape, draws_dtype(size))
+    with rows_begin_at(_first(place)):
+        draws["location"] = locations_of(whole, _only(u), size, on_invalid, "logits")
     draws["normaliser"] = normaliser_of(whole)
-    return draws[..., None]
+    return draws
 
 
 def resolve_block(
@@ -188,22 +236,42 @@ def resolve_block(
     draws: Array,
     mask: Array | None,
     bias: Array | None,
+    place: Place,
+    length: int,
     return_logprob: bool,
-    block_info: Any = None,
 ) -> Array:
-    norm = np.ascontiguousarray(draws["normaliser"][..., 0])
-    with _rows_from(_first_row(block_info)):
-        a, rows, t, place = _shard(x, "logits", temperature, block_info)
+    """The draws that fall in this chunk, with an axis of entries, of length 1, after those of the rows."""
+    with rows_begin_at(_first(place[:-1])):
+        a, rows, t, offset = _shard(x, "logits", temperature, place)
         mask_and_bias = mask_and_bias_rows(mask, bias, rows)
-        location = np.ascontiguousarray(draws["location"][..., 0]).reshape(rows.shape)
-        index, logprob = resolve(a, rows, place, t, mask_and_bias, norm, location, return_logprob, "logits")
-    drawn = np.empty(rows.shape, DRAWN)
-    drawn["index"], drawn["logprob"] = index, np.nan if logprob is None else logprob
-    return drawn[..., None]
+        normaliser, location = (np.ascontiguousarray(draws[name]) for name in ("normaliser", "location"))
+        # a row of one chunk of a 1-d array: ascontiguousarray gives at least one axis
+        normaliser, location = normaliser.reshape(draws.shape), location.reshape(draws["location"].shape)
+        index, logprob = resolve(
+            a, rows, (offset, length), t, mask_and_bias, normaliser, location, return_logprob, "logits"
+        )
+    drawn: Array = index if logprob is None else _drawn(index, logprob)
+    spread: Array = np.expand_dims(drawn, len(rows.shape))
+    return spread
 
 
-def _shard(x: Array, name: str, temperature: Any, block_info: Any) -> tuple[Array, Rows, Array, Place]:
+def largest_draws(parts: Any, axis: Any, keepdims: bool) -> Array:
+    """Of the answers of all chunks the one that is an index; the others are -1, with a log-probability of -inf."""
+    first, *others = _flat(parts)
+    drawn: Array = first.copy()
+    for other in others:
+        for name in drawn.dtype.names or (...,):
+            np.maximum(drawn[name], other[name], out=drawn[name])
+    return drawn
+
+
+def first_of_entries(parts: Any, axis: Any, keepdims: bool) -> Array:
+    """The same, without the axis of entries."""
+    drawn = largest_draws(parts, axis, keepdims)
+    return drawn.reshape(drawn.shape[: axis[0]] + drawn.shape[axis[0] + 1 :])
+
+
+def _shard(x: Array, name: str, temperature: Any, place: Place) -> tuple[Array, Rows, Array, int]:
     a = float_array(x, name)
     rows = Rows(a.shape, -1, name)
-    place = (int(block_info[0]["array-location"][-1][0]), int(block_info[0]["shape"][-1]))
-    return a, rows, temperature_rows(_rows_of(temperature), rows), place
+    return a, rows, temperature_rows(temperature, rows), int(place[-1].start)

@@ -13,7 +13,9 @@ import fastsoftmax as fs
 da = pytest.importorskip("dask.array")
 import dask  # noqa: E402
 
+from fastsoftmax.integrations import _dask_chunks as chunks  # noqa: E402
 from fastsoftmax.integrations import dask as fd  # noqa: E402
+from fastsoftmax.integrations._dask_rows import ChunkedRows  # noqa: E402
 
 # Chunks of rows of 5,000 entries: whole, by rows, by the vocabulary between and across blocks, by both.
 CHUNKINGS = [(2, -1), (-1, 1024), (3, 1700), ((1, 4, 1), (100, 2047, 2, 2851))]
@@ -205,14 +207,6 @@ def test_no_chunk_of_logits_goes_to_another_chunk(function):
     assert takers == (24 if function == "logsumexp" else 48)
 
 
-def test_only_the_edges_of_chunks_across_blocks_are_moved():
-    lazy = da.zeros((4, 10_000), chunks=(4, 2500))
-    aligned = fd.softmax(lazy)
-    assert aligned.chunks == ((4,), (2048, 3072, 2048, 2832))
-    needs = lazy.rechunk({1: aligned.chunks[1]}).__dask_graph__().get_all_dependencies()
-    assert max(sum(need[0] == lazy.name for need in of if isinstance(need, tuple)) for of in needs.values()) <= 2
-
-
 def test_what_travels_is_small():
     lazy = da.zeros((8, 131072), chunks=(8, 16384), dtype=np.float32)
     result = fd.softmax(lazy, 0.7)
@@ -242,6 +236,7 @@ def test_wrong_input_is_rejected_before_anything_is_built():
             function(lazy, axis=(0, 1))
         with pytest.raises(TypeError, match="axis must be one int"):
             function(lazy, axis=None)
+        assert function(lazy[0], axis=None).shape == function(lazy[0], axis=(0,)).shape == function(lazy[0]).shape
         with pytest.raises(np.exceptions.AxisError):
             function(lazy, axis=2)
         with pytest.raises(ValueError, match="unknown size; call .*compute_chunk_sizes"):
@@ -272,6 +267,8 @@ def test_wrong_input_is_rejected_before_anything_is_built():
         fd.sample(lazy, bias={1: 2.0})
     with pytest.raises(ValueError, match=r"mask of shape \(4, 7\)"):
         fd.sample(lazy, mask=np.ones((4, 7), bool))
+    with pytest.raises(ValueError, match=r"mask of shape \(4, 1\) has no value for each of the 3000 entries"):
+        fd.sample(lazy, mask=np.ones((4, 1), bool))
     with pytest.raises(ValueError, match="on_invalid"):
         fd.sample(lazy, on_invalid="ignore")
     with pytest.raises(ValueError, match="seed"):
@@ -284,7 +281,7 @@ def test_rows_that_cannot_be_drawn_from_are_named_or_flagged(chunks):
     x = np.zeros((6, 3000))
     x[3, 2000] = np.nan
     lazy = da.from_array(x, chunks=chunks)
-    with pytest.raises(ValueError, match=r"row 1 .*rows counted from row 2"):
+    with pytest.raises(ValueError, match=r"^logits: row 3 h"):
         fd.sample(lazy, seed=1).compute()
     index, logprob = dask.compute(*fd.sample(lazy, u=0.0, on_invalid="flag", return_logprob=True))
     assert index.tolist() == [0, 0, 0, -1, 0, 0]
@@ -313,45 +310,68 @@ def every_call(lazy, **parameters):
 
 
 @pytest.mark.parametrize("chunks", [(2, -1), (2, 1024)], ids=str)
-def test_an_error_counts_rows_from_the_chunk_and_names_the_argument(chunks, rng):
+def test_an_error_has_the_rows_number_in_the_whole_array_and_names_the_argument(chunks, rng):
     x = rng.normal(size=(6, 3000))
     lazy = da.from_array(x, chunks=chunks)
     hot = np.ones(6)
     hot[3] = -1.0
     for _, result in every_call(lazy, temperature=da.from_array(hot, chunks=2)):
-        with pytest.raises(
-            ValueError, match=r"temperature .*row 1.*\(rows counted from row 2, where this chunk begins"
-        ):
+        with pytest.raises(ValueError, match=r"^temperature .*got -1.0 \(row 3\)$"):
             result.compute()
     masked = lazy.map_blocks(np.ma.masked_array, dtype=x.dtype, meta=np.empty((0, 0)))
     for name, result in every_call(masked):
         with pytest.raises(TypeError, match=f"^{name} is a masked array"):
             result.compute()
+    for name, given, wanted in (
+        ("u", {"u": np.where(np.arange(6) == 5, 1.5, 0.5)}, r"^u must be in \[0, 1\), got 1.5 at index 5$"),
+        ("top_p", {"top_p": np.where(np.arange(6) == 5, 1.5, 0.5), "seed": 1}, r"^top_p .*got 1.5 \(row 5\)$"),
+    ):
+        lazily = given | {name: da.from_array(given[name], chunks=2)}
+        with pytest.raises(ValueError, match=wanted):
+            fd.sample(lazy, **lazily).compute()
+    x = x.copy()
     x[3, 2000] = np.nan
-    with pytest.raises(ValueError, match=r"^logits: row 1 .*\(rows counted from row 2"):
+    with pytest.raises(ValueError, match=r"^logits: row 3 h"):
         fd.sample(da.from_array(x, chunks=chunks), seed=1).compute()
 
 
-def test_logits_that_change_between_two_looks_are_named_with_their_chunk():
+@pytest.mark.parametrize("chunks", [(1, 2, -1), (1, 2, 700)], ids=str)
+def test_rows_of_several_axes_have_their_index_in_the_whole_array(chunks, rng):
+    x = rng.normal(size=(3, 4, 1500))
+    hot, u, p = np.ones((3, 4)), np.full((3, 4, 2), 0.5), np.full((3, 4), 0.5)
+    hot[2, 3], u[2, 3, 1], p[2, 3] = np.nan, 1.0, 2.0
+    lazy = da.from_array(x, chunks=chunks)
+    for _, result in every_call(lazy, temperature=da.from_array(hot, chunks=1)):
+        with pytest.raises(ValueError, match=r"^temperature .*got nan \(row \(2, 3\)\)$"):
+            result.compute()
+    with pytest.raises(ValueError, match=r"^u must be .* at index \(2, 3, 1\)$"):
+        fd.sample(lazy, u=da.from_array(u, chunks=1), size=2).compute()
+    with pytest.raises(ValueError, match=r"^top_p .*\(row \(2, 3\)\)$"):
+        fd.sample(lazy, seed=1, top_p=da.from_array(p, chunks=1)).compute()
+    x[2, 3, 1400] = np.nan
+    with pytest.raises(ValueError, match=r"^logits: row \(2, 3\) h"):
+        fd.sample(da.from_array(x, chunks=chunks), seed=1).compute()
+
+
+def test_logits_that_change_between_two_looks_are_named_with_their_row():
     looks = []
 
     def scores(block_info=None):
         (row, past_row), (first, past) = block_info[None]["array-location"]
         looks.append((row, first))
-        return np.full((past_row - row, past - first), float(len(looks)))
+        return np.full((past_row - row, past - first), 100.0 * (row > 0) * len(looks))
 
-    lazy = da.map_blocks(scores, chunks=((2, 2), (1024, 1024)), dtype=np.float64)
-    rows = fd._Chunked(lazy, -1, "x", 1.0)
-    normaliser = rows.map(fd.chunks.normaliser_block, rows.summary(), dtype=fd.NORMALISER, entries=1).compute()
-    again = da.from_array(np.full((4, 2048), 100.0), chunks=(2, 1024))
-    with pytest.raises(ValueError, match=r"^x: row 0 does not hold what was summarised"):
-        fd.chunks.finish_block(
-            again[2:, :1024].compute(),
-            1.0,
-            normaliser[2:],
-            False,
-            block_info={0: {"array-location": [(2, 4), (0, 1024)]}},
-        )
+    shape = {"chunks": ((2, 2), (1000, 1048)), "dtype": np.float64}
+    first, again = da.map_blocks(scores, **shape), da.map_blocks(scores, **shape, name="again")
+    rows = ChunkedRows(first, -1, "x", 1.0)
+    finished = rows.map(
+        chunks.finish_block, rows.entries._replace(value=again), rows.temperature,
+        rows.combined(chunks.factors_of_blocks), rows.places, dtype=np.float64, entries=rows.chunks[-1], length=2048,
+        log=False,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"^x: row 2 does not hold what was summarised"):
+        finished.compute(scheduler="sync")
+    assert len(looks) > len(set(looks))
 
 
 def test_parameters_with_chunks_of_unknown_size_say_what_to_call(rng):

@@ -1,0 +1,124 @@
+"""Draws from Dask arrays: keys, several draws from a row, and the streams of NumPy's functions."""
+
+import numpy as np
+import pytest
+
+import fastsoftmax as fs
+
+da = pytest.importorskip("dask.array")
+import dask  # noqa: E402
+
+from fastsoftmax.integrations import dask as fd  # noqa: E402
+
+SHAPE = (3, 4, 2500)
+CHUNKINGS = [(2, 3, -1), (2, 3, 1024), (1, 4, 700)]
+SIZES = [None, 1, 5, (2, 3), 0, (2, 0)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+@pytest.fixture
+def x(rng):
+    return (2 * rng.normal(size=SHAPE)).astype(np.float32)
+
+
+def trailing(size):
+    return () if size is None else size if isinstance(size, tuple) else (size,)
+
+
+def assert_same(got, expected):
+    assert got.shape == np.shape(expected)
+    computed = got.compute()
+    assert computed.dtype == np.int64 and computed.tobytes() == np.asarray(expected).tobytes()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("chunks", CHUNKINGS, ids=str)
+def test_size_draws_from_each_row_what_numpy_draws(chunks, size, x, rng):
+    lazy, u = da.from_array(x, chunks=chunks), rng.random((3, 4, *trailing(size)))
+    index, logprob = fs.sample(x, 0.7, u=u, size=size, return_logprob=True)
+    for given in (u, da.from_array(u, chunks=1 if u.size else -1)):
+        got = fd.sample(lazy, 0.7, u=given, size=size, return_logprob=True)
+        assert_same(got[0], index)
+        assert got[1].compute().tobytes() == logprob.tobytes()
+        assert_same(fd.sample(lazy, 0.7, u=given, size=size), index)
+        assert_same(fd.sample(lazy, 0.7, u=given, size=size, top_k=50), fs.sample(x, 0.7, u=u, size=size, top_k=50))
+    if size == 5:
+        assert_same(fd.sample(lazy, 0.7, u=u[0, 0], size=size), fs.sample(x, 0.7, u=u[0, 0], size=size))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("chunks", CHUNKINGS, ids=str)
+def test_keys_and_steps_say_which_uniforms(chunks, size, x, rng):
+    lazy, keys = da.from_array(x, chunks=chunks), rng.integers(-5, 2**60, (3, 4))
+    shape = trailing(size)
+    steps = 4 + np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    u = fs.keyed_uniforms(9, keys.reshape(3, 4, *[1] * len(shape)), steps)
+    expected = fs.sample(x, 0.7, u=u, size=size)
+    for given in (keys, keys.tolist(), da.from_array(keys, chunks=1)):
+        assert_same(fd.sample(lazy, 0.7, seed=9, keys=given, step=4, size=size), expected)
+
+
+@pytest.mark.parametrize("chunks", [(4, -1), (4, 1000)], ids=str)
+@pytest.mark.parametrize("filters", [{}, {"xtc_threshold": 0.01, "xtc_probability": 0.5}], ids=str)
+def test_a_batch_cut_from_a_larger_one_draws_the_same_with_the_same_keys(chunks, filters, x):
+    rows, ids = x.reshape(12, -1), np.arange(100, 112)
+    drawn = fd.sample(da.from_array(rows, chunks=chunks), 0.9, seed=3, keys=ids, size=2, **filters).compute()
+    sampler = fs.Sampler(0.9, seed=3, **filters)
+    assert drawn[:, 0].tolist() == sampler(rows, keys=ids).tolist()  # and the second has the uniform of the next step
+    for part in (np.array([7]), np.array([11, 2, 5]), np.arange(3, 9)):
+        batch = da.from_array(rows[part], chunks=(2, 999))
+        assert_same(fd.sample(batch, 0.9, seed=3, keys=ids[part], size=2, **filters), drawn[part])
+
+
+def test_several_draws_are_those_of_the_steps_one_after_another(x):
+    lazy = da.from_array(x, chunks=(2, 3, 1000))
+    together = fd.sample(lazy, seed=5, step=10, size=4).compute()
+    for i in range(4):
+        assert_same(fd.sample(lazy, seed=5, step=10 + i), together[..., i])
+
+
+@pytest.mark.parametrize("size", [None, 3], ids=str)
+@pytest.mark.parametrize("chunks", CHUNKINGS, ids=str)
+def test_rng_is_the_stream_of_numpy(chunks, size, x):
+    lazy = da.from_array(x, chunks=chunks)
+    g, h = np.random.default_rng(7), np.random.default_rng(7)
+    for filters in ({}, {"top_p": 0.9}, {"xtc_threshold": 0.01, "xtc_probability": 0.5}):
+        assert_same(fd.sample(lazy, 0.7, rng=g, size=size, **filters), fs.sample(x, 0.7, rng=h, size=size, **filters))
+    assert g.bit_generator.state == h.bit_generator.state
+    assert_same(fd.sample(lazy, rng=7), fs.sample(x, rng=7))
+
+
+def test_invalid_rows_are_flagged_in_all_their_draws(x):
+    x[2, 1, 2000] = np.nan
+    expected = fs.sample(x, u=0.25, size=2, on_invalid="flag", return_logprob=True)
+    for chunks in CHUNKINGS:
+        index, logprob = fd.sample(
+            da.from_array(x, chunks=chunks), u=0.25, size=2, on_invalid="flag", return_logprob=True
+        )
+        assert_same(index, expected[0])
+        assert np.array_equal(logprob.compute(), expected[1], equal_nan=True)
+
+
+def test_wrong_keys_and_sizes_are_named(x):
+    lazy, keys = da.from_array(x, chunks=(2, 3, 1000)), np.arange(12).reshape(3, 4)
+    for error, message, given in (
+        (ValueError, "^keys need a seed", {"keys": keys}),
+        (ValueError, "^keys need a seed", {"keys": keys, "u": 0.5}),
+        (ValueError, r"^keys must have the shape of the rows, \(3, 4\), not \(4,\)", {"keys": keys[0], "seed": 1}),
+        (TypeError, "^keys must be integers, not float64", {"keys": keys / 2, "seed": 1}),
+        (TypeError, "^keys must be integers, not float64", {"keys": da.from_array(keys / 2), "seed": 1}),
+        (ValueError, "^size must not be negative", {"size": -1, "seed": 1}),
+        (TypeError, "^size must be an int", {"size": 2.0, "seed": 1}),
+        (ValueError, r"^u of shape \(3, 4\) does not broadcast", {"size": 5, "u": keys / 12}),
+        (ValueError, "^step must be below", {"size": 5, "seed": 1, "step": 2**64 - 4}),
+        (ValueError, "^u and rng are both given", {"u": 0.5, "rng": 1}),
+        (TypeError, "RandomState", {"rng": np.random.RandomState(1)}),
+    ):
+        with pytest.raises(error, match=message):
+            fd.sample(lazy, **given)
+    assert fd.sample(lazy, size=4, seed=1, step=2**64 - 4).compute().shape == (3, 4, 4)
