@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -40,12 +41,25 @@ def lazy_logits(shape, chunks, delay=0.0):
     return da.map_blocks(chunk, chunks=shape_of_chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
 
 
-@pytest.fixture(scope="module")
-def client():
+@contextmanager
+def three_workers():
     cluster = LocalCluster(
-        n_workers=3, threads_per_worker=1, processes=True, memory_limit=MEMORY, dashboard_address=None, silence_logs=50
+        n_workers=3, threads_per_worker=1, processes=True, memory_limit=MEMORY, dashboard_address=":0", silence_logs=50
     )
     with cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with three_workers() as client:
+        yield client
+
+
+@pytest.fixture
+def own_client():
+    """A cluster for one test, after which it may not have all of its workers for a while."""
+    with three_workers() as client:
         yield client
 
 
@@ -61,11 +75,12 @@ def test_several_processes_give_the_bytes_of_one(client):
     assert drawn.tolist() == fs.sample(x, 0.7, u=u, top_k=50, top_p=0.9).tolist()
 
 
-@pytest.mark.parametrize("what", ["softmax", "sample"])
-def test_a_killed_worker_changes_nothing(client, what):
+@pytest.mark.parametrize("what, width", [("softmax", 4096), ("sample", 4096), ("softmax", 4097), ("sample", 4001)])
+def test_a_killed_worker_changes_nothing(own_client, what, width):
+    client = own_client
     rows, n = 24, 40_960
     x = logits(0, rows, 0, n)
-    lazy = lazy_logits(x.shape, (4, 4096), delay=0.05)  # 60 chunks: a second and more on three workers
+    lazy = lazy_logits(x.shape, (4, width), delay=0.05)  # 60 chunks or more: a second and more on three workers
     if what == "softmax":
         result, expected = fd.softmax(lazy, 0.7), fs.softmax(x, 0.7)
     else:
@@ -89,9 +104,10 @@ def test_a_killed_worker_changes_nothing(client, what):
     assert before[victim] not in after.values() and len(set(after.values())) == 3
 
 
-def test_an_array_larger_than_a_workers_memory(client):
+@pytest.mark.parametrize("width", [16_384, 16_000])
+def test_an_array_larger_than_a_workers_memory(client, width):
     rows, n = 1024, 131_072
-    lazy = lazy_logits((rows, n), (64, 16_384))
+    lazy = lazy_logits((rows, n), (64, width))
     assert lazy.nbytes > MEMORY  # 512 MiB
     client.wait_for_workers(3, timeout=60)
     before = client.run(os.getpid)
