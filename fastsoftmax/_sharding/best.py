@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._args.arrays import Array, Rows, dtype_code, float_array, shown
+from .._args.arrays import Array, Rows, dtype_code, float_array
 from .._args.biases import bias_rows, dense_biases
 from .._args.masks import as_bools, mask_rows
 from .._sampling import sample
 from .candidates import KINDS, MOST_ENTRIES, NONE, NUMBER, Candidates, checked_k, packed
+from .finishing import checked_offset
 
 
 def candidates(logits_shard: Any, k: int, *, offset: int, mask: Any = None, bias: Any = None) -> Candidates:
@@ -53,7 +54,7 @@ def candidates(logits_shard: Any, k: int, *, offset: int, mask: Any = None, bias
     (array([101, 103]), array([2., 2.]))
     """
     k = checked_k(k)
-    offset = _checked_offset(offset)
+    offset = checked_offset(offset)
     a = float_array(logits_shard, "logits_shard")
     rows = Rows(a.shape, -1, "logits_shard", may_be_empty=True)
     if not rows.entries:
@@ -160,11 +161,3 @@ def _add_bias(values: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
             most = float(np.finfo(np.float32).max)
             bias = np.where(np.isinf(bias), bias, np.clip(bias, -most, most)).astype(np.float32)
         return np.asarray(values + bias)
-
-
-def _checked_offset(offset: Any) -> int:
-    if isinstance(offset, bool | np.bool_) or not isinstance(offset, int | np.integer):
-        raise TypeError(f"offset must be an int, got {offset!r}")
-    if not 0 <= offset < 2**62:
-        raise ValueError(f"offset must be from 0 to 2**62 - 1, got {shown(int(offset))}")
-    return int(offset)

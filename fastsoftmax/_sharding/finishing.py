@@ -97,7 +97,7 @@ def checked_offset(offset: Any) -> int:
         raise TypeError(f"offset must be an int, got {offset!r}")
     first = int(offset)
     if not 0 <= first < 2**60:
-        raise ValueError(f"offset must be at least 0 and below 2**60, got {shown(first)}")
+        raise ValueError(f"offset must be from 0 to 2**60 - 1, got {shown(first)}")
     return first
 
 
