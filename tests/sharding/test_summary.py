@@ -183,7 +183,9 @@ def test_a_forgotten_mask_is_noticed_where_entries_are_counted(temperature, dtyp
 def test_no_flag_makes_a_summary_writeable():
     whole = fs.combine([fs.summarize(np.zeros((2, 1500)), 0.7), fs.summarize(np.zeros((2, 4)), 0.7, 1500)])
     fs.locate_draws(whole, u=0.5)
-    for made in (whole, pickle.loads(pickle.dumps(whole)), fs.Summary.from_bytes(bytearray(whole.to_bytes()))):
+    pickled = [pickle.loads(pickle.dumps(whole, protocol)) for protocol in (pickle.DEFAULT_PROTOCOL, 5)]
+    for made in (whole, *pickled, fs.Summary.from_bytes(bytearray(whole.to_bytes()))):
+        assert made == whole
         assert memoryview(made).readonly
         a = made.temperature
         while isinstance(a, np.ndarray):
