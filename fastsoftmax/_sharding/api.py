@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code, float_array, temperature_rows
+from .._sampling import check_on_invalid
 from .finishing import (
     check_cuts,
     check_unchanged,
@@ -313,6 +314,7 @@ def sample_from_summary(
     >>> fastsoftmax.sample_from_summary(x[:, 1024:], whole, offset=1024, u=[0.1, 0.5, 0.9])
     array([  -1, 1024, 1843])
     """
+    check_on_invalid(on_invalid)
     summary = whole_summary(summary)
     if size is None and bias is None:
         drawn = _core.drawn_in_shard(logits_shard, summary, offset, u, mask, bool(return_logprob))

@@ -356,6 +356,9 @@ def test_one_draw_of_a_decode_loop_is_the_same_in_every_form(dtype, rng):
     assert [type(part) for part in drawn] == [int, float]
     with pytest.raises(ValueError, match="u must be in"):
         fs.sample_from_summary(x[0], one, offset=0, u=1.0)
+    for size in (None, 1):
+        with pytest.raises(ValueError, match="on_invalid"):
+            fs.sample_from_summary(x[0], one, offset=0, u=0.5, size=size, on_invalid="ignore")
     with pytest.raises(ValueError, match="does not hold what was summarised at offset 0"):
         fs.sample_from_summary(x[1], one, offset=0, u=0.5)
     with pytest.raises(ValueError, match="row 2 does not hold what was summarised at offset 0"):
