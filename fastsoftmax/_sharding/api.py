@@ -342,10 +342,12 @@ def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: A
     summary = whole_summary(summary)
     a, rows, place = checked_shard(logits_shard, summary, offset)
     mask_and_bias = mask_and_bias_rows(mask, bias, rows)
-    first, past, block = place[0], place[0] + rows.entries, _core.shard_block(dtype_code(a.dtype))
-    block_max = np.empty((*rows.shape, (past - 1) // block + 1 - first // block))
-    _core.block_maxima(summary, first, rows.entries, block_max)
-    cut_max = cut_maxima_of(summary, first, rows.entries)
+    cut_max = block_max = None
+    if not log:  # which needs the maximum of the row alone
+        first, past, block = place[0], place[0] + rows.entries, _core.shard_block(dtype_code(a.dtype))
+        block_max = np.empty((*rows.shape, (past - 1) // block + 1 - first // block))
+        _core.block_maxima(summary, first, rows.entries, block_max)
+        cut_max = cut_maxima_of(summary, first, rows.entries)
     return finish(
         a, rows, place, summary.temperature, mask_and_bias, normaliser_of(summary), cut_max, block_max, out, log
     )

@@ -155,6 +155,9 @@ class Summary(_core.SummaryBase):
     def __hash__(self) -> int:
         return hash(self._bits())
 
+    def __sizeof__(self) -> int:  # by which schedulers account for memory
+        return int(object.__sizeof__(self)) + self.nbytes
+
     def __reduce__(self) -> tuple[Any, ...]:
         return summary_of, (self.to_bytes(),)
 

@@ -1,7 +1,7 @@
 """Compiles csrc/ as the C tests need it, into the folder that FASTSOFTMAX_OBJECTS names: .ci/run does so on one CPU
 while the Python tests keep the other busy.
 
-    FASTSOFTMAX_OBJECTS=/tmp/objects python tests/c/objects.py
+    FASTSOFTMAX_OBJECTS=objects python tests/c/objects.py
 """
 
 import tempfile

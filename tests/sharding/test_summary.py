@@ -1,6 +1,7 @@
 """A summary is a value: small, immutable, pickled and checked; what does not belong to it is rejected."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ def test_a_summary_is_small_immutable_and_can_be_pickled(rng):
     summary = fs.summarize(x, [0.5, 1.0, 2.0, 0.0])
     assert summary.nbytes == 64 + 4 * (16 * 128 + 16) and summary.nbytes * 250 < x.nbytes
     assert len(pickle.dumps(summary)) < summary.nbytes + 1000
+    assert summary.nbytes < sys.getsizeof(summary) < summary.nbytes + 1000
     again = pickle.loads(pickle.dumps(summary))
     assert again == summary and hash(again) == hash(summary) and again != fs.summarize(x)
     assert (summary.spans, summary.offset, summary.entries) == (((0, 131072),), 0, 131072)
