@@ -355,10 +355,17 @@ def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: A
 
 def check_has_summary(t: Array, rows: Rows) -> None:
     """Raise for a temperature at which rows cannot be summarised block by block."""
-    bad = (t > 0) & (t < np.inf) & ((t < 1 / EXTREME) | (t > EXTREME))
+    check_within(
+        t, rows, EXTREME, "for a shard", ": outside this range the sums depend on the maximum of the whole row"
+    )
+
+
+def check_within(t: Array, rows: Rows, most: float, where: str, why: str = "") -> None:
+    """Raise for a temperature that is neither 0 nor inf, nor from 1 / most to `most`, a power of two."""
+    bad = (t > 0) & (t < np.inf) & ((t < 1 / most) | (t > most))
     if bad.any():
-        row = int(np.argmax(bad))
+        row, power = int(np.argmax(bad)), int(np.log2(most))
         raise ValueError(
-            f"temperature must be 0, inf, or from 2**-900 to 2**900 for a shard, got {t.flat[row]} "
-            f"({rows.name_row(row)}): outside this range the sums depend on the maximum of the whole row"
+            f"temperature must be 0, inf, or from 2**-{power} to 2**{power} {where}, got {t.flat[row]} "
+            f"({rows.name_row(row)}){why}"
         )

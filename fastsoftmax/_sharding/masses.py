@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, any_array, dtype_code, float_array, temperature_rows
+from .api import check_within
 from .best import shard_values
 from .finishing import NO_MASK_AND_BIAS, finish
 from .gathered import Gathered, certain_places, gathered_from
-from .summary import NORMALISER, OK
+from .summary import EXTREME, NORMALISER, OK
 
 # Temperatures at which rows of float32 and below are computed in float32.
 _EXTREME_F32 = 2.0**90
@@ -78,7 +79,7 @@ def mass_of_shard(
             f"{gathered.rows.shape} and {gathered.shards[0].dtype}"
         )
     t = temperature_rows(temperature, rows).reshape(-1)
-    _check_mass_temperature(t, a.dtype.name, rows)
+    _check_temperature(t, a.dtype.name, rows)
     values = shard_values(rows.split(a), mask, bias, rows).reshape(-1, rows.entries)
     largest = gathered.flat_values.max(-1)
     above = values.max(-1) > largest
@@ -96,16 +97,9 @@ def mass_of_shard(
     return mass.reshape(rows.shape) if rows.shape else int(mass[0])
 
 
-def _check_mass_temperature(t: Array, dtype: str, rows: Rows) -> None:
-    most = 2.0**900 if dtype == "float64" else _EXTREME_F32
-    bad = (t > 0) & (t < np.inf) & ((t < 1 / most) | (t > most))
-    if bad.any():
-        row = int(np.argmax(bad))
-        power = 900 if dtype == "float64" else 90
-        raise ValueError(
-            f"temperature must be 0, inf, or from 2**-{power} to 2**{power} where top_p is the first filter, got "
-            f"{t[row]} ({rows.name_row(row)})"
-        )
+def _check_temperature(t: Array, dtype: str, rows: Rows) -> None:
+    most = EXTREME if dtype == "float64" else _EXTREME_F32
+    check_within(t, rows, most, "where top_p is the first filter")
 
 
 def integer_weights(values: NDArray[Any], largest: Array, t: Array, entries: int) -> NDArray[np.int64]:
@@ -167,7 +161,7 @@ def kept_by_top_p(
         raise TypeError(f"mass must be integers, the sum of mass_of_shard over all shards, not {total.dtype}")
     gathered.rows.check_shape(total.shape, "mass")
     total = np.broadcast_to(total, gathered.rows.shape).reshape(-1)
-    _check_mass_temperature(np.where(of_rows, at, 1.0), gathered.shards[0].dtype, gathered.rows)
+    _check_temperature(np.where(of_rows, at, 1.0), gathered.shards[0].dtype, gathered.rows)
     kept = np.full(len(of_rows), -1)
     number = np.flatnonzero(of_rows)
     values = gathered.flat_values[number]
