@@ -6,6 +6,7 @@ The entries of a chunk are its last axis; where the result has no such axis, Das
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,9 @@ from .._args.arrays import Array, Rows, float_array, rows_begin_at, temperature_
 from .._args.keyed import COINS, DRAWS, keyed
 from .._args.masks import bools_of
 from .._sharding.api import logsumexp_from_summary, summarize_rows
+from .._sharding.best import candidates
+from .._sharding.candidate_draws import sample_from_candidates
+from .._sharding.candidates import Candidates
 from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, cut_maxima_of, normaliser_of
 
@@ -253,6 +257,48 @@ def resolve_block(
     drawn: Array = index if logprob is None else _drawn(index, logprob)
     spread: Array = np.expand_dims(drawn, len(rows.shape))
     return spread
+
+
+def candidates_block(x: Array, mask: Array | None, bias: Array | None, place: Place, k: int) -> tuple[Candidates, ...]:
+    *first, offset = _first(place)
+    with rows_begin_at(tuple(first)):
+        return (candidates(x, k, offset=offset, mask=mask, bias=bias),)
+
+
+def gathered_blocks(parts: Any, axis: Any, keepdims: bool) -> tuple[Candidates, ...]:
+    return tuple(itertools.chain.from_iterable(_flat(parts)))
+
+
+def draw_block(
+    of_chunks: tuple[Candidates, ...],
+    temperature: Any,
+    u: Any,
+    keys: Any,
+    coins: Any,
+    place: Place,
+    row_shape: tuple[int, ...],
+    size: tuple[int, ...],
+    seed: int,
+    step: int,
+    filters: dict[str, Any],
+    on_invalid: str,
+    return_logprob: bool,
+) -> Array:
+    """The filtered draws from rows, of whose chunks there are the candidates."""
+    if u is None:
+        keys = row_numbers(place, row_shape) if keys is None else keys
+        u = keyed_draws(seed, keys, step, size)
+        if coins is None and "xtc_threshold" in filters:
+            coins = keyed(seed, keys, step, COINS)
+    with rows_begin_at(_first(place)):
+        try:
+            result = sample_from_candidates(
+                of_chunks, temperature, u=u, size=size or None, xtc_u=coins, return_logprob=return_logprob,
+                on_invalid=on_invalid, **filters,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ValueError(str(error).replace("candidates:", "logits:", 1)) from None
+    return _drawn(*result) if return_logprob else np.asarray(result)
 
 
 def largest_draws(parts: Any, axis: Any, keepdims: bool) -> Array:

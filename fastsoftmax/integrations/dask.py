@@ -7,6 +7,7 @@ summaries are combined in a tree, and the normalisers are sent back to the chunk
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ except ImportError as error:
     raise ImportError('fastsoftmax.integrations.dask needs Dask: pip install "dask[array]"') from error
 
 from .._args.arrays import size_shape
-from .._args.filters import PARAMETERS, as_filters
+from .._args.filters import PARAMETERS, Filters, as_filters
 from .._args.keyed import checked_word
 from .._args.random import as_generator, uniforms
 from .._core import as_flag
 from .._sampling import check_on_invalid
+from .._sharding.summary import EXTREME
 from . import _dask_chunks as chunks
 from ._dask_rows import NOTHING, ChunkedRows, Labelled
 
@@ -194,8 +196,9 @@ def sample(
     on_invalid : {"raise", "flag"}, default "raise"
         As in :func:`fastsoftmax.sample`; raised when the rows are computed.
     **filters
-        `top_k`, `top_p` and the other filters of :func:`fastsoftmax.sample`; one value, or one for each row.  They look
-        at whole rows: rows cut into chunks are put together first, so logits do travel.
+        `top_k`, `top_p` and the other filters of :func:`fastsoftmax.sample`; one value, or one for each row.  After a
+        `top_k` for all rows, the best k entries of each chunk decide, and only these travel.  Without it the filters
+        look at whole rows: rows cut into chunks are put together first, so logits do travel.
 
     Returns
     -------
@@ -249,7 +252,8 @@ def sample(
     filters = {name: value for name, value in filters.items() if value is not None}
     are_known = not any(isinstance(value, da.Array) for value in filters.values())
     checked = as_filters(filters) if are_known else None  # raises for a bad one, before anything is computed
-    whole = bool(filters) or xtc_u is not None or math.prod(trailing) == 0
+    best = 0 if checked is None else _best_that_decide(checked, filters, temperature)
+    whole = (not best and (bool(filters) or xtc_u is not None)) or math.prod(trailing) == 0
     rows = ChunkedRows(logits, axis, "logits", temperature, whole)
     if rng is not None:
         if not are_known and xtc_u is None and "xtc_threshold" in filters:
@@ -263,7 +267,18 @@ def sample(
     of_keys = rows.keys(keys)
     mask_and_bias = rows.per_entry(mask, "mask"), rows.per_entry(bias, "bias")
     dtype: Any = chunks.DRAWN if return_logprob else np.dtype(np.int64)
-    if rows.is_split:
+    if rows.is_split and best:
+        parts = rows.map(
+            chunks.candidates_block, rows.entries, *mask_and_bias, rows.places, dtype=object, entries=1, k=best
+        )
+        gathered = rows.reduced(parts, chunks.gathered_blocks, chunks.gathered_blocks, object)
+        coins = NOTHING if xtc_u is None else rows.per_row(xtc_u, "xtc_u")
+        drawn = rows.map(
+            chunks.draw_block, Labelled(gathered, rows.labels), rows.temperature, draws, of_keys, coins,
+            rows.places_of_rows, dtype=dtype, draws=trailing, filters=filters, on_invalid=on_invalid,
+            return_logprob=return_logprob, **stream,
+        )  # fmt: skip
+    elif rows.is_split:
         located = rows.map(
             chunks.locate_block, rows.combined(chunks.combine_blocks, *mask_and_bias), draws, of_keys,
             rows.places_of_rows, dtype=chunks.draws_dtype(trailing), on_invalid=on_invalid, **stream,
@@ -290,6 +305,19 @@ def sample(
             return tuple(rows.without_entries(drawn, trailing, field) for field in ("index", "logprob"))
         return rows.without_entries(drawn, trailing)
     return (drawn["index"], drawn["logprob"]) if return_logprob else drawn
+
+
+def _best_that_decide(checked: Filters, filters: Mapping[str, Any], temperature: Any) -> int:
+    """How many entries of each chunk decide a draw, if its first filter is a top_k for all rows; 0: whole rows do."""
+    record = checked.record
+    if record.ndim or "order" in filters or "keep" in filters or isinstance(temperature, da.Array):
+        return 0
+    if not record["top_k"] or record["dynatemp_range"] or record["smoothing_factor"]:
+        return 0
+    t = np.asarray(temperature)
+    if t.dtype.kind not in "fiu" or not ((t == 0) | (t == np.inf) | ((t >= 1 / EXTREME) & (t <= EXTREME))).all():
+        return 0
+    return max(int(record["top_k"]), int(record["min_tokens_to_keep"]))
 
 
 def _transform(x: Any, temperature: Any, axis: Any, log: bool) -> Any:

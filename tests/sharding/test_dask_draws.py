@@ -8,6 +8,7 @@ import fastsoftmax as fs
 da = pytest.importorskip("dask.array")
 import dask  # noqa: E402
 
+from fastsoftmax._args.keyed import COINS, keyed  # noqa: E402
 from fastsoftmax.integrations import dask as fd  # noqa: E402
 
 SHAPE = (3, 4, 2500)
@@ -122,3 +123,45 @@ def test_wrong_keys_and_sizes_are_named(x):
         with pytest.raises(error, match=message):
             fd.sample(lazy, **given)
     assert fd.sample(lazy, size=4, seed=1, step=2**64 - 4).compute().shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("filters", [
+    {"top_k": 20}, {"top_k": 5, "min_tokens_to_keep": 9}, {"top_k": 40, "top_p": 0.9, "min_p": 0.01},
+    {"top_k": 30, "top_p": 0.8, "temperature_last": True}, {"top_k": 50, "xtc_threshold": 0.05, "xtc_probability": 0.5},
+    {"top_k": 9000},
+])  # fmt: skip
+def test_after_top_k_the_best_of_each_chunk_decide(filters, dtype, rng):
+    x = (3 * rng.normal(size=(5, 4000))).astype(dtype)
+    mask, bias = rng.random((5, 4000)) < 0.8, rng.normal(size=4000)
+    numbers = np.arange(5)
+    u = fs.keyed_uniforms(3, numbers)
+    coins = {"xtc_u": keyed(3, numbers, 0, COINS)} if "xtc_threshold" in filters else {}
+    for chunks in ((2, 1000), (3, 999), (5, (1, 1, 1500, 2498))):
+        lazy = da.from_array(x, chunks=chunks)
+        for temperature in (0.7, np.array([0.0, 0.5, 1.0, 2.0, np.inf])):
+            how = {"mask": mask, "bias": bias, "return_logprob": True, **filters}
+            got = dask.compute(*fd.sample(lazy, temperature, seed=3, **how), scheduler="threads")
+            expected = fs.sample(x, temperature, u=u, **coins, **how)
+            for a, b in zip(got, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+        several = fd.sample(lazy, 0.7, seed=3, size=3, **filters).compute(scheduler="threads")
+        many = fs.keyed_uniforms(3, np.repeat(numbers[:, None], 3, 1), np.arange(3, dtype=np.uint64))
+        np.testing.assert_array_equal(several, fs.sample(x, 0.7, u=many, size=3, **coins, **filters))
+
+
+def test_after_top_k_no_logits_travel():
+    lazy = da.zeros((4, 10_000), chunks=(2, 2500))
+    for how, moves in (({"top_k": 5, "top_p": 0.9}, False), ({"top_p": 0.9}, True), ({"top_k": [5, 6, 7, 8]}, True)):
+        drawn = fd.sample(lazy, 0.7, seed=1, **how)
+        layers = drawn.__dask_graph__().layers
+        assert any("rechunk" in name for name in layers) == moves
+
+
+def test_a_bad_row_after_top_k_is_named_in_the_whole_array():
+    x = np.zeros((6, 3000))
+    x[4, 2000] = np.nan
+    drawn = fd.sample(da.from_array(x, chunks=(3, 1000)), seed=1, top_k=5)
+    with pytest.raises(ValueError, match=r"^logits: row 4 has nan at entry 2000"):
+        drawn.compute(scheduler="threads")
+    flagged = fd.sample(da.from_array(x, chunks=(3, 1000)), seed=1, top_k=5, on_invalid="flag")
+    assert (flagged.compute(scheduler="threads") < 0).tolist() == [False] * 4 + [True, False]
