@@ -1,4 +1,6 @@
-"""onnxruntime-genai with its own sampling and with ours, in one process and in turn: the table of docs/loops.md.
+"""onnxruntime-genai with its own sampling and with ours, in one process and in turn.
+
+The table of docs/loops/onnxruntime_genai.md:
 
     python bench/genai_beside.py MODEL --tokens 300
 

@@ -1,4 +1,4 @@
-"""Worker processes, and threads within them, in turn: the table of docs/performance.md.
+"""Worker processes, and threads within them, in turn: the table of docs/threads.md.
 
     python bench/processes_beside.py --seconds 0.5 --rounds 15
 

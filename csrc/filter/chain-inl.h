@@ -1,5 +1,5 @@
 /* The filters, in the order they are applied; each works on the distribution renormalised after the one before.
- * What each keeps: docs/semantics.md.  A filter leaves at least `min_tokens_to_keep` entries of its own order.
+ * What each keeps: docs/semantics/filters.md.  A filter leaves at least `min_tokens_to_keep` entries of its own order.
  *
  * Needs real_f32.h or real_f64.h, filter/prefix-inl.h, filter/threshold-inl.h, filter/collision-inl.h,
  * filter/entropy-inl.h. */

@@ -1,7 +1,7 @@
 """The parameters of the truncation filters: checked, and as the records that the kernels read.
 
 PARAMETERS is the one list of them.  The public functions spell them out, keep those that are given as a mapping
-(`_core.given_filters`), and pass that on.  What each filter keeps: docs/semantics.md.
+(`_core.given_filters`), and pass that on.  What each filter keeps: docs/semantics/filters.md.
 """
 
 from __future__ import annotations

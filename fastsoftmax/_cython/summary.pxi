@@ -1,6 +1,6 @@
 # A Summary as one buffer: its format, the summary of a shard, the one of several shards, and the row of them all.
 #
-# The format is little-endian, in words of 8 bytes (docs/shards.md has it as a table):
+# The format is little-endian, in words of 8 bytes (docs/shards_format.md has it as a table):
 #
 #     "softmax" and the version, a byte
 #     dtype (fs_dtype), flags (1: logsumexp, 2: in double too), axes of the rows: a byte each; five bytes of 0

@@ -31,8 +31,9 @@ class Summary(_core.SummaryBase):
     """The rows of one or several shards of the vocabulary, summarised by :func:`summarize` and :func:`combine`.
 
     A Summary is an immutable buffer: 16 bytes for each block of 1,024 entries (512 of float64), 16 for each row, and
-    the entries of the blocks that were cut (docs/shards.md has the format).  ``memoryview(summary)`` is its bytes, and
-    it can be pickled.  Two are equal if they have the same entries with the same bits, wherever these were cut.
+    the entries of the blocks that were cut (docs/shards_format.md has the format).  ``memoryview(summary)`` is its
+    bytes, and it can be pickled.  Two are equal if they have the same entries with the same bits, wherever these were
+    cut.
 
     Attributes
     ----------

@@ -193,7 +193,7 @@ def _add_nucleus(command: argparse._ActionsContainer) -> None:
 
 
 def _add_filters(command: argparse.ArgumentParser) -> None:
-    filters = command.add_argument_group("filters", "Applied in the order of docs/semantics.md.")
+    filters = command.add_argument_group("filters", "Applied in the order of docs/semantics/filters.md.")
     _add_nucleus(filters)
     filters.add_argument(
         "--typical-p", type=_number, metavar="P", help="keep the most typical until their probability is P"

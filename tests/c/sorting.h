@@ -1,4 +1,4 @@
-/* The filters as they are defined (docs/semantics.md), by sorting, in long double.
+/* The filters as they are defined (docs/semantics/filters.md), by sorting, in long double.
  *
  * A decision that lies within `margin` of its boundary may be taken either way: the row is then called close, and says
  * nothing.  Rows whose weights are exact have a margin of 0. */

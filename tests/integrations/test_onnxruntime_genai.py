@@ -1,4 +1,4 @@
-"""The loop of docs/loops.md beside onnxruntime-genai's generator, with a model of random weights."""
+"""The loop of docs/loops/onnxruntime_genai.md beside onnxruntime-genai's generator, with a model of random weights."""
 
 import os
 import re
@@ -16,7 +16,7 @@ tokenizers = pytest.importorskip("tokenizers")
 og = pytest.importorskip("onnxruntime_genai")
 pytest.importorskip("onnx_ir")
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "loops.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "loops" / "onnxruntime_genai.md"
 ENTRIES = 64
 
 

@@ -20,7 +20,7 @@ import fastsoftmax as fs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "csrc" / "README.md"]
-PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a block or a script may need; skipped where missing.
 OTHERS = ["torch", "transformers", "keras", "keras_hub", "llama_cpp", "onnxruntime", "numba", "dask", "ray", "jax"]
