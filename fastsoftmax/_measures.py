@@ -54,7 +54,7 @@ def entropy(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool =
     Notes
     -----
     .. math:: H = -\\sum_i p_i \\log p_i
-              = \\log \\sum_i w_i + \\sum_i w_i \\delta_i \\Big/ \\sum_i w_i,
+              = \\log \\sum_i w_i + \\sum_i w_i \\delta_i / \\sum_i w_i,
               \\quad \\delta_i = (x_{max} - x_i)/T, \\; w_i = e^{-\\delta_i}
 
     No term of the second form is negative, so that nothing cancels, and the logarithm is that of :func:`logsumexp`: the

@@ -112,8 +112,8 @@ temperature_last, order, keep
     the draw mu becomes mu - eta (-log2 p_x - tau), where p_x is the probability of the drawn index.
 
     With adaptive_p, p being the distribution that the filters leave, the draw is from weights exp(-10 d**2 / (1 + d))
-    with d = |p_i - a| / 0.3, where a = 2 adaptive_p - m lies as far on the other side of the target (in [0, 1]).  Then
-    m becomes decay m + (1 - decay) p_x.  This is llama.cpp's sampler of this name.
+    with d = abs(p_i - a) / 0.3, where a = 2 adaptive_p - m lies as far on the other side of the target (in [0, 1]).
+    Then m becomes decay m + (1 - decay) p_x.  This is llama.cpp's sampler of this name.
 
     References
     ----------

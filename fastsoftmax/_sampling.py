@@ -162,10 +162,10 @@ def sample(
 
     References
     ----------
-    .. [1] L. Devroye, "Non-Uniform Random Variate Generation", Springer, 1986, section III.2.
-    .. [2] A. Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020, arXiv 1904.09751.
-    .. [3] C. Meister et al., "Locally Typical Sampling", 2023, arXiv 2202.00666.
-    .. [4] J. Hewitt et al., "Truncation Sampling as Language Model Desmoothing", 2022, arXiv 2210.15191.
+    .. [1] Devroye, L., "Non-Uniform Random Variate Generation", Springer, 1986, section III.2.
+    .. [2] Holtzman, A. et al., "The Curious Case of Neural Text Degeneration", 2020, arXiv 1904.09751.
+    .. [3] Meister, C. et al., "Locally Typical Sampling", 2023, arXiv 2202.00666.
+    .. [4] Hewitt, J. et al., "Truncation Sampling as Language Model Desmoothing", 2022, arXiv 2210.15191.
     .. [5] R. Tan et al., "p-less Sampling: A Robust Hyperparameter-Free Approach for LLM Decoding", 2025,
        arXiv 2509.23234.
     .. [6] E. Baghaei Potraghloo et al., "Top-H Decoding: Adapting the Creativity and Coherence with Bounded Entropy in

@@ -69,7 +69,7 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None,
     ----------
     .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
        IMA Journal of Numerical Analysis 41, 2021.
-    .. [2] M. Dukhan, A. Ablavatski, "Two-pass softmax algorithm", arXiv:2001.04438, 2020.
+    .. [2] Dukhan, M., Ablavatski, A., "Two-pass softmax algorithm", arXiv:2001.04438, 2020.
 
     Examples
     --------

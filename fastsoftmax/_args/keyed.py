@@ -48,7 +48,7 @@ def keyed_uniforms(seed: Any, keys: Any, step: Any = 0) -> NDArray[np.float64]:
 
     References
     ----------
-    .. [1] J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
+    .. [1] Salmon, J. et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
 
     Examples
     --------
