@@ -160,6 +160,9 @@ function fillEntry(tr, { label, logit, before, after, isCut, count }, largest) {
   bars.children[1].className = isCut ? "bar cut" : "bar after";
 }
 
+/** What is shown is not yet what is set. */
+const setBusy = (busy) => element("result").setAttribute("aria-busy", busy);
+
 /** A sentence for screen readers, said when the settings have not changed for a moment. */
 const say = (() => {
   let timer;
@@ -183,14 +186,13 @@ let order = []; // the indices of the entries as they are shown
 let shown = SHOWN_AT_FIRST;
 let turn = 0; // counts the evaluations: a digest that comes late is not shown
 let due = 0; // the animation frame in which the next one happens
-let rowIsNew = true;
+let rowIsNew = true; // until it has been evaluated
 let python; // the lines shown
 
 function readRow() {
   const chosen = element("row").value;
   element("own").hidden = chosen !== "own";
   element("about").textContent = ROWS[chosen]?.about ?? "";
-  row = undefined;
   row = chosen === "own" ? ownRow(element("logits").value) : rowOf(ROWS[chosen]);
   const top_k = element("top_k"); // the browser cuts a value above max
   if (Number(top_k.max) !== row.logits.length) top_k.max = row.logits.length;
@@ -215,11 +217,12 @@ function showSliders() {
 }
 
 function showMessage(error) {
+  const text = error?.message ?? "";
   for (const id of ["logits", "seed", "size"]) element(id).removeAttribute("aria-invalid");
   element("message").hidden = !error;
   element("result").classList.toggle("stale", Boolean(error));
   element("result").inert = Boolean(error);
-  element("message").textContent = error?.message ?? "";
+  if (element("message").textContent !== text) element("message").textContent = text; // or it would be said again
   if (error?.field) element(error.field).setAttribute("aria-invalid", "true");
 }
 
@@ -243,10 +246,10 @@ function showEntries({ before, kept, after, draws }) {
 
 function showDraws({ draws }) {
   element("drawn").replaceChildren(
-    ...Array.from(draws, (index) => {
+    ...Array.from(draws).flatMap((index) => {
       const span = document.createElement("span");
       span.textContent = row.labels[Number(index)];
-      return span;
+      return [span, " "];
     }),
   );
 }
@@ -272,7 +275,9 @@ async function showDigest(settings, { after, draws }) {
   element("python-calls").textContent = lines.calls;
   python = lines.row + lines.calls;
   const digest = await digestOf(after, draws);
-  if (mine === turn) element("digest").textContent = digest;
+  if (mine !== turn) return;
+  element("digest").textContent = digest;
+  setBusy(false);
 }
 
 /** Evaluates the row with the settings and shows what comes of it. */
@@ -283,8 +288,7 @@ function update() {
     if (rowIsNew) {
       readRow();
       sortEntries();
-    } else if (!row) return;
-    showSliders();
+    }
     const settings = readSettings();
     const result = kernels.evaluate(row.logits, settings);
     if (result.status) throw new Unusable(STATUS[result.status] ?? `fs_status ${result.status}`, "logits");
@@ -296,11 +300,15 @@ function update() {
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
     showMessage(error);
+    setBusy(false);
+  } finally {
+    showSliders();
   }
 }
 
 /** At most one evaluation for each picture of the screen, however fast a slider moves. */
 function updateSoon() {
+  setBusy(true);
   due ||= requestAnimationFrame(update);
 }
 
@@ -316,12 +324,20 @@ element("temperature").max = TEMPERATURES.length - 1;
 element("temperature").defaultValue = TEMPERATURES.indexOf("1");
 
 element("settings").addEventListener("submit", (event) => event.preventDefault());
-element("settings").addEventListener("input", ({ target }) =>
-  target.id === "row" || target.id === "logits" ? newRow() : updateSoon(),
-);
-element("settings").addEventListener("reset", () => setTimeout(newRow)); // once the fields are reset
+let typing; // a timer: half of a word is no mistake yet
+element("settings").addEventListener("input", ({ target }) => {
+  clearTimeout(typing);
+  if (target.id === "logits") {
+    setBusy(true);
+    typing = setTimeout(newRow, 250);
+  } else if (target.id === "row") newRow();
+  else updateSoon();
+});
+element("settings").addEventListener("reset", () => {
+  setBusy(true);
+  setTimeout(newRow); // once the fields are reset
+});
 element("order").addEventListener("change", () => {
-  if (!row) return;
   sortEntries();
   updateSoon();
 });
