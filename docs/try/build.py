@@ -53,7 +53,7 @@ def source_of_policy(text: str) -> str:
 
 
 def page(wasm: bytes, native: dict[str, object]) -> str:
-    style = (HERE / "style.css").read_text()
+    style = "".join((HERE / name).read_text() for name in ("style.css", "narrow.css"))
     script = "".join((HERE / name).read_text() for name in ("kernels.js", "rows.js", "page.js"))
     # Nothing is loaded, and no text runs but this: the browser sees to it.
     policy = "; ".join(

@@ -223,7 +223,11 @@ function showMessage(error) {
   element("result").classList.toggle("stale", Boolean(error));
   element("result").inert = Boolean(error);
   if (element("message").textContent !== text) element("message").textContent = text; // or it would be said again
-  if (error?.field) element(error.field).setAttribute("aria-invalid", "true");
+  if (!error) return;
+  const field = element(error.field);
+  field.setAttribute("aria-invalid", "true");
+  const section = field.closest("section"); // the message is where the mistake is
+  if (element("message").parentElement !== section) section.append(element("message"));
 }
 
 function showEntries({ before, kept, after, draws }) {
