@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/platform.h"
 
 /* Tables are read at random: large pages, where the system gives them, save the walk through the page tables. */
 static void *table_memory(size_t size)
@@ -41,7 +42,7 @@ static void free_memory(thread_memory *memory)
 /* Whether `memory` will be freed when this thread ends. */
 static int free_with_thread(thread_memory *memory);
 
-#ifdef _WIN32
+#if defined(_WIN32)
 #include <windows.h>
 
 static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
@@ -61,7 +62,7 @@ static int free_with_thread(thread_memory *memory)
     InitOnceExecuteOnce(&once, make_slot, NULL, NULL);
     return slot != FLS_OUT_OF_INDEXES && FlsSetValue(slot, memory);
 }
-#else
+#elif defined(FS_PTHREADS)
 #include <pthread.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -75,6 +76,13 @@ static int free_with_thread(thread_memory *memory)
 {
     pthread_once(&once, make_key);
     return has_key && !pthread_setspecific(key, memory);
+}
+#else
+/* The only thread ends with the program, and all memory with it. */
+static int free_with_thread(thread_memory *memory)
+{
+    (void)memory, (void)free_memory;
+    return 1;
 }
 #endif
 

@@ -107,11 +107,13 @@
 #include "base/arguments.h"
 
 #include "base/real_f64.h"
+#include "ops/block_rows-inl.h"
 #include "ops/rows-inl.h"
 #include "ops/segments-inl.h"
 #include "base/real_end.h"
 
 #include "base/real_f32.h"
+#include "ops/block_rows-inl.h"
 #include "ops/rows-inl.h"
 #include "ops/segments-inl.h"
 #include "base/real_end.h"

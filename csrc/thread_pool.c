@@ -21,12 +21,9 @@
 #include "base/thread_pool.h"
 
 #include "base/alloc.h"
+#include "base/platform.h"
 
-#ifdef _WIN32
-#define FS_NO_THREADS
-#endif
-
-#ifdef FS_NO_THREADS
+#ifndef FS_PTHREADS /* no pool */
 
 int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
 {

@@ -140,6 +140,22 @@ static inline float fs_f32_to_odd(double a)
     return fs_f32_of(bits);
 }
 
+/* a b + c, rounded once.  fmaf is used where it is an instruction.  Elsewhere it is slow, and in some C libraries (musl's, which
+ * is also WebAssembly's) a subnormal result is rounded twice.  The product is exact in double; the sum, rounded to odd, has
+ * more than two bits to spare, so it rounds as the exact one does (Boldo and Melquiond, "Emulation of FMA and correctly
+ * rounded sums: proved algorithms using rounding to odd", 2008). */
+static inline float fs_fmaf(float a, float b, float c)
+{
+#ifdef __FP_FAST_FMAF
+    return fmaf(a, b, c);
+#else
+    const double product = (double)a * (double)b, sum = product + (double)c, back = sum - product;
+    const double error = (product - (sum - back)) + ((double)c - back); /* NaN where the sum is not finite */
+    const uint64_t above = error > 0.0, below = error < 0.0, toward_zero = sum < 0.0 ? above : below;
+    return (float)fs_f64_of((fs_bits_f64(sum) - toward_zero) | above | below);
+#endif
+}
+
 /* IEEE binary16 to binary32: exact.  A subnormal h is h * 2^-24. */
 static inline float fs_f32_from_f16(uint16_t h)
 {

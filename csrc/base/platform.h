@@ -22,6 +22,11 @@
 #define FS_MSVC
 #endif
 
+/* Threads by pthread.h.  Windows has others, and WebAssembly has one thread unless it is compiled with -pthread. */
+#if !defined(_WIN32) && (!defined(__wasm__) || defined(_REENTRANT))
+#define FS_PTHREADS
+#endif
+
 #ifdef FS_MSVC
 #define FS_UNLIKELY(c) (c)
 #define FS_PREFETCH(p) ((void)(p))

@@ -1,10 +1,11 @@
 /* Many rows: the result of each is that of fs_do_row, by the shortest way there is for its length and layout.
  *
  *     up to TINY entries      side by side (softmax/columns-inl.h, short_rows-inl.h), whatever the layout
- *     contiguous rows         one after another where they lie, the temperature prepared once for as long as it stays the same
+ *     contiguous rows         one after another where they lie, the temperature prepared once for as long as it stays the same;
+ *                             of one block, their logarithms side by side (ops/block_rows-inl.h)
  *     other rows              copied into a tile of contiguous rows (row/tile-inl.h), and done there
  *
- * Needs real_f32.h or real_f64.h, ops/rows.h, draw/columns-inl.h, and the softmax and draw rooms.
+ * Needs real_f32.h or real_f64.h, ops/rows.h, ops/block_rows-inl.h, draw/columns-inl.h, and the softmax and draw rooms.
  */
 
 /* A temperature, prepared for rows of n entries. */
@@ -205,8 +206,10 @@ FS_NOINLINE int NAME(log_sums_of_lanes)(const REAL *x, ptrdiff_t step, size_t n,
     return FS_BY_COUNT(NAME(log_sums_side_by_side), x, step, n, s, max, log_sum, mean, u, index);
 }
 
-/* LANES short contiguous rows from row i on; 0: one of them needs more than that, and nothing is done. */
-FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales) *s, fs_operation operation)
+/* `count` contiguous rows from row i on, LANES of them if they are short; 0: one of them needs more than that, and no result is
+ * written but draws. */
+FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, size_t count, const NAME(scales) *s,
+                                 fs_operation operation)
 {
     const fs_rows *rows = b->rows;
     const size_t n = rows->n;
@@ -214,24 +217,26 @@ FS_INLINE int NAME(side_by_side)(const fs_batch *b, size_t i, const NAME(scales)
     const REAL *x = NAME(row_at)(rows->row.data, step, i);
     REAL max[LANES];
     double log_sum[LANES], mean[LANES];
+    const double *u = operation == FS_SAMPLE ? b->u + i : NULL;
+    int64_t *index = operation == FS_SAMPLE ? b->index + i : NULL;
+    double *means = operation == FS_ENTROPY ? mean : NULL;
     if (operation == FS_SOFTMAX)
         return NAME(softmax_of_lanes)(x, step, n, s, NAME(entry_at)(b->out->data, b->out_step, i), b->out_step);
     if (operation == FS_SAMPLE && !b->logprob)
-        return NAME(sample_of_lanes)(x, step, n, s, b->u + i, b->index + i);
-    if (!NAME(log_sums_of_lanes)(x, step, n, s, max, log_sum, operation == FS_ENTROPY ? mean : NULL,
-                                 operation == FS_SAMPLE ? b->u + i : NULL,
-                                 operation == FS_SAMPLE ? b->index + i : NULL))
+        return NAME(sample_of_lanes)(x, step, n, s, u, index);
+    if (!(n <= TINY ? NAME(log_sums_of_lanes)(x, step, n, s, max, log_sum, means, u, index)
+                    : NAME(log_sums_of_blocks)(x, step, n, count, s, max, log_sum, means, u, index)))
         return 0;
     if (operation == FS_LOGSUMEXP) {
-        NAME(finish_logsumexp)(b, i, LANES, s, max, log_sum);
+        NAME(finish_logsumexp)(b, i, count, s, max, log_sum);
     } else if (operation == FS_ENTROPY) {
-        NAME(finish_entropy)(b, i, LANES, log_sum, mean);
+        NAME(finish_entropy)(b, i, count, log_sum, mean);
     } else if (operation == FS_SAMPLE || operation == FS_LOG_PROB) {
-        for (size_t j = 0; j < LANES; j++)
+        for (size_t j = 0; j < count; j++)
             b->logprob[i + j] = fs_log_probability((double)NAME(row_at)(x, step, j)[b->index[i + j]], (double)max[j],
                                                    s->temperature[j], log_sum[j]);
     } else {
-        for (size_t j = 0; j < LANES; j++)
+        for (size_t j = 0; j < count; j++)
             NAME(log_block)(NAME(row_at)(x, step, j), n, max[j], 1, (REAL)(1.0 / s->temperature[j]), (REAL)log_sum[j],
                             NAME(entry_at)(b->out->data, b->out_step, i + j));
     }
@@ -245,19 +250,19 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
     const size_t n = rows->n;
     const int constant = rows->temperature_step == 0;
     NAME(prepared) p = {NAN, NAME(LONG_OR_LIMIT), {0, 0, 0, 0}};
+    const int logs = operation != FS_SOFTMAX && (operation != FS_SAMPLE || b->logprob);
     NAME(scales) s;
     int usable = 0;
     for (size_t i = first, done; i < past; i += done) {
         double t = fs_temperature_at(rows, i);
-        done = 0;
-        if (n <= TINY && past - i >= LANES) {
+        done = past - i < LANES ? past - i : LANES;
+        if (n <= TINY ? done == LANES : logs && n <= BLOCK) {
             if (i == first || !constant)
-                usable = NAME(scales_at)(rows, i, LANES, &s);
-            if (usable && NAME(side_by_side)(b, i, &s, operation)) {
-                done = LANES;
+                usable = NAME(scales_at)(rows, i, done, &s);
+            if (usable && NAME(side_by_side)(b, i, done, &s, operation))
                 continue;
-            }
         }
+        done = 0;
         if (t != p.temperature)
             NAME(prepare_temperature)(&p, t, n);
         if (operation == FS_SOFTMAX && constant && past - i > 1 && p.kind == NAME(ONE_BLOCK))

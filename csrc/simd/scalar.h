@@ -166,7 +166,7 @@ static inline uint64_t fs_integers_total(fs_integers s, uint64_t count)
         return rank;                                                                                                 \
     }
 
-FS_SCALAR_VECTOR(f32x16, float, 16, fmaf)
+FS_SCALAR_VECTOR(f32x16, float, 16, fs_fmaf)
 FS_SCALAR_VECTOR(f64x8, double, 8, fma)
 
 #undef FS_SCALAR_VECTOR

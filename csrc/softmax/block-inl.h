@@ -154,7 +154,8 @@ static const NAME(factor) NAME(unit) = {1, 0};
 
 FS_INLINE VEC NAME(product)(VEC w, NAME(factor) f) { return V(fma)(w, V(set1)(f.high), V(mul)(w, V(set1)(f.low))); }
 
-enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4, NAME(MOMENT) = 8 };
+/* GIVEN: the weights are not computed but read from `out`, and multiplied by factor.high, a power of two. */
+enum { NAME(SUM) = 1, NAME(STORE) = 2, NAME(MULTIPLY) = 4, NAME(MOMENT) = 8, NAME(GIVEN) = 16 };
 
 /* The sum of w (max - x), in each lane: in double, with its rounding errors where the terms are double. */
 typedef struct {
@@ -197,6 +198,11 @@ FS_INLINE double NAME(moments_end)(const NAME(moment_sum) *m) { return f64x8_sum
 FS_INLINE void NAME(step)(const REAL *x, REAL *out, NAME(factor) factor, const NAME(constants) *k, int ways, int what,
                           VEC *w, int count)
 {
+    if (what & NAME(GIVEN)) {
+        for (int j = 0; j < count; j++)
+            w[j] = V(mul)(V(load)(out + j * LANES), V(set1)(factor.high));
+        return;
+    }
     for (int j = 0; j < count; j++)
         w[j] = V(load)(x + j * LANES);
     NAME(weights)(w, count, k, ways);
@@ -215,15 +221,17 @@ FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin)
     NAME(constants) k = NAME(constants_of)(o, max, s, ways & FS_MAY_UNDERFLOW ? LIFT : 0);
     VEC w[8];
     NAME(sum) sum = NAME(sum_begin)();
+    const int has_out = (what & (NAME(STORE) | NAME(GIVEN))) != 0;
     size_t i = 0;
     for (; i + 8 * LANES <= len; i += 8 * LANES) {
         for (int j = 0; j < 8; j += FS_IN_FLIGHT)
-            NAME(step)(x + i + j * LANES, what & NAME(STORE) ? out + i + j * LANES : NULL, factor, &k, ways, what,
-                       w + j, FS_IN_FLIGHT);
+            NAME(step)(x + i + j * LANES, has_out ? out + i + j * LANES : NULL, factor, &k, ways, what, w + j,
+                       FS_IN_FLIGHT);
         if (what & NAME(SUM)) {
             for (int j = 0; j < 8; j++)
                 NAME(sum_add)(&sum, w[j], j & 1);
-            for (int j = 0; j < 8; j++) /* the block after the next, whose range is taken soon */
+            for (int j = 0; j < 8 && !(what & NAME(GIVEN));
+                 j++) /* the block after the next, whose range is taken soon */
                 FS_PREFETCH((const char *)(x + i + j * LANES) + 2 * BLOCK * sizeof(REAL));
         }
         if (what & NAME(MOMENT))
@@ -234,13 +242,17 @@ FS_INLINE double NAME(pass_by)(const REAL *x, size_t len, REAL max, NAME(origin)
     const int short_row = (what & NAME(SUM)) != 0 && len <= 4 * LANES;
     for (int odd = 0; i < len; i += LANES, odd ^= 1) {
         if (len - i >= LANES) {
-            NAME(step)(x + i, what & NAME(STORE) ? out + i : NULL, factor, &k, ways, what, w, 1);
+            NAME(step)(x + i, has_out ? out + i : NULL, factor, &k, ways, what, w, 1);
             if (what & NAME(MOMENT))
                 NAME(moments_add)(&moments, V(mul)(w[0], NAME(below_max)(&moments, V(load)(x + i), ways)));
         } else { /* the lanes past the end are -inf, so this vector may underflow */
             NAME(constants) last = NAME(constants_of)(o, max, s, LIFT);
-            w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
-            NAME(weights)(w, 1, &last, ways | FS_MAY_UNDERFLOW);
+            if (what & NAME(GIVEN)) {
+                w[0] = V(mul)(V(load_first)(out + i, len - i, 0), V(set1)(factor.high));
+            } else {
+                w[0] = V(load_first)(x + i, len - i, -FS_INFINITY);
+                NAME(weights)(w, 1, &last, ways | FS_MAY_UNDERFLOW);
+            }
             if (what & NAME(MULTIPLY))
                 w[0] = NAME(product)(w[0], factor);
             if (what & NAME(STORE))
@@ -283,6 +295,17 @@ FS_NOINLINE double NAME(block_sum)(const REAL *x, size_t len, NAME(range) r, con
 FS_NOINLINE double NAME(block_moment)(const REAL *x, size_t len, NAME(range) r, const NAME(scale) *s, double *moment)
 {
     return NAME(pass)(x, len, r, s, NAME(unit), NULL, moment, NAME(SUM) | NAME(MOMENT));
+}
+
+/* The same two of weights that block_weights has left, multiplied by the power of two `by` (moment may be NULL). */
+FS_NOINLINE double NAME(block_again)(const REAL *x, size_t len, REAL max, const NAME(scale) *s, REAL *weights,
+                                     REAL by, double *moment)
+{
+    const NAME(factor) factor = {by, 0};
+    const NAME(origin) o = {0, 0};
+    return moment ? NAME(pass_by)(x, len, max, o, s, factor, weights, moment, FS_MAY_UNDERFLOW,
+                                  NAME(GIVEN) | NAME(SUM) | NAME(MOMENT))
+                  : NAME(pass_by)(x, len, max, o, s, factor, weights, NULL, 0, NAME(GIVEN) | NAME(SUM));
 }
 
 /* The same, and the weights themselves. */

@@ -132,7 +132,7 @@ static void NAME(columns_softmax)(NAME(columns) *c, size_t n)
  * moment (softmax/entropy-inl.h) is the sum of these times (max - x)/T, where it is wanted. */
 typedef struct {
     double sum[LANES], mass[LANES], unit[LANES], moment[LANES];
-    int dominated; /* of some row the rest is needed */
+    unsigned dominated; /* a bit for each row whose rest is needed */
 } NAME(logs_of_rows);
 
 /* From the sums of weights. */
@@ -146,7 +146,7 @@ FS_INLINE void NAME(logs_begin)(NAME(logs_of_rows) *l, const REAL *max, const RE
     }
     l->dominated = 0;
     for (int i = 0; i < LANES; i++)
-        l->dominated |= l->sum[i] < FS_DOMINATED;
+        l->dominated |= (unsigned)(l->sum[i] < FS_DOMINATED) << i;
 }
 
 /* From the sums of the weights below the maximum, and the number of the other entries.  Returns a bit for each row whose rest is
@@ -236,20 +236,13 @@ FS_INLINE int NAME(log_sums_side_by_side)(const REAL *x, ptrdiff_t stride, size_
     NAME(logs_begin)(&l, max, power, s);
     unsigned alone = 0;
     if (l.dominated) {
-        double rest[LANES], ties[LANES];
-        for (int i = 0; i < LANES; i++) {
-            const REAL *row = NAME(entry_at)(x, stride, (size_t)i);
-            const VEC m = V(set1)(max[i]);
-            unsigned equal = 0;
-            for (int j = 0; j < count; j++) {
-                VEC v = j < count - 1 ? V(load)(row + j * LANES)
-                                      : V(load_first)(row + j * LANES, n - (size_t)j * LANES, -FS_INFINITY);
-                w[4 * i + j] = V(where_above)(m, v, w[4 * i + j]);
-                equal += fs_count_bits(V(at_least)(v, m));
-            }
-            ties[i] = equal;
+        double rest[LANES] = {0}, ties[LANES] = {0};
+        for (unsigned left = l.dominated; left; left &= left - 1) {
+            const size_t i = fs_lowest_place(left);
+            size_t equal;
+            rest[i] = NAME(tiny_rest)(NAME(entry_at)(x, stride, i), n, max[i], w + 4 * i, &equal, count);
+            ties[i] = (double)equal;
         }
-        NAME(sums_side_by_side)(w, rest, count);
         alone = NAME(logs_rest)(&l, rest, ties);
     }
     if (mean) { /* the entries that are equal to the maximum add nothing, whether their weights are left or not */

@@ -36,6 +36,53 @@ static double NAME(rest_below)(const REAL *x, size_t len, const fs_scale *c, REA
     return sum * factor * fs_pow2(-NAME(LIFTED));
 }
 
+/* The largest entry of a block but the first that is equal to its maximum; *first is that one's place. */
+static REAL NAME(largest_below)(const REAL *x, size_t len, REAL max, size_t *first)
+{
+    const VEC m = V(set1)(max);
+    VEC high = V(set1)(-FS_INFINITY);
+    *first = len;
+    for (size_t i = 0; i < len; i += LANES) {
+        VEC v = len - i >= LANES ? V(load)(x + i) : V(load_first)(x + i, len - i, -FS_INFINITY);
+        unsigned equal = V(at_least)(v, m);
+        if (FS_UNLIKELY(equal != 0 && *first == len)) {
+            REAL lanes[LANES];
+            V(store)(lanes, v);
+            lanes[fs_lowest_place(equal)] = -FS_INFINITY;
+            *first = i + fs_lowest_place(equal);
+            v = V(load)(lanes);
+        }
+        high = V(max)(v, high);
+    }
+    if (FS_UNLIKELY(*first >= len)) /* another thread changes the row */
+        *first = len - 1;
+    return V(reduce_max)(high) + (REAL)0;
+}
+
+/* rest_below of a block of more than TINY entries whose weights are there; they are changed.  Against another origin weights
+ * differ by a power of two alone, unless one is subnormal; or, in double, c x lies in the middle of two integers, and which of
+ * them is taken depends on whether the origin is even: such a c has few bits. */
+static double NAME(rest_of_weights)(const REAL *x, size_t len, const fs_scale *c, const NAME(scale) *scale,
+                                    NAME(range) range, REAL *weights, double *moment)
+{
+    size_t first;
+    const REAL below = NAME(largest_below)(x, len, range.max, &first);
+    const NAME(origin) o = NAME(origin_of)(range.max, scale), of_rest = NAME(origin_of)(below, scale);
+    const uint64_t low_bits = (UINT64_C(1) << 38) - 1;
+    if (!range.no_underflow || o.shift != 0 || of_rest.shift != 0 ||
+        (sizeof(REAL) == sizeof(double) && !(fs_bits_f64(c->high) & low_bits)))
+        return NAME(rest_below)(x, len, c, range.max, moment);
+    weights[first] = 0;
+    const double sum =
+        NAME(block_again)(x, len, below, scale, weights, (REAL)fs_pow2((int)(o.power - of_rest.power)), moment);
+    const double factor = fs_exp2_lifted(c, -(double)range.max, of_rest.power, NAME(LIFTED));
+    if (moment)
+        *moment = NAME(lifted_moment)(*moment, sum, (double)range.max - (double)below, c, -(double)range.max,
+                                      of_rest.power) *
+                  fs_pow2(-NAME(LIFTED));
+    return sum * factor * fs_pow2(-NAME(LIFTED));
+}
+
 /* The same for a block of a row: the rest that its length calls for. */
 static double NAME(rest_of_block)(const fs_reader *reader, size_t start, size_t len, const fs_scale *c, REAL max,
                                   double *moment)

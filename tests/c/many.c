@@ -301,7 +301,7 @@ int main(int argc, char **argv)
         if (every == 1)
             test_shapes(LONGEST, &r);
     }
-    check(fs_categorical_size((size_t)1 << 40) == 0, "a row longer than any can be has a size");
+    check(fs_categorical_size(((size_t)1 << 26) + 1) == 0, "a row longer than any can be has a size");
     free(memory);
     return finish("many", checks);
 }

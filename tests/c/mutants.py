@@ -80,6 +80,7 @@ MORE_MUTANTS = [
     Mutant("-0 as a maximum", "softmax/block-inl.h", r" \+ \(REAL\)0;", ";", "bits"),
     Mutant("a store too long", "simd/scalar.h", r"(size_t i = 0; i) < n(; i\+\+\))", r"\1 <= n\2", "guard"),
     Mutant("a load past the end", "simd/scalar.h", r"p\[i\] : fill", "p[i] : p[i] * 0 + fill", "guard"),
+    Mutant("a product and a sum rounded twice", "simd/scalar.h", r"16, fs_fmaf\)", "16, (float)fma)", "vectors"),
     Mutant("half rounds ties up", "base/bits.h", r"0xfff \+ \(\(magnitude >> 13\) & 1\)", "0x1000", "half"),
     Mutant("bfloat16 truncates", "base/bits.h", r"u \+ 0x7fff \+ \(\(u >> 16\) & 1\)", "u", "half"),
     Mutant("a coefficient is off", "softmax/exp2.h", r"0x1\.ebf", "0x1.ef", "exp_all"),

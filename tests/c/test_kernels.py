@@ -1,7 +1,7 @@
 """The C kernels without Python: builds csrc/ and the programs of tests/c and runs them.
 
 programs.py has the kinds of run and the sample of each program's cases that each of them takes.  CC names the
-compiler; what a machine lacks (a compiler, qemu-user, a cross compiler) skips the tests that need it.
+compiler; what a machine lacks (a compiler, qemu-user, a cross compiler, node) skips the tests that need it.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import FLAGS_OF_HEADERS, KINDS, LIBRARY, NOTHING, ONE_SET, OWN_POOL, RUNS, SET_FLAGS, Run
+from programs import FLAGS_OF_HEADERS, KINDS, LIBRARY, NOTHING, ONE_SET, OWN_POOL, RUNS, SET_FLAGS, SETS_OF_KIND, Run
 from toolchains import CC, CSRC, NATIVE, THREADED, Builder, passes
 
 pytestmark = [
@@ -35,7 +35,7 @@ def built(builder: Builder, run: Run) -> Path:
     if link == NOTHING:
         return builder.program(name, toolchain, *FLAGS_OF_HEADERS[run.variant])
     assert link == ONE_SET
-    sets = ["neon"] if run.kind == "neon" else passes(NATIVE, builder.with_library("sets", NATIVE)).split()
+    sets = SETS_OF_KIND.get(run.kind) or passes(NATIVE, builder.with_library("sets", NATIVE)).split()
     if run.variant not in sets:
         pytest.skip(f"this machine has no {run.variant}")
     return builder.with_kernels(name, toolchain, *flags_of_set(run.variant))

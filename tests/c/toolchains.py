@@ -30,13 +30,16 @@ SANITIZERS = [
 # GCC's copies of stack frames do not keep the alignment of vectors.
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
 # A program that includes the kernels does not use their table: as a whole program GCC compiles only what is called.
-ONLY_WHAT_IS_CALLED = ["-fwhole-program", "-Wno-maybe-uninitialized", "-Wno-ignored-optimization-argument"]
+ONLY_WHAT_IS_CALLED = [
+    "-fwhole-program", "-Wno-unknown-warning-option", "-Wno-maybe-uninitialized", "-Wno-ignored-optimization-argument",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Toolchain:
     """A compiler with its flags, and what runs its programs.
 
+    needs: programs and files without which the compiler does not link.
     only_what_runs: the objects of instruction sets that this machine does not have are those of NATIVE.
     """
 
@@ -45,10 +48,13 @@ class Toolchain:
     flags: tuple[str, ...]
     link: tuple[str, ...] = ()
     runner: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ("-lm", "-pthread")
+    needs: tuple[str, ...] = ()
     only_what_runs: bool = False
 
     def missing(self) -> list[str]:
-        return [tool for tool in (self.compiler[0], *self.runner[:1]) if shutil.which(tool) is None]
+        tools = (self.compiler[0], *self.runner[:1], *self.needs)
+        return [tool for tool in tools if shutil.which(tool) is None and not Path(tool).is_file()]
 
     def skip_unless_installed(self) -> None:
         for tool in self.missing():
@@ -112,6 +118,16 @@ THREADED = Toolchain(
     "threaded", tuple(CC), ("-g", "-O1", "-fsanitize=thread"), ("-fsanitize=thread",), only_what_runs=True
 )
 AARCH64 = Toolchain("aarch64", ("aarch64-linux-gnu-gcc",), ("-Og",), ("-static",), ("qemu-aarch64",))
+# Where Debian has the headers and libraries of WASI.  There are no threads, and without the option the stack has 64 kB.
+WASM = Toolchain(
+    "wasm",
+    ("clang", "--target=wasm32-wasi", "--sysroot=/usr"),
+    ("-O2",),
+    ("-Wl,-z,stack-size=1048576",),
+    ("node", "--experimental-wasi-unstable-preview1", "--no-warnings", str(PROGRAMS / "wasi.mjs")),
+    libraries=("-lm",),
+    needs=("wasm-ld", "/usr/lib/wasm32-wasi/libc.a"),
+)
 
 
 class Builder:
@@ -179,7 +195,7 @@ class Builder:
             object_file = program.with_suffix(".o")
             self.compile(toolchain, PROGRAMS / f"{name}.c", object_file, *flags, csrc=csrc)
             command = [*toolchain.compiler, str(object_file), *map(str, objects), "-o", str(program)]
-            subprocess.run([*command, *toolchain.link, "-lm", "-pthread"], check=True)
+            subprocess.run([*command, *toolchain.link, *toolchain.libraries], check=True)
             return program
 
         toolchain.skip_unless_installed()

@@ -1,4 +1,4 @@
-/* Comparing, packing and summing of vectors, lane by lane, for every choice of lanes.
+/* Comparing, packing and summing of vectors, lane by lane, for every choice of lanes; and products and sums rounded once.
  *
  *     vectors
  *
@@ -76,8 +76,57 @@ static void expect_packed(const char *what, unsigned chosen, const void *got, co
 TEST_OPERATIONS(f32x16, float, 16, uint32_t, fs_f32_of, 0)
 TEST_OPERATIONS(f64x8, double, 8, uint64_t, fs_f64_of, 1)
 
+/* m 2^-149 and a product next to half of 2^-149, or that half: of a sum rounded twice nothing of the product but the half is
+ * left, and it falls to the even neighbour. */
+static void test_fused_subnormal(void)
+{
+    float a[16], b[16], c[16], expected[16], got[16];
+    for (int i = 0; i < 16; i++) {
+        const uint32_t m = (uint32_t)(below(&r, 2) ? below(&r, 1 << 23) : (1 << 23) - 1 - below(&r, 64));
+        const uint32_t sign = (uint32_t)(next_word(&r) & 1) << 31;
+        const float beside = (float)below(&r, 3) * 0x1p-23f, other = next_word(&r) & 1 ? beside : -beside;
+        const uint32_t up = beside == 0.0f ? m & 1 : other > 0.0f; /* (1 + beside) (1 + other) > 1 */
+        a[i] = (1.0f + beside) * 0x1p-75f;
+        b[i] = fs_f32_of(fs_bits_f32((1.0f + other) * 0x1p-75f) | sign);
+        c[i] = fs_f32_of(m | sign);
+        expected[i] = fs_f32_of((m + up) | sign);
+    }
+    f32x16_store(got, f32x16_fma(f32x16_load(a), f32x16_load(b), f32x16_load(c)));
+    for (int i = 0; i < 16; i++)
+        check(!memcmp(got + i, expected + i, 4), "%a * %a + %a is %a, not %a", (double)a[i], (double)b[i],
+              (double)c[i], (double)got[i], (double)expected[i]);
+    checks += 16;
+}
+
+/* Operands of any kind, whose product and third are often of about the same size: as the C library has it, where that is
+ * known to round once. */
+static void test_fused(void)
+{
+#ifdef __GLIBC__
+    float a[16], b[16], c[16], got[16];
+    for (int i = 0; i < 16; i++) {
+        a[i] = fs_f32_of((uint32_t)any_bits(0));
+        b[i] = fs_f32_of((uint32_t)any_bits(0));
+        c[i] = fs_f32_of((uint32_t)any_bits(0));
+        if (next_word(&r) & 1)
+            c[i] = ldexpf(-a[i] * b[i], (int)below(&r, 60) - 30);
+    }
+    f32x16_store(got, f32x16_fma(f32x16_load(a), f32x16_load(b), f32x16_load(c)));
+    for (int i = 0; i < 16; i++) {
+        const float expected = fmaf(a[i], b[i], c[i]);
+        check(expected != expected ? got[i] != got[i] : !memcmp(got + i, &expected, 4), "%a * %a + %a is %a, not %a",
+              (double)a[i], (double)b[i], (double)c[i], (double)got[i], (double)expected);
+    }
+    checks += 16;
+#endif
+}
+
 int main(void)
 {
+    for (int i = 0; i < 20000; i++) {
+        test_fused_subnormal();
+        test_fused();
+    }
     for (unsigned chosen = 0; chosen < 1u << 16; chosen++) {
         test_f32x16(chosen);
         test_f64x8(chosen & 0xff);
