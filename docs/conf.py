@@ -1,5 +1,7 @@
 """How Sphinx makes the site: `.ci/run docs`. The pages are files of this repository, at their places in it."""
 
+from pathlib import Path
+
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
@@ -20,7 +22,7 @@ include_patterns = [
     "bench/README.md",
     "bench/NOTES.md",
 ]
-exclude_patterns = ["docs/try/**", "build", ".venv*"]
+exclude_patterns = ["build", ".venv*"]
 
 extensions = [
     "myst_parser",
@@ -66,5 +68,13 @@ def write_mathml(translator, node):
     raise nodes.SkipNode
 
 
+def link_to_try(app, pagename, templatename, context, doctree):
+    """Where docs/try/build.py has put its page into the site, the text about it leads there."""
+    if pagename == "docs/try/README" and Path(app.outdir, "docs", "try", "index.html").exists():
+        link = '<p><strong><a href="index.html">Open the page</a></strong></p>'
+        context["body"] = context["body"].replace("</h1>", f"</h1>\n{link}", 1)
+
+
 def setup(app):
+    app.connect("html-page-context", link_to_try)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
