@@ -13,7 +13,7 @@ from ._args.arrays import Axis, Rows, any_array, dtype_code, float_array, index_
 from ._args.biases import bias_rows
 from ._args.invalid import raise_invalid_row
 from ._args.masks import mask_entries, mask_rows
-from ._sampling import draw_from
+from ._draws import draw_from
 
 
 class TopLogprobs(NamedTuple):

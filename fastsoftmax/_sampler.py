@@ -24,9 +24,9 @@ from ._args.held import (
 )
 from ._args.keyed import checked_word
 from ._args.random import as_generator
+from ._draws import check_on_invalid, draw_rows
 from ._sampler_feedback import Feedback
 from ._sampler_parameters import fixed, held_filter, of_filter, why_not_set
-from ._sampling import check_on_invalid, draw_rows
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
 _OF_SCHEDULES = (schedules.constant, schedules.linear, schedules.exponential, schedules.cosine)

@@ -12,7 +12,7 @@ from ._args.arrays import Array, Rows, any_array, floats_of, taken, temperature_
 from ._args.invalid import raise_invalid_row
 from ._args.random import as_generator, check_u_or_rng, uniforms
 from ._args.result import Result
-from ._sampling import check_on_invalid
+from ._draws import check_on_invalid
 
 # Rows of at least this many entries are shared by the threads, as in the compiled part.
 _LONG = _core.LONG_SEGMENT

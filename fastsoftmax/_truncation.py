@@ -14,7 +14,7 @@ from ._args.filters import as_filters, no_filters
 from ._args.masks import mask_rows
 from ._args.random import as_generator
 from ._args.result import Result
-from ._sampling import coin_rows
+from ._draws import coin_rows
 
 
 def truncate(

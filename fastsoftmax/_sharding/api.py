@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code, float_array, temperature_rows
-from .._sampling import check_on_invalid
+from .._draws import check_on_invalid
 from .finishing import (
     check_cuts,
     check_unchanged,

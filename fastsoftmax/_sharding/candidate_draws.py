@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._args.arrays import Rows, size_shape, temperature_rows, uniform_rows
 from .._args.filters import as_filters
-from .._sampling import check_on_invalid, draw_from
+from .._draws import check_on_invalid, draw_from
 from .api import check_has_summary
 from .candidate_filters import check_first_filters
 from .gathered import Gathered, gathered_from

@@ -22,7 +22,7 @@ from .._args.filters import PARAMETERS, Filters, as_filters
 from .._args.keyed import checked_word
 from .._args.random import as_generator, uniforms
 from .._core import as_flag
-from .._sampling import check_on_invalid
+from .._draws import check_on_invalid
 from .._sharding.summary import EXTREME
 from . import _dask_chunks as chunks
 from ._dask_rows import NOTHING, ChunkedRows, Labelled

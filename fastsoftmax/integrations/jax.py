@@ -30,7 +30,7 @@ except ImportError as error:
 
 from .._args.arrays import Axis, Rows, any_array, size_shape, temperature_rows
 from .._args.filters import PARAMETERS, as_filters
-from .._sampling import check_on_invalid
+from .._draws import check_on_invalid
 from . import _jax_ffi as ffi
 from ._jax_calls import Call, draw, transform
 
