@@ -30,17 +30,11 @@ from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
 from ._sampling import sample, sample_probs
 from ._segments import SegmentedRows
-from ._sharding.api import (
-    locate_draws,
-    log_softmax_from_summary,
-    logsumexp_from_summary,
-    sample_from_summary,
-    softmax_from_summary,
-    summarize,
-)
+from ._sharding.api import log_softmax_from_summary, logsumexp_from_summary, softmax_from_summary, summarize
 from ._sharding.best import candidates
 from ._sharding.candidate_draws import sample_from_candidates
 from ._sharding.candidates import Candidates, candidates_nbytes
+from ._sharding.draws import locate_draws, sample_from_summary
 from ._sharding.masses import mass_of_shard
 from ._sharding.spread import sums_of_shard
 from ._sharding.summary import Summary, combine, summary_nbytes

@@ -2,14 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _core
 from ._args.arrays import Axis
 from ._args.lazy import is_dask_array, of_dask_array
 from ._draws import draw_from
 
+if TYPE_CHECKING:
+    from ._types import (
+        ArrayLike,
+        Dask,
+        Indices,
+        Logprobs,
+        OneRow,
+        SampleOptions,
+        SeveralRows,
+        Size,
+        SomeDraws,
+        UnknownRows,
+    )
 
+
+# fmt: off
+@overload
+def sample(
+    logits: UnknownRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> int | Indices: ...
+@overload
+def sample(
+    logits: UnknownRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[int, float] | tuple[Indices, Logprobs]: ...
+@overload
+def sample(
+    logits: OneRow, temperature: ArrayLike = 1.0, *, axis: int | None = -1, size: None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> int: ...
+@overload
+def sample(
+    logits: OneRow, temperature: ArrayLike = 1.0, *, axis: int | None = -1, size: None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[int, float]: ...
+@overload
+def sample(
+    logits: SeveralRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> Indices: ...
+@overload
+def sample(
+    logits: SeveralRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[Indices, Logprobs]: ...
+@overload
+def sample(
+    logits: Dask, temperature: ArrayLike = 1.0, *, axis: int = -1, size: Size | None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> Dask: ...
+@overload
+def sample(
+    logits: Dask, temperature: ArrayLike = 1.0, *, axis: int = -1, size: Size | None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[Dask, Dask]: ...
+@overload
+def sample(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: SomeDraws,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> Indices: ...
+@overload
+def sample(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: SomeDraws,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[Indices, Logprobs]: ...
+@overload
+def sample(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: Size | None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> int | Indices: ...
+@overload
+def sample(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: Size | None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[int, float] | tuple[Indices, Logprobs]: ...
+@overload
+def sample(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: Size | None = None,
+    return_logprob: bool, **options: Unpack[SampleOptions]
+) -> int | Indices | tuple[int, float] | tuple[Indices, Logprobs]: ...
+# fmt: on
 def sample(
     logits: Any,
     temperature: Any = 1.0,
@@ -178,6 +259,63 @@ def sample(
     )  # fmt: skip
 
 
+# fmt: off
+@overload
+def sample_probs(
+    probs: UnknownRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> int | Indices: ...
+@overload
+def sample_probs(
+    probs: UnknownRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[int, float] | tuple[Indices, Logprobs]: ...
+@overload
+def sample_probs(
+    probs: OneRow, temperature: ArrayLike = 1.0, *, axis: int | None = -1, size: None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> int: ...
+@overload
+def sample_probs(
+    probs: OneRow, temperature: ArrayLike = 1.0, *, axis: int | None = -1, size: None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[int, float]: ...
+@overload
+def sample_probs(
+    probs: SeveralRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> Indices: ...
+@overload
+def sample_probs(
+    probs: SeveralRows, temperature: ArrayLike = 1.0, *, axis: int = -1, size: None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[Indices, Logprobs]: ...
+@overload
+def sample_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: SomeDraws,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> Indices: ...
+@overload
+def sample_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: SomeDraws,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[Indices, Logprobs]: ...
+@overload
+def sample_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: Size | None = None,
+    return_logprob: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> int | Indices: ...
+@overload
+def sample_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: Size | None = None,
+    return_logprob: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[int, float] | tuple[Indices, Logprobs]: ...
+@overload
+def sample_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, size: Size | None = None,
+    return_logprob: bool, **options: Unpack[SampleOptions]
+) -> int | Indices | tuple[int, float] | tuple[Indices, Logprobs]: ...
+# fmt: on
 def sample_probs(
     probs: Any,
     temperature: Any = 1.0,

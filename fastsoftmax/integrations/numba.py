@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import ctypes
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from numpy.typing import NDArray
 from .. import _core
 from .._args.arrays import Rows
 from .._args.filters import PARAMETERS, RECORD, as_filters, no_filters
+
+if TYPE_CHECKING:
+    from .._types import Filters
 
 _TYPES = {
     "double": ctypes.c_double,
@@ -84,7 +88,7 @@ keyed_uniforms = _function("keyed_uniforms")
 abi_version = _function("abi_version")
 
 
-def filters(**parameters: Any) -> NDArray[np.void]:
+def filters(**parameters: Unpack[Filters]) -> NDArray[np.void]:
     """The record of filter parameters, checked, that ``draw_filtered_f32`` and ``draw_filtered_f64`` read.
 
     Parameters
@@ -115,15 +119,16 @@ def filters(**parameters: Any) -> NDArray[np.void]:
     >>> draw_filtered_f64(addresses[0], logits.size, 1.0, addresses[1], 1.0, 0.999, addresses[2])  # coin 1, u = 0.999
     1
     """
-    unknown = parameters.keys() - PARAMETERS.keys()
+    named: Mapping[str, Any] = parameters
+    unknown = named.keys() - PARAMETERS.keys()
     if unknown:
         raise TypeError(f"{min(unknown)} is not a filter; there are: {', '.join(PARAMETERS)}")
-    if parameters.get("keep") is not None:
+    if named.get("keep") is not None:
         raise TypeError("keep is no part of a record; use fastsoftmax.sample")
-    for name, value in parameters.items():
+    for name, value in named.items():
         if name != "order" and np.ndim(value):
             raise TypeError(f"{name} must be one value here, not an array; make a record for each row")
-    given = as_filters(parameters)
+    given = as_filters(named)
     record = np.empty(1, RECORD)
     record[:] = no_filters(Rows((1,), -1, "filters")) if given is None else given.record
     return record
