@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Logprobs,
         OneRow,
         OneRowOfFloat64,
+        Real,
         SeveralRows,
         UnknownRows,
     )
@@ -61,7 +62,7 @@ def entropy(
 ) -> NDArray[Float]: ...
 @overload
 def entropy(
-    x: OneRowOfFloat64[Any], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    x: OneRowOfFloat64[Real], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
     keepdims: Literal[False] = False, where: BoolArrayLike | None = None
 ) -> np.float64: ...
 @overload
@@ -76,7 +77,7 @@ def entropy(
 ) -> NDArray[Float]: ...
 @overload
 def entropy(
-    x: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
     where: BoolArrayLike | None = None
 ) -> NDArray[np.float64]: ...
 @overload

@@ -17,7 +17,7 @@ from ._args.result import Result
 from ._args.steps import check_within, checked_indices
 
 if TYPE_CHECKING:
-    from ._types import ArrayLike, BecomesFloat64, Float, Floats, IntArrayLike, Out, Penalties, Shape
+    from ._types import ArrayLike, BecomesFloat64, Float, Floats, IntArrayLike, Out, Penalties, Real, Shape
 
 # In the order of fs_penalties (csrc/fastsoftmax.h).
 _PARAMETERS = {
@@ -45,7 +45,7 @@ def penalize(
 ) -> Floats[Shape, Float]: ...
 @overload
 def penalize(
-    logits: BecomesFloat64[Any], tokens: IntArrayLike | Sequence[IntArrayLike], *, axis: Axis = -1,
+    logits: BecomesFloat64[Real], tokens: IntArrayLike | Sequence[IntArrayLike], *, axis: Axis = -1,
     out: None = None, **options: Unpack[Penalties]
 ) -> NDArray[np.float64]: ...
 @overload

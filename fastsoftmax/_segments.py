@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LogprobsOfRows,
         OnInvalid,
         Out,
+        Real,
         Rng,
         Shape,
     )
@@ -194,7 +195,7 @@ class SegmentedRows:
     ) -> Floats[Shape, Float]: ...
     @overload
     def softmax(
-        self, x: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, out: None = None
+        self, x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, out: None = None
     ) -> NDArray[np.float64]: ...
     @overload
     def softmax(self, x: ArrayLike, temperature: ArrayLike = 1.0, *, out: None = None) -> NDArray[Any]: ...
@@ -242,7 +243,7 @@ class SegmentedRows:
     ) -> Floats[Shape, Float]: ...
     @overload
     def log_softmax(
-        self, x: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, out: None = None
+        self, x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, out: None = None
     ) -> NDArray[np.float64]: ...
     @overload
     def log_softmax(self, x: ArrayLike, temperature: ArrayLike = 1.0, *, out: None = None) -> NDArray[Any]: ...
@@ -279,7 +280,7 @@ class SegmentedRows:
     @overload
     def logsumexp(self, x: Floats[Shape, Float], temperature: ArrayLike = 1.0) -> FloatsOfOneRow[Float]: ...
     @overload
-    def logsumexp(self, x: BecomesFloat64[Any], temperature: ArrayLike = 1.0) -> LogprobsOfRows: ...
+    def logsumexp(self, x: BecomesFloat64[Real], temperature: ArrayLike = 1.0) -> LogprobsOfRows: ...
     @overload
     def logsumexp(self, x: ArrayLike, temperature: ArrayLike = 1.0) -> FloatsOfOneRow[Any]: ...
     # fmt: on

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         FloatsOfUnknownRows,
         OneRowOfFloat64,
         Out,
+        Real,
         Shape,
     )
 
@@ -46,7 +47,7 @@ def softmax(
 ) -> Floats[Shape, Float]: ...
 @overload
 def softmax(
-    x: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
     where: BoolArrayLike | None = None
 ) -> NDArray[np.float64]: ...
 @overload
@@ -139,7 +140,7 @@ def log_softmax(
 ) -> Floats[Shape, Float]: ...
 @overload
 def log_softmax(
-    x: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
     where: BoolArrayLike | None = None
 ) -> NDArray[np.float64]: ...
 @overload
@@ -204,7 +205,7 @@ def softmax_probs(
 ) -> Floats[Shape, Float]: ...
 @overload
 def softmax_probs(
-    probs: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    probs: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
     where: BoolArrayLike | None = None
 ) -> NDArray[np.float64]: ...
 @overload
@@ -287,7 +288,7 @@ def logsumexp(
 ) -> NDArray[Float]: ...
 @overload
 def logsumexp(
-    x: OneRowOfFloat64[Any], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    x: OneRowOfFloat64[Real], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
     keepdims: Literal[False] = False, where: BoolArrayLike | None = None, b: ArrayLike | None = None
 ) -> np.float64: ...
 @overload
@@ -302,7 +303,7 @@ def logsumexp(
 ) -> NDArray[Float]: ...
 @overload
 def logsumexp(
-    x: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
     where: BoolArrayLike | None = None, b: ArrayLike | None = None
 ) -> NDArray[np.float64]: ...
 @overload

@@ -18,7 +18,7 @@ from ._args.result import Result
 from ._draws import coin_rows
 
 if TYPE_CHECKING:
-    from ._types import ArrayLike, BecomesFloat64, Float, Floats, Out, Shape, TruncateOptions
+    from ._types import ArrayLike, BecomesFloat64, Float, Floats, Out, Real, Shape, TruncateOptions
 
 
 # fmt: off
@@ -29,7 +29,7 @@ def truncate(
 ) -> Floats[Shape, Float]: ...
 @overload
 def truncate(
-    logits: BecomesFloat64[Any], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    logits: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
     **options: Unpack[TruncateOptions]
 ) -> NDArray[np.float64]: ...
 @overload

@@ -170,11 +170,11 @@ FloatsOfSeveralRows = np.ndarray[_Several, np.dtype[Float]]
 FloatsOfUnknownRows = np.ndarray[_Unknown, np.dtype[Float]]
 
 # What becomes float64.  Lists and tuples, not Sequence: an array.array is one, and may hold float32.
-_Real = TypeVar("_Real", bound=float)
-_Row = list[_Real] | tuple[_Real, ...]
+Real = TypeVar("Real", bound=float)
+_Row = list[Real] | tuple[Real, ...]
 _Integers = np.dtype[np.integer[Any]] | np.dtype[np.bool_]
-BecomesFloat64 = np.ndarray[Any, _Integers] | _Row[_Real] | list[list[_Real]] | list[tuple[_Real, ...]]
-OneRowOfFloat64 = np.ndarray[_One, _Integers] | _Row[_Real]
+BecomesFloat64 = np.ndarray[Any, _Integers] | _Row[Real] | list[list[Real]] | list[tuple[Real, ...]]
+OneRowOfFloat64 = np.ndarray[_One, _Integers] | _Row[Real]
 
 # Results
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Int,
         Mask,
         Out,
+        Real,
         Shape,
         SummaryLike,
     )
@@ -127,7 +128,7 @@ def softmax_from_summary(
 ) -> Floats[Shape, Float]: ...
 @overload
 def softmax_from_summary(
-    logits_shard: BecomesFloat64[Any], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    logits_shard: BecomesFloat64[Real], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
     bias: Bias | None = None, out: None = None
 ) -> NDArray[np.float64]: ...
 @overload
@@ -190,7 +191,7 @@ def log_softmax_from_summary(
 ) -> Floats[Shape, Float]: ...
 @overload
 def log_softmax_from_summary(
-    logits_shard: BecomesFloat64[Any], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    logits_shard: BecomesFloat64[Real], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
     bias: Bias | None = None, out: None = None
 ) -> NDArray[np.float64]: ...
 @overload
