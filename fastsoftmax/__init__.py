@@ -2,7 +2,7 @@
 
 try:
     from . import _core as _core
-except ImportError as error:
+except ImportError as _error:
     from importlib.util import find_spec
 
     import numpy
@@ -16,7 +16,7 @@ except ImportError as error:
     raise ImportError(
         "the compiled part of fastsoftmax is missing: run `pip install .` in its source folder "
         "(a C compiler is needed), or leave that folder to use the installed package"
-    ) from error
+    ) from _error
 
 from . import reference, schedules
 from ._args.keyed import keyed_uniforms
