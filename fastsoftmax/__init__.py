@@ -2,7 +2,7 @@
 
 try:
     from . import _core as _core
-except ImportError as error:
+except ImportError as _error:
     from importlib.util import find_spec
 
     import numpy
@@ -16,7 +16,7 @@ except ImportError as error:
     raise ImportError(
         "the compiled part of fastsoftmax is missing: run `pip install .` in its source folder "
         "(a C compiler is needed), or leave that folder to use the installed package"
-    ) from error
+    ) from _error
 
 from . import reference, schedules
 from ._args.keyed import keyed_uniforms
@@ -30,17 +30,11 @@ from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
 from ._sampler import Sampler
 from ._sampling import sample, sample_probs
 from ._segments import SegmentedRows
-from ._sharding.api import (
-    locate_draws,
-    log_softmax_from_summary,
-    logsumexp_from_summary,
-    sample_from_summary,
-    softmax_from_summary,
-    summarize,
-)
+from ._sharding.api import log_softmax_from_summary, logsumexp_from_summary, softmax_from_summary, summarize
 from ._sharding.best import candidates
 from ._sharding.candidate_draws import sample_from_candidates
 from ._sharding.candidates import Candidates, candidates_nbytes
+from ._sharding.draws import locate_draws, sample_from_summary
 from ._sharding.masses import mass_of_shard
 from ._sharding.spread import sums_of_shard
 from ._sharding.summary import Summary, combine, summary_nbytes

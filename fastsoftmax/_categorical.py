@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from ._args.biases import bias_rows
 from ._args.invalid import raise_invalid_row
 from ._args.masks import mask_entries, mask_rows
 from ._args.random import as_generator, check_u_or_rng, uniforms
+
+if TYPE_CHECKING:
+    from ._types import ArrayLike, Bias, Indices, Int, IntArrayLike, Logprobs, Mask, Number, Rng, Size, SomeDraws
 
 
 class Categorical(_core.CategoricalBase):
@@ -71,6 +75,18 @@ class Categorical(_core.CategoricalBase):
 
     __slots__ = ()
 
+    # fmt: off
+    @overload
+    def __init__(
+        self, logits: ArrayLike, temperature: Number = 1.0, *, probs: None = None, mask: Mask | None = None,
+        bias: Bias | None = None
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, logits: None = None, temperature: Number = 1.0, *, probs: ArrayLike, mask: Mask | None = None,
+        bias: Bias | None = None
+    ) -> None: ...
+    # fmt: on
     def __init__(
         self,
         logits: Any = None,
@@ -100,6 +116,16 @@ class Categorical(_core.CategoricalBase):
         if why is not None:
             raise_invalid_row(values, name, rows, 0, why, mask_entries(allowed, words, rows, 0), fix="fix it")
 
+    # fmt: off
+    @overload
+    def draw(self, size: None = None, *, u: ArrayLike | None = None, rng: Rng | None = None) -> int: ...
+    @overload
+    def draw(self, size: SomeDraws, *, u: ArrayLike | None = None, rng: Rng | None = None) -> Indices: ...
+    @overload
+    def draw(
+        self, size: Size | None = None, *, u: ArrayLike | None = None, rng: Rng | None = None
+    ) -> int | Indices: ...
+    # fmt: on
     def draw(self, size: Any = None, *, u: Any = None, rng: Any = None) -> Any:
         """Draw indices, as :func:`sample` does.
 
@@ -150,6 +176,14 @@ class Categorical(_core.CategoricalBase):
         self._draw_given(given, index)
         return index if shape else int(index)
 
+    # fmt: off
+    @overload
+    def log_prob(self, index: Int) -> float: ...
+    @overload
+    def log_prob(self, index: Sequence[int]) -> Logprobs: ...
+    @overload
+    def log_prob(self, index: IntArrayLike) -> float | Logprobs: ...
+    # fmt: on
     def log_prob(self, index: Any) -> Any:
         """The logarithm of the probability of entries.
 
@@ -225,4 +259,6 @@ def _frozen_copy(a: NDArray[Any]) -> NDArray[Any]:
 def _restored(
     cls: type[Categorical], from_probs: bool, values: Any, temperature: float, mask: Any, bias: Any
 ) -> Categorical:
-    return cls(None if from_probs else values, temperature, probs=values if from_probs else None, mask=mask, bias=bias)
+    if from_probs:
+        return cls(temperature=temperature, probs=values, mask=mask, bias=bias)
+    return cls(values, temperature, mask=mask, bias=bias)

@@ -248,22 +248,25 @@ def segmented(
 ) -> Any: ...
 
 class SamplerBase:
-    _step: int
-    _mu: Any
-    _mean: Any
+    @property
+    def _step(self) -> int: ...
+    @_step.setter
+    def _step(self, step: int | np.integer[Any]) -> None: ...
+    _mu: float | NDArray[np.float64] | None
+    _mean: float | NDArray[np.float64] | None
     _given: dict[str, Any]
     _filters: Any
-    _seed: Any
-    _keys: Any
+    _seed: int | NDArray[np.int64] | NDArray[np.uint64] | None
+    _keys: int | NDArray[np.int64] | NDArray[np.uint64] | None
     _steps: NDArray[np.int64] | None
     _rng: np.random.Generator | None
     _axis: int | tuple[int, ...] | None
     _mask: Array | None
     _bias: Any
-    _mirostat_tau: Any
-    _mirostat_eta: Any
-    _adaptive_p: Any
-    _adaptive_p_decay: Any
+    _mirostat_tau: float | NDArray[np.float64] | None
+    _mirostat_eta: float | NDArray[np.float64]
+    _adaptive_p: float | NDArray[np.float64] | None
+    _adaptive_p_decay: float | NDArray[np.float64]
     _return_logprob: bool
     _on_invalid: str
     @property

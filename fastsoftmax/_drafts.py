@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,43 @@ from . import _core
 from ._args.arrays import Rows, any_array, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
 from ._args.random import as_generator, check_u_or_rng, uniforms
 
+if TYPE_CHECKING:
+    from ._types import ArrayLike, Indices, IntArrayLike, OneDraft, Rng, SeveralDrafts, UnknownRows
 
-class DraftVerdict(NamedTuple):
+
+_Count = TypeVar("_Count", covariant=True)
+
+
+class DraftVerdict(NamedTuple, Generic[_Count]):
     """What :func:`verify_draft` returns."""
 
-    accepted: Any
-    token: Any
+    accepted: _Count
+    token: _Count
 
 
+# fmt: off
+@overload
+def verify_draft(
+    target_logits: UnknownRows, draft_logits: ArrayLike | None, tokens: IntArrayLike, temperature: ArrayLike = 1.0,
+    *, draft_temperature: ArrayLike | None = None, u: ArrayLike | None = None, rng: Rng | None = None
+) -> DraftVerdict[int | Indices]: ...
+@overload
+def verify_draft(
+    target_logits: OneDraft, draft_logits: ArrayLike | None, tokens: IntArrayLike, temperature: ArrayLike = 1.0, *,
+    draft_temperature: ArrayLike | None = None, u: ArrayLike | None = None, rng: Rng | None = None
+) -> DraftVerdict[int]: ...
+@overload
+def verify_draft(
+    target_logits: SeveralDrafts, draft_logits: ArrayLike | None, tokens: IntArrayLike,
+    temperature: ArrayLike = 1.0, *, draft_temperature: ArrayLike | None = None, u: ArrayLike | None = None,
+    rng: Rng | None = None
+) -> DraftVerdict[Indices]: ...
+@overload
+def verify_draft(
+    target_logits: ArrayLike, draft_logits: ArrayLike | None, tokens: IntArrayLike, temperature: ArrayLike = 1.0, *,
+    draft_temperature: ArrayLike | None = None, u: ArrayLike | None = None, rng: Rng | None = None
+) -> DraftVerdict[int | Indices]: ...
+# fmt: on
 def verify_draft(
     target_logits: Any,
     draft_logits: Any,
@@ -29,7 +58,7 @@ def verify_draft(
     draft_temperature: Any = None,
     u: Any = None,
     rng: Any = None,
-) -> DraftVerdict:
+) -> DraftVerdict[Any]:
     """Decide how many drafted tokens to accept, and draw the token that follows them.
 
     Parameters

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,68 @@ from ._args.arrays import (
 from ._args.where import where_entries
 from ._softmax import reduced, taken_with_where, temperature_at
 
+if TYPE_CHECKING:
+    from ._types import (
+        ArrayLike,
+        BecomesFloat64,
+        BoolArrayLike,
+        Float,
+        FloatsOfOneRow,
+        FloatsOfSeveralRows,
+        FloatsOfUnknownRows,
+        Int,
+        IntArrayLike,
+        Logprobs,
+        OneRow,
+        OneRowOfFloat64,
+        Real,
+        SeveralRows,
+        UnknownRows,
+    )
 
+
+# fmt: off
+@overload
+def entropy(
+    x: FloatsOfUnknownRows[Float], temperature: ArrayLike = 1.0, *, axis: int = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None
+) -> Float | NDArray[Float]: ...
+@overload
+def entropy(
+    x: FloatsOfOneRow[Float], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None
+) -> Float: ...
+@overload
+def entropy(
+    x: FloatsOfSeveralRows[Float], temperature: ArrayLike = 1.0, *, axis: int = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None
+) -> NDArray[Float]: ...
+@overload
+def entropy(
+    x: OneRowOfFloat64[Real], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None
+) -> np.float64: ...
+@overload
+def entropy(
+    x: NDArray[Float], temperature: ArrayLike = 1.0, *, axis: None, keepdims: Literal[False] = False,
+    where: BoolArrayLike | None = None
+) -> Float: ...
+@overload
+def entropy(
+    x: NDArray[Float], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    where: BoolArrayLike | None = None
+) -> NDArray[Float]: ...
+@overload
+def entropy(
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    where: BoolArrayLike | None = None
+) -> NDArray[np.float64]: ...
+@overload
+def entropy(
+    x: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: bool = False,
+    where: BoolArrayLike | None = None
+) -> Any: ...
+# fmt: on
 def entropy(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None) -> Any:
     """Entropy of softmax(x/T) along `axis`, in nats.
 
@@ -72,6 +134,32 @@ def entropy(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool =
     return reduced(x, temperature, axis, keepdims, where, _core.ENTROPY, np.nan)
 
 
+# fmt: off
+@overload
+def log_prob(
+    x: UnknownRows, index: Int, temperature: ArrayLike = 1.0, *, axis: int = -1, where: BoolArrayLike | None = None
+) -> np.float64 | Logprobs: ...
+@overload
+def log_prob(
+    x: OneRow, index: Int, temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    where: BoolArrayLike | None = None
+) -> np.float64: ...
+@overload
+def log_prob(
+    x: SeveralRows, index: IntArrayLike, temperature: ArrayLike = 1.0, *, axis: int = -1,
+    where: BoolArrayLike | None = None
+) -> Logprobs: ...
+@overload
+def log_prob(
+    x: ArrayLike, index: Sequence[int], temperature: ArrayLike = 1.0, *, axis: Axis = -1,
+    where: BoolArrayLike | None = None
+) -> Logprobs: ...
+@overload
+def log_prob(
+    x: ArrayLike, index: IntArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1,
+    where: BoolArrayLike | None = None
+) -> np.float64 | Logprobs: ...
+# fmt: on
 def log_prob(x: Any, index: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = None) -> Any:
     """Logarithm of the probability of given entries under softmax(x/T), without writing the others.
 
@@ -152,6 +240,38 @@ def _indices(index: Any, rows: Rows) -> NDArray[np.int64]:
     return np.ascontiguousarray(spread, np.int64).reshape(spread.shape)
 
 
+# fmt: off
+@overload
+def kl_divergence(
+    x: UnknownRows, y: ArrayLike, temperature: ArrayLike = 1.0, *, axis: int = -1, keepdims: Literal[False] = False,
+    where: BoolArrayLike | None = None
+) -> np.float64 | Logprobs: ...
+@overload
+def kl_divergence(
+    x: ArrayLike, y: UnknownRows, temperature: ArrayLike = 1.0, *, axis: int = -1, keepdims: Literal[False] = False,
+    where: BoolArrayLike | None = None
+) -> np.float64 | Logprobs: ...
+@overload
+def kl_divergence(
+    x: OneRow, y: OneRow, temperature: ArrayLike = 1.0, *, axis: int | None = -1, keepdims: Literal[False] = False,
+    where: BoolArrayLike | None = None
+) -> np.float64: ...
+@overload
+def kl_divergence(
+    x: SeveralRows, y: SeveralRows, temperature: ArrayLike = 1.0, *, axis: int = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None
+) -> Logprobs: ...
+@overload
+def kl_divergence(
+    x: ArrayLike, y: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    where: BoolArrayLike | None = None
+) -> Logprobs: ...
+@overload
+def kl_divergence(
+    x: ArrayLike, y: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: bool = False,
+    where: BoolArrayLike | None = None
+) -> np.float64 | Logprobs: ...
+# fmt: on
 def kl_divergence(
     x: Any, y: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None
 ) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from ._args.arrays import Array, Axis, Rows, any_array, dtype_code, float_array
 from ._args.parameters import LARGEST, Parameter, checked_column
 from ._args.result import Result
 from ._args.steps import check_within, checked_indices
+
+if TYPE_CHECKING:
+    from ._types import ArrayLike, BecomesFloat64, Float, Floats, IntArrayLike, Out, Penalties, Real, Shape
 
 # In the order of fs_penalties (csrc/fastsoftmax.h).
 _PARAMETERS = {
@@ -34,6 +37,28 @@ _NONE: tuple[()] = ()
 _NO_BREAKERS = (np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
+# fmt: off
+@overload
+def penalize(
+    logits: Floats[Shape, Float], tokens: IntArrayLike | Sequence[IntArrayLike], *, axis: Axis = -1,
+    out: None = None, **options: Unpack[Penalties]
+) -> Floats[Shape, Float]: ...
+@overload
+def penalize(
+    logits: BecomesFloat64[Real], tokens: IntArrayLike | Sequence[IntArrayLike], *, axis: Axis = -1,
+    out: None = None, **options: Unpack[Penalties]
+) -> NDArray[np.float64]: ...
+@overload
+def penalize(
+    logits: ArrayLike, tokens: IntArrayLike | Sequence[IntArrayLike], *, axis: Axis = -1, out: None = None,
+    **options: Unpack[Penalties]
+) -> NDArray[Any]: ...
+@overload
+def penalize(
+    logits: ArrayLike, tokens: IntArrayLike | Sequence[IntArrayLike], *, axis: Axis = -1, out: Out,
+    **options: Unpack[Penalties]
+) -> Out: ...
+# fmt: on
 def penalize(
     logits: Any,
     tokens: Any,
@@ -51,7 +76,7 @@ def penalize(
     dry_sequence_breakers: Iterable[Any] = _NONE,
     exempt: Any = None,
     out: Any = None,
-) -> Array:
+) -> Any:
     """Lower the logits of tokens that would repeat the context.
 
     Parameters
@@ -149,7 +174,7 @@ def penalize(
             *breakers,
             spared,
         )
-    return result.finish()  # type: ignore[no-any-return]
+    return result.finish()
 
 
 def penalties_of_row(**penalties: float) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,27 +13,60 @@ from ._args.arrays import Axis, Rows, any_array, dtype_code, float_array, index_
 from ._args.biases import bias_rows
 from ._args.invalid import raise_invalid_row
 from ._args.masks import mask_entries, mask_rows
-from ._sampling import draw_from
+from ._draws import draw_from
+
+if TYPE_CHECKING:
+    from ._types import ArrayLike, Bias, Indices, Int, IntArrayLike, Mask, OneRow, Rng, SeveralRows, UnknownRows
 
 
-class TopLogprobs(NamedTuple):
+_Rank = TypeVar("_Rank", covariant=True)
+
+
+class TopLogprobs(NamedTuple, Generic[_Rank]):
     """What :func:`top_logprobs` returns."""
 
     logprobs: NDArray[np.float64]
     indices: NDArray[np.int64]
-    rank: Any
+    rank: _Rank
 
 
+# fmt: off
+@overload
+def top_logprobs(
+    logits: ArrayLike, k: Int, temperature: ArrayLike = 1.0, *, axis: Axis = -1, chosen: None = None,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> TopLogprobs[None]: ...
+@overload
+def top_logprobs(
+    logits: UnknownRows, k: Int, temperature: ArrayLike = 1.0, *, axis: int = -1, chosen: IntArrayLike,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> TopLogprobs[int | Indices]: ...
+@overload
+def top_logprobs(
+    logits: OneRow, k: Int, temperature: ArrayLike = 1.0, *, axis: int | None = -1, chosen: IntArrayLike,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> TopLogprobs[int]: ...
+@overload
+def top_logprobs(
+    logits: SeveralRows, k: Int, temperature: ArrayLike = 1.0, *, axis: int = -1, chosen: IntArrayLike,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> TopLogprobs[Indices]: ...
+@overload
+def top_logprobs(
+    logits: ArrayLike, k: Int, temperature: ArrayLike = 1.0, *, axis: Axis = -1, chosen: IntArrayLike | None = None,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> TopLogprobs[int | Indices | None]: ...
+# fmt: on
 def top_logprobs(
     logits: Any,
-    k: int,
+    k: Int,
     temperature: Any = 1.0,
     *,
     axis: Axis = -1,
     chosen: Any = None,
     mask: Any = None,
     bias: Any = None,
-) -> TopLogprobs:
+) -> TopLogprobs[Any]:
     """The k most likely entries of every row, their log-probabilities, and the rank of a chosen one.
 
     Parameters
@@ -98,15 +131,15 @@ def top_logprobs(
 
 
 def sample_without_replacement(
-    logits: Any,
-    k: int,
-    temperature: Any = 1.0,
+    logits: ArrayLike,
+    k: Int,
+    temperature: ArrayLike = 1.0,
     *,
     axis: Axis = -1,
-    u: Any = None,
-    rng: Any = None,
-    mask: Any = None,
-    bias: Any = None,
+    u: ArrayLike | None = None,
+    rng: Rng | None = None,
+    mask: Mask | None = None,
+    bias: Bias | None = None,
 ) -> NDArray[np.int64]:
     """Draw k distinct indices from every row, one after another.
 

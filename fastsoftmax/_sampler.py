@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core, schedules
 from ._args.arrays import Axis, Rows, any_array, check_axis
@@ -24,15 +25,21 @@ from ._args.held import (
 )
 from ._args.keyed import checked_word
 from ._args.random import as_generator
+from ._draws import check_on_invalid, draw_rows
+from ._sampler_calls import HasLogprob
 from ._sampler_feedback import Feedback
 from ._sampler_parameters import fixed, held_filter, of_filter, why_not_set
-from ._sampling import check_on_invalid, draw_rows
+
+if TYPE_CHECKING:
+    from ._sampler_parameters import Fixed, Settable
+    from ._types import ArrayLike, Bias, BoolArrayLike, Int, IntArrayLike, Mask, OnInvalid, SamplerOptions, Step
+    from .schedules import Schedule, ScheduleOfSteps
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
 _OF_SCHEDULES = (schedules.constant, schedules.linear, schedules.exponential, schedules.cosine)
 
 
-class Sampler(Feedback):
+class Sampler(Feedback[HasLogprob]):
     """Draws from softmax(logits/T) in a loop, with the parameters checked once.
 
     Parameters
@@ -142,6 +149,23 @@ temperature_last, order, keep
 
     __slots__ = ("__weakref__",)
 
+    # fmt: off
+    @overload
+    def __init__(
+        self: Sampler[Literal[False]], temperature: ArrayLike | Schedule | ScheduleOfSteps = 1.0, *, axis: int = -1,
+        return_logprob: Literal[False] = False, **options: Unpack[SamplerOptions]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Sampler[Literal[True]], temperature: ArrayLike | Schedule | ScheduleOfSteps = 1.0, *, axis: int = -1,
+        return_logprob: Literal[True], **options: Unpack[SamplerOptions]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Sampler[bool], temperature: ArrayLike | Schedule | ScheduleOfSteps = 1.0, *, axis: Axis = -1,
+        return_logprob: bool = False, **options: Unpack[SamplerOptions]
+    ) -> None: ...
+    # fmt: on
     def __init__(
         self,
         temperature: float | Any | Callable[[int], Any] = 1.0,
@@ -226,23 +250,37 @@ temperature_last, order, keep
             None if filters is None else filters.keep,
         )
 
-    axis, rng = fixed("axis"), fixed("rng")
-    return_logprob, on_invalid = fixed("return_logprob"), fixed("on_invalid")
-    top_k, top_p, min_p, typical_p = of_filter("top_k"), of_filter("top_p"), of_filter("min_p"), of_filter("typical_p")
-    top_n_sigma, epsilon_cutoff = of_filter("top_n_sigma"), of_filter("epsilon_cutoff")
-    eta_cutoff, xtc_threshold = of_filter("eta_cutoff"), of_filter("xtc_threshold")
-    xtc_probability, dynatemp_range = of_filter("xtc_probability"), of_filter("dynatemp_range")
-    dynatemp_exponent, min_tokens_to_keep = of_filter("dynatemp_exponent", 1.0), of_filter("min_tokens_to_keep", 1)
-    temperature_last, order, keep = of_filter("temperature_last", False), of_filter("order"), of_filter("keep")
-    top_a, p_less, top_h = of_filter("top_a"), of_filter("p_less", False), of_filter("top_h")
-    smoothing_factor, smoothing_curve = of_filter("smoothing_factor"), of_filter("smoothing_curve", 1.0)
+    axis: Fixed[Axis] = fixed("axis")
+    rng: Fixed[np.random.Generator | None] = fixed("rng")
+    return_logprob: Fixed[bool] = fixed("return_logprob")
+    on_invalid: Fixed[OnInvalid] = fixed("on_invalid")
+    top_k: Settable[IntArrayLike | None] = of_filter("top_k")
+    top_p: Settable[ArrayLike | None] = of_filter("top_p")
+    min_p: Settable[ArrayLike | None] = of_filter("min_p")
+    top_a: Settable[ArrayLike | None] = of_filter("top_a")
+    p_less: Settable[BoolArrayLike | None] = of_filter("p_less", False)
+    typical_p: Settable[ArrayLike | None] = of_filter("typical_p")
+    top_h: Settable[ArrayLike | None] = of_filter("top_h")
+    top_n_sigma: Settable[ArrayLike | None] = of_filter("top_n_sigma")
+    epsilon_cutoff: Settable[ArrayLike | None] = of_filter("epsilon_cutoff")
+    eta_cutoff: Settable[ArrayLike | None] = of_filter("eta_cutoff")
+    xtc_threshold: Settable[ArrayLike | None] = of_filter("xtc_threshold")
+    xtc_probability: Settable[ArrayLike | None] = of_filter("xtc_probability")
+    dynatemp_range: Settable[ArrayLike | None] = of_filter("dynatemp_range")
+    dynatemp_exponent: Settable[ArrayLike | None] = of_filter("dynatemp_exponent", 1.0)
+    smoothing_factor: Settable[ArrayLike | None] = of_filter("smoothing_factor")
+    smoothing_curve: Settable[ArrayLike | None] = of_filter("smoothing_curve", 1.0)
+    min_tokens_to_keep: Settable[IntArrayLike | None] = of_filter("min_tokens_to_keep", 1)
+    temperature_last: Settable[BoolArrayLike | None] = of_filter("temperature_last", False)
+    order: Settable[tuple[Step, ...] | list[Step] | None] = of_filter("order")
+    keep: Settable[IntArrayLike | None] = of_filter("keep")
 
     @property
     def temperature(self) -> Any:
         return self._temperature
 
     @temperature.setter
-    def temperature(self, temperature: Any) -> None:
+    def temperature(self, temperature: ArrayLike | Schedule | ScheduleOfSteps) -> None:
         if not callable(temperature) and not (type(temperature) is float and 0.0 < temperature < math.inf):
             temperature = checked_temperature(temperature)
         self.set_temperature(temperature, type(temperature) in _OF_SCHEDULES)
@@ -252,7 +290,7 @@ temperature_last, order, keep
         return self._step
 
     @step.setter
-    def step(self, step: Any) -> None:
+    def step(self, step: Int) -> None:
         if self._seed is not None:
             checked_word("step", step)
         elif isinstance(step, bool | np.bool_) or not isinstance(step, int | np.integer):
@@ -260,11 +298,11 @@ temperature_last, order, keep
         self._step = step
 
     @property
-    def mask(self) -> Any:
+    def mask(self) -> NDArray[Any] | None:
         return self._mask
 
     @mask.setter
-    def mask(self, mask: Any) -> None:
+    def mask(self, mask: Mask | None) -> None:
         own = None if mask is None else own_mask(mask)
         self._mask = own
         self.set_mask(own)
@@ -274,7 +312,7 @@ temperature_last, order, keep
         return copied_bias(self._bias)
 
     @bias.setter
-    def bias(self, bias: Any) -> None:
+    def bias(self, bias: Bias | None) -> None:
         by_index = isinstance(bias, Mapping)
         if by_index or are_biases_of_rows(bias):
             own = own_biases(bias)

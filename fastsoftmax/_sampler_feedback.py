@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._args.arrays import Array, Rows, real_array
 from ._args.filters import Filters, with_surprise
 from ._args.held import numbers_up_to
 from ._args.parameters import LARGEST
+from ._sampler_calls import HasLogprob
 from ._sampler_streams import Streams
+
+if TYPE_CHECKING:
+    from ._types import ArrayLike
 
 _MOST_DECAY = 0.99  # llama.cpp's bound: with more, hundreds of draws do not move the mean
 
 
-class Feedback(Streams):
+class Feedback(Streams[HasLogprob]):
     """What a Sampler has of them; Sampler has the rest."""
 
     __slots__ = ()
@@ -33,11 +38,11 @@ class Feedback(Streams):
             raise ValueError(f"{name} and {other} both decide how likely what is drawn is: set {other} to None first")
 
     @property
-    def mirostat_tau(self) -> Any:
+    def mirostat_tau(self) -> float | NDArray[np.float64] | None:
         return self._mirostat_tau
 
     @mirostat_tau.setter
-    def mirostat_tau(self, tau: Any) -> None:
+    def mirostat_tau(self, tau: ArrayLike | None) -> None:
         tau = None if tau is None else numbers_up_to(LARGEST, "mirostat_tau", tau)
         self._check_alone("mirostat_tau", "adaptive_p", tau)
         if self._mirostat_tau is None or tau is None:
@@ -46,20 +51,20 @@ class Feedback(Streams):
         self.set_mirostat(tau, self._mirostat_eta)
 
     @property
-    def mirostat_eta(self) -> Any:
+    def mirostat_eta(self) -> float | NDArray[np.float64]:
         return self._mirostat_eta
 
     @mirostat_eta.setter
-    def mirostat_eta(self, eta: Any) -> None:
+    def mirostat_eta(self, eta: ArrayLike) -> None:
         self._mirostat_eta = numbers_up_to(LARGEST, "mirostat_eta", eta)
         self.set_mirostat(self._mirostat_tau, self._mirostat_eta)
 
     @property
-    def mirostat_mu(self) -> Any:
+    def mirostat_mu(self) -> float | NDArray[np.float64] | None:
         return self._mu
 
     @mirostat_mu.setter
-    def mirostat_mu(self, mu: Any) -> None:
+    def mirostat_mu(self, mu: ArrayLike) -> None:
         if self._mirostat_tau is None:
             raise AttributeError("mirostat_mu cannot be set while mirostat is off: set mirostat_tau first")
         wide = real_array(mu, "mirostat_mu", "a number, or one for each row")
@@ -68,11 +73,11 @@ class Feedback(Streams):
         self._mu = wide if wide.ndim else float(wide)
 
     @property
-    def adaptive_p(self) -> Any:
+    def adaptive_p(self) -> float | NDArray[np.float64] | None:
         return self._adaptive_p
 
     @adaptive_p.setter
-    def adaptive_p(self, target: Any) -> None:
+    def adaptive_p(self, target: ArrayLike | None) -> None:
         target = None if target is None else numbers_up_to(1.0, "adaptive_p", target)
         self._check_alone("adaptive_p", "mirostat_tau", target)
         if self._adaptive_p is None or target is None:
@@ -81,20 +86,20 @@ class Feedback(Streams):
         self.set_adaptive(target, self._adaptive_p_decay)
 
     @property
-    def adaptive_p_decay(self) -> Any:
+    def adaptive_p_decay(self) -> float | NDArray[np.float64]:
         return self._adaptive_p_decay
 
     @adaptive_p_decay.setter
-    def adaptive_p_decay(self, decay: Any) -> None:
+    def adaptive_p_decay(self, decay: ArrayLike) -> None:
         self._adaptive_p_decay = numbers_up_to(_MOST_DECAY, "adaptive_p_decay", decay)
         self.set_adaptive(self._adaptive_p, self._adaptive_p_decay)
 
     @property
-    def adaptive_p_mean(self) -> Any:
+    def adaptive_p_mean(self) -> float | NDArray[np.float64] | None:
         return self._mean
 
     @adaptive_p_mean.setter
-    def adaptive_p_mean(self, mean: Any) -> None:
+    def adaptive_p_mean(self, mean: ArrayLike) -> None:
         if self._adaptive_p is None:
             raise AttributeError("adaptive_p_mean cannot be set while adaptive_p is off: set adaptive_p first")
         self._mean = numbers_up_to(1.0, "adaptive_p_mean", mean)

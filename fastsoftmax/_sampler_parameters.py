@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 import numpy as np
 
 from ._args.arrays import any_array
 from ._args.held import NUMBERS, read_only
 from ._args.steps import checked_order
+
+if TYPE_CHECKING:
+    _Given = TypeVar("_Given", contravariant=True)
+    _Kept = TypeVar("_Kept", covariant=True)
+
+    class Settable(Generic[_Given]):
+        """A parameter that may be set, and is then what was given: a number as it is, or a read-only array."""
+
+        def __get__(self, sampler: object, cls: type | None = None, /) -> Any: ...
+        def __set__(self, sampler: object, value: _Given, /) -> None: ...
+
+    class Fixed(Generic[_Kept]):
+        """A parameter that cannot be changed."""
+
+        def __get__(self, sampler: object, cls: type | None = None, /) -> _Kept: ...
+        def __set__(self, sampler: object, value: Never, /) -> None: ...
+
 
 SETTABLE = [
     "temperature", "step", "mask", "bias", "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h",

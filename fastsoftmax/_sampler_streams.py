@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import _core
 from ._args.arrays import Rows
 from ._args.held import own_steps, own_words, read_only
 from ._args.keyed import COINS, DRAWS, checked_word, checked_words, integer_keys, keyed
 from ._args.random import as_generator
+from ._sampler_calls import Calls, HasLogprob
+
+if TYPE_CHECKING:
+    from ._types import IntArrayLike
 
 
-class Streams(_core.SamplerBase):
+class Streams(Calls[HasLogprob]):
     """What a Sampler has of them; Sampler has the rest."""
 
     __slots__ = ()
@@ -45,39 +49,39 @@ class Streams(_core.SamplerBase):
             raise AttributeError(f"{name} is fixed: a Sampler made without a seed has none; make one with seed=")
 
     @property
-    def seed(self) -> Any:
+    def seed(self) -> int | NDArray[np.int64] | NDArray[np.uint64] | None:
         return self._seed
 
     @seed.setter
-    def seed(self, seed: Any) -> None:
+    def seed(self, seed: IntArrayLike) -> None:
         self._check_seeded("seed")
         self._seed = own_words(checked_words("seed", seed))
         self._bind()
 
     @property
-    def keys(self) -> Any:
+    def keys(self) -> int | NDArray[np.int64] | NDArray[np.uint64] | None:
         return self._keys
 
     @keys.setter
-    def keys(self, keys: Any) -> None:
+    def keys(self, keys: IntArrayLike | None) -> None:
         self._check_seeded("keys")
         self._keys = None if keys is None else own_words(integer_keys(keys))
         self._note_held_words()
 
     @property
-    def steps(self) -> Any:
+    def steps(self) -> NDArray[np.int64] | None:
         steps = self._steps
         return steps if steps is None else read_only(steps)
 
     @steps.setter
-    def steps(self, steps: Any) -> None:
+    def steps(self, steps: IntArrayLike | None) -> None:
         self._check_seeded("steps")
         self._steps = None if steps is None else own_steps(steps)
         self._note_held_words()
 
     def _keyed(self, rows: Rows, keys: Any, step: Any) -> tuple[Any, Any]:
         """The uniforms and the coins of this step, or these steps, for these keys, or else those that are held."""
-        seed = self._seed
+        seed: Any = self._seed
         keys = self._keys if keys is None else keys
         if keys is None:
             shape = rows.shape

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import Array, Rows, any_array, floats_of, taken, temperature_rows, type_of_value, uniform_rows
+from ._args.arrays import Array, Rows, any_array, floats_of, taken, temperature_rows, uniform_rows
 from ._args.invalid import raise_invalid_row
+from ._args.offsets import OneOfMany, checked_offsets, integers, unchangeable
 from ._args.random import as_generator, check_u_or_rng, uniforms
 from ._args.result import Result
-from ._sampling import check_on_invalid
+from ._draws import check_on_invalid
+
+if TYPE_CHECKING:
+    from ._types import (
+        ArrayLike,
+        BecomesFloat64,
+        Float,
+        Floats,
+        FloatsOfOneRow,
+        IndicesOfRows,
+        Int,
+        IntArrayLike,
+        LogprobsOfRows,
+        OnInvalid,
+        Out,
+        Real,
+        Rng,
+        Shape,
+    )
 
 # Rows of at least this many entries are shared by the threads, as in the compiled part.
 _LONG = _core.LONG_SEGMENT
@@ -72,14 +91,14 @@ class SegmentedRows:
 
     __slots__ = ("__weakref__", "_long", "_offsets", "_rows")
 
-    def __init__(self, offsets: Any) -> None:
-        self._offsets = _unchangeable(_checked_offsets(offsets))
+    def __init__(self, offsets: IntArrayLike) -> None:
+        self._offsets = unchangeable(checked_offsets(offsets))
         lengths = np.diff(self._offsets)
         self._long: NDArray[np.int64] = np.flatnonzero(lengths >= _LONG).astype(np.int64)
         self._rows = Rows((len(lengths), 1), -1, "x", may_be_empty=True)  # for parameters with one value a row
 
     @classmethod
-    def from_lengths(cls, lengths: Any) -> SegmentedRows:
+    def from_lengths(cls, lengths: IntArrayLike) -> SegmentedRows:
         """The rows with these numbers of entries.
 
         Parameters
@@ -97,7 +116,7 @@ class SegmentedRows:
         >>> fastsoftmax.SegmentedRows.from_lengths([3, 0, 2]).offsets
         array([0, 3, 3, 5])
         """
-        counts = _integers(lengths, "lengths")
+        counts = integers(lengths, "lengths")
         if (counts < 0).any():
             row = int(np.argmax(counts < 0))
             raise ValueError(f"lengths must not be negative, got {counts[row]} for row {row}")
@@ -107,7 +126,7 @@ class SegmentedRows:
         return cls(np.concatenate((np.zeros(1, np.int64), ends)))
 
     @classmethod
-    def from_ids(cls, ids: Any, count: Any = None) -> SegmentedRows:
+    def from_ids(cls, ids: IntArrayLike, count: Int | None = None) -> SegmentedRows:
         """The rows of entries that come with the number of their row, ascending, as edges sorted by node do.
 
         Parameters
@@ -133,7 +152,7 @@ class SegmentedRows:
         >>> fastsoftmax.SegmentedRows.from_ids([0, 0, 0, 2, 2], count=4).offsets
         array([0, 3, 3, 5, 5])
         """
-        numbers = _integers(ids, "ids")
+        numbers = integers(ids, "ids")
         falls = numbers[1:] < numbers[:-1]
         if falls.any():
             at = int(np.argmax(falls)) + 1
@@ -169,6 +188,20 @@ class SegmentedRows:
     def __reduce__(self) -> Any:
         return type(self), (np.array(self._offsets),)
 
+    # fmt: off
+    @overload
+    def softmax(
+        self, x: Floats[Shape, Float], temperature: ArrayLike = 1.0, *, out: None = None
+    ) -> Floats[Shape, Float]: ...
+    @overload
+    def softmax(
+        self, x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, out: None = None
+    ) -> NDArray[np.float64]: ...
+    @overload
+    def softmax(self, x: ArrayLike, temperature: ArrayLike = 1.0, *, out: None = None) -> NDArray[Any]: ...
+    @overload
+    def softmax(self, x: ArrayLike, temperature: ArrayLike = 1.0, *, out: Out) -> Out: ...
+    # fmt: on
     def softmax(self, x: Any, temperature: Any = 1.0, *, out: Any = None) -> Any:
         """Softmax of each row: exp(x/T) divided by its sum over the row.
 
@@ -203,6 +236,20 @@ class SegmentedRows:
         """
         return self._transform(x, temperature, out, _core.SOFTMAX)
 
+    # fmt: off
+    @overload
+    def log_softmax(
+        self, x: Floats[Shape, Float], temperature: ArrayLike = 1.0, *, out: None = None
+    ) -> Floats[Shape, Float]: ...
+    @overload
+    def log_softmax(
+        self, x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, out: None = None
+    ) -> NDArray[np.float64]: ...
+    @overload
+    def log_softmax(self, x: ArrayLike, temperature: ArrayLike = 1.0, *, out: None = None) -> NDArray[Any]: ...
+    @overload
+    def log_softmax(self, x: ArrayLike, temperature: ArrayLike = 1.0, *, out: Out) -> Out: ...
+    # fmt: on
     def log_softmax(self, x: Any, temperature: Any = 1.0, *, out: Any = None) -> Any:
         """Logarithm of the softmax of each row: x/T minus the log-sum-exp of the row.
 
@@ -229,6 +276,14 @@ class SegmentedRows:
         """
         return self._transform(x, temperature, out, _core.LOG_SOFTMAX)
 
+    # fmt: off
+    @overload
+    def logsumexp(self, x: Floats[Shape, Float], temperature: ArrayLike = 1.0) -> FloatsOfOneRow[Float]: ...
+    @overload
+    def logsumexp(self, x: BecomesFloat64[Real], temperature: ArrayLike = 1.0) -> LogprobsOfRows: ...
+    @overload
+    def logsumexp(self, x: ArrayLike, temperature: ArrayLike = 1.0) -> FloatsOfOneRow[Any]: ...
+    # fmt: on
     def logsumexp(self, x: Any, temperature: Any = 1.0) -> Any:
         """Logarithm of the sum of exp(x/T) over each row.
 
@@ -255,6 +310,24 @@ class SegmentedRows:
         """
         return self._transform(x, temperature, None, _core.LOGSUMEXP)
 
+    # fmt: off
+    @overload
+    def sample(
+        self, logits: ArrayLike, temperature: ArrayLike = 1.0, *, u: ArrayLike | None = None,
+        rng: Rng | None = None, flat: bool = False, return_logprob: Literal[False] = False,
+        on_invalid: OnInvalid = "raise"
+    ) -> IndicesOfRows: ...
+    @overload
+    def sample(
+        self, logits: ArrayLike, temperature: ArrayLike = 1.0, *, u: ArrayLike | None = None,
+        rng: Rng | None = None, flat: bool = False, return_logprob: Literal[True], on_invalid: OnInvalid = "raise"
+    ) -> tuple[IndicesOfRows, LogprobsOfRows]: ...
+    @overload
+    def sample(
+        self, logits: ArrayLike, temperature: ArrayLike = 1.0, *, u: ArrayLike | None = None,
+        rng: Rng | None = None, flat: bool = False, return_logprob: bool, on_invalid: OnInvalid = "raise"
+    ) -> IndicesOfRows | tuple[IndicesOfRows, LogprobsOfRows]: ...
+    # fmt: on
     def sample(
         self,
         logits: Any,
@@ -369,48 +442,4 @@ class SegmentedRows:
             raise ValueError(
                 f'logits: row {number} has no entries; drop it, or pass on_invalid="flag" to get -1 for it'
             )
-        raise_invalid_row(row, "logits", _OneOfMany(row.size, number), 0, None)
-
-
-class _OneOfMany(Rows):
-    """One row, which has this number among others."""
-
-    def __init__(self, entries: int, number: int) -> None:
-        super().__init__((entries,), -1, "logits")
-        self._number = number
-
-    def name_row(self, flat: int) -> str:
-        return f"row {self._number}"
-
-
-def _unchangeable(a: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A copy that nobody can make writeable: the compiled part relies on what has been checked."""
-    return np.frombuffer(a.tobytes(), np.int64)
-
-
-def _integers(values: Any, name: str) -> NDArray[np.int64]:
-    """One-dimensional integers as int64; no values at all may have any dtype."""
-    a = any_array(values, name)
-    if a.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, not of shape {a.shape}")
-    if a.dtype.kind not in "iu" and a.size:
-        raise TypeError(f"{name} must be integers, not {type_of_value(values, a)}")
-    if a.dtype.kind == "u" and a.size and a.max() >= 2**63:
-        raise ValueError(f"{name} must be below 2**63, got {a.max()}")
-    return a.astype(np.int64)
-
-
-def _checked_offsets(offsets: Any) -> NDArray[np.int64]:
-    a = _integers(offsets, "offsets")
-    if not a.size:
-        raise ValueError("offsets must have one element more than there are rows: [0] for no rows")
-    if a[0] != 0:
-        raise ValueError(f"offsets must begin with 0, not {a[0]}")
-    falls = a[1:] < a[:-1]
-    if falls.any():
-        row = int(np.argmax(falls))
-        raise ValueError(
-            f"offsets must not decrease, but row {row} would end at offsets[{row + 1}] = {a[row + 1]}, "
-            f"before it begins at offsets[{row}] = {a[row]}"
-        )
-    return a
+        raise_invalid_row(row, "logits", OneOfMany(row.size, number), 0, None)

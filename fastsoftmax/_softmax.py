@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from ._args.arrays import Array, Axis, Rows, along_one_axis, any_array, floats_of, taken, temperature_rows
@@ -12,6 +13,23 @@ from ._args.lazy import is_dask_array, of_dask_array
 from ._args.result import Result
 from ._args.where import where_entries
 from ._weighted import weighted_logsumexp
+
+if TYPE_CHECKING:
+    from ._types import (
+        ArrayLike,
+        BecomesFloat64,
+        BoolArrayLike,
+        Dask,
+        Float,
+        Floats,
+        FloatsOfOneRow,
+        FloatsOfSeveralRows,
+        FloatsOfUnknownRows,
+        OneRowOfFloat64,
+        Out,
+        Real,
+        Shape,
+    )
 
 _SOFTMAX, _LOG_SOFTMAX, _LOGSUMEXP = _core.SOFTMAX, _core.LOG_SOFTMAX, _core.LOGSUMEXP
 _SOFTMAX_PROBS = _core.SOFTMAX_PROBS
@@ -21,6 +39,31 @@ _transform = _core.transform
 _OF_DASK_ARRAYS = {_SOFTMAX: "softmax", _LOG_SOFTMAX: "log_softmax"}
 
 
+# fmt: off
+@overload
+def softmax(
+    x: Floats[Shape, Float], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> Floats[Shape, Float]: ...
+@overload
+def softmax(
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> NDArray[np.float64]: ...
+@overload
+def softmax(
+    x: Dask, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None, where: BoolArrayLike | None = None
+) -> Dask: ...
+@overload
+def softmax(
+    x: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> NDArray[Any]: ...
+@overload
+def softmax(
+    x: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: Out, where: BoolArrayLike | None = None
+) -> Out: ...
+# fmt: on
 def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None, where: Any = None) -> Any:
     """Softmax with temperature: exp(x/T) divided by its sum along `axis`.
 
@@ -89,6 +132,31 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None,
     return _converted(x, temperature, axis, out, _SOFTMAX, where) if result is None else result
 
 
+# fmt: off
+@overload
+def log_softmax(
+    x: Floats[Shape, Float], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> Floats[Shape, Float]: ...
+@overload
+def log_softmax(
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> NDArray[np.float64]: ...
+@overload
+def log_softmax(
+    x: Dask, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None, where: BoolArrayLike | None = None
+) -> Dask: ...
+@overload
+def log_softmax(
+    x: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> NDArray[Any]: ...
+@overload
+def log_softmax(
+    x: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: Out, where: BoolArrayLike | None = None
+) -> Out: ...
+# fmt: on
 def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None, where: Any = None) -> Any:
     """Logarithm of the softmax: x/T minus its log-sum-exp along `axis`.
 
@@ -129,6 +197,27 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = N
     return _converted(x, temperature, axis, out, _LOG_SOFTMAX, where) if result is None else result
 
 
+# fmt: off
+@overload
+def softmax_probs(
+    probs: Floats[Shape, Float], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> Floats[Shape, Float]: ...
+@overload
+def softmax_probs(
+    probs: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> NDArray[np.float64]: ...
+@overload
+def softmax_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    where: BoolArrayLike | None = None
+) -> NDArray[Any]: ...
+@overload
+def softmax_probs(
+    probs: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: Out, where: BoolArrayLike | None = None
+) -> Out: ...
+# fmt: on
 def softmax_probs(probs: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: Any = None, where: Any = None) -> Any:
     """Weights with a temperature: w^(1/T) divided by its sum along `axis`, the distribution of :func:`sample_probs`.
 
@@ -181,6 +270,53 @@ def softmax_probs(probs: Any, temperature: Any = 1.0, *, axis: Axis = -1, out: A
     return _converted(probs, temperature, axis, out, _SOFTMAX_PROBS, where) if result is None else result
 
 
+# fmt: off
+@overload
+def logsumexp(
+    x: FloatsOfUnknownRows[Float], temperature: ArrayLike = 1.0, *, axis: int = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> Float | NDArray[Float]: ...
+@overload
+def logsumexp(
+    x: FloatsOfOneRow[Float], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> Float: ...
+@overload
+def logsumexp(
+    x: FloatsOfSeveralRows[Float], temperature: ArrayLike = 1.0, *, axis: int = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> NDArray[Float]: ...
+@overload
+def logsumexp(
+    x: OneRowOfFloat64[Real], temperature: ArrayLike = 1.0, *, axis: int | None = -1,
+    keepdims: Literal[False] = False, where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> np.float64: ...
+@overload
+def logsumexp(
+    x: NDArray[Float], temperature: ArrayLike = 1.0, *, axis: None, keepdims: Literal[False] = False,
+    where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> Float: ...
+@overload
+def logsumexp(
+    x: NDArray[Float], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> NDArray[Float]: ...
+@overload
+def logsumexp(
+    x: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: Literal[True],
+    where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> NDArray[np.float64]: ...
+@overload
+def logsumexp(
+    x: Dask, temperature: ArrayLike = 1.0, *, axis: int = -1, keepdims: bool = False,
+    where: BoolArrayLike | None = None
+) -> Dask: ...
+@overload
+def logsumexp(
+    x: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, keepdims: bool = False,
+    where: BoolArrayLike | None = None, b: ArrayLike | None = None
+) -> Any: ...
+# fmt: on
 def logsumexp(
     x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None, b: Any = None
 ) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,47 @@ from . import _core
 from ._args.arrays import Rows, any_array, dtype_code, float_array, index_rows, temperature_rows, uniform_rows
 from ._args.random import as_generator, check_u_or_rng, uniforms
 
+if TYPE_CHECKING:
+    from ._types import ArrayLike, Indices, IntArrayLike, OneDraft, Rng, SeveralDrafts, UnknownRows
 
-class TreeVerdict(NamedTuple):
+
+_Count = TypeVar("_Count", covariant=True)
+
+
+class TreeVerdict(NamedTuple, Generic[_Count]):
     """What :func:`verify_tree` returns."""
 
-    accepted: Any
-    path: Any
-    token: Any
+    accepted: _Count
+    path: NDArray[np.int64]
+    token: _Count
 
 
+# fmt: off
+@overload
+def verify_tree(
+    target_logits: UnknownRows, draft_logits: ArrayLike | None, tokens: IntArrayLike, parents: IntArrayLike,
+    temperature: ArrayLike = 1.0, *, draft_temperature: ArrayLike | None = None, replacement: bool = False,
+    u: ArrayLike | None = None, rng: Rng | None = None
+) -> TreeVerdict[int | Indices]: ...
+@overload
+def verify_tree(
+    target_logits: OneDraft, draft_logits: ArrayLike | None, tokens: IntArrayLike, parents: IntArrayLike,
+    temperature: ArrayLike = 1.0, *, draft_temperature: ArrayLike | None = None, replacement: bool = False,
+    u: ArrayLike | None = None, rng: Rng | None = None
+) -> TreeVerdict[int]: ...
+@overload
+def verify_tree(
+    target_logits: SeveralDrafts, draft_logits: ArrayLike | None, tokens: IntArrayLike, parents: IntArrayLike,
+    temperature: ArrayLike = 1.0, *, draft_temperature: ArrayLike | None = None, replacement: bool = False,
+    u: ArrayLike | None = None, rng: Rng | None = None
+) -> TreeVerdict[Indices]: ...
+@overload
+def verify_tree(
+    target_logits: ArrayLike, draft_logits: ArrayLike | None, tokens: IntArrayLike, parents: IntArrayLike,
+    temperature: ArrayLike = 1.0, *, draft_temperature: ArrayLike | None = None, replacement: bool = False,
+    u: ArrayLike | None = None, rng: Rng | None = None
+) -> TreeVerdict[int | Indices]: ...
+# fmt: on
 def verify_tree(
     target_logits: Any,
     draft_logits: Any,
@@ -32,7 +64,7 @@ def verify_tree(
     replacement: bool = False,
     u: Any = None,
     rng: Any = None,
-) -> TreeVerdict:
+) -> TreeVerdict[Any]:
     """Decide which path of a tree of drafted tokens to accept, and draw the token that follows it.
 
     Parameters

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
-from ._args.arrays import Array, Axis, Rows, dtype_code, float_array, temperature_rows
+from ._args.arrays import Axis, Rows, dtype_code, float_array, temperature_rows
 from ._args.biases import bias_rows
 from ._args.filters import as_filters, no_filters
 from ._args.masks import mask_rows
 from ._args.random import as_generator
 from ._args.result import Result
-from ._sampling import coin_rows
+from ._draws import coin_rows
+
+if TYPE_CHECKING:
+    from ._types import ArrayLike, BecomesFloat64, Float, Floats, Out, Real, Shape, TruncateOptions
 
 
+# fmt: off
+@overload
+def truncate(
+    logits: Floats[Shape, Float], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    **options: Unpack[TruncateOptions]
+) -> Floats[Shape, Float]: ...
+@overload
+def truncate(
+    logits: BecomesFloat64[Real], temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    **options: Unpack[TruncateOptions]
+) -> NDArray[np.float64]: ...
+@overload
+def truncate(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: None = None,
+    **options: Unpack[TruncateOptions]
+) -> NDArray[Any]: ...
+@overload
+def truncate(
+    logits: ArrayLike, temperature: ArrayLike = 1.0, *, axis: Axis = -1, out: Out,
+    **options: Unpack[TruncateOptions]
+) -> Out: ...
+# fmt: on
 def truncate(
     logits: Any,
     temperature: Any = 1.0,
@@ -47,7 +73,7 @@ def truncate(
     keep: Any = None,
     rng: Any = None,
     out: Any = None,
-) -> Array:
+) -> Any:
     """logits/T, with -inf for every entry that the filters drop.
 
     Parameters
@@ -114,4 +140,4 @@ temperature_last, order, keep
             rows.split(result.source), dtype_code(a.dtype), t, allowed, words, added, added_at, records,
             None if filters is None else filters.keep, None if coins is None else np.asarray(coins), result.parts,
         )  # fmt: skip
-    return result.finish()  # type: ignore[no-any-return]
+    return result.finish()

@@ -10,14 +10,29 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from ._types import ArrayLike
+
 __all__ = ["constant", "cosine", "exponential", "linear"]
 
 Steps = Sequence[float] | NDArray[Any]
+
+
+class Schedule(Protocol):
+    """The type of what a Sampler takes as a schedule: any function from the step to the temperature, or one a row."""
+
+    def __call__(self, step: int, /) -> ArrayLike: ...
+
+
+class ScheduleOfSteps(Protocol):
+    """The same of a Sampler with `steps`: a function from the steps of all rows."""
+
+    def __call__(self, step: NDArray[np.int64], /) -> ArrayLike: ...
 
 
 class _Schedule(ABC):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,24 @@ from numpy.typing import NDArray
 from .. import _core
 from .arrays import any_array, shown
 
+if TYPE_CHECKING:
+    from .._types import Int, IntArrayLike
+
 # What a uniform is for; the second word of the generator's counter.
 DRAWS, COINS = 0, 1
 
 
-def keyed_uniforms(seed: Any, keys: Any, step: Any = 0) -> NDArray[np.float64]:
+# fmt: off
+@overload
+def keyed_uniforms(seed: Int, keys: Int, step: Int = 0) -> np.float64: ...
+@overload
+def keyed_uniforms(seed: IntArrayLike, keys: Sequence[int], step: IntArrayLike = 0) -> NDArray[np.float64]: ...
+@overload
+def keyed_uniforms(
+    seed: IntArrayLike, keys: IntArrayLike, step: IntArrayLike = 0
+) -> np.float64 | NDArray[np.float64]: ...
+# fmt: on
+def keyed_uniforms(seed: Any, keys: Any, step: Any = 0) -> Any:
     """One uniform for each key, which depends on nothing but the seed, the key and the step.
 
     Parameters

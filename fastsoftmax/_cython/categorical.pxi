@@ -1,6 +1,6 @@
 # ManyDraws draws from one row, of which a table is made first: at once (sample_many), or kept (CategoricalBase).
 #
-# _categorical.py and _sampling.py have checked the arguments; the arrays are one-dimensional, prepared as in rows.pxi.
+# _categorical.py and _draws.py have checked the arguments; the arrays are one-dimensional, prepared as in rows.pxi.
 
 # Draws with one table; the kernel shares given uniforms among the threads itself.
 cdef struct ManyDraws:

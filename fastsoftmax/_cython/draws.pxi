@@ -230,7 +230,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
-    can be taken as it is; then _sampling.py converts the arguments and calls again with `prepared`.
+    can be taken as it is; then _draws.py converts the arguments and calls again with `prepared`.
 
     size: None or an int.  u: a float, or real numbers in the shape of the result; or None, and rng is a Generator.
     filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries

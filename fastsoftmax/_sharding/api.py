@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code, float_array, temperature_rows
-from .._sampling import check_on_invalid
 from .finishing import (
-    check_cuts,
-    check_unchanged,
     checked_offset,
     checked_shard,
     finish,
-    locations_of,
     mask_and_bias_rows,
-    resolve,
     whole_summary,
 )
 from .summary import EXTREME, Summary, cut_maxima_of, normaliser_of, summary_of
 
+if TYPE_CHECKING:
+    from .._types import (
+        ArrayLike,
+        BecomesFloat64,
+        Bias,
+        Float,
+        Floats,
+        Int,
+        Mask,
+        Out,
+        Real,
+        Shape,
+        SummaryLike,
+    )
+
 
 def summarize(
-    logits_shard: Any,
-    temperature: Any = 1.0,
-    offset: int = 0,
+    logits_shard: ArrayLike,
+    temperature: ArrayLike = 1.0,
+    offset: Int = 0,
     *,
-    mask: Any = None,
-    bias: Any = None,
+    mask: Mask | None = None,
+    bias: Bias | None = None,
     logsumexp: bool = False,
 ) -> Summary:
     """Summarise the rows of one shard of the vocabulary.
@@ -91,7 +101,7 @@ def summarize(
 
 
 def summarize_rows(
-    logits_shard: Any, temperature: Any, offset: int, mask: Any, bias: Any, logsumexp: bool, name: str
+    logits_shard: Any, temperature: Any, offset: Any, mask: Any, bias: Any, logsumexp: bool, name: str
 ) -> Summary:
     """`summarize`; errors call the logits `name`."""
     data = _core.summarised(logits_shard, temperature, offset, mask, bias, bool(logsumexp))
@@ -110,8 +120,30 @@ def summarize_rows(
     return summary_of(_core.summarise(rows.split(a), code, t, *mask_and_bias, offset, bool(logsumexp), in_double))
 
 
+# fmt: off
+@overload
 def softmax_from_summary(
-    logits_shard: Any, summary: Summary, *, offset: int, mask: Any = None, bias: Any = None, out: Any = None
+    logits_shard: Floats[Shape, Float], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: None = None
+) -> Floats[Shape, Float]: ...
+@overload
+def softmax_from_summary(
+    logits_shard: BecomesFloat64[Real], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: None = None
+) -> NDArray[np.float64]: ...
+@overload
+def softmax_from_summary(
+    logits_shard: ArrayLike, summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: None = None
+) -> NDArray[Any]: ...
+@overload
+def softmax_from_summary(
+    logits_shard: ArrayLike, summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: Out
+) -> Out: ...
+# fmt: on
+def softmax_from_summary(
+    logits_shard: Any, summary: Any, *, offset: Any, mask: Any = None, bias: Any = None, out: Any = None
 ) -> Any:
     """The shard's part of the softmax of the whole rows, bit for bit.
 
@@ -151,8 +183,30 @@ def softmax_from_summary(
     return _finish(logits_shard, summary, offset, mask, bias, out, False)
 
 
+# fmt: off
+@overload
 def log_softmax_from_summary(
-    logits_shard: Any, summary: Summary, *, offset: int, mask: Any = None, bias: Any = None, out: Any = None
+    logits_shard: Floats[Shape, Float], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: None = None
+) -> Floats[Shape, Float]: ...
+@overload
+def log_softmax_from_summary(
+    logits_shard: BecomesFloat64[Real], summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: None = None
+) -> NDArray[np.float64]: ...
+@overload
+def log_softmax_from_summary(
+    logits_shard: ArrayLike, summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: None = None
+) -> NDArray[Any]: ...
+@overload
+def log_softmax_from_summary(
+    logits_shard: ArrayLike, summary: SummaryLike, *, offset: Int, mask: Mask | None = None,
+    bias: Bias | None = None, out: Out
+) -> Out: ...
+# fmt: on
+def log_softmax_from_summary(
+    logits_shard: Any, summary: Any, *, offset: Any, mask: Any = None, bias: Any = None, out: Any = None
 ) -> Any:
     """The shard's part of the log-softmax of the whole rows, bit for bit.
 
@@ -181,7 +235,7 @@ def log_softmax_from_summary(
     return _finish(logits_shard, summary, offset, mask, bias, out, True)
 
 
-def logsumexp_from_summary(summary: Summary) -> Any:
+def logsumexp_from_summary(summary: SummaryLike) -> Any:
     """The log-sum-exp of the whole rows, bit for bit, without the logits.
 
     Parameters
@@ -212,130 +266,6 @@ def logsumexp_from_summary(summary: Summary) -> Any:
     _core.logsumexp_of_summary(summary, wide)
     with np.errstate(over="ignore", under="ignore"):
         return _core.cast(wide, summary.dtype)[()]
-
-
-def locate_draws(summary: Summary, *, u: Any, size: Any = None, on_invalid: str = "raise") -> Any:
-    """Where each draw falls: only the shard with that entry must be asked.
-
-    Parameters
-    ----------
-    summary : Summary
-        Of the whole row.
-    u : array_like
-        The uniforms, in [0, 1), broadcast to the shape of the rows and `size`.
-    size : int or tuple of int, optional
-        The draws from each row.
-    on_invalid : {"raise", "flag"}, default "raise"
-        As in :func:`sample`.
-
-    Returns
-    -------
-    int or ndarray of int64
-        An entry of the shard that the draw is in: the first of the block, or the drawn entry itself where a cut divides
-        the block; -1 for a row that cannot be drawn from.
-
-    Raises
-    ------
-    ValueError
-        For a summary with a gap, `u` outside [0, 1), or a row that cannot be drawn from.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastsoftmax
-    >>> whole = fastsoftmax.summarize(np.zeros((2, 4096), np.float32))
-    >>> fastsoftmax.locate_draws(whole, u=[0.3, 0.99])
-    array([1024, 3072])
-    """
-    located = locations_of(whole_summary(summary), u, size, on_invalid)
-    entry = np.where(located["entry"] >= 0, located["entry"], located["start"])
-    return entry.astype(np.int64) if entry.ndim else int(entry)
-
-
-def sample_from_summary(
-    logits_shard: Any,
-    summary: Summary,
-    *,
-    offset: int,
-    u: Any,
-    size: Any = None,
-    mask: Any = None,
-    bias: Any = None,
-    return_logprob: bool = False,
-    on_invalid: str = "raise",
-) -> Any:
-    """The draws from the whole rows that fall in this shard.
-
-    Parameters
-    ----------
-    logits_shard, summary, offset
-        As in :func:`softmax_from_summary`.
-    u : array_like
-        The uniforms, in [0, 1), broadcast to the shape of the rows and `size`: the same for every shard.
-    size : int or tuple of int, optional
-        The draws from each row.
-    mask, bias : optional
-        What :func:`summarize` was given for this shard.
-    return_logprob : bool, default False
-        Return the log-probabilities as well.
-    on_invalid : {"raise", "flag"}, default "raise"
-        As in :func:`sample`; every shard raises, or gives -1 and NaN.
-
-    Returns
-    -------
-    int or ndarray of int64
-        The numbers of the entries in the whole vocabulary; -1 for a draw that falls in another shard.  The maximum over
-        all shards is the result of ``sample(logits, temperature, u=u)``.
-    float or ndarray of float64
-        Only with `return_logprob`: log p; -inf for a draw that falls in another shard, so that the maximum over all
-        shards is that of :func:`sample` too.
-
-    Raises
-    ------
-    ValueError
-        For a summary with a gap or of other rows, a shard outside of it, or one cut within a block in which no shard
-        was cut when it was summarised; `u` outside [0, 1), a row that cannot be drawn from, or entries that are not
-        those summarised, as far as the maxima of the blocks tell in which the draws fall.
-    TypeError
-        For a shard of another dtype than the summary's.
-
-    Notes
-    -----
-    The summary decides the block of each draw; of the logits, only that block is read.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastsoftmax
-    >>> x = np.zeros((3, 2048))
-    >>> whole = fastsoftmax.summarize(x)
-    >>> fastsoftmax.sample_from_summary(x[:, :1024], whole, offset=0, u=[0.1, 0.5, 0.9])
-    array([204,  -1,  -1])
-    >>> fastsoftmax.sample_from_summary(x[:, 1024:], whole, offset=1024, u=[0.1, 0.5, 0.9])
-    array([  -1, 1024, 1843])
-    """
-    check_on_invalid(on_invalid)
-    summary = whole_summary(summary)
-    if size is None and bias is None:
-        drawn = _core.drawn_in_shard(logits_shard, summary, offset, u, mask, bool(return_logprob))
-        if drawn is not None:
-            index, logprob, changed = drawn
-            check_unchanged(changed, summary.shape, offset)
-            return _unpacked(index, logprob)
-    a, rows, place = checked_shard(logits_shard, summary, offset)
-    check_cuts(summary, rows, place, _core.shard_block(dtype_code(a.dtype)))
-    located = locations_of(summary, u, size, on_invalid)
-    mask_and_bias = mask_and_bias_rows(mask, bias, rows)
-    normaliser = normaliser_of(summary)
-    index, logprob = resolve(a, rows, place, summary.temperature, mask_and_bias, normaliser, located, return_logprob)
-    return _unpacked(index, logprob)
-
-
-def _unpacked(index: NDArray[np.int64], logprob: NDArray[np.float64] | None) -> Any:
-    """Draws as arrays; as numbers if there is one row and one draw."""
-    if index.ndim:
-        return index if logprob is None else (index, logprob)
-    return int(index) if logprob is None else (int(index), float(logprob))
 
 
 def _finish(logits_shard: Any, summary: Summary, offset: int, mask: Any, bias: Any, out: Any, log: bool) -> Any:

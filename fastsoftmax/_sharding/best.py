@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,13 @@ from .._sampling import sample
 from .candidates import KINDS, MOST_ENTRIES, NONE, NUMBER, Candidates, checked_k, packed
 from .finishing import checked_offset
 
+if TYPE_CHECKING:
+    from .._types import ArrayLike, Bias, Int, Mask
 
-def candidates(logits_shard: Any, k: int, *, offset: int, mask: Any = None, bias: Any = None) -> Candidates:
+
+def candidates(
+    logits_shard: ArrayLike, k: Int, *, offset: Int, mask: Mask | None = None, bias: Bias | None = None
+) -> Candidates:
     """The k best entries of each row of a shard of the vocabulary, for :func:`sample_from_candidates`.
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,60 @@ from numpy.typing import NDArray
 from .. import _core
 from .._args.arrays import Rows, size_shape, temperature_rows, uniform_rows
 from .._args.filters import as_filters
-from .._sampling import check_on_invalid, draw_from
+from .._draws import check_on_invalid, draw_from
 from .api import check_has_summary
 from .candidate_filters import check_first_filters
 from .gathered import Gathered, gathered_from
 from .summary import EXTREME
 
+if TYPE_CHECKING:
+    from .._types import (
+        ArrayLike,
+        CandidatesLike,
+        FiltersAndCoins,
+        Indices,
+        IntArrayLike,
+        Logprobs,
+        OnInvalid,
+        Size,
+        SomeDraws,
+    )
+
 _LEAST = 1.0 / EXTREME
 
 
+# fmt: off
+@overload
+def sample_from_candidates(
+    candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, u: ArrayLike, size: SomeDraws,
+    return_logprob: Literal[False] = False, mass: IntArrayLike | None = None, sums: ArrayLike | None = None,
+    entries: int | None = None, on_invalid: OnInvalid = "raise", **options: Unpack[FiltersAndCoins]
+) -> Indices: ...
+@overload
+def sample_from_candidates(
+    candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, u: ArrayLike, size: SomeDraws,
+    return_logprob: Literal[True], mass: IntArrayLike | None = None, sums: ArrayLike | None = None,
+    entries: int | None = None, on_invalid: OnInvalid = "raise", **options: Unpack[FiltersAndCoins]
+) -> tuple[Indices, Logprobs]: ...
+@overload
+def sample_from_candidates(
+    candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, u: ArrayLike, size: Size | None = None,
+    return_logprob: Literal[False] = False, mass: IntArrayLike | None = None, sums: ArrayLike | None = None,
+    entries: int | None = None, on_invalid: OnInvalid = "raise", **options: Unpack[FiltersAndCoins]
+) -> int | Indices: ...
+@overload
+def sample_from_candidates(
+    candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, u: ArrayLike, size: Size | None = None,
+    return_logprob: Literal[True], mass: IntArrayLike | None = None, sums: ArrayLike | None = None,
+    entries: int | None = None, on_invalid: OnInvalid = "raise", **options: Unpack[FiltersAndCoins]
+) -> tuple[int, float] | tuple[Indices, Logprobs]: ...
+@overload
+def sample_from_candidates(
+    candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, u: ArrayLike, size: Size | None = None,
+    return_logprob: bool, mass: IntArrayLike | None = None, sums: ArrayLike | None = None,
+    entries: int | None = None, on_invalid: OnInvalid = "raise", **options: Unpack[FiltersAndCoins]
+) -> int | Indices | tuple[int, float] | tuple[Indices, Logprobs]: ...
+# fmt: on
 def sample_from_candidates(
     candidates: Any,
     temperature: Any = 1.0,

@@ -6,12 +6,15 @@ import math
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .._args.arrays import Array, shown
+
+if TYPE_CHECKING:
+    from .._types import Buffer
 
 # The format: little-endian.  A header, the lengths of the axes of the rows, for each row k values, and then for each
 # row k numbers of entries, counted from the offset.  What a row does not have is -inf and NONE.
@@ -87,7 +90,7 @@ class Candidates:
         return self._buffer
 
     @staticmethod
-    def from_bytes(buffer: Any) -> Candidates:
+    def from_bytes(buffer: Buffer) -> Candidates:
         """The Candidates of such a buffer (anything with the buffer protocol), copied and checked."""
         made = parsed(buffer)
         check_entries(made.values, made._numbers, layout_of((made,)))
@@ -108,7 +111,7 @@ class Candidates:
         return Candidates.from_bytes, (self._buffer,)
 
 
-def candidates_nbytes(shape: int | tuple[int, ...], k: int, dtype: Any) -> int:
+def candidates_nbytes(shape: int | tuple[int, ...], k: int, dtype: DTypeLike) -> int:
     """The bytes of the Candidates of a shard, whatever its length and offset.
 
     Parameters

@@ -13,7 +13,7 @@ from .._args.arrays import Array, Rows, dtype_code, float_array, shown, size_sha
 from .._args.biases import bias_rows
 from .._args.masks import mask_rows
 from .._args.result import Result
-from .._sampling import check_on_invalid
+from .._draws import check_on_invalid
 from .summary import HAS_NAN, LOCATION, OK, Summary, as_summary, check_whole, normaliser_of
 
 # Where a shard lies: the number of its first entry, and the entries of the whole row.

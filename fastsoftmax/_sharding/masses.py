@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from .finishing import NO_MASK_AND_BIAS, finish
 from .gathered import Gathered, certain_places, gathered_from
 from .summary import EXTREME, NORMALISER, OK
 
+if TYPE_CHECKING:
+    from .._types import ArrayLike, Bias, CandidatesLike, Indices, Mask, OneRow, SeveralRows, UnknownRows
+
 # Temperatures at which rows of float32 and below are computed in float32.
 _EXTREME_F32 = 2.0**90
 # The entries whose weights are added up at a time: they stay in the second-level cache.
@@ -23,6 +26,28 @@ _TOGETHER = 1 << 17
 _BITS_OF_2_52 = int(np.float64(2.0**52).view(np.int64))
 
 
+# fmt: off
+@overload
+def mass_of_shard(
+    logits_shard: UnknownRows, candidates: CandidatesLike, temperature: ArrayLike = 1.0, *,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> int | Indices: ...
+@overload
+def mass_of_shard(
+    logits_shard: OneRow, candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, mask: Mask | None = None,
+    bias: Bias | None = None
+) -> int: ...
+@overload
+def mass_of_shard(
+    logits_shard: SeveralRows, candidates: CandidatesLike, temperature: ArrayLike = 1.0, *,
+    mask: Mask | None = None, bias: Bias | None = None
+) -> Indices: ...
+@overload
+def mass_of_shard(
+    logits_shard: ArrayLike, candidates: CandidatesLike, temperature: ArrayLike = 1.0, *, mask: Mask | None = None,
+    bias: Bias | None = None
+) -> int | Indices: ...
+# fmt: on
 def mass_of_shard(
     logits_shard: Any, candidates: Any, temperature: Any = 1.0, *, mask: Any = None, bias: Any = None
 ) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,13 @@ from .._args.arrays import Array, Rows, float_array, real_array
 from .best import shard_values
 from .gathered import Gathered, worst_of
 
+if TYPE_CHECKING:
+    from .._types import ArrayLike, Bias, Mask
 
-def sums_of_shard(logits_shard: Any, *, mask: Any = None, bias: Any = None) -> NDArray[np.float64]:
+
+def sums_of_shard(
+    logits_shard: ArrayLike, *, mask: Mask | None = None, bias: Bias | None = None
+) -> NDArray[np.float64]:
     """The number of the entries of a shard, their sum and that of their squares, which top_n_sigma needs.
 
     Parameters

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from typing import Any, Final, Never
+from typing import TYPE_CHECKING, Any, Final, Never
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .. import _core
 from .._args.arrays import Array, Rows, dtype_code, floats_of, real_array, shown
+
+if TYPE_CHECKING:
+    from .._types import ArrayLike, Buffer
 
 # Beyond this temperature, or below its reciprocal, the sum of a block depends on the maximum of the whole row.
 EXTREME: Final = _core.EXTREME
@@ -69,7 +72,7 @@ class Summary(_core.SummaryBase):
         raise TypeError("a Summary is made by summarize() or combine(), or read by Summary.from_bytes()")
 
     @classmethod
-    def from_bytes(cls, buffer: Any) -> Summary:
+    def from_bytes(cls, buffer: Buffer) -> Summary:
         """Read the bytes of a Summary, and check them; what follows them, up to the end of the buffer, is ignored.
 
         Parameters
@@ -179,7 +182,12 @@ def _dtype_of(code: int) -> np.dtype[Any]:
 
 
 def summary_nbytes(
-    shape: int | tuple[int, ...], entries: int, dtype: Any, *, logsumexp: bool = False, temperature: Any = 1.0
+    shape: int | tuple[int, ...],
+    entries: int,
+    dtype: DTypeLike,
+    *,
+    logsumexp: bool = False,
+    temperature: ArrayLike = 1.0,
 ) -> int:
     """The most bytes that the Summary of a shard can have, wherever the shard begins.
 
@@ -247,7 +255,7 @@ def as_summary(value: Any, name: str = "summary") -> Summary:
         raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}") from None
 
 
-def combine(summaries: Iterable[Any], *, entries: int | None = None) -> Summary:
+def combine(summaries: Iterable[Summary | Buffer], *, entries: int | None = None) -> Summary:
     """Combine the summaries of shards, in any order and any grouping.
 
     Parameters

@@ -52,7 +52,7 @@ def run_truncate(arguments: argparse.Namespace) -> None:
 
 
 def _draw(numbers: Numbers, arguments: argparse.Namespace, on_invalid: str) -> Any:
-    function = sample_probs if arguments.probs else sample
+    function: Any = sample_probs if arguments.probs else sample
     return function(
         numbers.array,
         arguments.temperature,

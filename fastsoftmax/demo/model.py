@@ -79,7 +79,7 @@ class CharModel:
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         alphabet, inverse = np.unique(points, return_inverse=True)
         self.order = order
-        self.alphabet = "".join(map(chr, alphabet.tolist()))
+        self.alphabet: str = "".join(map(chr, alphabet.tolist()))
         self._symbols = {character: symbol for symbol, character in enumerate(self.alphabet)}
         self._learn(inverse.astype(np.int64), progress)
         self._empty_cache()
@@ -93,7 +93,7 @@ class CharModel:
         suffixes: list[Int64s] = [np.zeros(1, dtype=np.int64)]
         successor_keys: list[Int64s] = []
         successor_counts: list[Int64s] = []
-        self.states = 1
+        self.states: int = 1
         for length in range(self.order + 1):
             if length:
                 # The key of a context is the state of all but its last symbol, and that symbol: at any order a

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from .._sharding.candidate_draws import sample_from_candidates
 from .._sharding.candidates import Candidates
 from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_and_bias_rows, resolve
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, cut_maxima_of, normaliser_of
+
+if TYPE_CHECKING:
+    from .._types import OnInvalid
 
 Place = tuple[slice, ...]
 
@@ -125,7 +128,7 @@ def sample_rows(
     size: tuple[int, ...],
     seed: int,
     step: int,
-    on_invalid: str,
+    on_invalid: OnInvalid,
     return_logprob: bool,
 ) -> Any:
     given = fixed | dict(zip(names, values, strict=True))
@@ -135,7 +138,7 @@ def sample_rows(
         if "xtc_threshold" in given and "xtc_u" not in given:
             given["xtc_u"] = keyed(seed, keys, step, COINS)
     with rows_begin_at(_first(place)):
-        result = _sampling.sample(
+        result: Any = _sampling.sample(
             x,
             u=u,
             size=size or None,
@@ -223,7 +226,7 @@ def locate_block(
     size: tuple[int, ...],
     seed: int,
     step: int,
-    on_invalid: str,
+    on_invalid: OnInvalid,
 ) -> Array:
     if u is None:
         u = keyed_draws(seed, row_numbers(place, row_shape) if keys is None else keys, step, size)
@@ -281,7 +284,7 @@ def draw_block(
     seed: int,
     step: int,
     filters: dict[str, Any],
-    on_invalid: str,
+    on_invalid: OnInvalid,
     return_logprob: bool,
 ) -> Array:
     """The filtered draws from rows, of whose chunks there are the candidates."""
@@ -292,7 +295,7 @@ def draw_block(
             coins = keyed(seed, keys, step, COINS)
     with rows_begin_at(_first(place)):
         try:
-            result = sample_from_candidates(
+            result: Any = sample_from_candidates(
                 of_chunks, temperature, u=u, size=size or None, xtc_u=coins, return_logprob=return_logprob,
                 on_invalid=on_invalid, **filters,
             )  # fmt: skip

@@ -194,7 +194,7 @@ def _sample(results: list[Array], *, logits: Array, axis: Any, size: list[int], 
     index = results[0]
     rows = index.shape[: index.ndim - len(size)]
     return_logprob = len(results) > 1
-    drawn = _sampling.sample(
+    drawn: Any = _sampling.sample(
         _spread(logits, rows, axis), axis=axis, size=tuple(size) or None, return_logprob=return_logprob, **given
     )
     for result, values in zip(results, drawn if return_logprob else (drawn,), strict=True):

@@ -59,12 +59,12 @@ def run_logsumexp(x: Tensor, temperature: Any, dim: int) -> Tensor:
 
 def run_sample(
     logits: Tensor, temperature: Any, u: Tensor, dim: int, size: int | None, mask: Any, bias: Any, xtc_u: Any,
-    given: Mapping[str, Any], on_invalid: str, return_logprob: bool,
+    given: Mapping[str, Any], on_invalid: Any, return_logprob: bool,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """Indices, and their log-probabilities or None."""
     if xtc_u is not None:
         given = {**given, "xtc_u": xtc_u}
-    drawn = _sampling.sample(
+    drawn: Any = _sampling.sample(
         on_cpu(logits, "logits"),
         number_or_array(temperature, "temperature"),
         axis=dim,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -22,17 +22,21 @@ from .._args.filters import PARAMETERS, Filters, as_filters
 from .._args.keyed import checked_word
 from .._args.random import as_generator, uniforms
 from .._core import as_flag
-from .._sampling import check_on_invalid
+from .._draws import check_on_invalid
 from .._sharding.summary import EXTREME
 from . import _dask_chunks as chunks
 from ._dask_rows import NOTHING, ChunkedRows, Labelled
+
+if TYPE_CHECKING:
+    from .._types import ArrayLike, Dask, DaskArray, IntArrayLike, Mask, Number, OnInvalid, Rng, Size
+    from .._types import Filters as FilterOptions
 
 da: Any = dask.array
 
 __all__ = ["log_softmax", "logsumexp", "sample", "softmax"]
 
 
-def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
+def softmax(x: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1) -> Dask:
     """Softmax with temperature of a Dask array along one axis.
 
     Parameters
@@ -74,10 +78,11 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
     >>> bool((p.compute() == fastsoftmax.softmax(x, 0.7)).all())
     True
     """
-    return _transform(x, temperature, axis, False)
+    result: Dask = _transform(x, temperature, axis, False)
+    return result
 
 
-def log_softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
+def log_softmax(x: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1) -> Dask:
     """Logarithm of the softmax of a Dask array along one axis.
 
     Parameters
@@ -102,10 +107,13 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: int = -1) -> Any:
     >>> log_softmax(da.from_array([0.0, -40.0])).compute()
     array([-4.24835426e-18, -4.00000000e+01])
     """
-    return _transform(x, temperature, axis, True)
+    result: Dask = _transform(x, temperature, axis, True)
+    return result
 
 
-def logsumexp(x: Any, temperature: Any = 1.0, *, axis: int = -1, keepdims: bool = False) -> Any:
+def logsumexp(
+    x: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, keepdims: bool = False
+) -> Dask:
     """Logarithm of the sum of exp(x/T) of a Dask array along one axis.
 
     Parameters
@@ -142,9 +150,36 @@ def logsumexp(x: Any, temperature: Any = 1.0, *, axis: int = -1, keepdims: bool 
             chunks.logsumexp_rows, rows.entries, rows.temperature, rows.places_of_rows, dtype=rows.dtype, entries=1
         )
         result = result if keepdims else rows.without_entries(result)
-    return rows.restored(result) if keepdims else result
+    whole: Dask = rows.restored(result) if keepdims else result
+    return whole
 
 
+# fmt: off
+@overload
+def sample(
+    logits: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, size: Size | None = None,
+    u: ArrayLike | DaskArray | None = None, rng: Rng | None = None, seed: int | None = None,
+    keys: IntArrayLike | DaskArray | None = None, step: int = 0, mask: Mask | DaskArray | None = None,
+    bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None, xtc_u: ArrayLike | DaskArray | None = None,
+    return_logprob: Literal[False] = False, on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
+) -> Dask: ...
+@overload
+def sample(
+    logits: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, size: Size | None = None,
+    u: ArrayLike | DaskArray | None = None, rng: Rng | None = None, seed: int | None = None,
+    keys: IntArrayLike | DaskArray | None = None, step: int = 0, mask: Mask | DaskArray | None = None,
+    bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None, xtc_u: ArrayLike | DaskArray | None = None,
+    return_logprob: Literal[True], on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
+) -> tuple[Dask, Dask]: ...
+@overload
+def sample(
+    logits: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, size: Size | None = None,
+    u: ArrayLike | DaskArray | None = None, rng: Rng | None = None, seed: int | None = None,
+    keys: IntArrayLike | DaskArray | None = None, step: int = 0, mask: Mask | DaskArray | None = None,
+    bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None, xtc_u: ArrayLike | DaskArray | None = None,
+    return_logprob: bool, on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
+) -> Dask | tuple[Dask, Dask]: ...
+# fmt: on
 def sample(
     logits: Any,
     temperature: Any = 1.0,

@@ -30,14 +30,14 @@ except ImportError as error:
 
 from .._args.arrays import Axis, Rows, any_array, size_shape, temperature_rows
 from .._args.filters import PARAMETERS, as_filters
-from .._sampling import check_on_invalid
+from .._draws import check_on_invalid
 from . import _jax_ffi as ffi
 from ._jax_calls import Call, draw, transform
 
 __all__ = ["log_softmax", "logsumexp", "sample", "softmax", "uniforms", "words"]
 
 
-def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = None) -> Any:
+def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = None) -> jax.Array:
     """Softmax with temperature: exp(x/T) divided by its sum along `axis`.
 
     Parameters
@@ -77,7 +77,7 @@ def softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = Non
     return _transformed("softmax", x, temperature, axis, where)
 
 
-def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = None) -> Any:
+def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any = None) -> jax.Array:
     """Logarithm of the softmax with temperature along `axis`.
 
     Parameters
@@ -105,7 +105,9 @@ def log_softmax(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, where: Any =
     return _transformed("log_softmax", x, temperature, axis, where)
 
 
-def logsumexp(x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None) -> Any:
+def logsumexp(
+    x: Any, temperature: Any = 1.0, *, axis: Axis = -1, keepdims: bool = False, where: Any = None
+) -> jax.Array:
     """Logarithm of the sum of exp(x/T) along `axis`.
 
     Parameters

@@ -209,7 +209,7 @@ def sample(outputs: Any, temperature: Any = 1.0, *, from_logits: bool = False, r
         raise TypeError(f"from_logits must be True or False, got {shown(from_logits)}")
     if rng is None and others.get("u") is None:
         rng = np.random.Generator(get_bit_generator())
-    draw = _sampling.sample if from_logits else _sampling.sample_probs
+    draw: Any = _sampling.sample if from_logits else _sampling.sample_probs
     values = _values(outputs)
     try:
         return draw(values, temperature, rng=rng, **others)

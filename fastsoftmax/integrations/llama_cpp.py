@@ -21,7 +21,7 @@ import math
 import numbers
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ __all__ = ["attach", "detach"]
 # Of `Llama.sample`: what a Sampler is made of.
 _PARAMETERS = ("top_k", "top_p", "min_p", "typical_p", "temp", "mirostat_mode", "mirostat_eta", "mirostat_tau")
 # llama.cpp's order; the filters that it does not have come after those it has.
-_ORDER = (
+_ORDER: Final = (
     "top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "top_a", "p_less", "top_h", "epsilon_cutoff", "eta_cutoff",
     "xtc", "temperature",
 )  # fmt: skip
@@ -266,8 +266,8 @@ class _Run:
         self._filters = filters
         self._given: tuple[Any, ...] | None = None
         self._sampler: Sampler | None = None
-        self._mu: float | None = None  # of mirostat, where the Sampler has none
-        self._mean: float | None = None  # the same of adaptive_p
+        self._mu: float | NDArray[np.float64] | None = None  # of mirostat, where the Sampler has none
+        self._mean: float | NDArray[np.float64] | None = None  # the same of adaptive_p
         self._given_penalties: tuple[float, ...] | None = None
         # The last tokens drawn, not in their order, and how many there are in all.
         self._last = np.zeros(max(llm.last_n_tokens_size, 0), np.int64)
@@ -319,9 +319,9 @@ class _Run:
         self._penalties = penalties_of_row(repetition=repeat, frequency=frequency, presence=presence)
         self._given_penalties = given
 
-    def draw(self, x: NDArray[np.float32]) -> int:
+    def draw(self, x: np.ndarray[tuple[int], np.dtype[np.float32]]) -> int:
         assert self._sampler is not None
-        token: int = self._sampler(x)
+        token = self._sampler(x)
         if token < 0:
             raise_invalid(x)
         if self._last.size:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import ctypes
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from numpy.typing import NDArray
 from .. import _core
 from .._args.arrays import Rows
 from .._args.filters import PARAMETERS, RECORD, as_filters, no_filters
+
+if TYPE_CHECKING:
+    from .._types import Filters
 
 _TYPES = {
     "double": ctypes.c_double,
@@ -52,39 +56,39 @@ def _function(name: str) -> Any:
     return ctypes.CFUNCTYPE(_type_of(returned), *taken)(get_pointer(capsule, signature))
 
 
-softmax_f32 = _function("softmax_f32")
-softmax_f64 = _function("softmax_f64")
-log_softmax_f32 = _function("log_softmax_f32")
-log_softmax_f64 = _function("log_softmax_f64")
-logsumexp_f32 = _function("logsumexp_f32")
-logsumexp_f64 = _function("logsumexp_f64")
-entropy_f32 = _function("entropy_f32")
-entropy_f64 = _function("entropy_f64")
-draw_f32 = _function("draw_f32")
-draw_f64 = _function("draw_f64")
-draw_probs_f32 = _function("draw_probs_f32")
-draw_probs_f64 = _function("draw_probs_f64")
-draw_many_f32 = _function("draw_many_f32")
-draw_many_f64 = _function("draw_many_f64")
-draw_many_probs_f32 = _function("draw_many_probs_f32")
-draw_many_probs_f64 = _function("draw_many_probs_f64")
-draw_filtered_f32 = _function("draw_filtered_f32")
-draw_filtered_f64 = _function("draw_filtered_f64")
-softmax_rows_f32 = _function("softmax_rows_f32")
-softmax_rows_f64 = _function("softmax_rows_f64")
-log_softmax_rows_f32 = _function("log_softmax_rows_f32")
-log_softmax_rows_f64 = _function("log_softmax_rows_f64")
-logsumexp_rows_f32 = _function("logsumexp_rows_f32")
-logsumexp_rows_f64 = _function("logsumexp_rows_f64")
-draw_rows_f32 = _function("draw_rows_f32")
-draw_rows_f64 = _function("draw_rows_f64")
-scratch_size = _function("scratch_size")
-keyed_uniform = _function("keyed_uniform")
-keyed_uniforms = _function("keyed_uniforms")
-abi_version = _function("abi_version")
+softmax_f32: Any = _function("softmax_f32")
+softmax_f64: Any = _function("softmax_f64")
+log_softmax_f32: Any = _function("log_softmax_f32")
+log_softmax_f64: Any = _function("log_softmax_f64")
+logsumexp_f32: Any = _function("logsumexp_f32")
+logsumexp_f64: Any = _function("logsumexp_f64")
+entropy_f32: Any = _function("entropy_f32")
+entropy_f64: Any = _function("entropy_f64")
+draw_f32: Any = _function("draw_f32")
+draw_f64: Any = _function("draw_f64")
+draw_probs_f32: Any = _function("draw_probs_f32")
+draw_probs_f64: Any = _function("draw_probs_f64")
+draw_many_f32: Any = _function("draw_many_f32")
+draw_many_f64: Any = _function("draw_many_f64")
+draw_many_probs_f32: Any = _function("draw_many_probs_f32")
+draw_many_probs_f64: Any = _function("draw_many_probs_f64")
+draw_filtered_f32: Any = _function("draw_filtered_f32")
+draw_filtered_f64: Any = _function("draw_filtered_f64")
+softmax_rows_f32: Any = _function("softmax_rows_f32")
+softmax_rows_f64: Any = _function("softmax_rows_f64")
+log_softmax_rows_f32: Any = _function("log_softmax_rows_f32")
+log_softmax_rows_f64: Any = _function("log_softmax_rows_f64")
+logsumexp_rows_f32: Any = _function("logsumexp_rows_f32")
+logsumexp_rows_f64: Any = _function("logsumexp_rows_f64")
+draw_rows_f32: Any = _function("draw_rows_f32")
+draw_rows_f64: Any = _function("draw_rows_f64")
+scratch_size: Any = _function("scratch_size")
+keyed_uniform: Any = _function("keyed_uniform")
+keyed_uniforms: Any = _function("keyed_uniforms")
+abi_version: Any = _function("abi_version")
 
 
-def filters(**parameters: Any) -> NDArray[np.void]:
+def filters(**parameters: Unpack[Filters]) -> NDArray[np.void]:
     """The record of filter parameters, checked, that ``draw_filtered_f32`` and ``draw_filtered_f64`` read.
 
     Parameters
@@ -115,15 +119,16 @@ def filters(**parameters: Any) -> NDArray[np.void]:
     >>> draw_filtered_f64(addresses[0], logits.size, 1.0, addresses[1], 1.0, 0.999, addresses[2])  # coin 1, u = 0.999
     1
     """
-    unknown = parameters.keys() - PARAMETERS.keys()
+    named: Mapping[str, Any] = parameters
+    unknown = named.keys() - PARAMETERS.keys()
     if unknown:
         raise TypeError(f"{min(unknown)} is not a filter; there are: {', '.join(PARAMETERS)}")
-    if parameters.get("keep") is not None:
+    if named.get("keep") is not None:
         raise TypeError("keep is no part of a record; use fastsoftmax.sample")
-    for name, value in parameters.items():
+    for name, value in named.items():
         if name != "order" and np.ndim(value):
             raise TypeError(f"{name} must be one value here, not an array; make a record for each row")
-    given = as_filters(parameters)
+    given = as_filters(named)
     record = np.empty(1, RECORD)
     record[:] = no_filters(Rows((1,), -1, "filters")) if given is None else given.record
     return record

@@ -17,7 +17,7 @@ tensor(2)
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -28,6 +28,9 @@ from torch.distributions.utils import lazy_property
 
 from .. import _softmax
 from . import _torch_ops as ops
+
+if TYPE_CHECKING:
+    from .._types import Filters, OnInvalid
 
 # Whether torch.func transforms the calling function; PyTorch has no public name for it.
 _are_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
@@ -140,6 +143,29 @@ def logsumexp(x: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, ke
     return result.unsqueeze(dim) if keepdim and x.ndim else result
 
 
+# fmt: off
+@overload
+def sample(
+    logits: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, num_samples: int | None = None,
+    u: Tensor | None = None, generator: torch.Generator | None = None, mask: Tensor | None = None,
+    bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: Literal[False] = False,
+    on_invalid: OnInvalid = "raise", **filters: Unpack[Filters]
+) -> Tensor: ...
+@overload
+def sample(
+    logits: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, num_samples: int | None = None,
+    u: Tensor | None = None, generator: torch.Generator | None = None, mask: Tensor | None = None,
+    bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: Literal[True],
+    on_invalid: OnInvalid = "raise", **filters: Unpack[Filters]
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def sample(
+    logits: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, num_samples: int | None = None,
+    u: Tensor | None = None, generator: torch.Generator | None = None, mask: Tensor | None = None,
+    bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: bool, on_invalid: OnInvalid = "raise",
+    **filters: Unpack[Filters]
+) -> Tensor | tuple[Tensor, Tensor]: ...
+# fmt: on
 def sample(
     logits: Tensor,
     temperature: float | Tensor = 1.0,
