@@ -104,7 +104,7 @@ def main():
     print("| |", " | ".join(columns), "|\n|" + "---|" * (len(columns) + 1))
     for name, (options, filters) in CASES.items():
         times = loops(model, arguments.tokens, options, filters) | draws(model, arguments.tokens, options, filters)
-        cells = [f"{1e3 * statistics.median(times[c]):.3f} ({1e3 * min(times[c]):.3f})" for c in columns]
+        cells = [f"{1e3 * statistics.median(times[c]):.3g} ({1e3 * min(times[c]):.3g})" for c in columns]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
