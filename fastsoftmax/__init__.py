@@ -1,7 +1,5 @@
 """Softmax with temperature, and drawing from it, on a CPU."""
 
-from typing import TYPE_CHECKING, Any
-
 try:
     from . import _core as _core
 except ImportError as _error:
@@ -20,7 +18,7 @@ except ImportError as _error:
         "(a C compiler is needed), or leave that folder to use the installed package"
     ) from _error
 
-from . import schedules
+from . import reference, schedules
 from ._args.keyed import keyed_uniforms
 from ._categorical import Categorical
 from ._config import __version__, get_num_threads, set_num_threads, show_config
@@ -43,9 +41,6 @@ from ._sharding.summary import Summary, combine, summary_nbytes
 from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
 from ._trees import TreeVerdict, verify_tree
 from ._truncation import truncate
-
-if TYPE_CHECKING:
-    from . import reference
 
 __all__ = [
     "Candidates",
@@ -93,16 +88,3 @@ __all__ = [
     "verify_draft",
     "verify_tree",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """`reference` is imported when it is asked for: it takes a third of the time that the rest takes."""
-    if name == "reference":
-        from importlib import import_module
-
-        return import_module(".reference", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -12,24 +12,23 @@ float64. A row that cannot be drawn from raises a ValueError that says why; no o
 are `sample` with the arguments that stay the same held; a Sampler with a seed takes u from `keyed_uniforms`.
 """
 
-from ._drafts import DraftVerdict, verify_draft
-from ._draw import sample, sample_probs
-from ._filters import truncate
-from ._keyed import keyed_uniforms
-from ._measures import entropy, kl_divergence, log_prob
-from ._penalties import penalize
-from ._ranking import TopLogprobs, sample_without_replacement, top_logprobs
-from ._shard_candidates import Candidates, candidates, mass_of_shard, sample_from_candidates, sums_of_shard
-from ._shards import Summary, combine, locate_draws, sample_from_summary, summarize
-from ._softmax import log_softmax, logsumexp, softmax, softmax_probs
-from ._trees import TreeVerdict, verify_tree
+import importlib as _importlib
+import typing as _typing
 
-from ._shards import log_softmax_from_summary, logsumexp_from_summary, softmax_from_summary  # isort: skip
+if _typing.TYPE_CHECKING:
+    from ._functions import *  # noqa: F403
 
-__all__ = [
-    "Candidates", "DraftVerdict", "Summary", "TopLogprobs", "TreeVerdict", "candidates", "combine", "entropy",
-    "keyed_uniforms", "kl_divergence", "locate_draws", "log_prob", "log_softmax", "log_softmax_from_summary",
-    "logsumexp", "logsumexp_from_summary", "mass_of_shard", "penalize", "sample", "sample_from_candidates",
-    "sample_from_summary", "sample_probs", "sample_without_replacement", "softmax", "softmax_from_summary",
-    "softmax_probs", "summarize", "sums_of_shard", "top_logprobs", "truncate", "verify_draft", "verify_tree",
-]  # fmt: skip
+
+def __getattr__(name: str) -> _typing.Any:
+    """The functions are imported when one is asked for: most programs never do.
+
+    This stands here and not in the package, because a module that has such a function gives all its names more slowly.
+    """
+    functions = _importlib.import_module(f"{__name__}._functions")
+    if name == "__all__" or name in functions.__all__:
+        return getattr(functions, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

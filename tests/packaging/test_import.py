@@ -107,3 +107,9 @@ def test_an_old_numpy_is_called_too_old(package: Path) -> None:
     (package / "_core.py").write_text("import numpy\nraise ImportError('numpy._core.multiarray failed to import')\n")
     (package.parent / "numpy.py").write_text("__version__ = '1.26.4'\n")
     assert import_error(package).startswith("ImportError: fastsoftmax needs NumPy 2.0 or later, this is 1.26.4: ")
+
+
+def test_the_reference_is_imported_when_it_is_asked_for(package: Path) -> None:
+    code = "import sys, fastsoftmax as fs; print('fastsoftmax.reference._softmax' in sys.modules, fs.reference.softmax([0]))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "False [1.0]\n"

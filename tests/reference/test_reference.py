@@ -189,7 +189,7 @@ def test_reference_exports_the_public_names_only():
     # Which are sample with some of its arguments held, or functions of one row for each of many.
     held = {"Categorical", "Sampler", "SegmentedRows"}
     assert set(reference.__all__) == set(fs.__all__) - of_arrays - held
-    assert {name for name in vars(reference) if not name.startswith("_")} == set(reference.__all__)
+    assert {name for name in dir(reference) if not name.startswith("_")} == set(reference.__all__)
     for name in ("DraftVerdict", "TopLogprobs"):
         assert getattr(reference, name)._fields == getattr(fs, name)._fields
 
