@@ -110,6 +110,7 @@ def test_an_old_numpy_is_called_too_old(package: Path) -> None:
 
 
 def test_the_reference_is_imported_when_it_is_asked_for(package: Path) -> None:
-    code = "import sys, fastsoftmax as fs; print('fastsoftmax.reference._softmax' in sys.modules, fs.reference.softmax([0]))"
+    code = "import sys, fastsoftmax as fs; "
+    code += "print('fastsoftmax.reference._softmax' in sys.modules, fs.reference.softmax([0]))"
     done = subprocess.run([sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True)
     assert done.stdout == "False [1.0]\n"
