@@ -159,8 +159,16 @@ FS_INLINE void NAME(finish_logsumexp)(const fs_batch *b, size_t first, size_t co
                                       const REAL *max, const double *log_sum)
 {
     double result[LANES];
+    int cancels = 0;
     for (int i = 0; i < LANES; i++)
         result[i] = fs_add_maximum((double)max[i], s->temperature[i], log_sum[i]);
+    for (int i = 0; i < LANES && DTYPE != FS_F64; i++)
+        cancels |= fs_nearly_cancels(result[i], (double)max[i], s->temperature[i]);
+    if (b->out->dtype == DTYPE && !cancels) {
+        for (size_t i = 0; i < count; i++)
+            *(REAL *)NAME(entry_at)(b->out->data, b->out_step, first + i) = (REAL)result[i];
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         const fs_output to = fs_output_at(b->out, b->out_step, first + i);
         if (FS_UNLIKELY(DTYPE != FS_F64 && fs_nearly_cancels(result[i], (double)max[i], s->temperature[i])))

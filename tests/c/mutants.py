@@ -220,6 +220,16 @@ MORE_MUTANTS = [
         "bits",
     ),
     Mutant("the rest has no moment", "softmax/entropy-inl.h", r"\) \+ of_block", ") + 0 * of_block", "bits"),
+    Mutant(
+        "the largest weight stays in the rest", "softmax/logsumexp-inl.h", r"weights\[first\] = 0", "(void)0", "bits"
+    ),
+    Mutant(
+        "dominated rows are overlooked",
+        "ops/block_rows-inl.h",
+        r"FS_NOT_DOMINATED 6\.0",
+        "FS_NOT_DOMINATED 2.0",
+        "bits",
+    ),
     Mutant("moments are not scaled", "softmax/columns-inl.h", r"l->moment\[i\] \*= [^;]*;", ";", "bits"),
     Mutant(
         "a divergence without what p lacks",
