@@ -138,7 +138,7 @@ fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t
  * is drawn from by rejection, for little more than finding its maximum costs (docs/rejection.md); any other row, and at
  * temperature 0, as by fs_sample with the uniform of fs_keyed_uniforms (stream 0).  logprob may be NULL. */
 #define FS_REJECTION_FROM 8192
-#define FS_REJECTION_TO (UINT64_C(1) << 36)
+#define FS_REJECTION_TO (UINT32_C(1) << 31)
 fs_status fs_sample_seeded(const fs_row *row, size_t n, double temperature, uint64_t seed, uint64_t key,
                            uint64_t step, int64_t *index, double *logprob);
 

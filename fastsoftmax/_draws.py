@@ -158,16 +158,16 @@ def draw_rows(
     allowed, words = mask_rows(mask, rows)
     added, added_at = bias_rows(bias, rows)
     records = filters.rows(rows) if filters is not None else no_filters(rows) if aimed is not None else None
-    words = None
+    by_words: tuple[Any, Any, Any] | None = None
     if seeded is not None:
         of_rows = seeded.of(rows)
         if xtc_u is None and filters is not None and filters.needs_coin:
             xtc_u = of_rows.uniforms(COINS)
         if of_rows.rejects and rows.entries >= _core.REJECTION_FROM and aimed is None:
-            words = of_rows.words()
+            by_words = of_rows.words()
         else:
             u = of_rows.uniforms(DRAWS)
-    generator = as_generator(rng) if u is None and words is None else None
+    generator = as_generator(rng) if u is None and by_words is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
     if (
         type(generator) is np.random.Generator
@@ -188,7 +188,7 @@ def draw_rows(
                 raise_invalid(a, probs, axis, mask, bias, 0)
         return drawn
     k = math.prod(trailing)
-    if words is None:
+    if by_words is None:
         each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
         each = each.reshape((*rows.shape, k))
     else:
@@ -201,10 +201,11 @@ def draw_rows(
             return (-1, math.nan) if return_logprob else -1
         index = np.full(shape, -1)
         return (index, np.full(shape, np.nan)) if return_logprob else index
+    aims, before = aimed or (None, None)
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each, None, allowed, added, bool(return_logprob),
         on_invalid == "raise", records, distinct, added_at, coins, True, None if filters is None else filters.keep,
-        *(aimed or (None, None)), words,
+        aims, before, by_words,
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found

@@ -1,14 +1,12 @@
-"""Seeded draws by rejection, for `method="rejection"`: docs/rejection.md."""
+"""Seeded draws of long rows by rejection: docs/rejection.md."""
 
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from ._candidates import allowed, candidates_of
-from ._draw import sample, sample_probs
-from ._keyed import WORD, keyed_uniforms, philox
-from ._softmax import Bias, Mask, Row
+from ._keyed import WORD, philox
+from ._softmax import Row
 
 FROM = 8192  # shorter rows are drawn from by inversion
 STRETCH, COLUMNS, DEEPEST = 1024, 32, 32
@@ -24,24 +22,12 @@ class Weight(NamedTuple):
     depth: int
 
 
-def sample_by_rejection(
-    x: Row, temperature: float = 1.0, *, seed: int, key: int = 0, step: int = 0, mask: Mask = None, bias: Bias = None,
-) -> int:  # fmt: skip
-    """Draw an index from ``softmax(x / temperature)``, reading as many bits as it takes.
-
-    Examples
-    --------
-    >>> sample_by_rejection([0.0] * 10_000, seed=7, key=3)
-    7388
-    """
-    if len(x) < FROM or temperature == 0:
-        return int(sample(x, temperature, u=keyed_uniforms(seed, key, step), mask=mask, bias=bias))
-    x = allowed(x, mask, bias)
-    candidates_of(x)  # raises where there is nothing to draw
+def drawn_by_rejection(x: Row, temperature: float, seed: int, key: int, step: int) -> int:
+    """An index drawn from ``softmax(x / temperature)``, for a row that can be drawn from and a temperature above 0."""
     top = max(x)
     if temperature == math.inf or top == math.inf:
-        drawn = math.inf if temperature < math.inf else -math.inf
-        x, top, temperature = [0.0 if v > -math.inf and v >= drawn else -math.inf for v in x], 0.0, 1.0
+        least = math.inf if temperature < math.inf else -math.inf
+        x, top, temperature = [0.0 if v > -math.inf and v >= least else -math.inf for v in x], 0.0, 1.0
 
     def weight(v: float) -> Weight | None:
         if v == -math.inf:
@@ -52,16 +38,8 @@ def sample_by_rejection(
     return draw(x, weight, seed, key, step)
 
 
-def sample_probs_by_rejection(p: Row, *, seed: int, key: int = 0, step: int = 0) -> int:
-    """Draw an index with probability proportional to p_i: at temperature 1 and without a bias, nothing is rounded.
-
-    Examples
-    --------
-    >>> sample_probs_by_rejection([1.0] * 10_000, seed=7, key=3)
-    7388
-    """
-    if len(p) < FROM:
-        return int(sample_probs(p, u=keyed_uniforms(seed, key, step)))
+def weight_drawn_by_rejection(p: Row, seed: int, key: int, step: int) -> int:
+    """An index drawn with probability proportional to p_i, of which nothing is rounded."""
     highest = math.frexp(max(p))[1]
 
     def weight(v: float) -> Weight | None:
