@@ -94,8 +94,8 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
                                            scratch, index, logprob, f.before + i)
             elif u == NULL:
                 status = fs_sample_filtered_seeded(&rows.row, n, rows.temperature[0], filters, &f.keep, coin,
-                                                   word_at(f.seeds, i), word_at(f.keys, i), word_at(f.steps, i), scratch,
-                                                   index, logprob)
+                                                   word_at(f.seeds, i), word_at(f.keys, i), word_at(f.steps, i),
+                                                   scratch, index, logprob)
             else:
                 status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, k, u, scratch,
                                             index, logprob)
@@ -245,9 +245,9 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries
     that no filter drops, int64, ascending.  aims: adaptive_p's, with filters and one draw, float64, one for each row;
     `before`, of the same shape, gets the probability that each draw had before it.  distinct: without replacement, and
-    without filters and log-probabilities; `size` is from 1 to the number of entries.  words: instead of u and rng the seeds,
-    keys and steps of fs_sample_seeded, as fill_keyed_uniforms takes them; not with `aims`, and one draw from each row.  A row that cannot be drawn from
-    gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    without filters and log-probabilities; `size` is from 1 to the number of entries.  words: instead of u and rng the
+    seeds, keys and steps of fs_sample_seeded, as fill_keyed_uniforms takes them; not with `aims`, and one draw from
+    each row.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
     x = array_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")

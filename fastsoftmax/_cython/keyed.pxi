@@ -1,5 +1,5 @@
-# Uniforms that are a function of a seed, a key and a step (csrc/philox.c), a chunk of them at a time; and from how many entries
-# on a row may be drawn from by rejection.
+# Uniforms that are a function of a seed, a key and a step (csrc/philox.c), a chunk of them at a time; and from how many
+# entries on a row may be drawn from by rejection.
 
 cdef struct Keyed:
     fs_words seeds, keys, steps

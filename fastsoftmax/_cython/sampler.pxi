@@ -421,7 +421,8 @@ cdef class SamplerBase:
         of_row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS, bias_array,
                             <cnp.ndarray>bias_at if bias is None else None)
         draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, <cnp.ndarray>keep, &coin,
-                      NULL if seeded else &uniform, words, &index, &logprob if logprob_too or mirostat else NULL, &aim if adaptive else NULL, &before)
+                      NULL if seeded else &uniform, words, &index, &logprob if logprob_too or mirostat else NULL,
+                      &aim if adaptive else NULL, &before)
         if index < 0:
             return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, row_steps,
                                       given)

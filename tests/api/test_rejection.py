@@ -155,6 +155,9 @@ def test_a_sampler_is_the_function():
     assert sampler.method == "rejection" and fs.Sampler().method == "inversion"
     for step in range(3):
         assert_array_equal(sampler(x), fs.sample(x, 0.7, step=step, **BY_REJECTION))
+    long = np.tile(x[0], 5)
+    sampler.step = 1
+    assert sampler(long) == fs.sample(long, 0.7, step=1, **BY_REJECTION)
     sampler.step = 1
     assert sampler(x[2], keys=2) == fs.sample(x, 0.7, step=1, **BY_REJECTION)[2]
     for other in (copy.copy(sampler), pickle.loads(pickle.dumps(sampler))):
