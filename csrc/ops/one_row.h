@@ -7,6 +7,9 @@
 #include "row/writer.h"
 #include "softmax/logsumexp.h"
 
+/* Entries whose terms of a sum are computed side by side (ops/divergence.h, ops/weighted.h). */
+enum { FS_GROUP = 32 };
+
 static fs_status kernel_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
 {
     fs_reader reader;
@@ -77,14 +80,8 @@ static fs_status kernel_entropy(const fs_row *row, size_t n, double temperature,
 static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
 {
     fs_reader reader = fs_reader_of(row);
-    fs_peak peak;
     reader.weights = row->probs && !row->bias; /* the order of the probabilities is that of their logarithms */
-    if (fs_peak_of(&reader, n, &peak) != FS_OK)
-        return FS_INTERRUPTED;
-    *index = (int64_t)peak.at;
-    if (peak.nan)
-        return FS_NAN;
-    return peak.max > (reader.weights ? 0.0 : -INFINITY) ? FS_OK : FS_NO_MASS;
+    return fs_is_wide(row) ? argmax_f64(&reader, n, index) : argmax_f32(&reader, n, index);
 }
 
 /* k draws of one index; a generator gives a uniform for each all the same, so that streams stay aligned. */
