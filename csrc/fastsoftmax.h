@@ -134,6 +134,14 @@ typedef double fs_uniform_of(void *state);
 fs_status fs_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state,
                          int64_t *index);
 
+/* One draw that is a function of the row, a seed, a key and a step alone.  A row of FS_REJECTION_FROM to FS_REJECTION_TO entries
+ * is drawn from by rejection, for little more than finding its maximum costs (docs/rejection.md); any other row, and at
+ * temperature 0, as by fs_sample with the uniform of fs_keyed_uniforms (stream 0).  logprob may be NULL. */
+#define FS_REJECTION_FROM 8192
+#define FS_REJECTION_TO (UINT32_C(1) << 31)
+fs_status fs_sample_seeded(const fs_row *row, size_t n, double temperature, uint64_t seed, uint64_t key,
+                           uint64_t step, int64_t *index, double *logprob);
+
 /* A row prepared for many draws: the draws of fs_sample, at a few nanoseconds each.  It has no pointer to the row, and
  * draws only read it: any number of threads may draw at once. */
 typedef struct fs_categorical fs_categorical;
@@ -166,7 +174,11 @@ typedef struct {
 fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                              const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
                              int64_t *index, double *logprob);
-/* The same, one draw, from these entries by weights that fall with the distance of their probability p_i from `aim`, in [0, 1]:
+/* One draw by seed, key and step: fs_sample_seeded where no filter is on, else this with the uniform of fs_keyed_uniforms. */
+fs_status fs_sample_filtered_seeded(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                                    const fs_indices *keep, double coin, uint64_t seed, uint64_t key, uint64_t step,
+                                    void *scratch, int64_t *index, double *logprob);
+/* One draw, from these entries by weights that fall with the distance of their probability p_i from `aim`, in [0, 1]:
  * exp(-10 d^2 / (1 + d)) with d = |p_i - aim| / 0.3 (adaptive_p).  *before is p_i of the drawn entry, *logprob (may be NULL) the
  * logarithm of the probability of the draw. */
 fs_status fs_sample_adapted(const fs_row *row, size_t n, double temperature, const fs_filters *filters,

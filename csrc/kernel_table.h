@@ -31,6 +31,10 @@
     X(fs_status, sample_from,                                                                                        \
       (const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next, void *state, int64_t *index), \
       (row, n, temperature, k, next, state, index))                                                                  \
+    X(fs_status, sample_seeded,                                                                                      \
+      (const fs_row *row, size_t n, double temperature, uint64_t seed, uint64_t key, uint64_t step, int64_t *index,  \
+       double *logprob),                                                                                             \
+      (row, n, temperature, seed, key, step, index, logprob))                                                        \
     X(fs_status, logprob,                                                                                            \
       (const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index, double *logprob),        \
       (row, n, temperature, count, index, logprob))                                                                  \
@@ -57,6 +61,10 @@
       (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
        double coin, size_t k, const double *u, void *scratch, int64_t *index, double *logprob),                      \
       (row, n, temperature, filters, keep, coin, k, u, scratch, index, logprob))                                     \
+    X(fs_status, sample_filtered_seeded,                                                                             \
+      (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
+       double coin, uint64_t seed, uint64_t key, uint64_t step, void *scratch, int64_t *index, double *logprob),     \
+      (row, n, temperature, filters, keep, coin, seed, key, step, scratch, index, logprob))                          \
     X(fs_status, sample_adapted,                                                                                     \
       (const fs_row *row, size_t n, double temperature, const fs_filters *filters, const fs_indices *keep,           \
        double coin, double aim, double u, void *scratch, int64_t *index, double *logprob, double *before),           \

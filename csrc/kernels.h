@@ -20,6 +20,7 @@
 #include "softmax/logsumexp.h"
 #include "draw/guide_table.h"
 #include "draw/prepared.h"
+#include "draw/rejection.h"
 
 #define FS_INFINITY INFINITY
 
@@ -27,6 +28,7 @@
 #include "row/tile-inl.h"
 #include "softmax/sum-inl.h"
 #include "softmax/block-inl.h"
+#include "softmax/argmax-inl.h"
 #include "softmax/row-inl.h"
 #include "softmax/softmax-inl.h"
 #include "softmax/short_rows-inl.h"
@@ -38,6 +40,7 @@
 #include "draw/columns-inl.h"
 #include "draw/remaining-inl.h"
 #include "draw/prepared-inl.h"
+#include "draw/rejection-inl.h"
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 
@@ -45,6 +48,7 @@
 #include "row/tile-inl.h"
 #include "softmax/sum-inl.h"
 #include "softmax/block-inl.h"
+#include "softmax/argmax-inl.h"
 #include "softmax/row-inl.h"
 #include "softmax/softmax-inl.h"
 #include "softmax/short_rows-inl.h"
@@ -56,6 +60,7 @@
 #include "draw/columns-inl.h"
 #include "draw/remaining-inl.h"
 #include "draw/prepared-inl.h"
+#include "draw/rejection-inl.h"
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 

@@ -27,6 +27,7 @@ from ._args.arrays import (
 from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import Filters, as_filters, no_filters
 from ._args.invalid import raise_invalid
+from ._args.keyed import COINS, DRAWS, Seeded
 from ._args.masks import mask_rows
 from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
 
@@ -67,14 +68,15 @@ def draw_from(
     return_logprob: bool,
     on_invalid: str,
     distinct: bool = False,
+    seeded: Seeded | None = None,
 ) -> Any:
     """`sample` and `sample_probs`, and without replacement (`distinct`); given: the filters by name."""
+    filters = None if given is None else as_filters(given)
     if u is not None:
         check_u_or_rng(u, rng)
-    elif rng is None:
+    elif rng is None and seeded is None:
         rng = process_generator()
-    filters = None if given is None else as_filters(given)
-    if xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
+    if seeded is None and xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
         stop = isinstance(on_invalid, str) and on_invalid == "raise"
         if not stop:
             check_on_invalid(on_invalid)
@@ -101,8 +103,9 @@ def draw_from(
                 raise_invalid(values, probs, axis, mask, bias, drawn[1], size if distinct else None)
             return drawn[0]
     return draw_rows(
-        values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid, distinct
-    )
+        values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid,
+        distinct, seeded=seeded,
+    )  # fmt: skip
 
 
 def _taken(values: Any, probs: bool, *others: Any) -> tuple[Any, ...]:
@@ -135,10 +138,12 @@ def draw_rows(
     on_invalid: str,
     distinct: bool = False,
     aimed: tuple[Array, Array] | None = None,
+    seeded: Seeded | None = None,
 ) -> Any:
     """What the compiled entry does not take as it is, as arrays that it takes.
 
     aimed: adaptive_p's aims, one for each row, and what the probabilities of the draws before it go to.
+    seeded: instead of u and rng.
     """
     name = "probs" if probs else "logits"
     xtc_u = None if xtc_u is None else taken(xtc_u, "xtc_u")
@@ -153,7 +158,16 @@ def draw_rows(
     allowed, words = mask_rows(mask, rows)
     added, added_at = bias_rows(bias, rows)
     records = filters.rows(rows) if filters is not None else no_filters(rows) if aimed is not None else None
-    generator = as_generator(rng) if u is None else None
+    by_words: tuple[Any, Any, Any] | None = None
+    if seeded is not None:
+        of_rows = seeded.of(rows)
+        if xtc_u is None and filters is not None and filters.needs_coin:
+            xtc_u = of_rows.uniforms(COINS)
+        if of_rows.rejects and rows.entries >= _core.REJECTION_FROM and aimed is None:
+            by_words = of_rows.words()
+        else:
+            u = of_rows.uniforms(DRAWS)
+    generator = as_generator(rng) if u is None and by_words is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
     if (
         type(generator) is np.random.Generator
@@ -173,8 +187,12 @@ def draw_rows(
             if on_invalid == "raise":
                 raise_invalid(a, probs, axis, mask, bias, 0)
         return drawn
-    each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
     k = math.prod(trailing)
+    if by_words is None:
+        each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
+        each = each.reshape((*rows.shape, k))
+    else:
+        each = None
     if not a.size:
         if math.prod(rows.shape) and on_invalid == "raise":
             fix = "fix it" if distinct else 'fix it, or pass on_invalid="flag" to get -1 for it'
@@ -183,10 +201,11 @@ def draw_rows(
             return (-1, math.nan) if return_logprob else -1
         index = np.full(shape, -1)
         return (index, np.full(shape, np.nan)) if return_logprob else index
+    aims, before = aimed or (None, None)
     found = _core.draw(
-        rows.split(a), probs, t, -1, k, each.reshape((*rows.shape, k)), None, allowed, added, bool(return_logprob),
+        rows.split(a), probs, t, -1, k, each, None, allowed, added, bool(return_logprob),
         on_invalid == "raise", records, distinct, added_at, coins, True, None if filters is None else filters.keep,
-        *(aimed or ()),
+        aims, before, by_words,
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found

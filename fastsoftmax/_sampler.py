@@ -32,7 +32,7 @@ from ._sampler_parameters import fixed, held_filter, of_filter, why_not_set
 
 if TYPE_CHECKING:
     from ._sampler_parameters import Fixed, Settable
-    from ._types import ArrayLike, Bias, BoolArrayLike, Int, IntArrayLike, Mask, OnInvalid, SamplerOptions, Step
+    from ._types import ArrayLike, Bias, BoolArrayLike, Int, IntArrayLike, Mask, Method, OnInvalid, SamplerOptions, Step
     from .schedules import Schedule, ScheduleOfSteps
 
 # Their temperatures for many steps come in one call, as an array, with the bits that numbers have.
@@ -46,7 +46,7 @@ class Sampler(Feedback[HasLogprob]):
     ----------
     temperature : float, array_like or callable, default 1.0
         T, as in :func:`sample`; or a schedule, called with `step` before each draw.
-    axis, rng, return_logprob, on_invalid
+    axis, rng, method, return_logprob, on_invalid
         As in :func:`sample`.
     mask, bias : array_like, optional
         As in :func:`sample`, for every draw.  A call may have a mask and a bias besides: an entry may be drawn if both
@@ -59,6 +59,8 @@ class Sampler(Feedback[HasLogprob]):
         or 0 where each row has its own seed.
     steps : array_like of int, optional
         With a seed: the step of each row, 0 <= step < 2**62, instead of `step`.  Each draw adds 1 to them.
+    method : {"inversion", "rejection"}, default "inversion"
+        With a seed: how an index is drawn; see :func:`sample`.
     top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
 xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
 temperature_last, order, keep
@@ -175,6 +177,7 @@ temperature_last, order, keep
         seed: Any = None,
         keys: Any = None,
         steps: Any = None,
+        method: str = "inversion",
         mask: Any = None,
         bias: Any = None,
         top_k: Any = None,
@@ -230,7 +233,7 @@ temperature_last, order, keep
         self.bias = bias
         self._take_feedback(mirostat_tau, mirostat_eta, adaptive_p, adaptive_p_decay)
         self.temperature = temperature
-        self._take_seed(seed, keys, steps)
+        self._take_seed(seed, keys, steps, method)
         self.step = 0
 
     def _use_filters(self, parameters: Mapping[str, Any], one_by_one: bool = False) -> None:
@@ -253,6 +256,7 @@ temperature_last, order, keep
     axis: Fixed[Axis] = fixed("axis")
     rng: Fixed[np.random.Generator | None] = fixed("rng")
     return_logprob: Fixed[bool] = fixed("return_logprob")
+    method: Fixed[Method] = fixed("method")
     on_invalid: Fixed[OnInvalid] = fixed("on_invalid")
     top_k: Settable[IntArrayLike | None] = of_filter("top_k")
     top_p: Settable[ArrayLike | None] = of_filter("top_p")
@@ -337,7 +341,8 @@ temperature_last, order, keep
             )
         arguments = {
             "temperature": self._temperature, "axis": self._axis, "rng": self._rng, "seed": self._seed,
-            "keys": self._keys, "steps": self._steps, "mask": self._mask, "bias": self._bias, **self._given,
+            "keys": self._keys, "steps": self._steps, "method": self.method, "mask": self._mask, "bias": self._bias,
+            **self._given,
             "mirostat_tau": self._mirostat_tau, "mirostat_eta": self._mirostat_eta,
             "adaptive_p": self._adaptive_p, "adaptive_p_decay": self._adaptive_p_decay,
             "return_logprob": self._return_logprob, "on_invalid": self._on_invalid,
@@ -366,6 +371,7 @@ temperature_last, order, keep
     def __repr__(self) -> str:
         given = [f"{name}={value!r}" for name, value in self._given.items()]
         stream = [f"rng={self._rng!r}"] if self._seed is None else [f"seed={self._seed!r}"]
+        stream += ["method='rejection'"] if self.method == "rejection" else []
         stream += [f"{name}={value!r}" for name in ("keys", "steps") if (value := getattr(self, name)) is not None]
         shown = [f"temperature={self._temperature!r}", *given, *stream, f"step={self.step}"]
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -391,15 +397,15 @@ temperature_last, order, keep
         target, mean = self._adaptive_p, self._mean
         if keys is not None and (self._seed is None or u is not None):
             raise ValueError("keys need a Sampler with a seed, and cannot be combined with u")
-        given = (self._seed, tau, target, mask, bias, self._mask, self._bias)
+        seeded = None
+        given = (tau, target, mask, bias, self._mask, self._bias)
         if any(value is not None for value in given):
             values = any_array(values, "probs" if probs else "logits")
             rows = Rows(values.shape, self._axis, "probs" if probs else "logits", may_be_empty=True)
             mask = both_masks(self._mask, mask, rows)
             bias = both_biases(self._bias, bias, rows)
         if self._seed is not None and u is None:
-            u, coins = self._keyed(rows, keys, step if row_steps is None else row_steps)
-            xtc_u = coins if xtc_u is None else xtc_u
+            seeded = self._seeded(keys, step if row_steps is None else row_steps)
         if tau is not None:
             filters = self._surprise_filters(filters, tau, mu, rows)
         aimed = None
@@ -408,7 +414,7 @@ temperature_last, order, keep
             aimed = aims, np.full(rows.shape, np.nan)
         drawn = draw_rows(
             values, probs, temperature, self._axis, None, u, rng, mask, bias, filters, xtc_u,
-            self._return_logprob or tau is not None, self._on_invalid, aimed=aimed,
+            self._return_logprob or tau is not None, self._on_invalid, aimed=aimed, seeded=seeded,
         )  # fmt: skip
         if aimed is not None:
             self._learn_mean(mean, aimed[1])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._args.arrays import Rows
 from ._args.held import own_steps, own_words, read_only
-from ._args.keyed import COINS, DRAWS, checked_word, checked_words, integer_keys, keyed
+from ._args.keyed import Seeded, as_rejects, checked_word, checked_words, integer_keys
 from ._args.random import as_generator
 from ._sampler_calls import Calls, HasLogprob
 
@@ -23,7 +21,11 @@ class Streams(Calls[HasLogprob]):
 
     __slots__ = ()
 
-    def _take_seed(self, seed: Any, keys: Any, steps: Any) -> None:
+    def _take_seed(self, seed: Any, keys: Any, steps: Any, method: Any) -> None:
+        rejects = as_rejects(method)
+        if seed is None and rejects:
+            raise ValueError("method needs a Sampler with a seed: pass seed=")
+        self.set_method(rejects)
         if seed is None and not (keys is None and steps is None):
             raise ValueError(f"{'steps' if keys is None else 'keys'} need a Sampler with a seed: pass seed=")
         self._seed = None if seed is None else own_words(checked_words("seed", seed))
@@ -79,17 +81,7 @@ class Streams(Calls[HasLogprob]):
         self._steps = None if steps is None else own_steps(steps)
         self._note_held_words()
 
-    def _keyed(self, rows: Rows, keys: Any, step: Any) -> tuple[Any, Any]:
-        """The uniforms and the coins of this step, or these steps, for these keys, or else those that are held."""
-        seed: Any = self._seed
-        keys = self._keys if keys is None else keys
-        if keys is None:
-            shape = rows.shape
-            keys = np.arange(math.prod(shape)).reshape(shape) if isinstance(seed, int) else np.zeros(shape, np.int64)
-        given = integer_keys(keys)
+    def _seeded(self, keys: Any, step: Any) -> Seeded:
+        """What the draws of this step, or these steps, are made of, for these keys, or else those that are held."""
         step = checked_word("step", step) if isinstance(step, int) else step
-        for name, held in (("keys", given), ("seed", seed), ("steps", step)):
-            if not isinstance(held, int) and held.shape != rows.shape:
-                wanted = f"have the shape of the rows, {rows.shape}"
-                raise ValueError(f"{name} must {'be one, or ' * (name == 'seed')}{wanted}, not {held.shape}")
-        return keyed(seed, given, step, DRAWS), keyed(seed, given, step, COINS)
+        return Seeded(self._seed, self._keys if keys is None else keys, step, self._method == "rejection", "steps")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _core
 from ._args.arrays import Axis
+from ._args.keyed import INVERSION, seeded
 from ._args.lazy import is_dask_array, of_dask_array
 from ._draws import draw_from
 
@@ -99,6 +100,10 @@ def sample(
     size: Any = None,
     u: Any = None,
     rng: Any = None,
+    seed: Any = None,
+    keys: Any = None,
+    step: Any = None,
+    method: str = INVERSION,
     mask: Any = None,
     bias: Any = None,
     top_k: Any = None,
@@ -143,6 +148,18 @@ def sample(
     rng : None, int, SeedSequence, BitGenerator or Generator, optional
         Where the uniforms come from if `u` is not given: one double for each draw, in row-major order.  None is
         a generator of the process, seeded from fresh entropy.
+    seed : int or array_like of int, optional
+        0 <= seed < 2**64, for all rows or one for each: instead of `u` and `rng`, the draw of a row is a function of
+        the row, its parameters, the seed, its key and its step alone.  Not together with `size`.
+    keys : array_like of int, optional
+        With a seed: one for each row, from -2**63 to 2**64 - 1.  Without them a row's key is its number; 0 for all
+        where each row has a seed.
+    step : int or array_like of int, default 0
+        With a seed: 0 <= step < 2**64, for all rows or one for each.
+    method : {"inversion", "rejection"}, default "inversion"
+        With a seed: "inversion" draws with ``u=keyed_uniforms(seed, keys, step)``.  "rejection" reads as many bits as
+        it needs, and draws from 8,192 entries and more for little more than the time of finding the largest [8]_; a
+        shorter row, and one in which a filter is on, is drawn from by inversion.
     mask : array_like, optional
         bool or integers 0 and 1, broadcast to the shape of `logits`: True and 1 are allowed.  Or int32 words of 32
         entries, the first entry in the lowest bit, with the rows' shape and ceil(n / 32) words last.
@@ -201,7 +218,8 @@ def sample(
     ------
     ValueError
         For a row that cannot be drawn from, by its number; a negative or NaN temperature; `u` outside [0, 1);
-        `u` together with `rng`; a filter's parameter out of range; shapes that do not fit.
+        `u` together with `rng`, or one of them with `seed`; `keys`, `step` or a `method` without a seed; a filter's
+        parameter out of range; shapes that do not fit.
     TypeError
         For data of other dtypes, or a RandomState.
 
@@ -227,6 +245,7 @@ def sample(
     .. [6] E. Baghaei Potraghloo et al., "Top-H Decoding: Adapting the Creativity and Coherence with Bounded Entropy in
        Text Generation", 2025, arXiv 2509.02510.
     .. [7] "Quadratic sampling" of text-generation-webui and KoboldCpp, where the parameters have these names.
+    .. [8] docs/rejection.md has the algorithm and the proof that it is exact; for rejection see Devroye, section II.3.
 
     Examples
     --------
@@ -246,15 +265,21 @@ def sample(
         xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep,
         temperature_last, order, keep,
     )  # fmt: skip
+    of_seed = None
+    if seed is not None or keys is not None or step is not None or method is not INVERSION:
+        if not is_dask_array(logits):  # of which it takes a size too
+            of_seed = seeded(u, rng, size, seed, keys, step, method)
     try:
         return draw_from(
-            logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid
-        )
+            logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid,
+            seeded=of_seed,
+        )  # fmt: skip
     except TypeError:
         if not is_dask_array(logits):
             raise
     return of_dask_array(
-        "sample", logits, temperature, axis=axis, size=size, u=u, rng=rng, mask=mask, bias=bias, xtc_u=xtc_u,
+        "sample", logits, temperature, axis=axis, size=size, u=u, rng=rng, seed=seed, keys=keys,
+        step=0 if step is None else step, method=method, mask=mask, bias=bias, xtc_u=xtc_u,
         return_logprob=return_logprob, on_invalid=on_invalid, **(given or {}),
     )  # fmt: skip
 
@@ -324,6 +349,10 @@ def sample_probs(
     size: Any = None,
     u: Any = None,
     rng: Any = None,
+    seed: Any = None,
+    keys: Any = None,
+    step: Any = None,
+    method: str = INVERSION,
     mask: Any = None,
     bias: Any = None,
     top_k: Any = None,
@@ -356,7 +385,7 @@ def sample_probs(
     ----------
     probs : array_like
         Weights, 0 <= p < inf; they need not sum to 1.  0 is never drawn, and warns of nothing.
-    temperature, axis, size, u, rng, mask, bias, return_logprob, on_invalid
+    temperature, axis, size, u, rng, seed, keys, step, method, mask, bias, return_logprob, on_invalid
         As in :func:`sample`; `bias` is added to log(probs).
     top_k, top_p, min_p, top_a, p_less, typical_p, top_h, top_n_sigma, epsilon_cutoff, eta_cutoff, xtc_threshold, \
 xtc_probability, xtc_u, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep, \
@@ -396,4 +425,10 @@ temperature_last, order, keep
         xtc_probability, dynatemp_range, dynatemp_exponent, smoothing_factor, smoothing_curve, min_tokens_to_keep,
         temperature_last, order, keep,
     )  # fmt: skip
-    return draw_from(probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid)
+    of_seed = None
+    if seed is not None or keys is not None or step is not None or method is not INVERSION:
+        of_seed = seeded(u, rng, size, seed, keys, step, method)
+    return draw_from(
+        probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid,
+        seeded=of_seed,
+    )  # fmt: skip

@@ -55,6 +55,7 @@ Mask = BoolArrayLike | IntArrayLike
 Bias = ArrayLike | Mapping[int, Number] | Sequence[Mapping[int, Number] | None]
 Rng = int | np.integer[Any] | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator
 OnInvalid = Literal["raise", "flag"]
+Method = Literal["inversion", "rejection"]
 Step = Literal[
     "top_k", "top_p", "min_p", "top_a", "p_less", "typical_p", "top_h", "top_n_sigma", "epsilon_cutoff", "eta_cutoff",
     "xtc", "temperature",
@@ -111,6 +112,10 @@ class SampleOptions(TruncateOptions, total=False):
     """What `sample` takes, apart from that on which the kind of its result depends."""
 
     u: ArrayLike | None
+    seed: IntArrayLike | None
+    keys: IntArrayLike | None
+    step: IntArrayLike | None
+    method: Method
     on_invalid: OnInvalid
 
 
@@ -121,6 +126,7 @@ class SamplerOptions(Filters, total=False):
     seed: IntArrayLike | None
     keys: IntArrayLike | None
     steps: IntArrayLike | None
+    method: Method
     mask: Mask | None
     bias: Bias | None
     mirostat_tau: ArrayLike | None

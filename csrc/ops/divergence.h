@@ -36,15 +36,15 @@ static fs_status fs_distribution_of(const fs_row *row, size_t n, double temperat
 }
 
 /* e^t - 1 - t for |t| <= 1, by its series: an error of 2^-55 from what is cut off. */
+enum { FS_EXCESS_LAST = 19 };
+static const double fs_inverse[FS_EXCESS_LAST + 1] = {
+    0.0,      0.0,      1.0 / 2,  1.0 / 3,  1.0 / 4,  1.0 / 5,  1.0 / 6,  1.0 / 7,  1.0 / 8,  1.0 / 9,
+    1.0 / 10, 1.0 / 11, 1.0 / 12, 1.0 / 13, 1.0 / 14, 1.0 / 15, 1.0 / 16, 1.0 / 17, 1.0 / 18, 1.0 / 19};
 static inline double fs_excess(double t)
 {
-    enum { LAST = 19 };
     double sum = 0.0;
-    static const double inverse[LAST + 1] = {0.0,      0.0,      1.0 / 2,  1.0 / 3,  1.0 / 4,  1.0 / 5,  1.0 / 6,
-                                             1.0 / 7,  1.0 / 8,  1.0 / 9,  1.0 / 10, 1.0 / 11, 1.0 / 12, 1.0 / 13,
-                                             1.0 / 14, 1.0 / 15, 1.0 / 16, 1.0 / 17, 1.0 / 18, 1.0 / 19};
-    for (int k = LAST; k >= 3; k--) /* t/3 (1 + t/4 (1 + ...)) */
-        sum = t * inverse[k] * (1.0 + sum);
+    for (int k = FS_EXCESS_LAST; k >= 3; k--) /* t/3 (1 + t/4 (1 + ...)) */
+        sum = t * fs_inverse[k] * (1.0 + sum);
     return 0.5 * t * t * (1.0 + sum);
 }
 
@@ -76,23 +76,83 @@ static double fs_divergence_term(const fs_divergence *ctx, const fs_scale *natur
     return fs_exp2(natural, log_q, 0.0) - weight - (weight == 0.0 ? 0.0 : weight * t);
 }
 
+/* e^a for -690 < a <= 0, as fs_exp2 has it. */
+static inline f64x8 fs_exp_of_eight(f64x8 a)
+{
+    const f64x8 magic = f64x8_set1(0x1.8p52), high = f64x8_set1(FS_LOG2E_HIGH);
+    const f64x8 low = f64x8_set1(fs_scale_of(1.0).low), t = f64x8_add(f64x8_mul(a, high), magic);
+    const f64x8 f = f64x8_fma(a, low, f64x8_fma(a, high, f64x8_sub(magic, t)));
+    f64x8 p;
+    exp2_f64(&p, &t, &f, 1);
+    return p;
+}
+
+static inline f64x8 fs_excess_of_eight(f64x8 t)
+{
+    const f64x8 one = f64x8_set1(1.0);
+    f64x8 sum = f64x8_set1(0.0);
+    for (int k = FS_EXCESS_LAST; k >= 3; k--)
+        sum = f64x8_mul(f64x8_mul(t, f64x8_set1(fs_inverse[k])), f64x8_add(one, sum));
+    return f64x8_mul(f64x8_mul(f64x8_mul(f64x8_set1(0.5), t), t), f64x8_add(one, sum));
+}
+
+/* The same terms of GROUP entries side by side, where both rows follow the formula and no weight is near the least double.
+ * Returns whether they do. */
+static int fs_divergence_terms(const fs_divergence *ctx, const double *x, const double *y, double *term)
+{
+    const fs_distribution *p = ctx->p, *q = ctx->q;
+    const double temperature = p->temperature, above = q->max - p->max, sums_apart = q->log_sum - p->log_sum;
+    double log_p[FS_GROUP], log_q[FS_GROUP], t[FS_GROUP], large[FS_GROUP];
+    int outside = 0, far = 0;
+    for (int i = 0; i < FS_GROUP; i++) {
+        log_p[i] = (x[i] - p->max) / temperature - p->log_sum;
+        log_q[i] = (y[i] - q->max) / temperature - q->log_sum;
+        t[i] = ((y[i] - x[i]) - above) / temperature - sums_apart;
+    }
+    for (int i = 0; i < FS_GROUP; i++) {
+        outside |= !(log_p[i] > -690.0) | !(log_q[i] > -690.0);
+        far |= !(fabs(t[i]) <= 1.0);
+    }
+    if (outside)
+        return 0;
+    for (int i = 0; i < FS_GROUP; i += 8) {
+        const f64x8 of_eight = f64x8_load(t + i), weight = fs_exp_of_eight(f64x8_load(log_p + i));
+        f64x8_store(term + i, f64x8_mul(weight, fs_excess_of_eight(of_eight)));
+        if (far) {
+            const f64x8 of_q = fs_exp_of_eight(f64x8_load(log_q + i));
+            f64x8_store(large + i, f64x8_sub(f64x8_sub(of_q, weight), f64x8_mul(weight, of_eight)));
+        }
+    }
+    for (int i = 0; i < FS_GROUP && far; i++)
+        if (!(fabs(t[i]) <= 1.0))
+            term[i] = large[i];
+    return 1;
+}
+
 static void fs_divergence_chunk(void *context, size_t chunk)
 {
     fs_divergence *ctx = context;
     const fs_scale natural = fs_scale_of(1.0);
     const size_t past = ctx->n - chunk * ctx->length > ctx->length ? (chunk + 1) * ctx->length : ctx->n;
+    const int limit = ctx->p->reader.limit || ctx->q->reader.limit;
     double sum = 0.0, error = 0.0, copies[2][FS_BLOCK_F64];
     for (size_t start = chunk * ctx->length; start < past; start += FS_BLOCK_F64) {
         const size_t len = past - start < FS_BLOCK_F64 ? past - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&ctx->p->reader, start, len, copies[0]);
         const double *y = fs_load_f64(&ctx->q->reader, start, len, copies[1]);
-        for (size_t i = 0; i < len; i++) {
-            const double term = fs_divergence_term(ctx, &natural, x[i], y[i]);
-            if (term == INFINITY) {
-                ctx->sum[chunk] = INFINITY;
-                return;
+        for (size_t i = 0; i < len; i += FS_GROUP) {
+            double term[FS_GROUP];
+            const size_t count = len - i < FS_GROUP ? len - i : FS_GROUP;
+            if (count < FS_GROUP || limit || !fs_divergence_terms(ctx, x + i, y + i, term))
+                for (size_t j = 0; j < count; j++)
+                    term[j] = fs_divergence_term(ctx, &natural, x[i + j], y[i + j]);
+            for (size_t j = 0; j < count; j++) {
+                if (FS_UNLIKELY(term[j] == INFINITY)) {
+                    ctx->sum[chunk] = INFINITY;
+                    return;
+                }
+                fs_add_to(&sum, &error, term[j]);
             }
-            fs_add_to(&sum, &error, term);
         }
     }
     ctx->sum[chunk] = sum + error;

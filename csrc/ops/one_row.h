@@ -7,6 +7,9 @@
 #include "row/writer.h"
 #include "softmax/logsumexp.h"
 
+/* Entries whose terms of a sum are computed side by side (ops/divergence.h, ops/weighted.h). */
+enum { FS_GROUP = 32 };
+
 static fs_status kernel_softmax(const fs_row *row, size_t n, double temperature, const fs_output *out)
 {
     fs_reader reader;
@@ -77,14 +80,8 @@ static fs_status kernel_entropy(const fs_row *row, size_t n, double temperature,
 static fs_status fs_argmax(const fs_row *row, size_t n, int64_t *index)
 {
     fs_reader reader = fs_reader_of(row);
-    fs_peak peak;
     reader.weights = row->probs && !row->bias; /* the order of the probabilities is that of their logarithms */
-    if (fs_peak_of(&reader, n, &peak) != FS_OK)
-        return FS_INTERRUPTED;
-    *index = (int64_t)peak.at;
-    if (peak.nan)
-        return FS_NAN;
-    return peak.max > (reader.weights ? 0.0 : -INFINITY) ? FS_OK : FS_NO_MASS;
+    return fs_is_wide(row) ? argmax_f64(&reader, n, index) : argmax_f32(&reader, n, index);
 }
 
 /* k draws of one index; a generator gives a uniform for each all the same, so that streams stay aligned. */
@@ -95,6 +92,17 @@ static void fs_draw_sole(int64_t sole, size_t k, const fs_uniforms *u, int64_t *
             u->next(u->state);
         index[j] = sole;
     }
+}
+
+/* log p of draws from weights, read at temperature 1. */
+static fs_status fs_logprobs_of_weights(fs_reader *reader, size_t n, size_t k, const int64_t *index, double *logprob)
+{
+    double max, log_sum;
+    reader->weights = 0;
+    const fs_status status = log_normaliser_f64(reader, n, 1.0, &max, &log_sum);
+    for (size_t j = 0; j < k && status == FS_OK; j++)
+        logprob[j] = fs_logprob_of(reader, (size_t)index[j], 1.0, max, log_sum);
+    return status;
 }
 
 static fs_status fs_draw_from_row(const fs_row *row, size_t n, double temperature, size_t k, const fs_uniforms *u,
@@ -115,14 +123,7 @@ static fs_status fs_draw_from_row(const fs_row *row, size_t n, double temperatur
         reader = fs_reader_of(row);
         reader.weights = 1;
         status = k == 1 && fs_draw_from_few(row, n, u, index) ? FS_OK : fs_sample_weights(&reader, n, k, u, index);
-        if (status != FS_OK || !logprob)
-            return status;
-        double max, log_sum;
-        reader.weights = 0;
-        status = log_normaliser_f64(&reader, n, 1.0, &max, &log_sum);
-        for (size_t j = 0; j < k && status == FS_OK; j++)
-            logprob[j] = fs_logprob_of(&reader, (size_t)index[j], 1.0, max, log_sum);
-        return status;
+        return status == FS_OK && logprob ? fs_logprobs_of_weights(&reader, n, k, index, logprob) : status;
     }
     FS_RUN_FORMULA(sample, row, n, temperature, k, u, index, logprob);
     return status;
@@ -132,6 +133,26 @@ static fs_status kernel_sample(const fs_row *row, size_t n, double temperature, 
                                int64_t *index, double *logprob)
 {
     return fs_draw_from_row(row, n, temperature, k, &(fs_uniforms){u, NULL, NULL}, index, logprob);
+}
+
+static fs_status kernel_sample_seeded(const fs_row *row, size_t n, double temperature, uint64_t seed, uint64_t key,
+                                      uint64_t step, int64_t *index, double *logprob)
+{
+    const fs_draw_key draw_key = {seed, key, step};
+    fs_reader reader;
+    fs_status status;
+    if (temperature == 0.0 || n < FS_REJECTION_FROM || n > FS_REJECTION_TO) {
+        const double u = fs_keyed_uniform(seed, key, step, FS_STREAM_DRAWS);
+        return kernel_sample(row, n, temperature, 1, &u, index, logprob);
+    }
+    if (row->probs && !row->bias && temperature == 1.0) {
+        reader = fs_reader_of(row);
+        reader.weights = 1;
+        status = draw_by_rejection_f64(&reader, n, 1.0, &draw_key, index, NULL);
+        return status == FS_OK && logprob ? fs_logprobs_of_weights(&reader, n, 1, index, logprob) : status;
+    }
+    FS_RUN_FORMULA(draw_by_rejection, row, n, temperature, &draw_key, index, logprob);
+    return status;
 }
 
 static fs_status kernel_sample_from(const fs_row *row, size_t n, double temperature, size_t k, fs_uniform_of *next,

@@ -92,6 +92,17 @@ static fs_status kernel_sample_filtered(const fs_row *row, size_t n, double temp
     return status;
 }
 
+/* The same by seed, key and step: by rejection only where no filter is on. */
+static fs_status kernel_sample_filtered_seeded(const fs_row *row, size_t n, double temperature, const fs_filters *f,
+                                               const fs_indices *keep, double coin, uint64_t seed, uint64_t key,
+                                               uint64_t step, void *scratch, int64_t *index, double *logprob)
+{
+    const double u = fs_keyed_uniform(seed, key, step, FS_STREAM_DRAWS);
+    if (f->dynatemp_range > 0.0 || fs_has_filter(f, n, coin))
+        return kernel_sample_filtered(row, n, temperature, f, keep, coin, 1, &u, scratch, index, logprob);
+    return kernel_sample_seeded(row, n, temperature, seed, key, step, index, logprob);
+}
+
 /* The quotients of a row: (x - shift) / T.  The shift is 0, or the maximum where its own quotient is not finite in the
  * dtype of the result.  Finite stays finite. */
 typedef struct {

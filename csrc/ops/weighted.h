@@ -21,16 +21,10 @@ typedef struct {
     int nan, bad;
 } fs_weighted;
 
-/* A number that orders the terms as their logarithms do. */
-static inline double fs_order_of_term(double x, double b, double temperature)
-{
-    if (temperature == INFINITY)
-        return x > -INFINITY ? fs_log(b) : -INFINITY;
-    return temperature > 1.0 ? x / temperature + fs_log(b) : x + temperature * fs_log(b);
-}
-
+/* The largest term by `order`, numbers that are ordered as the logarithms of the terms are. */
 static void fs_weighted_survey(fs_weighted *w, size_t n)
 {
+    const double t = w->temperature;
     double copies[2][FS_BLOCK_F64], highest = -INFINITY;
     w->largest = w->max = -INFINITY;
     w->weight = 0.0;
@@ -39,15 +33,26 @@ static void fs_weighted_survey(fs_weighted *w, size_t n)
         const size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&w->entries, start, len, copies[0]);
         const double *b = fs_load_f64(&w->weights, start, len, copies[1]);
+        double order[FS_BLOCK_F64];
+        for (size_t i = 0; i < len; i++)
+            order[i] = fs_log(b[i]);
+        if (t == INFINITY)
+            for (size_t i = 0; i < len; i++)
+                order[i] = x[i] > -INFINITY ? order[i] : -INFINITY;
+        else if (t > 1.0)
+            for (size_t i = 0; i < len; i++)
+                order[i] = x[i] / t + order[i];
+        else
+            for (size_t i = 0; i < len; i++)
+                order[i] = x[i] + t * order[i];
         for (size_t i = 0; i < len; i++) {
             w->bad |= !(b[i] >= 0.0 && b[i] < INFINITY);
             if (!(b[i] > 0.0))
                 continue;
             w->nan |= x[i] != x[i];
             w->largest = x[i] > w->largest ? x[i] : w->largest;
-            const double order = fs_order_of_term(x[i], b[i], w->temperature);
-            if (order > highest || (order == highest && b[i] > w->weight)) {
-                highest = order;
+            if (order[i] > highest || (order[i] == highest && b[i] > w->weight)) {
+                highest = order[i];
                 w->max = x[i];
                 w->weight = b[i];
             }
@@ -69,23 +74,68 @@ static inline double fs_weighted_exp(double x, double max, const fs_scale *c, co
     return fs_exp2(c, apart, k) * (1.0 + lost / t);
 }
 
+/* The same of GROUP entries side by side, all of a weight above 0, where nothing is subnormal or beyond the doubles: mantissas
+ * and powers of the terms.  Returns whether it is so. */
+static int fs_weighted_terms(const fs_weighted *w, const fs_scale *c, const double *x, const double *b, int e,
+                             double *mantissa, double *power)
+{
+    double apart[FS_GROUP], lost[FS_GROUP], k[FS_GROUP];
+    int outside = 0;
+    for (int i = 0; i < FS_GROUP; i++) {
+        const uint64_t bits = fs_bits_f64(b[i]), fraction = (UINT64_C(1) << 52) - 1;
+        mantissa[i] = fs_f64_of((bits & fraction) | UINT64_C(1022) << 52);
+        k[i] = fs_f64_of(bits >> 52 | UINT64_C(0x4330000000000000)) - (0x1p52 + 1022.0) - e;
+        apart[i] = x[i] - w->max;
+        const double back = apart[i] - x[i];
+        lost[i] = (x[i] - (apart[i] - back)) + (-w->max - back);
+        lost[i] = 1.0 + lost[i] / c->temperature;
+    }
+    for (int i = 0; i < FS_GROUP; i++) {
+        const double z = fma(apart[i], c->high, k[i]);
+        outside |= !(b[i] >= 0x1p-1022) | !(z > -1000.0) | !(z < 1000.0) | !(apart[i] > -INFINITY);
+    }
+    if (outside)
+        return 0;
+    const f64x8 magic = f64x8_set1(0x1.8p52), high = f64x8_set1(c->high), low = f64x8_set1(c->low);
+    for (int i = 0; i < FS_GROUP; i += 8) {
+        const f64x8 d = f64x8_load(apart + i), added = f64x8_load(k + i);
+        const f64x8 t = f64x8_add(f64x8_fma(d, high, added), magic), n = f64x8_sub(t, magic);
+        const f64x8 f = f64x8_fma(d, low, f64x8_fma(d, high, f64x8_sub(added, n)));
+        f64x8 p;
+        exp2_f64(&p, &t, &f, 1);
+        f64x8_store(power + i, f64x8_mul(p, f64x8_load(lost + i)));
+    }
+    return 1;
+}
+
 /* log S of entries with a finite maximum, without e ln 2 for the exponent e that is taken out of the weights. */
 static double fs_weighted_log(const fs_weighted *w, size_t n, int e)
 {
     const fs_scale c = fs_scale_of(w->temperature), natural = fs_scale_of(1.0);
+    const int formula = fs_has_formula(w->temperature, 1);
     double high = 0.0, low = 0.0, copies[2][FS_BLOCK_F64];
     for (size_t start = 0; start < n; start += FS_BLOCK_F64) {
         const size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&w->entries, start, len, copies[0]);
         const double *b = fs_load_f64(&w->weights, start, len, copies[1]);
-        for (size_t i = 0; i < len; i++) {
-            if (!(b[i] > 0.0))
-                continue;
-            const int of_weight = fs_exponent(b[i]), half = -of_weight / 2;
-            const double mantissa = b[i] * fs_pow2(half) * fs_pow2(-of_weight - half);
-            const double power = fs_weighted_exp(x[i], w->max, &c, &natural, of_weight - e), term = mantissa * power;
-            fs_add_to(&high, &low, term);
-            low += fma(mantissa, power, -term);
+        for (size_t i = 0; i < len; i += FS_GROUP) {
+            double mantissa[FS_GROUP], power[FS_GROUP];
+            const size_t count = len - i < FS_GROUP ? len - i : FS_GROUP;
+            if (count < FS_GROUP || !formula || !fs_weighted_terms(w, &c, x + i, b + i, e, mantissa, power))
+                for (size_t j = 0; j < count; j++) {
+                    const double weight = b[i + j];
+                    mantissa[j] = power[j] = 0.0; /* they add nothing */
+                    if (!(weight > 0.0))
+                        continue;
+                    const int of_weight = fs_exponent(weight), half = -of_weight / 2;
+                    mantissa[j] = weight * fs_pow2(half) * fs_pow2(-of_weight - half);
+                    power[j] = fs_weighted_exp(x[i + j], w->max, &c, &natural, of_weight - e);
+                }
+            for (size_t j = 0; j < count; j++) {
+                const double term = mantissa[j] * power[j];
+                fs_add_to(&high, &low, term);
+                low += fma(mantissa[j], power[j], -term);
+            }
         }
     }
     const double sum = high + low, rest = (high - sum) + low;

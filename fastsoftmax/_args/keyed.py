@@ -1,19 +1,23 @@
-"""keyed_uniforms: uniforms that are a function of a seed, a key and a step, by NumPy's Philox."""
+"""Seeds, keys and steps: keyed_uniforms, by NumPy's Philox, and what seeded draws of rows are made of."""
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .arrays import any_array, shown
+from .arrays import Rows, any_array, shown
 
 if TYPE_CHECKING:
     from .._types import Int, IntArrayLike
+
+# How a seeded draw is made if nothing else is said; as a default it is recognised by `is`.
+INVERSION = "inversion"
 
 # What a uniform is for; the second word of the generator's counter.
 DRAWS, COINS = 0, 1
@@ -85,21 +89,90 @@ def keyed_uniforms(seed: Any, keys: Any, step: Any = 0) -> Any:
 
 def keyed(seed: Any, keys: NDArray[Any], step: Any, stream: int) -> NDArray[np.float64]:
     """keyed_uniforms of words that are checked; `stream` is DRAWS or COINS."""
+    shape, words = _broadcast_words(seed, keys, step)
+    u = np.empty(shape, np.float64)
+    _core.fill_keyed_uniforms(*words, stream, u)
+    return u
+
+
+def _broadcast_words(seed: Any, keys: NDArray[Any], step: Any) -> tuple[tuple[int, ...], tuple[Any, Any, Any]]:
+    """The shape to which they broadcast, and each as an int or contiguous words, one or as many as the shape has."""
     given = _as_words(keys)
     if type(seed) is int and type(step) is int:
-        u = np.empty(given.shape, np.float64)
-        _core.fill_keyed_uniforms(seed, given, step, stream, u)
-        return u
+        return given.shape, (seed, given, step)
     words = _as_words(seed), given, _as_words(step)
     try:
         shape = np.broadcast_shapes(*(each.shape for each in words))
     except ValueError:
         shapes = "seed of shape {}, keys of shape {} and step of shape {}".format(*(each.shape for each in words))
         raise ValueError(f"{shapes} do not broadcast: pass one for each key, or one for all") from None
-    u = np.empty(shape, np.float64)
     seeds, of_keys, steps = (w if w.size == 1 else np.ascontiguousarray(np.broadcast_to(w, shape)) for w in words)
-    _core.fill_keyed_uniforms(seeds, of_keys, steps, stream, u)
-    return u
+    return shape, (seeds, of_keys, steps)
+
+
+class Seeded(NamedTuple):
+    """The seed, the keys (None: the numbers of the rows) and the step of seeded draws, one from each row.
+
+    Attributes
+    ----------
+    rejects : bool
+        Rows of _core.REJECTION_FROM entries and more are drawn from by rejection.
+    steps : str
+        What `step` is called in errors.
+    """
+
+    seed: Any
+    keys: Any
+    step: Any
+    rejects: bool
+    steps: str = "step"
+
+    def of(self, rows: Rows) -> Seeded:
+        """The same with a key for each row; raises where there is not one of each for each row, or one for all."""
+        keys = self.keys
+        if keys is None:
+            one = isinstance(self.seed, int)
+            keys = np.arange(math.prod(rows.shape)).reshape(rows.shape) if one else np.zeros(rows.shape, np.int64)
+        given = integer_keys(keys)
+        for name, held in (("keys", given), ("seed", self.seed), (self.steps, self.step)):
+            if not isinstance(held, int) and held.shape != rows.shape:
+                wanted = f"have the shape of the rows, {rows.shape}"
+                one_or = "be one, or " * (name in ("seed", "step"))
+                raise ValueError(f"{name} must {one_or}{wanted}, not {held.shape}")
+        return self._replace(keys=given)
+
+    def uniforms(self, stream: int) -> NDArray[np.float64]:
+        return keyed(self.seed, self.keys, self.step, stream)
+
+    def words(self) -> tuple[Any, Any, Any]:
+        """As _core.draw takes them."""
+        return _broadcast_words(self.seed, self.keys, self.step)[1]
+
+
+def seeded(u: Any, rng: Any, size: Any, seed: Any, keys: Any, step: Any, method: Any) -> Seeded | None:
+    """These arguments of a function that draws, checked; None where there is no seed."""
+    rejects = as_rejects(method)
+    if seed is None:
+        for name, value in (("keys", keys), ("step", step), ("method", method if rejects else None)):
+            if value is not None:
+                raise ValueError(f"{name} needs a seed: pass seed=")
+        return None
+    for name, value in (("u", u), ("rng", rng)):
+        if value is not None:
+            raise ValueError(f"{name} and seed are both given; pass one of them")
+    if size is not None:
+        raise ValueError(
+            "size cannot be given with a seed, which gives one draw for each row: pass "
+            "u=keyed_uniforms(seed, keys, steps), with as many keys or steps as there are draws"
+        )
+    return Seeded(checked_words("seed", seed), keys, checked_words("step", 0 if step is None else step), rejects)
+
+
+def as_rejects(method: Any) -> bool:
+    """Whether a method is "rejection"; raises where it is not "inversion" either."""
+    if not isinstance(method, str) or method not in ("inversion", "rejection"):
+        raise ValueError(f'method must be "inversion" or "rejection", got {shown(method)}')
+    return method == "rejection"
 
 
 def _as_words(integers: Any) -> NDArray[np.uint64]:

@@ -11,7 +11,9 @@ cdef enum:
 cdef struct Draws:
     Batch batch
     size_t k  # draws from each row
-    const double *u
+    const double *u  # or NULL, and a seed, a key and a step for each row
+    fs_words seeds, keys, steps
+    uint64_t one[2]  # a seed and a step for all
     const fs_filters *filters  # NULL: none, or one for each row
     int filters_operand
     fs_indices keep  # of the filters
@@ -78,7 +80,7 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
         if f.stop and fs_atomic_load(&f.batch.outcome.rejected) < i << STATUS_BITS:
             return  # the call raises for a row before this one
         set_run(&f.batch, w, 1, rows)
-        u = f.u + i * k
+        u = NULL if f.u == NULL else f.u + i * k
         index = f.index + i * k
         logprob = NULL if f.logprob == NULL else f.logprob + i * k
         if f.distinct:
@@ -90,9 +92,16 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
             if f.aim != NULL:
                 status = fs_sample_adapted(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, f.aim[i], u[0],
                                            scratch, index, logprob, f.before + i)
+            elif u == NULL:
+                status = fs_sample_filtered_seeded(&rows.row, n, rows.temperature[0], filters, &f.keep, coin,
+                                                   word_at(f.seeds, i), word_at(f.keys, i), word_at(f.steps, i),
+                                                   scratch, index, logprob)
             else:
                 status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, k, u, scratch,
                                             index, logprob)
+        elif u == NULL:
+            status = fs_sample_seeded(&rows.row, n, rows.temperature[0], word_at(f.seeds, i), word_at(f.keys, i),
+                                      word_at(f.steps, i), index, logprob)
         else:
             status = fs_sample(&rows.row, n, rows.temperature[0], k, u, index, logprob)
         if note(&f.batch.outcome, i, status):
@@ -119,7 +128,7 @@ cdef void draws_task(void *job, size_t first, size_t past) noexcept nogil:
         copied = f.batch.rows
         rows = &copied
         go_to_row(w, first)
-    if f.k == 1 and not needs_scratch(f):
+    if f.k == 1 and f.u != NULL and not needs_scratch(f):
         draw_runs(f, w, rows, first, past)
     else:
         draw_rows_one_by_one(f, w, rows, first, past)
@@ -226,7 +235,7 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
 
 def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logprob, bint stop, filters=None,
          bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False,
-         cnp.ndarray keep=None, cnp.ndarray aims=None, cnp.ndarray before=None):
+         cnp.ndarray keep=None, cnp.ndarray aims=None, cnp.ndarray before=None, words=None):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
@@ -236,8 +245,9 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries
     that no filter drops, int64, ascending.  aims: adaptive_p's, with filters and one draw, float64, one for each row;
     `before`, of the same shape, gets the probability that each draw had before it.  distinct: without replacement, and
-    without filters and log-probabilities; `size` is from 1 to the number of entries.  A row that cannot be drawn from
-    gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    without filters and log-probabilities; `size` is from 1 to the number of entries.  words: instead of u and rng the
+    seeds, keys and steps of fs_sample_seeded, as fill_keyed_uniforms takes them; not with `aims`, and one draw from
+    each row.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
     x = array_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")
@@ -301,7 +311,12 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     count = f.batch.count * f.k
 
     f.u = f.few_u
-    if u is None:
+    if words is not None:
+        f.u = NULL
+        set_words(words[0], &f.seeds, &f.one[0])
+        set_words(words[1], &f.keys, &f.one[1])
+        set_words(words[2], &f.steps, &f.one[1])
+    elif u is None:
         if type(rng) is not _Generator:
             return None
         if count > FEW:
@@ -334,7 +349,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
         if with_logprob:
             logprob = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)
             f.logprob = <double *>cnp.PyArray_DATA(logprob)
-    if u is None:
+    if u is None and words is None:
         size_before = cnp.PyArray_SIZE(a)
         fill_uniforms(rng, <double *>f.u, count)
         # A bit generator may be the caller's own code.
@@ -357,13 +372,17 @@ cdef int run_draws(Draws *f) except -1:
     merge_axes(&f.batch.iterator)
     return run_rows(draws_task, f, &f.batch.outcome, f.batch.count,
                     work + (DISTINCT_WORK * f.k if f.distinct else 8 * (f.k - 1)), not filtered,
-                    rows_together(&f.batch) if f.k == 1 and not needs_scratch(f) else 1)
+                    rows_together(&f.batch) if f.k == 1 and f.u != NULL and not needs_scratch(f) else 1)
 
 
 cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, cnp.ndarray keep,
-                       const double *coin, const double *u, int64_t *index, double *logprob, const double *aim,
-                       double *before) except -1:
-    """One draw from one row of any kind; -1 where it cannot be drawn from.  All but coin, u and index may be none."""
+                       const double *coin, const double *u, const uint64_t *words, int64_t *index, double *logprob,
+                       const double *aim, double *before) except -1:
+    """One draw from one row of any kind; -1 where it cannot be drawn from.  All but coin, u and index may be none.
+
+    words: instead of u, which is NULL then, a seed, a key and a step; not with aim.
+    """
+    cdef fs_status status
     cdef Draws f
     cdef fs_rows *rows = &f.batch.rows
     rows.row = row[0]
@@ -372,6 +391,13 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     rows.step = rows.mask_step = rows.bias_step = rows.temperature_step = 0
     rows.temperature = &temperature
     index[0] = -1
+    if filters == NULL and n < RELEASE_GIL_AT and u == NULL:
+        status = fs_sample_seeded(row, n, temperature, words[0], words[1], words[2], index, logprob)
+        if status == FS_NO_MEMORY:
+            raise MemoryError("not enough memory for the workspace of a row")
+        if status != FS_OK:
+            index[0] = -1
+        return 0
     if filters == NULL and n < RELEASE_GIL_AT:
         if fs_sample_rows(rows, u, index, logprob) < 1:
             raise MemoryError("not enough memory for the workspace of a row")
@@ -389,6 +415,10 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     f.aim = aim
     f.before = before
     f.u = u
+    if u == NULL:
+        f.seeds = fs_words(words, 0)
+        f.keys = fs_words(words + 1, 0)
+        f.steps = fs_words(words + 2, 0)
     f.index = index
     f.logprob = logprob
     f.stop = True

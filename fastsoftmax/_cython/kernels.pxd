@@ -73,6 +73,9 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_sample_filtered(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                                  const fs_indices *keep, double coin, size_t k, const double *u, void *scratch,
                                  int64_t *index, double *logprob)
+    fs_status fs_sample_filtered_seeded(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
+                                        const fs_indices *keep, double coin, uint64_t seed, uint64_t key, uint64_t step,
+                                        void *scratch, int64_t *index, double *logprob)
     fs_status fs_sample_adapted(const fs_row *row, size_t n, double temperature, const fs_filters *filters,
                                 const fs_indices *keep, double coin, double aim, double u, void *scratch,
                                 int64_t *index, double *logprob, double *before)
@@ -94,6 +97,9 @@ cdef extern from "fastsoftmax.h" nogil:
     fs_status fs_accept_child(const fs_row *target, const fs_row *draft, size_t n, const double *temperature,
                               const fs_tree *tree, int64_t node, const double *u, void *scratch, int64_t *child,
                               int64_t *index)
+    const size_t FS_REJECTION_FROM, FS_REJECTION_TO
+    fs_status fs_sample_seeded(const fs_row *row, size_t n, double temperature, uint64_t seed, uint64_t key,
+                               uint64_t step, int64_t *index, double *logprob)
     void fs_keyed_uniforms(uint64_t seed, const uint64_t *key, size_t count, uint64_t step, uint64_t stream, double *u)
     ctypedef struct fs_words:
         const uint64_t *word

@@ -1,4 +1,5 @@
-# Uniforms that are a function of a seed, a key and a step (csrc/philox.c), a chunk of them at a time.
+# Uniforms that are a function of a seed, a key and a step (csrc/philox.c), a chunk of them at a time; and from how many
+# entries on a row may be drawn from by rejection.
 
 cdef struct Keyed:
     fs_words seeds, keys, steps
@@ -6,6 +7,10 @@ cdef struct Keyed:
     uint64_t stream
     double *out
     Outcome outcome
+
+
+cdef inline uint64_t word_at(fs_words words, size_t i) noexcept nogil:
+    return words.word[i * words.stride]
 
 
 cdef inline fs_words words_from(fs_words words, size_t first) noexcept nogil:
@@ -43,3 +48,6 @@ def fill_keyed_uniforms(seeds, cnp.ndarray keys, steps, uint64_t stream, cnp.nda
     f.stream = stream
     f.out = <double *>cnp.PyArray_DATA(u)
     run_rows(keyed_task, &f, &f.outcome, cnp.PyArray_SIZE(u), 16, False)
+
+
+REJECTION_FROM = FS_REJECTION_FROM

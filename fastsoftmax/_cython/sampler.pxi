@@ -57,6 +57,7 @@ cdef class SamplerBase:
     cdef bint filtered, needs_coin  # XTC's coin is drawn before each index
     cdef bint with_logprob
     cdef bint keyed
+    cdef bint rejects  # draws by rejection where there is a seed
     cdef uint64_t seed
     cdef object mask, bias, bias_at  # of one row, as the general path would make them; None: none
     cdef bint has_mirostat
@@ -143,6 +144,15 @@ cdef class SamplerBase:
             self.keyed = True
             self.bound_at_fork = -1
             self.seed = seed
+
+    def set_method(self, bint rejects):
+        """Draw by rejection where there is a seed, or by inversion."""
+        with cython.critical_section(self):
+            self.rejects = rejects
+
+    @property
+    def _method(self):
+        return "rejection" if self.rejects else "inversion"
 
     def set_held_words(self, bint held):
         """held: there are keys or steps of the rows, or seeds, and the general path takes the uniforms."""
@@ -251,21 +261,17 @@ cdef class SamplerBase:
                     self.ahead_from = at
         return (<double *>cnp.PyArray_DATA(<cnp.ndarray>ahead))[place]
 
-    cdef bint keyed_uniform_and_coin(self, object step, object keys, bint coin_too, double *uniform,
-                                     double *coin) except -1:
-        """The uniform, and the coin if needed, of an int key (None: 0) at this step; False for another key or step."""
-        cdef uint64_t key = 0, word
+    cdef bint words_of_draw(self, object step, object keys, uint64_t *words) except -1:
+        """The seed, an int key (None: 0) and this step; False for another key or step."""
         if keys is not None and type(keys) is not int and not is_numpy_integer(keys):
             return False
+        words[0], words[1] = self.seed, 0
         try:
-            word = <uint64_t>step
+            words[2] = <uint64_t>step
             if keys is not None:
-                key = <uint64_t>(keys if type(keys) is int else int(keys))
+                words[1] = <uint64_t>(keys if type(keys) is int else int(keys))
         except OverflowError:
             return False
-        fs_keyed_uniforms(self.seed, &key, 1, word, 0, uniform)
-        if coin_too:
-            fs_keyed_uniforms(self.seed, &key, 1, word, 1, coin)
         return True
 
     cdef object draw(self, x, u, xtc_u, keys, mask, bias, bint probs):
@@ -301,6 +307,8 @@ cdef class SamplerBase:
         cdef bitgen_t *bitgen
         cdef double temperature, tau = 0.0, eta = 0.0, target = 0.0, decay = 0.0, aim = 0.0, coin = 1.0
         cdef double uniform, logprob, before
+        cdef uint64_t words[3]
+        cdef bint rejects, seeded = False
         cdef int64_t index
         cdef bint filtered, has_coin, logprob_too, mirostat, adaptive, keyed, possible
         cdef int general
@@ -313,7 +321,7 @@ cdef class SamplerBase:
             mu, mean = self.mu, self.mean
             # One generator: while this thread waits for its lock, another may bind a different one.
             bit_generator, lock, bitgen = self.bit_generator, self.lock, self.bitgen
-            general, keyed = self.general, self.keyed
+            general, keyed, rejects = self.general, self.keyed, self.rejects
             filtered, has_coin, mirostat = self.filtered, self.needs_coin, self.has_mirostat
             logprob_too, keep, adaptive = self.with_logprob, self.keep, self.has_adaptive
             if filtered:
@@ -377,8 +385,12 @@ cdef class SamplerBase:
             if (has_coin and xtc_u is None) or not read_number(u, 1.0, &uniform):
                 return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
         elif keyed:
-            if not self.keyed_uniform_and_coin(step, keys, has_coin and xtc_u is None, &uniform, &coin):
+            if not self.words_of_draw(step, keys, words):
                 return self._draw_general(x, u, probs, xtc_u, keys, mask, bias, step, row_steps, given)
+            fs_keyed_uniforms(words[0], words + 1, 1, words[2], 0, &uniform)
+            if has_coin and xtc_u is None:
+                fs_keyed_uniforms(words[0], words + 1, 1, words[2], 1, &coin)
+            seeded = rejects and n >= FS_REJECTION_FROM and not adaptive
         else:
             lock.acquire()  # an RLock, for which `with` takes twice as long
             try:
@@ -408,8 +420,9 @@ cdef class SamplerBase:
 
         of_row = single_row(row, row_array(row), probs, mask_array, mask_kind == FS_MASK_WORDS, bias_array,
                             <cnp.ndarray>bias_at if bias is None else None)
-        draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, <cnp.ndarray>keep, &coin, &uniform,
-                      &index, &logprob if logprob_too or mirostat else NULL, &aim if adaptive else NULL, &before)
+        draw_from_row(&of_row, n, temperature, &filters if filtered else NULL, <cnp.ndarray>keep, &coin,
+                      NULL if seeded else &uniform, words, &index, &logprob if logprob_too or mirostat else NULL,
+                      &aim if adaptive else NULL, &before)
         if index < 0:
             return self._draw_general(x, uniform, probs, coin if has_coin else None, None, mask, bias, step, row_steps,
                                       given)

@@ -26,7 +26,7 @@ from .._sharding.finishing import NO_MASK_AND_BIAS, finish, locations_of, mask_a
 from .._sharding.summary import LOCATION, NORMALISER, Summary, combine, cut_maxima_of, normaliser_of
 
 if TYPE_CHECKING:
-    from .._types import OnInvalid
+    from .._types import Method, OnInvalid
 
 Place = tuple[slice, ...]
 
@@ -128,12 +128,16 @@ def sample_rows(
     size: tuple[int, ...],
     seed: int,
     step: int,
+    method: Method,
     on_invalid: OnInvalid,
     return_logprob: bool,
 ) -> Any:
     given = fixed | dict(zip(names, values, strict=True))
     if u is None:
         keys = row_numbers(place, row_shape) if keys is None else keys
+    if method == "rejection":
+        given |= {"seed": seed, "keys": keys, "step": step, "method": method}
+    elif u is None:
         u = keyed_draws(seed, keys, step, size)
         if "xtc_threshold" in given and "xtc_u" not in given:
             given["xtc_u"] = keyed(seed, keys, step, COINS)

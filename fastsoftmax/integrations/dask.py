@@ -19,7 +19,7 @@ except ImportError as error:
 
 from .._args.arrays import size_shape
 from .._args.filters import PARAMETERS, Filters, as_filters
-from .._args.keyed import checked_word
+from .._args.keyed import as_rejects, checked_word
 from .._args.random import as_generator, uniforms
 from .._core import as_flag
 from .._draws import check_on_invalid
@@ -28,7 +28,7 @@ from . import _dask_chunks as chunks
 from ._dask_rows import NOTHING, ChunkedRows, Labelled
 
 if TYPE_CHECKING:
-    from .._types import ArrayLike, Dask, DaskArray, IntArrayLike, Mask, Number, OnInvalid, Rng, Size
+    from .._types import ArrayLike, Dask, DaskArray, IntArrayLike, Mask, Method, Number, OnInvalid, Rng, Size
     from .._types import Filters as FilterOptions
 
 da: Any = dask.array
@@ -159,25 +159,28 @@ def logsumexp(
 def sample(
     logits: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, size: Size | None = None,
     u: ArrayLike | DaskArray | None = None, rng: Rng | None = None, seed: int | None = None,
-    keys: IntArrayLike | DaskArray | None = None, step: int = 0, mask: Mask | DaskArray | None = None,
-    bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None, xtc_u: ArrayLike | DaskArray | None = None,
-    return_logprob: Literal[False] = False, on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
+    keys: IntArrayLike | DaskArray | None = None, step: int = 0, method: Method = "inversion",
+    mask: Mask | DaskArray | None = None, bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None,
+    xtc_u: ArrayLike | DaskArray | None = None, return_logprob: Literal[False] = False,
+    on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
 ) -> Dask: ...
 @overload
 def sample(
     logits: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, size: Size | None = None,
     u: ArrayLike | DaskArray | None = None, rng: Rng | None = None, seed: int | None = None,
-    keys: IntArrayLike | DaskArray | None = None, step: int = 0, mask: Mask | DaskArray | None = None,
-    bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None, xtc_u: ArrayLike | DaskArray | None = None,
-    return_logprob: Literal[True], on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
+    keys: IntArrayLike | DaskArray | None = None, step: int = 0, method: Method = "inversion",
+    mask: Mask | DaskArray | None = None, bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None,
+    xtc_u: ArrayLike | DaskArray | None = None, return_logprob: Literal[True],
+    on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
 ) -> tuple[Dask, Dask]: ...
 @overload
 def sample(
     logits: Dask, temperature: ArrayLike | DaskArray = 1.0, *, axis: int = -1, size: Size | None = None,
     u: ArrayLike | DaskArray | None = None, rng: Rng | None = None, seed: int | None = None,
-    keys: IntArrayLike | DaskArray | None = None, step: int = 0, mask: Mask | DaskArray | None = None,
-    bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None, xtc_u: ArrayLike | DaskArray | None = None,
-    return_logprob: bool, on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
+    keys: IntArrayLike | DaskArray | None = None, step: int = 0, method: Method = "inversion",
+    mask: Mask | DaskArray | None = None, bias: ArrayLike | DaskArray | Mapping[int, Number] | None = None,
+    xtc_u: ArrayLike | DaskArray | None = None, return_logprob: bool,
+    on_invalid: OnInvalid = "raise", **filters: Unpack[FilterOptions]
 ) -> Dask | tuple[Dask, Dask]: ...
 # fmt: on
 def sample(
@@ -191,6 +194,7 @@ def sample(
     seed: int | None = None,
     keys: Any = None,
     step: int = 0,
+    method: str = "inversion",
     mask: Any = None,
     bias: Any = None,
     xtc_u: Any = None,
@@ -220,6 +224,9 @@ def sample(
         With `seed`: what stands for i, one for each row, such as the ids of requests.
     step : int, default 0
         Which uniform of each row; with `size`, draw j of a row (in row-major order) has that of step + j.
+    method : {"inversion", "rejection"}, default "inversion"
+        With `seed` and without `size`: as in :func:`fastsoftmax.sample`.  For "rejection" rows cut into chunks are put
+        together first.
     mask : array_like or dask.array.Array, optional
         bool or integers 0 and 1, broadcast to the shape of `logits`: True and 1 are allowed.
     bias : array_like or dask.array.Array, optional
@@ -273,6 +280,11 @@ def sample(
         raise ValueError(f"{' and '.join(given)} are both given; pass one of u, seed and rng")
     if keys is not None and seed is None:
         raise ValueError("keys need a seed: pass seed=")
+    rejects = as_rejects(method)
+    if rejects and seed is None:
+        raise ValueError("method needs a seed: pass seed=")
+    if rejects and size is not None:
+        raise ValueError('size cannot be given with method="rejection", which gives one draw for each row')
     check_on_invalid(on_invalid)
     return_logprob = as_flag(return_logprob, "return_logprob")
     trailing = size_shape(size)
@@ -288,7 +300,8 @@ def sample(
     are_known = not any(isinstance(value, da.Array) for value in filters.values())
     checked = as_filters(filters) if are_known else None  # raises for a bad one, before anything is computed
     best = 0 if checked is None else _best_that_decide(checked, filters, temperature)
-    whole = (not best and (bool(filters) or xtc_u is not None)) or math.prod(trailing) == 0
+    best = 0 if rejects else best
+    whole = rejects or (not best and (bool(filters) or xtc_u is not None)) or math.prod(trailing) == 0
     rows = ChunkedRows(logits, axis, "logits", temperature, whole)
     if rng is not None:
         if not are_known and xtc_u is None and "xtc_threshold" in filters:
@@ -334,7 +347,7 @@ def sample(
         drawn = rows.map(
             chunks.sample_rows, rows.entries, *mask_and_bias, rows.places_of_rows, draws, of_keys, *of_rows.values(),
             dtype=dtype, entries=1, draws=trailing, names=tuple(of_rows), fixed=fixed, on_invalid=on_invalid,
-            return_logprob=return_logprob, **stream,
+            return_logprob=return_logprob, method=method, **stream,
         )  # fmt: skip
         if return_logprob:
             return tuple(rows.without_entries(drawn, trailing, field) for field in ("index", "logprob"))

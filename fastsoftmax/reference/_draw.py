@@ -4,13 +4,15 @@ import math
 from typing import Any
 
 from ._candidates import Candidates, allowed, candidates_of, sorted_order
-from ._filters import Filters, filtered
+from ._filters import ORDER, Filters, filtered, is_on
+from ._keyed import keyed_uniforms
+from ._rejection import FROM, drawn_by_rejection, weight_drawn_by_rejection
 from ._softmax import Bias, Mask, Row
 
 
 def sample(
-    x: Row, temperature: float = 1.0, *, u: float, mask: Mask = None, bias: Bias = None,
-    return_logprob: bool = False, **filters: Any,
+    x: Row, temperature: float = 1.0, *, u: float | None = None, seed: int | None = None, key: int = 0, step: int = 0,
+    method: str = "inversion", mask: Mask = None, bias: Bias = None, return_logprob: bool = False, **filters: Any,
 ) -> Any:  # fmt: skip
     """Draw an index from ``softmax(x / temperature)``, or from what the filters keep of it.
 
@@ -19,6 +21,9 @@ def sample(
 
     Parameters
     ----------
+    seed, key, step, method
+        Instead of `u`: that of `keyed_uniforms`, or a draw by rejection from a row of 8,192 entries and more, if no
+        filter is on.
     mask, bias, **filters
         As for `truncate`.
 
@@ -28,14 +33,20 @@ def sample(
     [1, 1, 2]
     >>> sample([0.0, 1.0], u=0.1, return_logprob=True)
     (0, -1.3132616875182228)
+    >>> sample([0.0] * 10_000, seed=7, key=3), sample([0.0] * 10_000, seed=7, key=3, method="rejection")
+    (4821, 7388)
     """
-    c = candidates_of(allowed(x, mask, bias))
-    return filtered(c, temperature, Filters(**filters)).draw(u, return_logprob)
+    x, f = allowed(x, mask, bias), Filters(**filters)
+    c = filtered(candidates_of(x), temperature, f)
+    if seed is not None and method == "rejection" and serves(len(x), temperature, f):
+        index = drawn_by_rejection(x, temperature, seed, key, step)
+        return (index, c.logprob(index)) if return_logprob else index
+    return c.draw(uniform_of(u, seed, key, step), return_logprob)
 
 
 def sample_probs(
-    p: Row, temperature: float = 1.0, *, u: float, mask: Mask = None, bias: Bias = None,
-    return_logprob: bool = False, **filters: Any,
+    p: Row, temperature: float = 1.0, *, u: float | None = None, seed: int | None = None, key: int = 0, step: int = 0,
+    method: str = "inversion", mask: Mask = None, bias: Bias = None, return_logprob: bool = False, **filters: Any,
 ) -> Any:  # fmt: skip
     """Draw an index with probability proportional to ``p_i ** (1 / temperature)``, or from what the filters keep.
 
@@ -52,7 +63,29 @@ def sample_probs(
     if not (all(0 <= v < math.inf for v in p) and any(p)):
         raise ValueError("the row cannot be drawn from: probabilities are finite, not negative, and not all 0")
     x = [math.log(v) if v > 0 else -math.inf for v in p]
-    c = candidates_of(allowed(x, mask, bias))
+    logits, f = allowed(x, mask, bias), Filters(**filters)
+    c = candidates_of(logits)
     if bias is None:
         c = Candidates([i for i in sorted_order(p) if p[i] > 0], x, p)
-    return filtered(c, temperature, Filters(**filters)).draw(u, return_logprob)
+    c = filtered(c, temperature, f)
+    if seed is not None and method == "rejection" and serves(len(p), temperature, f):
+        if bias is None and temperature == 1:
+            index = weight_drawn_by_rejection(p, seed, key, step)
+        else:
+            index = drawn_by_rejection(logits, temperature, seed, key, step)
+        return (index, c.logprob(index)) if return_logprob else index
+    return c.draw(uniform_of(u, seed, key, step), return_logprob)
+
+
+def uniform_of(u: float | None, seed: int | None, key: int, step: int) -> float:
+    if u is None:
+        assert seed is not None, "u or a seed"
+        return keyed_uniforms(seed, key, step)
+    return u
+
+
+def serves(n: int, temperature: float, f: Filters) -> bool:
+    """Whether an index of n entries is drawn by rejection."""
+    on = [step for step in ORDER if is_on(step, f) and not (step == "top_k" and f.top_k >= n)]
+    others = f.mirostat_mu < math.inf or f.dynatemp_range > 0 or f.smoothing_factor > 0 or f.adaptive_aim is not None
+    return n >= FROM and temperature > 0 and not on and not others

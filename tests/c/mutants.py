@@ -17,7 +17,7 @@ class Mutant:
 # Of the cases of a program, one in so many is tried on a mutant.
 EVERY = {
     "bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "reweighted": 1,
-    "segments": 59,
+    "segments": 59, "rejection": 3,
 }  # fmt: skip
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
@@ -48,9 +48,19 @@ MUTANTS = [
     ),
     Mutant("a window of one token more", "penalize.c", r"i >= before", "i + 1 >= before", "penalties"),
     Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
+    Mutant("a number equal to the ratio is below it", "draw/accept.h", r"return 0;", "return 1;", "rejection"),
 ]
 
 MORE_MUTANTS = [
+    Mutant(
+        "the bound of a column is its last entry",
+        "draw/rejection-inl.h",
+        r"high\[j\] = V\(max\)\(a, high\[j\]\);",
+        "high[j] = a;",
+        "rejection",
+    ),
+    Mutant("a proposal's bits serve twice", "draw/rejection.h", r"2 \* \(i % 2\)", "0 * i", "rejection"),
+    Mutant("a weight beside its envelope", "draw/rejection.h", r"f < -0\.5 \? 1\.0", "f < -0.5 ? 0.5", "rejection"),
     Mutant("side=left in a crowded cell", "base/search.h", r"(number\[middle \* step\]) <= x", r"\1 < x", "many"),
     Mutant("a bound above the true one", "draw/guide_table.h", r"(FS_GUIDE_SLACK) 0x1p-16", r"\1 -0.5", "many"),
     Mutant("a last bound that a draw passes", "draw/guide_table.h", r"UINT32_C\(0xfffffffe\)", "UINT32_MAX", "many"),

@@ -58,6 +58,7 @@ TABLE = [
     Program("filters", LIBRARY, "--every",                7,   397,   397,  None,    29,       3,      1),
     Program("ranking", LIBRARY, "--every",                5,   199,   199,  None,    29,    None,      1),
     Program("reweighted", LIBRARY, "--every",             1,    97,    97,  None,    17,    None,   None),
+    Program("rejection", LIBRARY, "--every",              3,    97,    97,    97,    17,       1,   None),
     Program("penalties", LIBRARY, "--every",              1,   199,   199,  None,     7,    None,   None),
     Program("plain", LIBRARY, "--every",                  3,   199,   199,  None,    29,    None,      1),
     Program("environment", LIBRARY, "--every",            3,   149,  None,  None,     4,    None,      1),

@@ -165,3 +165,16 @@ def test_a_bad_row_after_top_k_is_named_in_the_whole_array():
         drawn.compute(scheduler="threads")
     flagged = fd.sample(da.from_array(x, chunks=(3, 1000)), seed=1, top_k=5, on_invalid="flag")
     assert (flagged.compute(scheduler="threads") < 0).tolist() == [False] * 4 + [True, False]
+
+
+@pytest.mark.parametrize("chunks", [(2, 9000), (1, 4096), (3, 1000)], ids=str)
+def test_draws_by_rejection_are_those_of_arrays(chunks, rng):
+    x = (2 * rng.normal(size=(3, 9000))).astype(np.float32)
+    lazy, keys = da.from_array(x, chunks=chunks), np.array([9, 2, 5])
+    given = {"seed": 3, "step": 4, "method": "rejection"}
+    assert_same(fd.sample(lazy, 0.7, **given), fs.sample(x, 0.7, **given))
+    assert_same(fs.sample(lazy, 0.7, keys=keys, **given), fs.sample(x, 0.7, keys=keys, **given))
+    assert_same(fd.sample(lazy, 0.7, top_k=9000, **given), fs.sample(x, 0.7, **given))
+    for wrong in ({"method": "rejection"}, {"seed": 1, "method": "rejection", "size": 2}, {"method": "alias"}):
+        with pytest.raises(ValueError, match="seed|size|method must be"):
+            fd.sample(lazy, **wrong)

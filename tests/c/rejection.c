@@ -1,0 +1,175 @@
+/* Draws by rejection: the decision of a proposal bit by bit; the draws of every set against their definition in docs/rejection.md,
+ * with weights in long double; and rows of every kind alike on all sets, nothing read beyond them.
+ *
+ *     rejection [--every K]
+ *
+ * --every K takes one case in K. */
+#include "base/philox.h"
+#include "draw/accept.h"
+#include "rows.h"
+
+enum { DECISIONS = 400000, ROWS = 400, LONGEST = 12000, WORDS = 20, BITS = FS_V_BITS + 64 * WORDS };
+
+static unsigned long long checks;
+
+/* The bits of a number in [0, 1), first things first. */
+typedef struct {
+    char bit[BITS];
+} fraction;
+
+static fraction ratio_of(uint64_t w, uint64_t apart)
+{
+    fraction f = {{0}};
+    for (uint64_t i = 0; i <= 53; i++) /* bit 53 of w is worth 2^-apart */
+        if (w >> (53 - i) & 1 && apart + i >= 1 && apart + i - 1 < BITS)
+            f.bit[apart + i - 1] = 1;
+    return f;
+}
+
+static uint64_t bits_from(const fraction *f, size_t first, size_t count)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < count; i++)
+        word = word << 1 | (uint64_t)f->bit[first + i];
+    return word;
+}
+
+static uint64_t further(const void *state, uint64_t m)
+{
+    return m < WORDS ? bits_from(state, FS_V_BITS + 64 * (size_t)m, 64) : 0;
+}
+
+static void test_decisions(size_t every)
+{
+    for (size_t i = 0; i < DECISIONS; i += every) {
+        random_stream r = {i};
+        const uint64_t one = UINT64_C(1) << 53;
+        const uint64_t w = below(&r, 20) ? one - below(&r, one >> (below(&r, 8) ? 1 : 50)) : one;
+        const uint64_t apart = below(&r, 3) ? below(&r, 9) : below(&r, 1075);
+        const int whole = w == one && apart == 0; /* the ratio is 1 */
+        const fraction ratio = ratio_of(w, apart);
+        fraction v = ratio;
+        const size_t from = below(&r, BITS), until = from + below(&r, 4);
+        for (size_t b = from; below(&r, 8) && b < BITS && b <= until; b++)
+            v.bit[b] = (char)below(&r, 2);
+        for (size_t b = until + 1; until & 1 && b < BITS; b++)
+            v.bit[b] = (char)(next_word(&r) & 1);
+        const int accepted = fs_accepts(bits_from(&v, 0, FS_V_BITS), w, apart, further, &v);
+        checks++;
+        check(accepted == (whole || memcmp(v.bit, ratio.bit, BITS) < 0), "w = %llx, %llu apart, bit %zu: %d",
+              (unsigned long long)w, (unsigned long long)apart, from, accepted);
+    }
+}
+
+/* The definition, for a plain row of at least one entry above -inf. */
+static int64_t defined(const double *x, size_t n, double temperature, uint64_t seed, uint64_t key, uint64_t step)
+{
+    static uint64_t envelope[LONGEST];
+    const size_t columns = (n + 1023) / 1024 * 32;
+    double max = -INFINITY;
+    uint64_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (size_t c = 0; c < columns; c++) {
+        envelope[c] = 0;
+        for (size_t i = c / 32 * 1024 + c % 32; i < n && i < (c / 32 + 1) * 1024; i += 32)
+            if (x[i] > -INFINITY) {
+                const double depth = floor((max - x[i]) * (0x1.71547652b82fep+0 / temperature));
+                const uint64_t bound = depth < 32 ? UINT64_C(1) << 32 >> (int)depth : 1;
+                envelope[c] = bound > envelope[c] ? bound : envelope[c];
+            }
+        total += envelope[c];
+    }
+    for (uint64_t proposal = 0;; proposal++) {
+        const fs_philox words = fs_philox_of(seed, key, step, 2, proposal / 2, 0);
+        const uint64_t *word = words.word + proposal % 2 * 2;
+        fs_u128 place = fs_multiply(word[0], total);
+        if (place.low < (0 - total) % total)
+            continue;
+        size_t c = 0;
+        while (place.high >= envelope[c])
+            place.high -= envelope[c++];
+        const size_t i = c / 32 * 1024 + (size_t)(word[1] >> 59) * 32 + c % 32;
+        if (i >= n || x[i] == -INFINITY)
+            continue;
+        const long double weight = expl(((long double)x[i] - (long double)max) / (long double)temperature);
+        if (ldexpl((long double)(word[1] & ((UINT64_C(1) << 59) - 1)), -59) <
+            weight * 0x1p32L / (long double)envelope[c])
+            return (int64_t)i;
+    }
+}
+
+static void test_definition(size_t i, const char *set)
+{
+    static const double temperatures[] = {0.05, 0.7, 1.0, 1.0 / 3.0, 0x1.71547652b82fep+0, 4.0, 1e6};
+    static double x[LONGEST], entries[LONGEST];
+    random_stream r = {i};
+    const size_t n = FS_REJECTION_FROM + below(&r, LONGEST - FS_REJECTION_FROM);
+    const fs_dtype dtype = (fs_dtype)below(&r, 2);
+    const double temperature = temperatures[below(&r, 7)], spread = below(&r, 4) ? 2.0 : 0.0;
+    const int whole = below(&r, 3) == 0, holes = below(&r, 3) == 0;
+    for (size_t j = 0; j < n; j++) {
+        const double value = spread * next_normal(&r);
+        put(entries, dtype, j, holes && below(&r, 3) ? -INFINITY : whole ? rint(value) : value);
+        x[j] = get(entries, dtype, j);
+    }
+    const fs_row row = plain_row(entries, dtype);
+    const uint64_t seed = next_word(&r), key = next_word(&r), step = below(&r, 9) ? below(&r, 1000) : UINT64_MAX;
+    int64_t index = -1;
+    const fs_status status = fs_sample_seeded(&row, n, temperature, seed, key, step, &index, NULL);
+    const int64_t expected = defined(x, n, temperature, seed, key, step);
+    checks++;
+    check(status == FS_OK && index == expected, "row %zu, %s, n = %zu, temperature %g: %lld, not %lld", i, set, n,
+          temperature, (long long)index, (long long)expected);
+}
+
+/* A row of any kind: the same status, index and log-probability on every set. */
+static void test_sets(size_t i)
+{
+    static const double temperatures[] = {0.0, 1e-300, 1e-30, 0.7, 1.0, 5.0, 1e40, INFINITY};
+    random_stream r = {i};
+    const size_t n = FS_REJECTION_FROM - 2 + below(&r, 3000);
+    const fs_dtype dtype = (fs_dtype)below(&r, 4);
+    const data_kind data = (data_kind)below(&r, KINDS);
+    const row_kind kind = (row_kind)below(&r, ROW_KINDS);
+    const double temperature = temperatures[below(&r, 8)];
+    made_row m = make_row(n, dtype, data, kind, &r);
+    int64_t first = -1;
+    double first_logprob = 0.0;
+    fs_status first_status = FS_OK;
+    for (size_t s = 0; fs_available(s); s++) {
+        int64_t index = -1;
+        double logprob = 0.0;
+        fs_choose(fs_available(s));
+        const fs_status status = fs_sample_seeded(&m.row, n, temperature, i, ~i, 3, &index, &logprob);
+        if (s == 0) {
+            first = index, first_logprob = logprob, first_status = status;
+            check(status != FS_OK || (index >= 0 && (size_t)index < n), "index %lld of %zu", (long long)index, n);
+        }
+        checks++;
+        check(status == first_status && index == first && !memcmp(&logprob, &first_logprob, sizeof logprob),
+              "%s, %s, %s of %s, temperature %g: %d, %lld, %a; %d, %lld, %a before", fs_available(s), row_name[kind],
+              kind_name[data], dtype_name[dtype], temperature, (int)status, (long long)index, logprob,
+              (int)first_status, (long long)first, first_logprob);
+        if (status == FS_OK) { /* and what is drawn has a probability */
+            double p = 0.0;
+            fs_logprob(&m.row, n, temperature, 1, &index, &p);
+            check(p > -INFINITY && p == logprob, "the log-probability %a is not %a", logprob, p);
+        }
+    }
+    free_row(&m);
+}
+
+int main(int argc, char **argv)
+{
+    const size_t every = (size_t)option(argc, argv, "--every", 1);
+    test_decisions(every);
+    for (size_t i = 0; i < ROWS; i += every)
+        for (size_t s = 0; fs_available(s); s++) {
+            fs_choose(fs_available(s));
+            test_definition(i, fs_available(s));
+        }
+    for (size_t i = 0; i < 4 * ROWS; i += every)
+        test_sets(i);
+    return finish("rejection", checks);
+}
