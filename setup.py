@@ -69,16 +69,26 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """The C header and the sources of the kernels go along, as fastsoftmax/include: get_include() names it."""
+    """Copies that are part of the package.
+
+    fastsoftmax/include    the C header and the sources of the kernels: get_include() names it
+    fastsoftmax/bench      what `fastsoftmax bench` runs
+    """
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            include = os.path.join(self.build_lib, "fastsoftmax", "include")
-            for source in sorted(Path("csrc").rglob("*.[ch]")):
-                target = Path(include, source.relative_to("csrc"))
-                self.mkpath(str(target.parent))
-                self.copy_file(str(source), str(target))
+            bench, oracles = Path("bench"), Path("tests/oracles.py")
+            scripts = (path for path in bench.rglob("*.py") if not path.name.endswith("_beside.py"))
+            for folder, root, sources in (
+                ("include", Path("csrc"), Path("csrc").rglob("*.[ch]")),
+                ("bench", bench, scripts),
+                ("bench", oracles.parent, [oracles]),
+            ):
+                for source in sorted(sources):
+                    target = Path(self.build_lib, "fastsoftmax", folder, source.relative_to(root))
+                    self.mkpath(str(target.parent))
+                    self.copy_file(str(source), str(target))
 
 
 macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]

@@ -199,6 +199,30 @@ def time_chart(document: Row, rows: Sequence[Row]) -> Figure:
     return drawn
 
 
+def overview(document: Row, path: str) -> None:
+    """Write a picture of every ratio that was measured: a line for each case, a dot for each rival."""
+    ratios = [row for row in document["rows"] if "ratio" in row and row["contender"] in STYLE]
+    cases = list(dict.fromkeys(row["case"] for row in ratios))
+    names = [name for name in STYLE if any(row["contender"] == name for row in ratios)]
+    with matplotlib.rc_context(RC):
+        drawn = figure(1.7 + LINE * len(cases), document, "How many times as long the others take (log scale)")
+        axes = panel(drawn, 0.34, 0.63, 0.85, LINE * max(1, len(cases)), ylim=(max(1, len(cases)) - 0.5, -0.5))
+        axes.grid(color=INK, alpha=0.2, lw=0.7)
+        axes.axvline(1, color=INK, lw=1)
+        axes.set_yticks(range(len(cases)), cases)
+        axes.xaxis.set_major_formatter(lambda ratio, _: f"{ratio:g}×")
+        for name in names:
+            label, colour = STYLE[name]
+            of_name = [(row["ratio"], cases.index(row["case"])) for row in ratios if row["contender"] == name]
+            # Ours in another form is a ring; one of two rivals with the same colour is a square.
+            fill = "none" if colour == OURS else colour
+            marker = "s" if name in ("numpy-choice", "llama.cpp", "classic", "transformers") else "o"
+            dots = {"s": 26, "marker": marker, "facecolors": fill, "edgecolors": colour}
+            axes.scatter(*zip(*of_name, strict=True), **dots, label=label, zorder=3)
+        drawn.legend(ncols=6, frameon=False, loc="upper left", bbox_to_anchor=(0, 1 - 0.3 / drawn.get_figheight()))
+        drawn.savefig(path, dpi=150, facecolor="white")
+
+
 def spread(ends: Sequence[float]) -> list[float]:
     """Heights for labels next to these times, in parts of the axis, moved apart so that none overlap."""
     low, high = map(math.log, TIMES)

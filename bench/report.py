@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import os
@@ -23,7 +24,9 @@ from typing import Any
 from cases import GOALS, MANY
 
 PACKAGES = "fastsoftmax numpy scipy torch onnxruntime jax jaxlib numba transformers llama-cpp-python".split()
-HEADER = f"{'contender':22}{'a call':>9}{'ratio':>9}  {'quartiles':15} {'goal':17} {'error':17} statement"
+COLUMNS = {"contender": -20, "a call": 9, "ratio": 9, "quartiles": -15, "goal": -17, "error": -17, "statement": 0}
+WIDE = 120  # a terminal of so many columns shows all of them
+GAPS = ("  ", "", "", "  ", " ", " ", " ")
 
 Row = Mapping[str, Any]
 
@@ -100,20 +103,90 @@ def goal(row: Row) -> tuple[str, bool] | None:
     return f"≤ {bound:g}{unit}", bool(value <= bound)
 
 
+def cells(row: Row) -> list[str]:
+    """What COLUMNS say of a row that was measured."""
+    time, ratio, quartiles, found = readable_time(row["ns"]) if "ns" in row else "", "", "", goal(row)
+    if "ratio" in row:
+        ratio, quartiles = f"{row['ratio']:.3g}×", f"{row['ratio_q1']:.3g} to {row['ratio_q3']:.3g}"
+    verdict = f"{found[0]} {'met' if found[1] else 'MISSED'}" if found else ""
+    return [row["contender"], time, ratio, quartiles, verdict, readable_error(row.get("error")), row.get("code", "")]
+
+
+def line(texts: Sequence[str]) -> str:
+    """Texts under each other in columns; a width below 0 is for text on the left."""
+    columns = zip(texts, COLUMNS.values(), strict=True)
+    padded = [text.ljust(-width) if width <= 0 else text.rjust(width) for text, width in columns]
+    return "".join(gap + text for gap, text in zip(GAPS, padded, strict=True)).rstrip()
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows of one case: speed, goal and error side by side."""
     lines = [rows[0]["case"]]
     for row in rows:
-        if row["status"] != "ok":
-            lines.append(f"  {row['contender']:20} {row['status']}: {row['why']}")
-            continue
-        time, ratio, quartiles, found = readable_time(row["ns"]) if "ns" in row else "", "", "", goal(row)
-        if "ratio" in row:
-            ratio, quartiles = f"{row['ratio']:.3g}×", f"{row['ratio_q1']:.3g} to {row['ratio_q3']:.3g}"
-        verdict = f"{found[0]} {'met' if found[1] else 'MISSED'}" if found else ""
-        cells = f"{time:>9}{ratio:>9}  {quartiles:15} {verdict:17} {readable_error(row.get('error')):17}"
-        lines.append(f"  {row['contender']:20}{cells} {row.get('code', '')}".rstrip())
+        ok = row["status"] == "ok"
+        lines.append(line(cells(row)) if ok else f"  {row['contender']:20} {row['status']}: {row['why']}")
     return "\n".join(lines)
+
+
+def terminal() -> Any:
+    """rich's console, if rich is installed and standard output a terminal."""
+    if not sys.stdout.isatty() or importlib.util.find_spec("rich") is None:
+        return None
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def rich_table(console: Any, **options: Any) -> Any:
+    """A table of rich; its columns stand under those of the others.  A narrow terminal has room for some of them."""
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, expand=True, **options)
+    for name, width in COLUMNS.items():
+        if console.width >= WIDE or name in ("contender", "a call", "ratio", "error"):
+            last = name == "statement" or (name == "error" and console.width < WIDE)
+            side = "right" if width > 0 else "left"
+            drawn.add_column(name, justify=side, min_width=abs(width), ratio=1 if last else None)
+    return drawn
+
+
+def show_header() -> None:
+    console = terminal()
+    if console is None:
+        print(line(list(COLUMNS)))
+    else:
+        console.print(rich_table(console))
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print the table of one case, in colours on a terminal."""
+    console = terminal()
+    if console is None:
+        print(table(rows), flush=True)
+        return
+    from rich.text import Text
+
+    drawn = rich_table(console, show_header=False, title=rows[0]["case"], title_justify="left", title_style="bold")
+    for row in rows:
+        shown = {name: Text(text) for name, text in zip(COLUMNS, cells(row), strict=True)}
+        if row["status"] != "ok":
+            shown[drawn.columns[-1].header] = Text(f"{row['status']}: {row['why']}", "yellow")
+        shown["contender"].stylize("bold" if row["contender"] == "fastsoftmax" else "")
+        shown["ratio"].stylize("bold red" if row.get("ratio", 1) < 1 else "bold")
+        shown["goal"].stylize("red" if "MISSED" in shown["goal"] else "green")
+        drawn.add_row(*(shown[column.header] for column in drawn.columns))
+    console.print(drawn)
+
+
+def show_closing(found: Row) -> None:
+    console = terminal()
+    if console is None:
+        print(f"\n{closing(found)}\n")
+        return
+    from rich.markdown import Markdown
+
+    console.print(Markdown(forms(found)))
+    print(f"\n{summary(found['rows'])}\n")
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -296,10 +369,11 @@ def main(arguments: list[str] | None = None) -> int:
         asked.readme.write_text(rewritten(text, asked.results), encoding="utf-8")
         return 0
     rows = asked.results["rows"]
-    print(f"{heading(asked.results)}\n\n{HEADER}")
+    print(heading(asked.results), end="\n\n")
+    show_header()
     for _, of_case in itertools.groupby(rows, lambda row: row["case"]):
-        print(table(list(of_case)))
-    print(f"\n{closing(asked.results)}")
+        show(list(of_case))
+    show_closing(asked.results)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import os
 import re
 import sys
@@ -45,6 +46,7 @@ def options() -> argparse.ArgumentParser:
     add("--seconds", type=float, metavar="S", help="time for each rival (0.5)")
     add("--quick", action="store_true", help="fewer cases, 0.02 seconds for each rival")
     add("--json", type=Path, metavar="FILE", help="where the results go (bench/results/<date>-<isa>.json)")
+    add("--plot", metavar="FILE", help="draw the ratios of all cases: .png, .svg or .pdf")
     add("--list", action="store_true", help="print the cases and their rivals, measure nothing")
     return parser
 
@@ -127,32 +129,49 @@ def worst_rows(case: Case, builders: dict[str, Any], quick: bool) -> list[Row]:
     return list(worst.values())
 
 
+def run(asked: argparse.Namespace) -> None:
+    """Measure what was asked for and show it; ValueError if that cannot be."""
+    seconds = (0.02 if asked.quick else 0.5) if asked.seconds is None else asked.seconds
+    if asked.threads < 1 or not 0 < seconds < math.inf:
+        raise ValueError("--threads and --seconds must be positive")
+    cases = selected(asked.filter, asked.threads, asked.quick)
+    if not cases:
+        raise ValueError(f"no case fits {asked.filter} on --threads {asked.threads}; --list shows them")
+    if asked.list:
+        print("\n".join(f"{case.name:40} {' '.join(case.rivals)}".rstrip() for case in cases))
+        return
+    if asked.plot:
+        import plot
+    limit_threads(asked.threads)
+    document = report.document({**vars(asked), "seconds": seconds, "json": None})
+    print(report.heading(document), end="\n\n")
+    report.show_header()
+    for case in cases:
+        rows = measure(case, asked.rivals, seconds, asked.quick)
+        document["rows"] += rows
+        if asked.json:
+            # Written after every case, so that a library that takes the process down loses no results.
+            asked.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        report.show(rows)
+    report.show_closing(document)
+    if asked.plot:
+        plot.overview(document, asked.plot)
+    for path in filter(None, (asked.json, asked.plot)):
+        print(f"written to {path}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = options()
     asked = parser.parse_args(arguments)
-    seconds = (0.02 if asked.quick else 0.5) if asked.seconds is None else asked.seconds
-    if asked.threads < 1 or not seconds > 0:
-        parser.error("--threads and --seconds must be positive")
-    cases = selected(asked.filter, asked.threads, asked.quick)
-    if not cases:
-        parser.error(f"no case fits {asked.filter} on --threads {asked.threads}; --list shows them")
-    if asked.list:
-        print("\n".join(f"{case.name:40} {' '.join(case.rivals)}".rstrip() for case in cases))
-        return 0
-    limit_threads(asked.threads)
-    document = report.document({**vars(asked), "seconds": seconds, "json": None})
-    isa = document["config"]["isa"]["chosen"]
-    path = asked.json or Path(__file__).parent / "results" / f"{datetime.date.today()}-{isa}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{report.heading(document)}\n\n{report.HEADER}")
-    for case in cases:
-        rows = measure(case, asked.rivals, seconds, asked.quick)
-        document["rows"] += rows
-        # Written after every case, so that a library that takes the process down loses no results.
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(report.table(rows), flush=True)
-    print(f"\n{report.closing(document)}\n\nwritten to {path}")
+    if not asked.json and not asked.list:
+        isa = fastsoftmax.show_config(mode="dicts")["isa"]["chosen"]
+        asked.json = Path(__file__).parent / "results" / f"{datetime.date.today()}-{isa}.json"
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        run(asked)
+    except ValueError as error:
+        parser.error(str(error))
     return 0
 
 

@@ -23,7 +23,7 @@
 #include "base/alloc.h"
 #include "base/platform.h"
 
-#ifndef FS_PTHREADS /* no pool */
+#ifndef FS_THREADS /* no pool */
 
 int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
 {
@@ -52,11 +52,9 @@ uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 
 #else
 
-#include <pthread.h>
-#include <signal.h>
-
 #include "base/fp_environment.h"
 #include "base/spin.h"
+#include "base/threads.h"
 
 /* Nanoseconds.
  *
@@ -80,8 +78,7 @@ uint64_t fs_atomic_load(const uint64_t *least) { return *least; }
 #endif
 enum {
     MOST_GAIN_NS = 1000000, /* the bounds of the balance */
-    MOST_LOSS_NS = 5000000,
-    STACK = 2 << 20
+    MOST_LOSS_NS = 5000000
 };
 
 typedef struct job {
@@ -103,8 +100,8 @@ typedef struct job {
 } job;
 
 static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t posted, left;
+    mutex lock;
+    condition posted, left;
     job *job; /* the posted one */
     int slots; /* changed under the lock: how many workers may still join it */
     unsigned call; /* atomic, changed under the lock: the number of times workers were called */
@@ -114,8 +111,7 @@ static struct {
     int callers; /* atomic: threads with a job of their own */
     int64_t balance; /* atomic: nanoseconds that sharing has saved, less those it has cost */
     int fork_seen; /* the fork handlers are installed */
-} pool = {
-    PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0, 0, 0, 0, 0, 0};
+} pool = {MUTEX, CONDITION, CONDITION, NULL, 0, 0, 0, 0, 0, 0, 0, 0};
 
 static int threads = 1;
 
@@ -135,7 +131,7 @@ static size_t take(job *j)
 {
     if (GET(&j->stopped))
         return j->count;
-    size_t chunk = __atomic_fetch_add(&j->next, 1, __ATOMIC_ACQ_REL);
+    size_t chunk = ADD(&j->next, 1);
     return chunk < j->count ? chunk : j->count;
 }
 
@@ -143,23 +139,23 @@ static size_t take(job *j)
 static void wait_for_call(unsigned seen, uint64_t spin)
 {
     if (spin && pool.call == seen) {
-        pthread_mutex_unlock(&pool.lock);
-        __atomic_fetch_add(&pool.awake, 1, __ATOMIC_ACQ_REL);
+        unlock(&pool.lock);
+        ADD(&pool.awake, 1);
         spin_while(&pool.call, 1, seen, spin, 1);
-        __atomic_fetch_sub(&pool.awake, 1, __ATOMIC_ACQ_REL);
-        pthread_mutex_lock(&pool.lock);
+        ADD(&pool.awake, -1);
+        lock(&pool.lock);
     }
     while (pool.call == seen)
-        pthread_cond_wait(&pool.posted, &pool.lock);
+        wait_for(&pool.posted, &pool.lock);
 }
 
-static void *worker(void *unused)
+THREAD_MAIN(worker)
 {
     uint64_t left_at = 0, spin = 0;
     unsigned seen;
     (void)unused;
     fs_enter();
-    pthread_mutex_lock(&pool.lock);
+    lock(&pool.lock);
     for (seen = pool.call - 1;;) { /* started for the present call */
         wait_for_call(seen, spin);
         job *j = pool.job;
@@ -169,7 +165,7 @@ static void *worker(void *unused)
             continue;
         pool.slots--;
         SET(&j->helpers, j->helpers + 1);
-        pthread_mutex_unlock(&pool.lock);
+        unlock(&pool.lock);
         const int soon = now_ns() - left_at < FS_SPIN_LONGER_NS + FS_ALONE_NS;
         self.job = j;
         int elsewhere;
@@ -179,36 +175,31 @@ static void *worker(void *unused)
         self.job = NULL;
         left_at = now_ns();
         spin = !elsewhere ? 0 : soon ? FS_SPIN_LONGER_NS : FS_SPIN_NS;
-        pthread_mutex_lock(&pool.lock);
+        lock(&pool.lock);
         SET(&j->helpers, j->helpers - 1); /* the last use of j: its caller may return now */
         if (!j->helpers)
-            pthread_cond_signal(&pool.left);
+            wake_one(&pool.left);
     }
-    return NULL;
+    return 0;
 }
 
+#ifdef FS_PTHREADS
 static void before_fork(void), after_fork_in_parent(void), after_fork_in_child(void);
 
-/* Start workers until there are `wanted`, under the lock.  Signals are left to the program's own threads. */
+static int see_forks(void) { return !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+#else
+static int see_forks(void) { return 1; } /* Windows has none */
+#endif
+
+/* Start workers until there are `wanted`, under the lock. */
 static void start_workers(int wanted)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
     if (pool.workers >= wanted)
         return;
     if (!pool.fork_seen)
-        pool.fork_seen = !pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    if (!pool.fork_seen || pthread_attr_init(&attributes))
-        return;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (pthread_t thread; pool.workers < wanted; pool.workers++)
-        if (pthread_create(&thread, &attributes, worker, NULL))
-            break;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+        pool.fork_seen = see_forks();
+    while (pool.fork_seen && pool.workers < wanted && start_thread(worker))
+        pool.workers++;
 }
 
 /* Let workers join; the caller has the pool. */
@@ -219,18 +210,18 @@ static void post_job(job *j)
     int wanted = GET(&threads) - GET(&pool.callers);
     if (wanted < 0 || left < (size_t)wanted)
         wanted = wanted < 0 ? 0 : (int)left;
-    pthread_mutex_lock(&pool.lock);
+    lock(&pool.lock);
     start_workers(wanted);
     SET(&j->withdrawn, 0);
     pool.job = j;
     pool.slots = wanted < pool.workers ? wanted : pool.workers;
     SET(&pool.call, pool.call + 1);
     wanted = pool.slots;
-    pthread_mutex_unlock(&pool.lock); /* a worker that runs here at once must not find it locked */
+    unlock(&pool.lock); /* a worker that runs here at once must not find it locked */
     if (wanted > 1)
-        pthread_cond_broadcast(&pool.posted);
+        wake_all(&pool.posted);
     else if (wanted)
-        pthread_cond_signal(&pool.posted);
+        wake_one(&pool.posted);
     j->called_at = now_ns();
     j->cost += j->called_at - t;
 }
@@ -238,16 +229,16 @@ static void post_job(job *j)
 /* On return no worker joins any more, and none is in mid-chunk. */
 static void withdraw_job(job *j)
 {
-    pthread_mutex_lock(&pool.lock);
+    lock(&pool.lock);
     SET(&j->withdrawn, 1);
     pool.job = NULL;
     pool.slots = 0;
-    pthread_mutex_unlock(&pool.lock);
+    unlock(&pool.lock);
     spin_while((const unsigned *)&j->helpers, 0, 0, FS_SPIN_NS, 0);
-    pthread_mutex_lock(&pool.lock); /* also without helpers: a worker that has just left is out of j by then */
+    lock(&pool.lock); /* also without helpers: a worker that has just left is out of j by then */
     while (j->helpers)
-        pthread_cond_wait(&pool.left, &pool.lock);
-    pthread_mutex_unlock(&pool.lock);
+        wait_for(&pool.left, &pool.lock);
+    unlock(&pool.lock);
 }
 
 static void add_to_balance(double ns)
@@ -268,6 +259,7 @@ static void end_job(job *j)
     SET(&pool.in_use, 0);
 }
 
+#ifdef FS_PTHREADS
 /* An interrupt callback may fork in the middle of a job, and parent and child both go on with it: so at the fork no worker
  * may be in mid-chunk, as the child does not have it. */
 static void before_fork(void)
@@ -291,6 +283,7 @@ static void after_fork_in_child(void)
     if (self.interrupted)
         self.interrupted->is_posted = 0;
 }
+#endif
 
 /* Whether it is time.  A callback may make a call that is interrupted in turn; the depth is limited for the stack's sake. */
 static inline int callback_is_due(uint64_t t)
@@ -337,8 +330,7 @@ static void post_if_worthwhile(job *j, uint64_t t)
     if (!j->may_post)
         return;
     j->stays_alone = (double)GET(&pool.balance) * FS_ALONE_FOR + (double)spent < 0;
-    if (j->stays_alone || GET(&pool.callers) >= GET(&threads) || GET(&pool.in_use) ||
-        __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQ_REL))
+    if (j->stays_alone || GET(&pool.callers) >= GET(&threads) || GET(&pool.in_use) || EXCHANGE(&pool.in_use, 1))
         return;
     j->may_post = 0;
     j->posted_at = t;
@@ -394,7 +386,7 @@ int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
     self.job = &j;
     self.own = 1;
     self.jobs++;
-    __atomic_fetch_add(&pool.callers, 1, __ATOMIC_ACQ_REL);
+    ADD(&pool.callers, 1);
     for (size_t i; (i = take(&j)) < count;) {
         run(context, i);
         j.own++;
@@ -407,7 +399,7 @@ int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
         end_job(&j);
     else if (j.stays_alone)
         add_to_balance((double)(now_ns() - j.start) / FS_ALONE_FOR);
-    __atomic_fetch_sub(&pool.callers, 1, __ATOMIC_ACQ_REL);
+    ADD(&pool.callers, -1);
     self.jobs--;
     self.job = NULL;
     self.own = 0;
@@ -417,7 +409,7 @@ int fs_parallel_for(size_t count, fs_chunk_task run, void *context)
 int fs_set_num_threads(int count)
 {
     count = count < 1 ? 1 : count > FS_MAX_THREADS ? FS_MAX_THREADS : count;
-    return __atomic_exchange_n(&threads, count, __ATOMIC_ACQ_REL);
+    return EXCHANGE(&threads, count);
 }
 int fs_get_num_threads(void) { return GET(&threads); }
 
@@ -440,7 +432,7 @@ int fs_check_interrupt(void)
 void fs_atomic_min(uint64_t *least, uint64_t value)
 {
     uint64_t seen = GET(least);
-    while (value < seen && !__atomic_compare_exchange_n(least, &seen, value, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    while (value < seen && !replace_u64(least, &seen, value)) {
     }
 }
 uint64_t fs_atomic_load(const uint64_t *least) { return GET(least); }

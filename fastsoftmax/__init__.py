@@ -1,5 +1,10 @@
 """Softmax with temperature, and drawing from it, on a CPU."""
 
+from . import _interrupts
+
+if _interrupts.is_command_line():
+    _interrupts.end_at_interrupt()
+
 try:
     from . import _core as _core
 except ImportError as _error:

@@ -1,4 +1,5 @@
 """``python -m fastsoftmax``."""
+# PYTHON_ARGCOMPLETE_OK: argcomplete, where it completes every Python program, may run this one
 
 import sys
 

@@ -100,8 +100,7 @@ def set_num_threads(n: int | Literal["auto"]) -> int:
     about a tenth of a millisecond of work is left, so short calls take no longer than with one thread; where the other
     processors are busy, so that sharing costs more than it saves, calls stay alone for a while.  There is one thread
     pool for the process: the threads start when they are first needed, sleep between calls, and are started again in a
-    forked child, which keeps the number.  Threads of the caller that compute at the same time count among the n.  On
-    Windows every call uses one thread.
+    forked child, which keeps the number.  Threads of the caller that compute at the same time count among the n.
 
     A process that is started, not forked, has "auto", whatever is set here: the workers of a pool take the number by
     ``initializer=fastsoftmax.set_num_threads, initargs=(n,)``, or from the environment.

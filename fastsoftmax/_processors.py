@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def usable_processors(root: str = "/") -> int:
@@ -20,11 +22,30 @@ def usable_processors(root: str = "/") -> int:
 
 
 def _scheduled_processors() -> int:
+    if sys.platform == "win32":
+        return _processors_of_windows()
     if hasattr(os, "process_cpu_count"):  # Python 3.13, which has options to set it
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _processors_of_windows() -> int:
+    """All processors, or those that the process is confined to.
+
+    The masks are those of one group of up to 64 processors, of which a process that is not confined may use several.
+    """
+    every: int = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    import ctypes
+
+    on_windows: Any = ctypes
+    kernel = on_windows.WinDLL("kernel32")
+    mine, all_ = ctypes.c_size_t(), ctypes.c_size_t()
+    this = ctypes.c_void_p(kernel.GetCurrentProcess())
+    if not kernel.GetProcessAffinityMask(this, ctypes.byref(mine), ctypes.byref(all_)) or mine.value == all_.value:
+        return every
+    return min(every, mine.value.bit_count())
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -3,6 +3,8 @@
 #ifndef FS_ENVIRONMENT_H
 #define FS_ENVIRONMENT_H
 
+#include <stdint.h>
+
 #include "base/platform.h"
 
 #ifdef FS_X86
@@ -22,13 +24,13 @@ static inline void fs_leave(fs_environment saved)
         _mm_setcsr(saved);
 }
 #elif defined(FS_ARM64) && !defined(FS_MSVC)
-typedef unsigned long fs_environment;
+typedef uint64_t fs_environment; /* a register; a long of Windows has 32 bits */
 static inline fs_environment fs_enter(void)
 {
     fs_environment saved;
     __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
     if (saved & 0x7c80000)
-        __asm__ volatile("msr fpcr, %0" : : "r"(saved & ~0x7c80000ul));
+        __asm__ volatile("msr fpcr, %0" : : "r"(saved & ~UINT64_C(0x7c80000)));
     return saved;
 }
 static inline void fs_leave(fs_environment saved)

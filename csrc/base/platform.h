@@ -18,12 +18,15 @@
 #define FS_ARM64
 #endif
 
-#if defined(_MSC_VER) && !defined(__clang__)
+#if defined(_MSC_VER) && !defined(__clang__) && !defined(FS_MSVC)
 #define FS_MSVC
 #endif
 
-/* Threads by pthread.h.  Windows has others, and WebAssembly has one thread unless it is compiled with -pthread. */
-#if !defined(_WIN32) && (!defined(__wasm__) || defined(_REENTRANT))
+/* Threads: those of Windows, or by pthread.h.  WebAssembly has one thread unless it is compiled with -pthread. */
+#if defined(_WIN32)
+#define FS_THREADS
+#elif !defined(__wasm__) || defined(_REENTRANT)
+#define FS_THREADS
 #define FS_PTHREADS
 #endif
 

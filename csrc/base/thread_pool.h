@@ -14,7 +14,7 @@ typedef void (*fs_chunk_task)(void *context, size_t chunk);
 int fs_parallel_for(size_t count, fs_chunk_task run, void *context);
 
 /* The number of threads a job may use, the caller included and callers in other threads too: 1 at first, whatever the
- * environment says, and always where the platform has no pool (Windows, WebAssembly).  Returns the number before. */
+ * environment says, and always where the platform has no threads (WebAssembly).  Returns the number before. */
 int fs_set_num_threads(int count);
 int fs_get_num_threads(void);
 enum { FS_MAX_THREADS = 1024 };

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from fastsoftmax._interrupts import raise_at_interrupt
 from fastsoftmax.cli.arguments import parse
 from fastsoftmax.cli.errors import DataError
 
@@ -18,9 +19,10 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; `argv` is ``sys.argv[1:]`` unless given."""
-    _prepare_streams()
     output = None
     try:
+        raise_at_interrupt()
+        _prepare_streams()
         run, arguments = parse(sys.argv[1:] if argv is None else argv)
         output = getattr(arguments, "output", None)
         run(arguments)

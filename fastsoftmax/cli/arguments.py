@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fastsoftmax import __version__, schedules
 from fastsoftmax._args.filters import PARAMETERS, as_filters
 from fastsoftmax._args.steps import STEPS
+from fastsoftmax.cli.bench import run_bench
 from fastsoftmax.cli.distribution import run_sample, run_softmax, run_truncate
 from fastsoftmax.cli.info import run_info
-from fastsoftmax.cli.plot import MOST_TEMPERATURES, run_plot
+from fastsoftmax.cli.plot import MOST_TEMPERATURES, PICTURES, run_plot
 from fastsoftmax.cli.reading import is_numbers
 from fastsoftmax.cli.text import run_demo, run_generate
 from fastsoftmax.cli.writing import DIGITS, FORMATS
@@ -36,14 +39,19 @@ COMMON_FILTERS = (
 OTHER_FILTERS = (*(name for name in PARAMETERS if name not in (*COMMON_FILTERS, "order")), "xtc_u")
 
 # Options whose value is text, even if it looks like a number.
-TAKE_TEXT = frozenset({"--start", "--text", "-o", "--output"})
+TAKE_TEXT = frozenset({"--start", "--text", "-o", "--output", "--json", "--plot"})
 
 NUMBERS_HELP = "numbers (one row), or a file: .npy, or text with a row on each line (default: standard input)"
 
 
 def parse(argv: Sequence[str]) -> tuple[Run, argparse.Namespace]:
     """The command to run and its arguments; exits with status 2 if they are wrong."""
-    arguments = _parser().parse_args(_with_command(_protect_numbers(argv)))
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what a word may be completed to
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    arguments = parser.parse_args(_with_command(_protect_numbers(argv)))
     try:
         arguments.filters = _filters_of(arguments)
     except ValueError as error:
@@ -159,8 +167,20 @@ def _parser() -> argparse.ArgumentParser:
         type=_picture,
         default="softmax.png",
         metavar="FILE",
-        help=".png or .svg (default %(default)s)",
+        help=f"{PICTURES} (default %(default)s)",
     )
+
+    bench = add("bench", run_bench, "the quick benchmark: fastsoftmax beside the libraries installed here")
+    bench.add_argument(
+        "--filter", dest="cases", action="append", metavar="NAME", help="only cases with this in their names"
+    )
+    bench.add_argument(
+        "--rivals", type=lambda text: text.split(","), metavar="A[,B...]", help="only these rivals (default: all)"
+    )
+    bench.add_argument("--seconds", type=_number, metavar="S", help="time for each rival in each case (default 0.02)")
+    bench.add_argument("--list", action="store_true", help="list the cases and their rivals, measure nothing")
+    bench.add_argument("--plot", type=_picture, metavar="FILE", help=f"draw the ratios: {PICTURES}")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE")
 
     add("info", run_info, "version, instruction sets found and chosen")
     return parser
@@ -341,8 +361,8 @@ def _output(text: str) -> str | None:
 
 
 def _picture(text: str) -> str:
-    if not text.lower().endswith((".png", ".svg")):
-        raise argparse.ArgumentTypeError(f"{text!r} ends neither in .png nor in .svg")
+    if not text.lower().endswith((".png", ".svg", ".pdf")):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {PICTURES}")
     return text
 
 

@@ -67,7 +67,7 @@ def _draw(numbers: Numbers, arguments: argparse.Namespace, on_invalid: str) -> A
 
 def _place_of_bad_row(numbers: Numbers, arguments: argparse.Namespace) -> str:
     """The line of the first row that cannot be drawn from; the source if the error is another one."""
-    rows_are_lines = numbers.lines is not None and arguments.axis in (-1, 1)
+    rows_are_lines = numbers.text is not None and arguments.axis in (-1, 1)
     try:
         drawn = np.asarray(_draw(numbers, arguments, "flag")) if rows_are_lines else np.zeros(1)
     except (ValueError, TypeError):

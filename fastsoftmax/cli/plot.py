@@ -23,6 +23,7 @@ Float64s = npt.NDArray[np.float64]
 MOST_BARS = 60
 MOST_COLUMNS = 4
 MOST_TEMPERATURES = 12
+PICTURES = ".png, .svg or .pdf"
 
 # Smaller probabilities are not shown: an axis down to 1e-300 would squeeze the others together.
 LEAST_SHOWN = 1e-12

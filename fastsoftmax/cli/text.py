@@ -88,7 +88,7 @@ def _documentation() -> str:
 
 def _read_text(name: str) -> str:
     try:
-        return decode(read_bytes(name))
+        return decode(read_bytes(name, "the text to learn"))
     except ValueError as error:
         raise DataError(f"{_shown(name)}: {error}") from None
 

@@ -38,7 +38,8 @@ def write_array(array: npt.NDArray[Any], format: str, path: str | None, digits: 
         np.save(stream, array, allow_pickle=False)
         data = stream.getvalue()
     elif format == "json":
-        data = (json.dumps(_json_value(array.tolist()), allow_nan=False) + "\n").encode()
+        numbers = array.tolist() if np.isfinite(array).all() else _json_value(array.tolist())
+        data = (json.dumps(numbers, allow_nan=False) + "\n").encode()
     else:
         data = "".join(f"{line}\n" for line in _text_lines(array, digits)).encode()
     write_bytes(data, path)
@@ -56,15 +57,16 @@ def write_bytes(data: bytes, path: str | None) -> None:
 
 def _text_lines(array: npt.NDArray[Any], digits: int) -> Iterator[str]:
     """Rows as lines; an empty line between matrices, two between stacks of them, and so on."""
-    if array.ndim > 1:
+    if array.ndim > 2:
         for index, part in enumerate(array):
             if index:
                 yield from [""] * (array.ndim - 2)
             yield from _text_lines(part, digits)
-    elif array.dtype.kind == "f":
-        yield " ".join(f"{number:.{digits}g}" for number in np.atleast_1d(array).tolist())
     else:
-        yield " ".join(map(str, np.atleast_1d(array).tolist()))
+        matrix = np.atleast_2d(array)
+        # One format for a line takes half the time of one for a number.
+        line = " ".join([f"%.{digits}g" if array.dtype.kind == "f" else "%d"] * matrix.shape[1])
+        yield from (line % tuple(row) for row in matrix.tolist())
 
 
 def _json_value(value: Any) -> Any:

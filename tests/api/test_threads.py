@@ -1,6 +1,8 @@
 """Threads within a call: the same bits for every number of them; forks, exits, signals and callers upset nothing."""
 
+import ctypes
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from processes import in_a_process, posix
 
 import fastsoftmax as fs
-from fastsoftmax._processors import usable_processors
+from fastsoftmax._processors import _processors_of_windows, usable_processors
 
 
 @pytest.fixture(autouse=True)
@@ -199,6 +201,28 @@ GROUPS = {
     "nonsense": ("0::/\nx\n::", {"cpu.max": "many"}, 64),
     "none": ("", {}, 64),
 }
+
+
+@pytest.mark.parametrize(
+    ("mine", "every", "number"), [(0b1011, 0xFF, 3), (0xFF, 0xFF, 80), (0b1, 0b11, 1), (None, None, 80)]
+)
+def test_the_affinity_of_windows_limits_the_processors(mine, every, number, monkeypatch):
+    """With functions in the place of those of Windows; 80 processors are in two groups."""
+
+    class Kernel:
+        GetCurrentProcess = staticmethod(lambda: -1)
+
+        @staticmethod
+        def GetProcessAffinityMask(process, to_mine, to_every):
+            if mine is None:
+                return 0
+            to_mine._obj.value, to_every._obj.value = mine, every
+            return 1
+
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: Kernel() if name == "kernel32" else None, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 80)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 80, raising=False)
+    assert _processors_of_windows() == number
 
 
 @pytest.mark.parametrize(("groups", "files", "number"), GROUPS.values(), ids=GROUPS)

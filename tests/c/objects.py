@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from toolchains import AARCH64, CLANG, NATIVE, RELEASE, SANITIZED, THREADED, WASM, Builder
+from toolchains import AARCH64, CLANG, NATIVE, RELEASE, SANITIZED, THREADED, WASM, WINDOWS, Builder
 
 
 class BuilderAhead(Builder):
@@ -23,7 +23,7 @@ class BuilderAhead(Builder):
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         builder = BuilderAhead(Path(folder), at_once=1)
-        for toolchain in (NATIVE, AARCH64, SANITIZED, THREADED, RELEASE, CLANG, WASM):
+        for toolchain in (NATIVE, AARCH64, SANITIZED, THREADED, RELEASE, CLANG, WASM, WINDOWS):
             if missing := toolchain.missing():
                 print(f"{toolchain.name}: no {' '.join(missing)}")
                 continue

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from toolchains import AARCH64, CLANG, NATIVE, RELEASE, SANITIZED, WASM, Toolchain
+from toolchains import AARCH64, CLANG, NATIVE, RELEASE, SANITIZED, WASM, WINDOWS, Toolchain
 
 # What a program is linked with.
 LIBRARY = "library"  # all of csrc/
@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[Toolchain, str | None]] = {
     "ordinary": (NATIVE, None),
     "neon": (AARCH64, None),
     "wasm": (WASM, None),
+    "windows": (WINDOWS, None),
     "clang": (CLANG, "slow"),
     "sanitized": (SANITIZED, "slow"),
     "release": (RELEASE, "slow"),
@@ -38,6 +39,7 @@ class Program:
     ordinary: int | None
     neon: int | None
     wasm: int | None
+    windows: int | None
     clang: int | None
     sanitized: int | None
     release: int | None
@@ -46,30 +48,30 @@ class Program:
 
 
 TABLE = [
-    #                                              ordinary   neon   wasm  clang sanitized release  full
-    Program("bits", LIBRARY, "--every",                1499, 19001, 19001,  4001, 15013,     997,    101),
-    Program("bits_filters", LIBRARY, "--every",        1999, 19001, 19001,  3989,  5003,    1999,    499),
-    Program("bits_shards", LIBRARY, "--every",           97,   499,   499,    97,   499,      29,      5),
-    Program("guard", LIBRARY, "--every",                 59,   599,  None,  None,   149,       7,      1),
-    Program("guard_filters", LIBRARY, "--every",         59,  1499,  None,  None,   149,      19,      5),
-    Program("segments", LIBRARY, "--every",               59,  1499,  None,   199,   199,      11,      1),
-    Program("draw", LIBRARY, "--every",                 199,  3989,  3989,  None,   397,      29,      7),
-    Program("many", LIBRARY, "--every",                  23,    28,    28,  None,     9,       3,      1),
-    Program("filters", LIBRARY, "--every",                7,   397,   397,  None,    29,       3,      1),
-    Program("ranking", LIBRARY, "--every",                5,   199,   199,  None,    29,    None,      1),
-    Program("reweighted", LIBRARY, "--every",             1,    97,    97,  None,    17,    None,   None),
-    Program("rejection", LIBRARY, "--every",              3,    97,    97,    97,    17,       1,   None),
-    Program("penalties", LIBRARY, "--every",              1,   199,   199,  None,     7,    None,   None),
-    Program("plain", LIBRARY, "--every",                  3,   199,   199,  None,    29,    None,      1),
-    Program("environment", LIBRARY, "--every",            3,   149,  None,  None,     4,    None,      1),
-    Program("exp_all", ONE_SET, "--stride",            4099,  None, 65537,  None, 65537,     257,     17),
-    Program("half", ONE_SET, "--stride",                257,  None,  4099,  None,  4099,      31,      7),
-    Program("vectors", ONE_SET, "--every",                1,     1,     1,  None,     1,    None,   None),
-    Program("wide", NOTHING, "--every",                   1,  None,     1,  None,     1,    None,   None),
+    #                                          ordinary  neon   wasm windows clang saniti. release full
+    Program("bits", LIBRARY, "--every",          1499, 19001, 19001, 19001, 4001, 15013,  997,  101),
+    Program("bits_filters", LIBRARY, "--every",  1999, 19001, 19001, 19001, 3989,  5003, 1999,  499),
+    Program("bits_shards", LIBRARY, "--every",     97,   499,   499,   499,   97,   499,   29,    5),
+    Program("guard", LIBRARY, "--every",           59,   599,  None,  None, None,   149,    7,    1),
+    Program("guard_filters", LIBRARY, "--every",   59,  1499,  None,  None, None,   149,   19,    5),
+    Program("segments", LIBRARY, "--every",        59,  1499,  None,  None,  199,   199,   11,    1),
+    Program("draw", LIBRARY, "--every",           199,  3989,  3989,  3989, None,   397,   29,    7),
+    Program("many", LIBRARY, "--every",            23,    28,    28,    28, None,     9,    3,    1),
+    Program("filters", LIBRARY, "--every",          7,   397,   397,  None, None,    29,    3,    1),
+    Program("ranking", LIBRARY, "--every",          5,   199,   199,  None, None,    29, None,    1),
+    Program("reweighted", LIBRARY, "--every",       1,    97,    97,  None, None,    17, None, None),
+    Program("rejection", LIBRARY, "--every",        3,    97,    97,    97,   97,    17,    1, None),
+    Program("penalties", LIBRARY, "--every",        1,   199,   199,  None, None,     7, None, None),
+    Program("plain", LIBRARY, "--every",            3,   199,   199,  None, None,    29, None,    1),
+    Program("environment", LIBRARY, "--every",      3,   149,  None,  None, None,     4, None,    1),
+    Program("exp_all", ONE_SET, "--stride",      4099,  None, 65537,  None, None, 65537,  257,   17),
+    Program("half", ONE_SET, "--stride",          257,  None,  4099,  None, None,  4099,   31,    7),
+    Program("vectors", ONE_SET, "--every",          1,     1,     1,  None, None,     1, None, None),
+    Program("wide", NOTHING, "--every",             1,  None,     1,  None, None,     1, None, None),
     # What these see depends on when their threads run, or on the time they take: they have the machine to themselves.
-    Program("race", LIBRARY, "--calls",                 100,  None,  None,  None,   150,    None,   None, alone=True),
-    Program("linear", LIBRARY, "--every",              None,  None,  None,  None,  None,       1,   None, alone=True),
-    Program("threads", OWN_POOL, "--every",             997,  None,  None,  None,   997,      97,     11, alone=True),
+    Program("race", LIBRARY, "--calls",           100,  None,  None,  None, None,   150, None, None, alone=True),
+    Program("linear", LIBRARY, "--every",        None,  None,  None,  None, None,  None,    1, None, alone=True),
+    Program("threads", OWN_POOL, "--every",       997,  None,  None,   997, None,   997,   97,   11, alone=True),
 ]  # fmt: skip
 
 

@@ -15,8 +15,12 @@
 #define FS_ALONE_FOR 1e-9
 #include "thread_pool.c"
 
+#include <pthread.h> /* MinGW has it too, for the threads of the test itself */
+
+#ifndef _WIN32
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include "rows.h"
 
@@ -243,6 +247,7 @@ static void callbacks_end_jobs(void)
 
 /* --- forks --- */
 
+#ifndef _WIN32
 static int exit_status(pid_t child)
 {
     int status = -1;
@@ -319,6 +324,7 @@ static void forks_during_jobs(void)
     forking = 0;
     pthread_join(other, NULL);
 }
+#endif
 
 /* --- what threads say --- */
 
@@ -367,9 +373,11 @@ int main(int argc, char **argv)
     check(!pthread_create(&thread, NULL, ask_for_scratch, NULL), "no thread for the test itself");
     pthread_join(thread, NULL);
     ask_for_scratch(NULL);
+#ifndef _WIN32
     if (option(argc, argv, "--fork", 1)) {
         a_child_has_its_own_thread_pool();
         forks_during_jobs();
     }
+#endif
     return finish("threads", checks);
 }

@@ -5,6 +5,7 @@ The objects are kept in the folder that FASTSOFTMAX_OBJECTS names, if any: the s
 
 import functools
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -127,6 +128,26 @@ WASM = Toolchain(
     ("node", "--experimental-wasi-unstable-preview1", "--no-warnings", str(PROGRAMS / "wasi.mjs")),
     libraries=("-lm",),
     needs=("wasm-ld", "/usr/lib/wasm32-wasi/libc.a"),
+)
+
+
+def zig(target: str) -> tuple[str, ...]:
+    """clang with the headers and libraries of a system: in the package ziglang, or a zig that is installed."""
+    package = importlib.util.find_spec("ziglang")
+    found = str(Path(package.origin).with_name("zig")) if package and package.origin else "zig"
+    return (found, "cc", "-target", target)
+
+
+# Its clang is newer: it warns where a file that is compiled for both types compares a float with the largest double.
+ZIG = ("-Wno-literal-range", "-fno-sanitize=all", "-g0")
+WINDOWS = Toolchain("windows", zig("x86_64-windows-gnu"), (*ZIG, "-O1"), runner=("wine",))
+# Linked, but not run.
+MACOS = Toolchain("macos", zig("aarch64-macos"), (*ZIG, "-O0"))
+# In place of MSVC, with as much of its headers as csrc/ includes; nothing is linked.
+MSVC = Toolchain(
+    "msvc",
+    ("clang",),
+    ("-ffreestanding", "-fms-extensions", "-Wno-bitwise-instead-of-logical", f"-I{PROGRAMS / 'msvc'}", "-fsyntax-only"),
 )
 
 

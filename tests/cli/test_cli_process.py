@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -74,7 +76,7 @@ class TestGenerate:
 
 
 class TestPlot:
-    @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
+    @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.PDF", b"%PDF")])
     @pytest.mark.parametrize("count", [1, 3, 40, 1000])
     def test_writes_a_picture(self, tmp_path: Path, name: str, magic: bytes, count: int) -> None:
         pytest.importorskip("matplotlib")
@@ -93,7 +95,7 @@ def test_version_and_info_and_help() -> None:
     version = fastsoftmax.__version__
     assert text_of(run("--version")) == f"fastsoftmax {version}\n"
     assert version in text_of(run("info"))
-    for argv in ([], ["demo"], ["generate"], ["softmax"], ["sample"], ["truncate"], ["plot"], ["info"]):
+    for argv in ([], ["demo"], ["generate"], ["softmax"], ["sample"], ["truncate"], ["plot"], ["bench"], ["info"]):
         assert "usage: fastsoftmax" in text_of(run(*argv, "--help"))
 
 
@@ -124,6 +126,18 @@ def test_no_bytes_bring_out_a_traceback(data: bytes, name: str) -> None:
     if outcome.status:
         complaint(outcome, 1)
 
+
+# sitecustomize.py: send SIGINT when `module` is about to be imported.
+INTERRUPTER = """
+import os, signal, sys
+
+class Interrupter:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupter())
+"""
 
 TOKENS = (
     "1 -1 -t 0 inf -inf nan --axis none --log --format json --seed 3 --size --u 0.5 --probs --digits -- - é "
@@ -175,6 +189,91 @@ class TestProcess:
             process.stdout.read()
             assert process.stderr.read() == b""
             assert process.wait(60) == 130
+
+    @pytest.mark.parametrize("how", ["module", "script"])
+    def test_an_interrupt_of_the_imports_ends_quietly(self, tmp_path: Path, how: str) -> None:
+        """As soon as each module is being imported: the process kills itself, as Ctrl-C would."""
+        script = tmp_path / "fastsoftmax"  # as pip writes it
+        script.write_text("import sys\nfrom fastsoftmax.__main__ import main\nsys.exit(main())\n")
+        for module in ("numpy", "numpy._core._multiarray_umath", "fastsoftmax._core", "fastsoftmax.cli", "argparse"):
+            (tmp_path / "sitecustomize.py").write_text(INTERRUPTER.format(module=module))
+            result = subprocess.run(
+                command("info") if how == "module" else [sys.executable, str(script), "info"],
+                capture_output=True,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+                preexec_fn=interruptible,
+                check=False,
+            )
+            assert (result.returncode, result.stderr, result.stdout) == (-signal.SIGINT, b"", b""), module
+
+    def test_an_interrupt_of_other_imports_is_python_s(self, tmp_path: Path) -> None:
+        (tmp_path / "sitecustomize.py").write_text(INTERRUPTER.format(module="fastsoftmax.reference"))
+        code = "try:\n import fastsoftmax\nexcept KeyboardInterrupt:\n print('mine')"
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+            preexec_fn=interruptible,
+            check=True,
+        )
+        assert result.stdout == b"mine\n"
+
+    def test_interrupts_at_any_moment_end_quietly(self) -> None:
+        """From the first of our lines on: before it, Python itself says where it was interrupted."""
+        for milliseconds in range(30, 300, 30):
+            with subprocess.Popen(
+                command("generate", "--length", "100000000", "-q", "-o", os.devnull),
+                stderr=subprocess.PIPE,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONVERBOSE": "1"},
+                preexec_fn=interruptible,
+            ) as process:
+                assert process.stderr
+                for line in process.stderr:  # PYTHONVERBOSE names every module
+                    if b"fastsoftmax._interrupts'" in line and line.startswith(b"import"):
+                        break
+                ended = threading.Timer(milliseconds / 1000, process.send_signal, [signal.SIGINT])
+                ended.start()
+                said = process.stderr.read()
+                assert process.wait(60) in (130, -signal.SIGINT)
+                assert b"Traceback" not in said and b"KeyboardInterrupt" not in said
+
+    def test_a_terminal_is_told_what_is_waited_for(self, save) -> None:  # type: ignore[no-untyped-def]
+        for argv, what in ((["softmax"], b"numbers"), (["generate", "-q", "--text", "-", "--length", "3"], b"text")):
+            ours, theirs = os.openpty()
+            with subprocess.Popen(
+                command(*argv), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+            ) as process:
+                os.close(theirs)
+                assert process.stderr and process.stdout
+                prompt = process.stderr.readline()  # before anything is typed
+                os.write(ours, b"0 0 0 0\n\x04")
+                out = process.stdout.read()
+                assert process.stderr.read() == b"" and process.wait(60) == 0
+                os.close(ours)
+            assert what in prompt and b"Ctrl-D" in prompt
+            assert out == b"0.25 0.25 0.25 0.25\n" if argv == ["softmax"] else len(out) == 4
+
+    def test_nobody_is_told_where_no_terminal_is_read(self) -> None:
+        ours, theirs = os.openpty()  # only standard error
+        result = subprocess.run(command("softmax"), input=b"1 1\n", stdout=subprocess.PIPE, stderr=theirs, cwd=ROOT)
+        assert result.stdout == b"0.5 0.5\n" and select.select([ours], [], [], 0)[0] == []
+        os.close(theirs)
+        os.close(ours)
+
+    @pytest.mark.parametrize(
+        ("typed", "offered"),
+        [("fastsoftmax so", {"softmax"}), ("fastsoftmax sample --top-", {"--top-k", "--top-p"}),
+         ("fastsoftmax softmax --format ", {"text", "npy", "json"})],
+    )  # fmt: skip
+    def test_the_shell_completes_commands_and_options(self, tmp_path: Path, typed: str, offered: set[str]) -> None:
+        pytest.importorskip("argcomplete")
+        asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "words")}
+        environment = os.environ | asked | {"COMP_LINE": typed, "COMP_POINT": str(len(typed))}
+        subprocess.run(command(), env=environment, cwd=ROOT, check=True, capture_output=True)
+        assert set((tmp_path / "words").read_text().replace(" ", "").split("\n")) == offered
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_a_full_disk_is_told(self) -> None:
