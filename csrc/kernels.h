@@ -20,6 +20,7 @@
 #include "softmax/logsumexp.h"
 #include "draw/guide_table.h"
 #include "draw/prepared.h"
+#include "draw/seeded.h"
 
 #define FS_INFINITY INFINITY
 
@@ -38,6 +39,7 @@
 #include "draw/columns-inl.h"
 #include "draw/remaining-inl.h"
 #include "draw/prepared-inl.h"
+#include "draw/seeded-inl.h"
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 
@@ -56,6 +58,7 @@
 #include "draw/columns-inl.h"
 #include "draw/remaining-inl.h"
 #include "draw/prepared-inl.h"
+#include "draw/seeded-inl.h"
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 

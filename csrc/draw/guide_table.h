@@ -43,7 +43,7 @@ enum { FS_GUIDE_STEP = 4 };
 
 typedef struct {
     uint32_t *bound; /* n, ascending; before them 0, behind them LAST */
-    uint32_t *start; /* of each cell: how many bounds are below its lower end */
+    uint32_t *cell; /* cell[c] >> shift: how many bounds are below the lower end of cell c; the rest: fs_guide_mark */
     size_t n;
     int shift; /* 32 - g: the cell of x is x >> shift */
 } fs_guide;
@@ -67,7 +67,7 @@ static fs_guide fs_guide_begin(uint32_t *words, size_t n)
     words[0] = 0;
     for (size_t i = 0; i < FS_GUIDE_STEP; i++)
         g.bound[n + i] = FS_GUIDE_LAST;
-    memset(g.start, 0, (((size_t)1 << (32 - g.shift)) + 1) * sizeof *g.start);
+    memset(g.cell, 0, (((size_t)1 << (32 - g.shift)) + 1) * sizeof *g.cell);
     return g;
 }
 
@@ -93,7 +93,7 @@ static inline void fs_guide_put(const fs_guide *g, size_t i, double at, double l
     at = at > 0.0 ? at : 0.0;
     uint32_t bound = (uint32_t)(int64_t)at;
     g->bound[i] = bound;
-    g->start[(bound >> g->shift) + 1] = (uint32_t)i + 1;
+    g->cell[(bound >> g->shift) + 1] = (uint32_t)i + 1;
 }
 
 /* Entries [first, past) that have no weight: their bound is where the block begins. */
@@ -104,17 +104,42 @@ static void fs_guide_skip(const fs_guide *g, size_t first, size_t past, uint64_t
         fs_guide_put(g, i, s.first, s.last);
 }
 
+/* The last place within a cell: a place is what x or a bound has below the bits of its cell. */
+static inline uint32_t fs_guide_last_place(const fs_guide *g) { return (UINT32_C(1) << g->shift) - 1; }
+
 /* All bounds are there.  The last is 1, also in a row that another thread changes meanwhile: no index is out of range. */
 static void fs_guide_end(const fs_guide *g)
 {
-    size_t cells = (size_t)1 << (32 - g->shift);
-    g->bound[g->n - 1] = FS_GUIDE_LAST;
+    const size_t cells = (size_t)1 << (32 - g->shift);
+    const uint32_t last = (uint32_t)g->n - 1; /* below 2^g */
+    g->bound[last] = FS_GUIDE_LAST;
     uint32_t most = 0;
     for (size_t c = 0; c < cells; c++) {
-        most = g->start[c] > most ? g->start[c] : most;
-        g->start[c] = most;
+        most = g->cell[c] > most ? g->cell[c] : most;
+        most = most < last ? most : last;
+        g->cell[c] = most << g->shift | fs_guide_last_place(g);
     }
-    g->start[cells] = (uint32_t)g->n;
+    g->cell[cells] = last << g->shift;
+}
+
+/* Writes the place of its bound into each cell that has a single one, so that most draws of a seed need nothing else:
+ *     place            only one bound matters to the cell, and it is at `place`, not 0
+ *     the last place   no bound matters to it, or one at that place
+ *     0                any others: a look at the bounds decides
+ * A bound matters to the cell it is in, and to the next one if bound + 1 is there. */
+static void fs_guide_mark(const fs_guide *guide)
+{
+    const fs_guide g = *guide;
+    const size_t cells = (size_t)1 << (32 - g.shift);
+    const uint32_t last = fs_guide_last_place(guide);
+    for (size_t i = 0; i + 1 < g.n; i++) {
+        const uint32_t bound = g.bound[i], c = bound >> g.shift, place = bound & last;
+        const int alone = g.cell[c] >> g.shift == i && (i == 0 || (g.bound[(ptrdiff_t)i - 1] + 1) >> g.shift != c) &&
+                          (i + 2 == g.n || g.bound[i + 1] >> g.shift != c);
+        g.cell[c] = (g.cell[c] & ~last) | (alone ? place : 0);
+        if (FS_UNLIKELY(place == last) && c + 1 < cells)
+            g.cell[c + 1] &= ~last;
+    }
 }
 
 /* A crowded cell: the number of bounds that are at most x, which is in [low, high]. */
@@ -130,7 +155,7 @@ FS_INLINE int64_t fs_guide_draw(const fs_guide *g, uint32_t x, size_t i)
     size_t below = (size_t)(bound[0] <= x) + (bound[1] <= x) + (bound[2] <= x) + (bound[3] <= x);
     i += below;
     if (FS_UNLIKELY(below == FS_GUIDE_STEP))
-        i = fs_guide_search(g, i, g->start[(x >> g->shift) + 1], x);
+        i = fs_guide_search(g, i, g->cell[(x >> g->shift) + 1] >> g->shift, x);
     return g->bound[(ptrdiff_t)i - 1] + 1 < x ? (int64_t)i : -1;
 }
 
@@ -148,7 +173,7 @@ FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_unifor
         if (next)
             taken[j] = one;
         uint32_t x = fs_guide_place(one);
-        index[j] = fs_guide_draw(&g, x, g.start[x >> g.shift]);
+        index[j] = fs_guide_draw(&g, x, g.cell[x >> g.shift] >> g.shift);
         open += index[j] < 0;
     }
     return open;
@@ -165,10 +190,10 @@ static size_t fs_guide_far(const fs_guide *guide, const double *u, size_t first,
         size_t count = past - from < TOGETHER ? past - from : TOGETHER;
         for (size_t j = 0; j < count; j++) {
             x[j] = fs_guide_place(u[from + j]);
-            FS_PREFETCH(g.start + (x[j] >> g.shift));
+            FS_PREFETCH(g.cell + (x[j] >> g.shift));
         }
         for (size_t j = 0; j < count; j++) {
-            start[j] = g.start[x[j] >> g.shift];
+            start[j] = g.cell[x[j] >> g.shift] >> g.shift;
             FS_PREFETCH(g.bound + start[j]);
         }
         for (size_t j = 0; j < count; j++) {

@@ -170,6 +170,35 @@ FS_INLINE void u64x8_store(uint64_t *p, u64x8 x)
     _mm256_storeu_si256((__m256i *)p, x.a);
     _mm256_storeu_si256((__m256i *)(p + 4), x.b);
 }
+FS_INLINE u64x8 u64x8_set1(uint64_t a)
+{
+    u64x8 r = {_mm256_set1_epi64x((long long)a), _mm256_set1_epi64x((long long)a)};
+    return r;
+}
+FS_INLINE u64x8 u64x8_multiply_low(u64x8 x, u64x8 y)
+{
+    u64x8 r = {_mm256_mul_epu32(x.a, y.a), _mm256_mul_epu32(x.b, y.b)};
+    return r;
+}
+FS_INLINE u64x8 u64x8_xor_high(u64x8 x, u64x8 y, u64x8 z)
+{
+    u64x8 r = {_mm256_xor_si256(_mm256_srli_epi64(x.a, 32), _mm256_xor_si256(y.a, z.a)),
+               _mm256_xor_si256(_mm256_srli_epi64(x.b, 32), _mm256_xor_si256(y.b, z.b))};
+    return r;
+}
+FS_INLINE void fs_store_low4(uint32_t *to, __m256i a, __m256i b, __m256i c, __m256i d)
+{
+    const __m256i ab = _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xaa);
+    const __m256i cd = _mm256_blend_epi32(c, _mm256_slli_epi64(d, 32), 0xaa);
+    const __m256i even = _mm256_unpacklo_epi64(ab, cd), odd = _mm256_unpackhi_epi64(ab, cd);
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_permute2x128_si256(even, odd, 0x20));
+    _mm256_storeu_si256((__m256i *)(void *)(to + 8), _mm256_permute2x128_si256(even, odd, 0x31));
+}
+FS_INLINE void u64x8_store_low4(uint32_t *to, u64x8 x, u64x8 y, u64x8 z, u64x8 w)
+{
+    fs_store_low4(to, x.a, y.a, z.a, w.a);
+    fs_store_low4(to + 16, x.b, y.b, z.b, w.b);
+}
 FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
 {
     u64x8 r = {_mm256_add_epi64(s.a, fs_integers_pd(w.a)), _mm256_add_epi64(s.b, fs_integers_pd(w.b))};

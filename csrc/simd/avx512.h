@@ -133,6 +133,19 @@ FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
 typedef __m512i u64x8;
 FS_INLINE u64x8 u64x8_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
 FS_INLINE void u64x8_store(uint64_t *p, u64x8 a) { _mm512_storeu_si512(p, a); }
+FS_INLINE u64x8 u64x8_set1(uint64_t a) { return _mm512_set1_epi64((long long)a); }
+FS_INLINE u64x8 u64x8_multiply_low(u64x8 a, u64x8 b) { return _mm512_mul_epu32(a, b); }
+FS_INLINE u64x8 u64x8_xor_high(u64x8 a, u64x8 b, u64x8 c)
+{
+    return _mm512_ternarylogic_epi64(_mm512_srli_epi64(a, 32), b, c, 0x96);
+}
+FS_INLINE void u64x8_store_low4(uint32_t *to, u64x8 a, u64x8 b, u64x8 c, u64x8 d)
+{
+    const __m512i ab = _mm512_mask_blend_epi32(0xaaaa, a, _mm512_slli_epi64(b, 32));
+    const __m512i cd = _mm512_mask_blend_epi32(0xaaaa, c, _mm512_slli_epi64(d, 32));
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi64(ab, _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0), cd));
+    _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi64(ab, _mm512_set_epi64(15, 7, 14, 6, 13, 5, 12, 4), cd));
+}
 FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w) { return _mm512_add_epi64(s, f64x8_integers(w)); }
 FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
 {

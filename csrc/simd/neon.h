@@ -153,6 +153,22 @@ FS_INLINE void u64x8_store(uint64_t *p, u64x8 a)
     for (int i = 0; i < 4; i++)
         vst1q_u64(p + 2 * i, a.v[i]);
 }
+FS_INLINE u64x8 u64x8_set1(uint64_t a) { FS_EACH(u64x8, vdupq_n_u64(a)); }
+FS_INLINE u64x8 u64x8_multiply_low(u64x8 a, u64x8 b)
+{
+    FS_EACH(u64x8, vmull_u32(vmovn_u64(a.v[i]), vmovn_u64(b.v[i])));
+}
+FS_INLINE u64x8 u64x8_xor_high(u64x8 a, u64x8 b, u64x8 c)
+{
+    FS_EACH(u64x8, veorq_u64(vshrq_n_u64(a.v[i], 32), veorq_u64(b.v[i], c.v[i])));
+}
+FS_INLINE void u64x8_store_low4(uint32_t *to, u64x8 a, u64x8 b, u64x8 c, u64x8 d)
+{
+    for (int i = 0; i < 4; i++) {
+        uint32x2x4_t low = {{vmovn_u64(a.v[i]), vmovn_u64(b.v[i]), vmovn_u64(c.v[i]), vmovn_u64(d.v[i])}};
+        vst4_u32(to + 8 * i, low);
+    }
+}
 FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
 {
     for (int i = 0; i < 4; i++) {
