@@ -1,7 +1,7 @@
 /* Many seeded draws by a guide table: their words by vectors, a look at one cell for each, and the rest for those that are
  * left open.
  *
- * Needs the vector (simd/), draw/guide_table.h, draw/seeded_uniform.h. */
+ * Needs the vector (simd/). */
 #ifndef FS_SEEDED_H
 #define FS_SEEDED_H
 
@@ -15,13 +15,10 @@ enum { FS_SEEDED_WORDS = 32, FS_SEEDED_AT_ONCE = 256 };
  * looked at. */
 static void fs_seeded_words(uint64_t seed, uint64_t key, uint64_t block, uint32_t word[FS_SEEDED_WORDS])
 {
-    uint64_t number[8], number_high[8];
-    for (uint64_t i = 0; i < 8; i++) {
-        number[i] = block + i;
-        number_high[i] = (block + i) >> 32;
-    }
     const u64x8 multiplier_0 = u64x8_set1(FS_PHILOX_MULTIPLIER_0), multiplier_1 = u64x8_set1(FS_PHILOX_MULTIPLIER_1);
-    u64x8 a = u64x8_load(number), b = u64x8_load(number_high), c = u64x8_set1(key), d = u64x8_set1(key >> 32);
+    const u64x8 none = u64x8_set1(0);
+    u64x8 a = u64x8_count_from(block), b = u64x8_xor_high(a, none, none);
+    u64x8 c = u64x8_set1(key), d = u64x8_set1(key >> 32);
     uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
     for (int round = 0; round < FS_PHILOX_ROUNDS; round++) {
         u64x8 of_a = u64x8_multiply_low(a, multiplier_0), of_c = u64x8_multiply_low(c, multiplier_1);
@@ -47,21 +44,29 @@ typedef struct {
     int64_t *index;
 } fs_seeded_drawing;
 
-/* index[j] for word[j], by one cell each (fs_guide_mark); -1 where it is left open.  How many are. */
-static size_t fs_seeded_look_up(const fs_guide *guide, const uint32_t *word, size_t count, int64_t *index)
+/* index[j] for word[j], by one cell each (fs_guide_mark).  The numbers of those left open are in `open`; returns how many.  At `word` there
+ * are as many as the next multiple of 16. */
+static size_t fs_seeded_look_up(const fs_guide *guide, const uint32_t *word, size_t count, int64_t *index,
+                                uint32_t open[FS_SEEDED_AT_ONCE + 16])
 {
+    static const uint32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const fs_guide g = *guide;
-    const uint32_t last = fs_guide_last_place(guide);
-    uint32_t cell[FS_SEEDED_AT_ONCE], open = 0;
-    for (size_t j = 0; j < count; j++)
-        cell[j] = g.cell[word[j] >> g.shift];
-    for (size_t j = 0; j < count; j++) {
-        const uint32_t place = word[j] & last, bound = cell[j] & last;
-        const uint32_t is_open = (uint32_t)(place - bound < 2) | (bound == 0);
-        index[j] = (int64_t)((cell[j] >> g.shift) + (place > bound)) | -(int64_t)is_open;
-        open += is_open;
+    size_t opened = 0;
+    for (size_t from = 0; from < count; from += 16) {
+        const size_t left = count - from;
+        uint32_t cell[16];
+        int64_t few[16];
+        for (size_t i = 0; i < 16; i++)
+            cell[i] = g.cell[word[from + i] >> g.shift];
+        unsigned is_open = fs_cells16(word + from, cell, g.shift, left < 16 ? few : index + from);
+        if (left < 16) {
+            memcpy(index + from, few, left * sizeof *few);
+            is_open &= (1u << left) - 1;
+        }
+        f32x16_pack_numbers(open + opened, lanes, (uint32_t)from, is_open);
+        opened += fs_count_bits(is_open);
     }
-    return open;
+    return opened;
 }
 
 /* Draws [from, from + count), whose words are there. */
@@ -69,13 +74,8 @@ static void fs_seeded_draws(const fs_seeded_drawing *d, const uint32_t *word, si
 {
     const fs_guide g = *d->guide;
     int64_t *index = d->index + from;
-    size_t open[FS_SEEDED_AT_ONCE], opened = 0;
-    if (!fs_seeded_look_up(d->guide, word, count, index))
-        return;
-    for (size_t j = 0; j < count; j++) {
-        open[opened] = j;
-        opened += index[j] < 0;
-    }
+    uint32_t open[FS_SEEDED_AT_ONCE + 16];
+    const size_t opened = fs_seeded_look_up(d->guide, word, count, index, open);
     for (size_t i = 0; i < opened; i++)
         FS_PREFETCH(g.bound + (g.cell[word[open[i]] >> g.shift] >> g.shift));
     for (size_t i = 0; i < opened; i++) {
@@ -98,7 +98,7 @@ static void fs_seeded_chunk(void *context, size_t chunk)
         const size_t count = past - from < FS_SEEDED_AT_ONCE ? past - from : FS_SEEDED_AT_ONCE;
         const uint64_t draw = d->first + from;
         const size_t skip = draw % 4;
-        for (size_t i = 0; i < skip + count; i += FS_SEEDED_WORDS)
+        for (size_t i = 0; i < skip + (count + 15) / 16 * 16; i += FS_SEEDED_WORDS)
             fs_seeded_words(d->seed, d->key, draw / 4 + i / 4, word + i);
         fs_seeded_draws(d, word + skip, from, count);
         from += count;

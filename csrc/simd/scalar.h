@@ -229,6 +229,8 @@ static inline u64x8 u64x8_load(const uint64_t *p)
     return r;
 }
 static inline void u64x8_store(uint64_t *p, u64x8 a) { memcpy(p, &a, sizeof a); }
+/* a, a + 1, …, a + 7 */
+static inline u64x8 u64x8_count_from(uint64_t a) { FS_LANEWISE(u64x8, 8, a + (uint64_t)i); }
 static inline u64x8 u64x8_set1(uint64_t a) { FS_LANEWISE(u64x8, 8, a); }
 /* The products of the low halves. */
 static inline u64x8 u64x8_multiply_low(u64x8 a, u64x8 b)
@@ -265,6 +267,21 @@ static inline u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
 }
 
 #undef FS_LANEWISE
+
+/* Sixteen draws from a guide table (draw/guide_table.h), with the words x and their cells: index[i] = (cell >> shift), plus 1 where
+ * the place of x, its low `shift` bits, is above that of the cell.  Bit i: it is left open, as the place of the cell is 0, that of x or
+ * the one before that of x.  shift is below 32. */
+static inline unsigned fs_cells16(const uint32_t *x, const uint32_t *cell, int shift, int64_t *index)
+{
+    const uint32_t mask = (UINT32_C(1) << shift) - 1;
+    unsigned open = 0;
+    for (int i = 0; i < 16; i++) {
+        const uint32_t place = x[i] & mask, bound = cell[i] & mask;
+        index[i] = (int64_t)((cell[i] >> shift) + (place > bound));
+        open |= (unsigned)(place - bound < 2 || bound == 0) << i;
+    }
+    return open;
+}
 
 /* Lanes i and i + 4, then i and i + 2, then i and i + 1, added. */
 static inline double f64x8_sum(f64x8 a)

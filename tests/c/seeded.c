@@ -158,19 +158,22 @@ static int64_t open_draw(const fs_seeded_uniform *u)
 static void test_uniform(const fs_seeded_uniform *u)
 {
     const int64_t right = expected(u);
-    const uint32_t x = u->digit[0];
-    int64_t by_cell;
-    fs_seeded_look_up(&row->guide, &x, 1, &by_cell);
-    const int64_t by_bounds =
-        fs_guide_draw(&row->guide, x, row->guide.cell[x >> row->guide.shift] >> row->guide.shift);
-    check(by_cell == -1 || by_cell == right, "%s: the cell of %08x gives %lld, not %lld", text, x, (long long)by_cell,
-          (long long)right);
+    const uint32_t x = u->digit[0], words[16] = {x};
+    const fs_guide *g = &row->guide;
+    uint32_t open[FS_SEEDED_AT_ONCE + 16];
+    int64_t by_cell[2] = {0, -2};
+    if (fs_seeded_look_up(g, words, 1, by_cell, open))
+        by_cell[0] = open[0] == 0 ? -1 : -3;
+    const int64_t by_bounds = fs_guide_draw(g, x, g->cell[x >> g->shift] >> g->count_at);
+    check(by_cell[0] == -1 || by_cell[0] == right, "%s: the cell of %08x gives %lld, not %lld", text, x,
+          (long long)by_cell[0], (long long)right);
+    check(by_cell[1] == -2, "%s: more than one draw is written", text);
     check(by_bounds == -1 || by_bounds == right, "%s: the bounds at %08x give %lld, not %lld", text, x,
           (long long)by_bounds, (long long)right);
     const int64_t by_bits = open_draw(u);
     check(by_bits == right, "%s: %08x %08x %08x %08x %08x gives %lld, not %lld", text, x, u->digit[1], u->digit[2],
           u->digit[3], u->digit[4], (long long)by_bits, (long long)right);
-    checks += 3;
+    checks += 4;
 }
 
 /* Uniforms next to one, by the last bit of each digit and with all that follows it 0 or 1. */
@@ -314,7 +317,7 @@ static void fill_integers(double *x, shape s, size_t n, random_stream *r)
     const int64_t total = INT64_C(1) << 51;
     int64_t sum = 0;
     for (size_t i = 0; i < n; i++) {
-        const int end_of = below(r, 2) ? 19 : 51 - fs_guide_bits(n);
+        const int end_of = below(r, 2) ? 19 : 51 - fs_prepared_bits(n);
         int64_t end = i + 1 == n ? total : sum + (int64_t)below(r, 2 * (uint64_t)(total - sum) / (n - i));
         if (i + 1 < n && s == AT_WORDS && below(r, 8))
             end = (end >> end_of << end_of) + beside[below(r, 10)];
