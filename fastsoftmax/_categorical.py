@@ -50,7 +50,7 @@ class Categorical(_core.CategoricalBase):
     -----
     ``Categorical(x, T).draw(size, u=u)`` equals ``sample(x, T, size=size, u=u)`` for every u, to the bit; ``rng=``
     takes the same uniforms from the generator.  A Categorical holds a copy of the row and a table of the bounds between
-    its entries (indexed search [1]_), about 20 bytes for each entry.
+    its entries (indexed search [1]_), 20 to 84 bytes for each entry.
 
     It is immutable, can be pickled, and several threads may draw from it at once.
 

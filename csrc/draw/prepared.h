@@ -16,7 +16,7 @@ struct fs_categorical {
 };
 
 /* More cells than for a table that is used once: fewer draws of a seed need more than their cell. */
-static inline int fs_prepared_bits(size_t n) { return fs_guide_bits(n) + (n > 4096 && n <= 16384); }
+static inline int fs_prepared_bits(size_t n) { return fs_guide_bits(n) + (n <= 16384); }
 
 /* The size of the table, in words; an even number. */
 static inline size_t fs_prepared_words(size_t n) { return (fs_guide_words(n, fs_prepared_bits(n)) + 1) / 2 * 2; }
