@@ -221,9 +221,12 @@ class Categorical(_core.CategoricalBase):
             given = "u" if rng is None else "rng"
             raise ValueError(f"{given} and seed are both given; a seed has a stream of its own")
         words = checked_word("seed", seed), 0 if key is None else checked_key("key", key)
-        index = np.empty(size_shape(size), np.int64)
+        shape = size_shape(size)
+        if not shape:
+            return self._draw_one_seeded(*words)
+        index = np.empty(shape, np.int64)
         self._draw_seeded(*words, index)
-        return index if index.ndim else int(index)
+        return index
 
     # fmt: off
     @overload

@@ -166,6 +166,13 @@ cdef class CategoricalBase:
         self._check()
         run_rows(seeded_draws_task, &f, &f.outcome, 1, f.count, True)
 
+    def _draw_one_seeded(self, uint64_t seed, uint64_t key):
+        """The first draw of a seed and a key, as an int."""
+        cdef int64_t index = -1
+        self._check()
+        fs_categorical_draw_seeded(self.table, seed, key, 0, 1, &index)
+        return index
+
     def _logprob_into(self, cnp.ndarray index, cnp.ndarray logprob):
         """log p of the entries of index (int64, checked) into logprob (float64); both C-contiguous, of one size."""
         cdef LogProbs f
