@@ -121,20 +121,28 @@ static void fs_guide_end(const fs_guide *g)
 /* The last place within a cell: the place of x or of a bound is what it has below the bits of its cell. */
 static inline uint32_t fs_guide_last_place(const fs_guide *g) { return (UINT32_C(1) << g->shift) - 1; }
 
+/* Cells or bounds marked between two looks at whether to stop: about a millisecond. */
+#define FS_MARKS_AT_ONCE (UINT32_C(1) << 20)
+
 /* Makes room in each cell for the place of a bound, as the number of bounds takes g bits only, so that most draws of a seed read
  * nothing else:
  *     place            one bound matters to the cell, and it is at `place`, which is not 0
  *     the last place   no bound matters to it, or one at that place
  *     0                others do: a look at the bounds decides
- * A bound matters to the cell it is in, and to the next one if bound + 1 is there. */
-static void fs_guide_mark(fs_guide *guide)
+ * A bound matters to the cell it is in, and to the next one if bound + 1 is there.  FS_OK, FS_INTERRUPTED. */
+static fs_status fs_guide_mark(fs_guide *guide)
 {
     const fs_guide g = *guide;
     const size_t cells = (size_t)1 << (32 - g.shift);
     const uint32_t entries = (uint32_t)g.n, last = fs_guide_last_place(guide);
     uint32_t first = 0, before = 0; /* of the bounds in this cell; the cell of the bound before, plus 1 */
-    for (size_t c = 0; c <= cells; c++)
-        g.cell[c] = (g.cell[c] < entries ? g.cell[c] : entries - 1) << g.shift | last;
+    for (size_t c = 0; c <= cells;) {
+        const size_t past = cells - c < FS_MARKS_AT_ONCE ? cells + 1 : c + FS_MARKS_AT_ONCE;
+        for (; c < past; c++)
+            g.cell[c] = (g.cell[c] < entries ? g.cell[c] : entries - 1) << g.shift | last;
+        if (c < cells && fs_check_interrupt())
+            return FS_INTERRUPTED;
+    }
     for (uint32_t i = 0; i + 1 < entries; i++) {
         const uint32_t bound = g.bound[i], c = bound >> g.shift, place = bound & last;
         const int is_first = before != c + 1, is_last = i + 2 == entries || g.bound[i + 1] >> g.shift != c;
@@ -144,8 +152,11 @@ static void fs_guide_mark(fs_guide *guide)
         if (FS_UNLIKELY(place == last) && c + 1 < cells)
             g.cell[c + 1] &= ~last;
         before = c + 1;
+        if (FS_UNLIKELY(i % FS_MARKS_AT_ONCE == FS_MARKS_AT_ONCE - 1) && fs_check_interrupt())
+            return FS_INTERRUPTED;
     }
     guide->count_at = g.shift;
+    return FS_OK;
 }
 
 /* A crowded cell: the number of bounds that are at most x, which is in [low, high]. */

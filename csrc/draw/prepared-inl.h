@@ -10,8 +10,7 @@ static fs_status NAME(prepare)(fs_categorical *c, const NAME(blocks) *r)
     for (size_t b = 0; b < r->count; b++)
         c->cumulative[b] = NAME(cumulative)(r, b);
     fs_status status = NAME(tabulate)(&c->guide, r, c->weight);
-    fs_guide_mark(&c->guide);
-    return status;
+    return status == FS_OK ? fs_guide_mark(&c->guide) : status;
 }
 
 static void NAME(load_prepared)(const void *row, size_t b, NAME(block_cdf) *cdf)
