@@ -190,7 +190,8 @@ FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
 
 FS_INLINE unsigned fs_cells16(const uint32_t *x, const uint32_t *cell, int shift, int64_t *index)
 {
-    const uint32x4_t mask = vdupq_n_u32((UINT32_C(1) << shift) - 1), bits = {1, 2, 4, 8};
+    static const uint32_t bit[4] = {1, 2, 4, 8};
+    const uint32x4_t mask = vdupq_n_u32((UINT32_C(1) << shift) - 1), bits = vld1q_u32(bit);
     unsigned open = 0;
     for (int i = 0; i < 16; i += 4) {
         const uint32x4_t cells = vld1q_u32(cell + i);

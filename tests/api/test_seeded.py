@@ -1,6 +1,9 @@
 """Draws of a seed: the exact inverse CDF of the uniforms of a stream, for any size and any number of threads."""
 
+import os
 import pickle
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import accumulate
 
@@ -167,6 +170,24 @@ def test_threads_and_copies_draw_the_same(rng):
             np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).draw(300_001, seed=2), expected)
     finally:
         fs.set_num_threads(before)
+
+
+OF_A_SET = """
+import numpy as np, fastsoftmax as fs, zlib
+x = np.random.default_rng(5).standard_normal(70_000)
+for n in (2, 10, 999, 1025, 5000, 70_000):
+    for one in fs.Categorical(x[:n]), fs.Categorical(x[:n].astype("f4"), 0.3), fs.Categorical(probs=np.abs(x[:n])):
+        print(zlib.crc32(one.draw(50_001, seed=n, key=9)))
+"""
+
+
+def test_instruction_sets_draw_the_same():
+    drawn = set()
+    for name in fs.show_config(mode="dicts")["isa"]["available"]:
+        environment = {**os.environ, "FASTSOFTMAX_ISA": name}
+        code = [sys.executable, "-c", OF_A_SET]
+        drawn.add(subprocess.run(code, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(drawn) == 1 and drawn.pop().count("\n") == 18
 
 
 def test_keys_count_modulo_two_to_the_64_and_zero_is_the_default():
