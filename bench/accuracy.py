@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import SPREAD, Case, context, draft
+from cases import SEEDED, SPREAD, Case, context, draft
 from timing import Contender
+
+from fastsoftmax.reference._seeded import seeded_uniform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import oracles  # noqa: E402
@@ -218,12 +220,20 @@ def verify_judge(case: Case, source: np.ndarray) -> Judge:
     return answers_judge(source, np.random.default_rng(2).random((100, len(source))), exact)
 
 
+def seeded_judge(case: Case, source: np.ndarray) -> Judge:
+    """The first draws of seed 1, where the reference has their uniforms."""
+    u = np.array([float(seeded_uniform(1, 0, j)) for j in range(SEEDED)])
+    cumulative = np.cumsum(exact_rows(source, case.temperature))
+    return answers_judge(source, [None], lambda _: cumulative.searchsorted(u * cumulative[-1], side="right"))
+
+
 JUDGES = {
     **dict.fromkeys(("softmax", "overhead", "c-api-softmax", "threads-softmax"), softmax_judge),
     **dict.fromkeys(("forms-softmax", "forms-log_softmax", "forms-logsumexp"), softmax_judge),
     **dict.fromkeys(("forms-entropy", "forms-log_prob"), measure_judge),
     **dict.fromkeys(("forms-sample", "forms-sampler"), indices_judge),
     **dict.fromkeys(("sample", "sampler", "many", "categorical", "c-api-draw", "threads-sample"), draw_judge),
+    "seeded": seeded_judge,
     "filter": filter_judge,
     "penalize": penalize_judge,
     "top-logprobs": logprobs_judge,

@@ -19,6 +19,7 @@ SHORT = (10, 64, 256)
 BLOCKS = ((4_096, 4), (4_096, 16), (4_096, 64), (64, 256))
 BATCHES = ((4_096, 6), (4_096, 64), (32, 32_000))
 MANY, MANY_ROWS = 1_000_000, (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+SEEDED = 1_000  # draws of a seed that are judged
 
 
 @dataclass
@@ -90,6 +91,7 @@ def all_cases() -> list[Case]:
     cases += [_case("accuracy", (), f"{without_onednn} onednn"), _case("accuracy", (), without_onednn, dtype="float64")]
     cases += [_case("many", (n,), "numpy-choice") for n in MANY_ROWS]
     cases += [_case("categorical", (n,), "numpy-choice") for n in MANY_ROWS[:4]]
+    cases += [_case("seeded", (n,), "numpy-choice torch") for n in MANY_ROWS[:4]]
     for operation in ("threads-softmax", "threads-sample"):
         shapes = [(64, 256), (4_096, 16), (VOCABULARY,), (32, 4_096), (8, 32_000), (32, VOCABULARY), (4_096, 4_096)]
         cases += [_case(operation, shape, "fastsoftmax-alone") for shape in shapes]
@@ -225,6 +227,8 @@ GOALS: tuple[tuple[str, str, str, float], ...] = (
     ("many-.*", "fastsoftmax", "each", 15.0),
     ("categorical-.*", "fastsoftmax", "each", 3.0),
     ("categorical-.*", "numpy-choice", "ratio", 10.0),
+    ("seeded-.*", "fastsoftmax", "each", 1.5),
+    ("seeded-.*", "numpy-choice", "ratio", 10.0),
     ("overhead-.*", "fastsoftmax-kernel", "difference", 150.0),
     ("c-api-.*", "fastsoftmax-kernel", "times", 1.05),
     ("accuracy-f32", "fastsoftmax", "ulp", 3.0),

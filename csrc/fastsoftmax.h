@@ -154,6 +154,10 @@ fs_status fs_categorical_draw(const fs_categorical *prepared, size_t k, const do
 /* The same with u[j] = next(state), in this order. */
 fs_status fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
                                    int64_t *index);
+/* Draws `first` to first + k - 1 of the stream of a seed and a key, with first + k at most 2^63: index[i] is a function of the row,
+ * seed, key and first + i (docs/streams.md).  A draw reads 32 bits, and 128 more where these do not decide. */
+fs_status fs_categorical_draw_seeded(const fs_categorical *prepared, uint64_t seed, uint64_t key, uint64_t first,
+                                     size_t k, int64_t *index);
 
 /* log p of some entries of a row, as fs_sample computes it.  FS_OK, FS_NAN, FS_NO_MASS, FS_NO_MEMORY. */
 fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,

@@ -100,6 +100,9 @@
     X(fs_status, categorical_draw_from,                                                                              \
       (const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state, int64_t *index),                  \
       (prepared, k, next, state, index))                                                                             \
+    X(fs_status, categorical_draw_seeded,                                                                            \
+      (const fs_categorical *prepared, uint64_t seed, uint64_t key, uint64_t first, size_t k, int64_t *index),       \
+      (prepared, seed, key, first, k, index))                                                                        \
     X(fs_status, summarise,                                                                                          \
       (const fs_row *row, size_t first, size_t n, double temperature, int in_double, double *max, double *sum,       \
        double *rest),                                                                                                \

@@ -21,6 +21,7 @@
 #include "draw/guide_table.h"
 #include "draw/prepared.h"
 #include "draw/rejection.h"
+#include "draw/seeded.h"
 
 #define FS_INFINITY INFINITY
 
@@ -41,6 +42,7 @@
 #include "draw/remaining-inl.h"
 #include "draw/prepared-inl.h"
 #include "draw/rejection-inl.h"
+#include "draw/seeded-inl.h"
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 
@@ -61,6 +63,7 @@
 #include "draw/remaining-inl.h"
 #include "draw/prepared-inl.h"
 #include "draw/rejection-inl.h"
+#include "draw/seeded-inl.h"
 #include "shard/shard-inl.h"
 #include "base/real_end.h"
 

@@ -12,6 +12,7 @@ from . import _core
 from ._args.arrays import Rows, any_array, dtype_code, float_array, size_shape, temperature_rows, uniform_rows
 from ._args.biases import bias_rows
 from ._args.invalid import raise_invalid_row
+from ._args.keyed import checked_key, checked_word
 from ._args.masks import mask_entries, mask_rows
 from ._args.random import as_generator, check_u_or_rng, uniforms
 
@@ -49,7 +50,7 @@ class Categorical(_core.CategoricalBase):
     -----
     ``Categorical(x, T).draw(size, u=u)`` equals ``sample(x, T, size=size, u=u)`` for every u, to the bit; ``rng=``
     takes the same uniforms from the generator.  A Categorical holds a copy of the row and a table of the bounds between
-    its entries (indexed search [1]_), about 20 bytes for each entry.
+    its entries (indexed search [1]_), 20 to 84 bytes for each entry.
 
     It is immutable, can be pickled, and several threads may draw from it at once.
 
@@ -118,16 +119,23 @@ class Categorical(_core.CategoricalBase):
 
     # fmt: off
     @overload
-    def draw(self, size: None = None, *, u: ArrayLike | None = None, rng: Rng | None = None) -> int: ...
-    @overload
-    def draw(self, size: SomeDraws, *, u: ArrayLike | None = None, rng: Rng | None = None) -> Indices: ...
+    def draw(
+        self, size: None = None, *, u: ArrayLike | None = None, rng: Rng | None = None, seed: Int | None = None,
+        key: Int | None = None
+    ) -> int: ...
     @overload
     def draw(
-        self, size: Size | None = None, *, u: ArrayLike | None = None, rng: Rng | None = None
+        self, size: SomeDraws, *, u: ArrayLike | None = None, rng: Rng | None = None, seed: Int | None = None,
+        key: Int | None = None
+    ) -> Indices: ...
+    @overload
+    def draw(
+        self, size: Size | None = None, *, u: ArrayLike | None = None, rng: Rng | None = None, seed: Int | None = None,
+        key: Int | None = None
     ) -> int | Indices: ...
     # fmt: on
-    def draw(self, size: Any = None, *, u: Any = None, rng: Any = None) -> Any:
-        """Draw indices, as :func:`sample` does.
+    def draw(self, size: Any = None, *, u: Any = None, rng: Any = None, seed: Any = None, key: Any = None) -> Any:
+        """Draw indices: as :func:`sample` does, or from the bits of a seed, several times as fast.
 
         Parameters
         ----------
@@ -138,6 +146,12 @@ class Categorical(_core.CategoricalBase):
         rng : None, int, SeedSequence, BitGenerator or Generator, optional
             Where the uniforms come from if `u` is not given: one double for each draw, in row-major order, under the
             generator's lock.
+        seed : int, optional
+            0 <= seed < 2**64.  Draw from a stream of bits of its own, instead of `u` or `rng`: draw j, in row-major
+            order, depends on nothing but the distribution, `seed`, `key` and j.
+        key : int, optional
+            Which of the streams of `seed`, 0 without it: the id of a request, a step, a worker.  From -2**63 to
+            2**64 - 1; below 0 modulo 2**64.
 
         Returns
         -------
@@ -147,9 +161,22 @@ class Categorical(_core.CategoricalBase):
         Raises
         ------
         ValueError
-            For `u` outside [0, 1) or of another shape, `u` together with `rng`, a negative size.
+            For `u` outside [0, 1) or of another shape, more than one of `u`, `rng` and `seed`, a `key` without a
+            `seed`, one of these out of range, a negative size.
         TypeError
-            For a `size`, `u` or `rng` of another type.
+            For a `size`, `u`, `rng`, `seed` or `key` of another type.
+
+        Notes
+        -----
+        A seeded draw is the smallest index whose cumulative weight exceeds U times the total, in the integers of
+        :func:`sample`, for a uniform U of 160 bits.  Its first 32 bits are word j of Philox4x32-10 [1]_ for this seed
+        and key.  They decide nearly every draw; the other bits, which ``docs/streams.md`` defines as well, are
+        generated where they do not.  So ``draw(a + b, seed=s)`` begins with ``draw(a, seed=s)``, and the indices are
+        the same on every machine and with any number of threads.
+
+        References
+        ----------
+        .. [1] Salmon, J. et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
 
         Examples
         --------
@@ -157,8 +184,19 @@ class Categorical(_core.CategoricalBase):
         >>> fastsoftmax.Categorical([0.0, 1.0, 2.0]).draw((2, 2), u=[[0.0, 0.1], [0.5, 0.9]])
         array([[0, 1],
                [2, 2]])
+
+        Ten draws of a seed, and the first six of them:
+
+        >>> die = fastsoftmax.Categorical(probs=[1, 1, 1, 1, 1, 5])
+        >>> die.draw(10, seed=1)
+        array([5, 5, 5, 5, 5, 5, 4, 5, 2, 5])
+        >>> die.draw((2, 3), seed=1)
+        array([[5, 5, 5],
+               [5, 5, 5]])
         """
         check_u_or_rng(u, rng)
+        if seed is not None or key is not None:
+            return self._seeded(size, u, rng, seed, key)
         shape = size_shape(size)
         index: NDArray[np.int64]
         if u is not None:
@@ -175,6 +213,20 @@ class Categorical(_core.CategoricalBase):
         index = np.empty(shape, np.int64)
         self._draw_given(given, index)
         return index if shape else int(index)
+
+    def _seeded(self, size: Any, u: Any, rng: Any, seed: Any, key: Any) -> Any:
+        if seed is None:
+            raise ValueError("key is given without a seed: it is the number of a stream of that seed")
+        if u is not None or rng is not None:
+            given = "u" if rng is None else "rng"
+            raise ValueError(f"{given} and seed are both given; a seed has a stream of its own")
+        words = checked_word("seed", seed), 0 if key is None else checked_key("key", key)
+        shape = size_shape(size)
+        if not shape:
+            return self._draw_one_seeded(*words)
+        index = np.empty(shape, np.int64)
+        self._draw_seeded(*words, index)
+        return index
 
     # fmt: off
     @overload

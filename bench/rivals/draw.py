@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import MANY, Case
+from cases import MANY, SEEDED, Case
 from timing import Contender
 
 import fastsoftmax
 
-from . import call, contender, drawing, softmax_formula, torch_call
+from . import call, contender, drawing, softmax_formula, torch_call, with_torch
 from .tokens import draw_llama
 
 # Judged with 10,000 draws at once: enough for a table in rows of up to some 10^5 entries.
@@ -64,6 +64,18 @@ def categorical(case: Case) -> Contender:
     return contender(case, f"x.draw({MANY}, rng=rng)", f"x.draw({AT_ONCE}", native=prepared)
 
 
+def seeded(case: Case) -> Contender:
+    prepared = lambda x: fastsoftmax.Categorical(x, case.temperature)  # noqa: E731
+    return contender(case, f"x.draw({MANY}, seed=1)", f"x.draw({SEEDED}, seed=1)", native=prepared)
+
+
+def multinomial_of_probs(case: Case) -> Contender:
+    import torch
+
+    prepared = lambda x: torch.from_numpy(float64_probs(x, case.temperature))  # noqa: E731
+    return with_torch(case, f"torch.multinomial(x, {MANY}, replacement=True)", native=prepared)
+
+
 def choice_of_probs(case: Case) -> Contender:
     prepared = lambda x: float64_probs(x, case.temperature)  # noqa: E731
     return contender(case, f"rng.choice(x.size, size={MANY}, p=x)", native=prepared)
@@ -91,4 +103,5 @@ RIVALS = {
         "numpy-choice": call(f"rng.choice(x.size, size={MANY}, p=probs(x, t))", probs=float64_probs),
     },
     "categorical": {"fastsoftmax": categorical, "numpy-choice": choice_of_probs},
+    "seeded": {"fastsoftmax": seeded, "numpy-choice": choice_of_probs, "torch": multinomial_of_probs},
 }

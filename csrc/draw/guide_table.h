@@ -43,9 +43,10 @@ enum { FS_GUIDE_STEP = 4 };
 
 typedef struct {
     uint32_t *bound; /* n, ascending; before them 0, behind them LAST */
-    uint32_t *start; /* of each cell: how many bounds are below its lower end */
+    uint32_t
+        *cell; /* cell[c] >> count_at: how many bounds are below the lower end of cell c; the rest: fs_guide_mark */
     size_t n;
-    int shift; /* 32 - g: the cell of x is x >> shift */
+    int shift, count_at; /* 32 - g: the cell of x is x >> shift; shift where the cells are marked, else 0 */
 } fs_guide;
 
 /* g: for a short row most cells are without a bound. */
@@ -58,16 +59,16 @@ static inline int fs_guide_bits(size_t n)
 }
 
 /* Words of 32 bits. */
-static inline size_t fs_guide_words(size_t n) { return 1 + n + FS_GUIDE_STEP + ((size_t)1 << fs_guide_bits(n)) + 1; }
+static inline size_t fs_guide_words(size_t n, int bits) { return 1 + n + FS_GUIDE_STEP + ((size_t)1 << bits) + 1; }
 
-/* An empty table in `words`, fs_guide_words(n) of them. */
-static fs_guide fs_guide_begin(uint32_t *words, size_t n)
+/* An empty table in `words`, fs_guide_words(n, bits) of them. */
+static fs_guide fs_guide_begin(uint32_t *words, size_t n, int bits)
 {
-    fs_guide g = {words + 1, words + 1 + n + FS_GUIDE_STEP, n, 32 - fs_guide_bits(n)};
+    fs_guide g = {words + 1, words + 1 + n + FS_GUIDE_STEP, n, 32 - bits, 0};
     words[0] = 0;
     for (size_t i = 0; i < FS_GUIDE_STEP; i++)
         g.bound[n + i] = FS_GUIDE_LAST;
-    memset(g.start, 0, (((size_t)1 << (32 - g.shift)) + 1) * sizeof *g.start);
+    memset(g.cell, 0, (((size_t)1 << (32 - g.shift)) + 1) * sizeof *g.cell);
     return g;
 }
 
@@ -93,7 +94,7 @@ static inline void fs_guide_put(const fs_guide *g, size_t i, double at, double l
     at = at > 0.0 ? at : 0.0;
     uint32_t bound = (uint32_t)(int64_t)at;
     g->bound[i] = bound;
-    g->start[(bound >> g->shift) + 1] = (uint32_t)i + 1;
+    g->cell[(bound >> g->shift) + 1] = (uint32_t)i + 1;
 }
 
 /* Entries [first, past) that have no weight: their bound is where the block begins. */
@@ -111,10 +112,51 @@ static void fs_guide_end(const fs_guide *g)
     g->bound[g->n - 1] = FS_GUIDE_LAST;
     uint32_t most = 0;
     for (size_t c = 0; c < cells; c++) {
-        most = g->start[c] > most ? g->start[c] : most;
-        g->start[c] = most;
+        most = g->cell[c] > most ? g->cell[c] : most;
+        g->cell[c] = most;
     }
-    g->start[cells] = (uint32_t)g->n;
+    g->cell[cells] = (uint32_t)g->n;
+}
+
+/* The last place within a cell: the place of x or of a bound is what it has below the bits of its cell. */
+static inline uint32_t fs_guide_last_place(const fs_guide *g) { return (UINT32_C(1) << g->shift) - 1; }
+
+/* Cells or bounds marked between two looks at whether to stop: about a millisecond. */
+#define FS_MARKS_AT_ONCE (UINT32_C(1) << 20)
+
+/* Makes room in each cell for the place of a bound, as the number of bounds takes g bits only, so that most draws of a seed read
+ * nothing else:
+ *     place            one bound matters to the cell, and it is at `place`, which is not 0
+ *     the last place   no bound matters to it, or one at that place
+ *     0                others do: a look at the bounds decides
+ * A bound matters to the cell it is in, and to the next one if bound + 1 is there.  FS_OK, FS_INTERRUPTED. */
+static fs_status fs_guide_mark(fs_guide *guide)
+{
+    const fs_guide g = *guide;
+    const size_t cells = (size_t)1 << (32 - g.shift);
+    const uint32_t entries = (uint32_t)g.n, last = fs_guide_last_place(guide);
+    uint32_t first = 0, before = 0; /* of the bounds in this cell; the cell of the bound before, plus 1 */
+    for (size_t c = 0; c <= cells;) {
+        const size_t past = cells - c < FS_MARKS_AT_ONCE ? cells + 1 : c + FS_MARKS_AT_ONCE;
+        for (; c < past; c++)
+            g.cell[c] = (g.cell[c] < entries ? g.cell[c] : entries - 1) << g.shift | last;
+        if (c < cells && fs_check_interrupt())
+            return FS_INTERRUPTED;
+    }
+    for (uint32_t i = 0; i + 1 < entries; i++) {
+        const uint32_t bound = g.bound[i], c = bound >> g.shift, place = bound & last;
+        const int is_first = before != c + 1, is_last = i + 2 == entries || g.bound[i + 1] >> g.shift != c;
+        const int is_alone = is_first && is_last && (i == 0 || (g.bound[i - 1] + 1) >> g.shift != c);
+        first = is_first ? i : first;
+        g.cell[c] = first << g.shift | (is_alone ? place : 0);
+        if (FS_UNLIKELY(place == last) && c + 1 < cells)
+            g.cell[c + 1] &= ~last;
+        before = c + 1;
+        if (FS_UNLIKELY(i % FS_MARKS_AT_ONCE == FS_MARKS_AT_ONCE - 1) && fs_check_interrupt())
+            return FS_INTERRUPTED;
+    }
+    guide->count_at = g.shift;
+    return FS_OK;
 }
 
 /* A crowded cell: the number of bounds that are at most x, which is in [low, high]. */
@@ -130,7 +172,7 @@ FS_INLINE int64_t fs_guide_draw(const fs_guide *g, uint32_t x, size_t i)
     size_t below = (size_t)(bound[0] <= x) + (bound[1] <= x) + (bound[2] <= x) + (bound[3] <= x);
     i += below;
     if (FS_UNLIKELY(below == FS_GUIDE_STEP))
-        i = fs_guide_search(g, i, g->start[(x >> g->shift) + 1], x);
+        i = fs_guide_search(g, i, g->cell[(x >> g->shift) + 1] >> g->count_at, x);
     return g->bound[(ptrdiff_t)i - 1] + 1 < x ? (int64_t)i : -1;
 }
 
@@ -148,7 +190,7 @@ FS_INLINE size_t fs_guide_near(const fs_guide *guide, const double *u, fs_unifor
         if (next)
             taken[j] = one;
         uint32_t x = fs_guide_place(one);
-        index[j] = fs_guide_draw(&g, x, g.start[x >> g.shift]);
+        index[j] = fs_guide_draw(&g, x, g.cell[x >> g.shift] >> g.count_at);
         open += index[j] < 0;
     }
     return open;
@@ -165,10 +207,10 @@ static size_t fs_guide_far(const fs_guide *guide, const double *u, size_t first,
         size_t count = past - from < TOGETHER ? past - from : TOGETHER;
         for (size_t j = 0; j < count; j++) {
             x[j] = fs_guide_place(u[from + j]);
-            FS_PREFETCH(g.start + (x[j] >> g.shift));
+            FS_PREFETCH(g.cell + (x[j] >> g.shift));
         }
         for (size_t j = 0; j < count; j++) {
-            start[j] = g.start[x[j] >> g.shift];
+            start[j] = g.cell[x[j] >> g.shift] >> g.count_at;
             FS_PREFETCH(g.bound + start[j]);
         }
         for (size_t j = 0; j < count; j++) {
@@ -229,9 +271,9 @@ static fs_scratch fs_guide_allocate(fs_guide *guide, size_t n, size_t k, size_t 
 {
     fs_scratch memory = {0, NULL};
     if (fs_guide_pays(n, k, block))
-        memory = fs_take_table(fs_guide_words(n) * sizeof(uint32_t));
+        memory = fs_take_table(fs_guide_words(n, fs_guide_bits(n)) * sizeof(uint32_t));
     if (memory.memory)
-        *guide = fs_guide_begin(memory.memory, n);
+        *guide = fs_guide_begin(memory.memory, n, fs_guide_bits(n));
     return memory;
 }
 

@@ -9,7 +9,8 @@ static fs_status NAME(prepare)(fs_categorical *c, const NAME(blocks) *r)
     fs_prepared_begin(c, r->n, BLOCK, DTYPE == FS_F64);
     for (size_t b = 0; b < r->count; b++)
         c->cumulative[b] = NAME(cumulative)(r, b);
-    return NAME(tabulate)(&c->guide, r, c->weight);
+    fs_status status = NAME(tabulate)(&c->guide, r, c->weight);
+    return status == FS_OK ? fs_guide_mark(&c->guide) : status;
 }
 
 static void NAME(load_prepared)(const void *row, size_t b, NAME(block_cdf) *cdf)

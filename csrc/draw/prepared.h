@@ -15,12 +15,17 @@ struct fs_categorical {
     void *weight; /* against the origin of each block, as in a block CDF (draw/block_cdf-inl.h) */
 };
 
+/* More cells than for a table that is used once: fewer draws of a seed need more than their cell. */
+static inline int fs_prepared_bits(size_t n) { return fs_guide_bits(n) + (n <= 16384); }
+
+/* The size of the table, in words; an even number. */
+static inline size_t fs_prepared_words(size_t n) { return (fs_guide_words(n, fs_prepared_bits(n)) + 1) / 2 * 2; }
+
 /* The size for doubles, which have more blocks: a row of floats may need its limit, which is of doubles. */
 static inline size_t fs_prepared_size(size_t n)
 {
-    size_t words = (fs_guide_words(n) + 1) / 2 * 2;
     return sizeof(struct fs_categorical) + ((n + FS_BLOCK_F64 - 1) / FS_BLOCK_F64 + n) * sizeof(double) +
-           words * sizeof(uint32_t);
+           fs_prepared_words(n) * sizeof(uint32_t);
 }
 
 /* Where everything lies, and an empty table. */
@@ -32,8 +37,8 @@ static void fs_prepared_begin(struct fs_categorical *c, size_t n, size_t block, 
     c->wide = wide;
     c->cumulative = (uint64_t *)(void *)(c + 1);
     uint32_t *words = (uint32_t *)(void *)(c->cumulative + c->blocks);
-    c->guide = fs_guide_begin(words, n);
-    c->weight = words + (fs_guide_words(n) + 1) / 2 * 2;
+    c->guide = fs_guide_begin(words, n, fs_prepared_bits(n));
+    c->weight = words + fs_prepared_words(n);
 }
 
 #endif

@@ -53,4 +53,15 @@ static fs_status kernel_categorical_draw_from(const fs_categorical *c, size_t k,
     return fs_draw_categorical(c, k, &(fs_uniforms){NULL, next, state}, index);
 }
 
+static fs_status kernel_categorical_draw_seeded(const fs_categorical *c, uint64_t seed, uint64_t key, uint64_t first,
+                                                size_t k, int64_t *index)
+{
+    if (c->sole < 0)
+        return c->wide ? draw_prepared_seeded_f64(c, seed, key, first, k, index)
+                       : draw_prepared_seeded_f32(c, seed, key, first, k, index);
+    for (size_t j = 0; j < k; j++)
+        index[j] = c->sole;
+    return FS_OK;
+}
+
 #endif

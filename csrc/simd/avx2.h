@@ -438,4 +438,7 @@ FS_INLINE void f64x8_pack_numbers(uint32_t *to, const uint32_t *from, uint32_t f
 }
 
 #undef FS_PAIR
+
+#include "simd/avx2_words.h"
+
 #endif

@@ -133,10 +133,41 @@ FS_INLINE uint64_t fs_integers_total(fs_integers s, uint64_t count)
 typedef __m512i u64x8;
 FS_INLINE u64x8 u64x8_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
 FS_INLINE void u64x8_store(uint64_t *p, u64x8 a) { _mm512_storeu_si512(p, a); }
+FS_INLINE u64x8 u64x8_count_from(uint64_t a)
+{
+    return _mm512_add_epi64(_mm512_set1_epi64((long long)a), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
+}
+FS_INLINE u64x8 u64x8_set1(uint64_t a) { return _mm512_set1_epi64((long long)a); }
+FS_INLINE u64x8 u64x8_multiply_low(u64x8 a, u64x8 b) { return _mm512_mul_epu32(a, b); }
+FS_INLINE u64x8 u64x8_xor_high(u64x8 a, u64x8 b, u64x8 c)
+{
+    return _mm512_ternarylogic_epi64(_mm512_srli_epi64(a, 32), b, c, 0x96);
+}
+FS_INLINE void u64x8_store_low4(uint32_t *to, u64x8 a, u64x8 b, u64x8 c, u64x8 d)
+{
+    const __m512i ab = _mm512_mask_blend_epi32(0xaaaa, a, _mm512_slli_epi64(b, 32));
+    const __m512i cd = _mm512_mask_blend_epi32(0xaaaa, c, _mm512_slli_epi64(d, 32));
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi64(ab, _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0), cd));
+    _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi64(ab, _mm512_set_epi64(15, 7, 14, 6, 13, 5, 12, 4), cd));
+}
 FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w) { return _mm512_add_epi64(s, f64x8_integers(w)); }
 FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
 {
     return _mm512_mask_add_epi64(count, _mm512_cmple_epu64_mask(s, limit), count, _mm512_set1_epi64(1));
+}
+
+FS_INLINE unsigned fs_cells16(const uint32_t *x, const uint32_t *cell, int shift, int64_t *index)
+{
+    const __m128i down = _mm_cvtsi32_si128(shift);
+    const __m512i mask = _mm512_set1_epi32((int)((UINT32_C(1) << shift) - 1)), cells = _mm512_loadu_si512(cell);
+    const __m512i place = _mm512_and_si512(_mm512_loadu_si512(x), mask), bound = _mm512_and_si512(cells, mask);
+    const __m512i entry = _mm512_srl_epi32(cells, down);
+    const __m512i above =
+        _mm512_mask_add_epi32(entry, _mm512_cmpgt_epu32_mask(place, bound), entry, _mm512_set1_epi32(1));
+    _mm512_storeu_si512(index, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(above)));
+    _mm512_storeu_si512(index + 8, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(above, 1)));
+    return (unsigned)_mm512_cmplt_epu32_mask(_mm512_sub_epi32(place, bound), _mm512_set1_epi32(2)) |
+           (unsigned)_mm512_testn_epi32_mask(bound, bound);
 }
 
 /* Running sums of eight lanes, `before` (the same in every lane) added to each; the last one is left in *before. */

@@ -153,6 +153,26 @@ FS_INLINE void u64x8_store(uint64_t *p, u64x8 a)
     for (int i = 0; i < 4; i++)
         vst1q_u64(p + 2 * i, a.v[i]);
 }
+FS_INLINE u64x8 u64x8_count_from(uint64_t a)
+{
+    FS_EACH(u64x8, vaddq_u64(vdupq_n_u64(a + 2 * (uint64_t)i), vcombine_u64(vcreate_u64(0), vcreate_u64(1))));
+}
+FS_INLINE u64x8 u64x8_set1(uint64_t a) { FS_EACH(u64x8, vdupq_n_u64(a)); }
+FS_INLINE u64x8 u64x8_multiply_low(u64x8 a, u64x8 b)
+{
+    FS_EACH(u64x8, vmull_u32(vmovn_u64(a.v[i]), vmovn_u64(b.v[i])));
+}
+FS_INLINE u64x8 u64x8_xor_high(u64x8 a, u64x8 b, u64x8 c)
+{
+    FS_EACH(u64x8, veorq_u64(vshrq_n_u64(a.v[i], 32), veorq_u64(b.v[i], c.v[i])));
+}
+FS_INLINE void u64x8_store_low4(uint32_t *to, u64x8 a, u64x8 b, u64x8 c, u64x8 d)
+{
+    for (int i = 0; i < 4; i++) {
+        uint32x2x4_t low = {{vmovn_u64(a.v[i]), vmovn_u64(b.v[i]), vmovn_u64(c.v[i]), vmovn_u64(d.v[i])}};
+        vst4_u32(to + 8 * i, low);
+    }
+}
 FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
 {
     for (int i = 0; i < 4; i++) {
@@ -166,6 +186,24 @@ FS_INLINE u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
 FS_INLINE u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
 {
     FS_EACH(u64x8, vsubq_u64(count.v[i], vcleq_u64(s.v[i], limit.v[i])));
+}
+
+FS_INLINE unsigned fs_cells16(const uint32_t *x, const uint32_t *cell, int shift, int64_t *index)
+{
+    static const uint32_t bit[4] = {1, 2, 4, 8};
+    const uint32x4_t mask = vdupq_n_u32((UINT32_C(1) << shift) - 1), bits = vld1q_u32(bit);
+    unsigned open = 0;
+    for (int i = 0; i < 16; i += 4) {
+        const uint32x4_t cells = vld1q_u32(cell + i);
+        const uint32x4_t place = vandq_u32(vld1q_u32(x + i), mask), bound = vandq_u32(cells, mask);
+        const uint32x4_t entry = vshlq_u32(cells, vdupq_n_s32(-shift)),
+                         above = vsubq_u32(entry, vcgtq_u32(place, bound));
+        const uint32x4_t near = vcltq_u32(vsubq_u32(place, bound), vdupq_n_u32(2));
+        vst1q_s64(index + i, vreinterpretq_s64_u64(vmovl_u32(vget_low_u32(above))));
+        vst1q_s64(index + i + 2, vreinterpretq_s64_u64(vmovl_u32(vget_high_u32(above))));
+        open |= vaddvq_u32(vandq_u32(vorrq_u32(near, vceqzq_u32(bound)), bits)) << i;
+    }
+    return open;
 }
 
 /* Sums of integer weights, with 2^52's bits still on top of each: they go at the end. */

@@ -170,7 +170,6 @@ FS_SCALAR_VECTOR(f32x16, float, 16, fs_fmaf)
 FS_SCALAR_VECTOR(f64x8, double, 8, fma)
 
 #undef FS_SCALAR_VECTOR
-#undef FS_LANEWISE
 
 /* a * 2^k for t = magic + k: k is shifted from the low bits of t into the exponent of a. */
 static inline f64x8 f64x8_exponent_add(f64x8 a, f64x8 t)
@@ -230,6 +229,29 @@ static inline u64x8 u64x8_load(const uint64_t *p)
     return r;
 }
 static inline void u64x8_store(uint64_t *p, u64x8 a) { memcpy(p, &a, sizeof a); }
+/* a, a + 1, …, a + 7 */
+static inline u64x8 u64x8_count_from(uint64_t a) { FS_LANEWISE(u64x8, 8, a + (uint64_t)i); }
+static inline u64x8 u64x8_set1(uint64_t a) { FS_LANEWISE(u64x8, 8, a); }
+/* The products of the low halves. */
+static inline u64x8 u64x8_multiply_low(u64x8 a, u64x8 b)
+{
+    FS_LANEWISE(u64x8, 8, (a.lane[i] & UINT32_MAX) * (b.lane[i] & UINT32_MAX));
+}
+/* The high halves of a, exclusive or b and c. */
+static inline u64x8 u64x8_xor_high(u64x8 a, u64x8 b, u64x8 c)
+{
+    FS_LANEWISE(u64x8, 8, a.lane[i] >> 32 ^ b.lane[i] ^ c.lane[i]);
+}
+/* to[4 i + j]: the low half of lane i of vector j. */
+static inline void u64x8_store_low4(uint32_t *to, u64x8 a, u64x8 b, u64x8 c, u64x8 d)
+{
+    for (int i = 0; i < 8; i++) {
+        to[4 * i] = (uint32_t)a.lane[i];
+        to[4 * i + 1] = (uint32_t)b.lane[i];
+        to[4 * i + 2] = (uint32_t)c.lane[i];
+        to[4 * i + 3] = (uint32_t)d.lane[i];
+    }
+}
 static inline u64x8 u64x8_add_weights(u64x8 s, f64x8 w)
 {
     for (int i = 0; i < 8; i++)
@@ -242,6 +264,23 @@ static inline u64x8 u64x8_count_at_most(u64x8 count, u64x8 s, u64x8 limit)
     for (int i = 0; i < 8; i++)
         count.lane[i] += s.lane[i] <= limit.lane[i];
     return count;
+}
+
+#undef FS_LANEWISE
+
+/* Sixteen draws from a guide table (draw/guide_table.h), with the words x and their cells: index[i] = (cell >> shift), plus 1 where
+ * the place of x, its low `shift` bits, is above that of the cell.  Bit i: it is left open, as the place of the cell is 0, that of x or
+ * the one before that of x.  shift is below 32. */
+static inline unsigned fs_cells16(const uint32_t *x, const uint32_t *cell, int shift, int64_t *index)
+{
+    const uint32_t mask = (UINT32_C(1) << shift) - 1;
+    unsigned open = 0;
+    for (int i = 0; i < 16; i++) {
+        const uint32_t place = x[i] & mask, bound = cell[i] & mask;
+        index[i] = (int64_t)((cell[i] >> shift) + (place > bound));
+        open |= (unsigned)(place - bound < 2 || bound == 0) << i;
+    }
+    return open;
 }
 
 /* Lanes i and i + 4, then i and i + 2, then i and i + 1, added. */

@@ -224,15 +224,23 @@ def _word(value: Any, name: str, least: int) -> int:
     if number is None or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be integers, not {value!r}")
     if not least <= number < 2**64:
-        wanted = "from -2**63 to 2**64 - 1" if least else "at least 0 and below 2**64"
-        raise ValueError(f"{name} must be {wanted}, got {shown(number)}")
+        raise ValueError(f"{name} must be {_range_from(least)}, got {shown(number)}")
     return number % 2**64
 
 
-def checked_word(name: str, value: Any) -> int:
-    """A seed or a step: an int from 0 to 2**64 - 1, checked."""
+def _range_from(least: int) -> str:
+    return "from -2**63 to 2**64 - 1" if least else "at least 0 and below 2**64"
+
+
+def checked_word(name: str, value: Any, least: int = 0) -> int:
+    """A seed or a step: an int from 0 to 2**64 - 1, checked; or a key: from -2**63 on, taken modulo 2**64."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, got {value!r}")
-    if not 0 <= value < 2**64:
-        raise ValueError(f"{name} must be at least 0 and below 2**64, got {shown(value)}")
-    return int(value)
+    if not least <= value < 2**64:
+        raise ValueError(f"{name} must be {_range_from(least)}, got {shown(value)}")
+    return int(value) % 2**64
+
+
+def checked_key(name: str, value: Any) -> int:
+    """A single key, checked and modulo 2**64."""
+    return checked_word(name, value, -(2**63))

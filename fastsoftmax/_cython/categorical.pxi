@@ -29,6 +29,20 @@ cdef void many_draws_task(void *job, size_t first, size_t past) noexcept nogil:
     note(&f.outcome, 0, status)
 
 
+# Draws of a seed from a prepared row.
+cdef struct SeededDraws:
+    const fs_categorical *table
+    uint64_t seed, key
+    size_t count
+    int64_t *index
+    Outcome outcome
+
+
+cdef void seeded_draws_task(void *job, size_t first, size_t past) noexcept nogil:
+    cdef SeededDraws *f = <SeededDraws *>job
+    note(&f.outcome, 0, fs_categorical_draw_seeded(f.table, f.seed, f.key, 0, f.count, f.index))
+
+
 cdef struct Preparation:
     fs_row row
     size_t n
@@ -139,6 +153,24 @@ cdef class CategoricalBase:
         self._check()
         with bit_generator.lock:
             fs_categorical_draw_from(self.table, 1, <fs_uniform_of *>bitgen.next_double, bitgen.state, &index)
+        return index
+
+    def _draw_seeded(self, uint64_t seed, uint64_t key, cnp.ndarray index):
+        """Fill index (int64, C-contiguous) with the first draws of a seed and a key."""
+        cdef SeededDraws f
+        f.table = self.table
+        f.seed = seed
+        f.key = key
+        f.count = cnp.PyArray_SIZE(index)
+        f.index = <int64_t *>cnp.PyArray_DATA(index)
+        self._check()
+        run_rows(seeded_draws_task, &f, &f.outcome, 1, f.count, True)
+
+    def _draw_one_seeded(self, uint64_t seed, uint64_t key):
+        """The first draw of a seed and a key, as an int."""
+        cdef int64_t index = -1
+        self._check()
+        fs_categorical_draw_seeded(self.table, seed, key, 0, 1, &index)
         return index
 
     def _logprob_into(self, cnp.ndarray index, cnp.ndarray logprob):

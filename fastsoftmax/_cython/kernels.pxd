@@ -53,6 +53,8 @@ cdef extern from "fastsoftmax.h" nogil:
     size_t fs_categorical_size(size_t n)
     fs_status fs_categorical_build(const fs_row *row, size_t n, double temperature, fs_categorical *prepared)
     fs_status fs_categorical_draw(const fs_categorical *prepared, size_t k, const double *u, int64_t *index)
+    fs_status fs_categorical_draw_seeded(const fs_categorical *prepared, uint64_t seed, uint64_t key, uint64_t first,
+                                         size_t k, int64_t *index)
     fs_status fs_categorical_draw_from(const fs_categorical *prepared, size_t k, fs_uniform_of *next, void *state,
                                        int64_t *index)
     fs_status fs_logprob(const fs_row *row, size_t n, double temperature, size_t count, const int64_t *index,

@@ -17,7 +17,7 @@ class Mutant:
 # Of the cases of a program, one in so many is tried on a mutant.
 EVERY = {
     "bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "reweighted": 1,
-    "segments": 59, "rejection": 3,
+    "segments": 59, "rejection": 3, "seeded": 3,
 }  # fmt: skip
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
@@ -32,6 +32,8 @@ MUTANTS = [
     Mutant(
         "nothing behind the last bound", "draw/guide_table.h", r"(g\.bound\[n \+ i\] =) FS_GUIDE_LAST", r"\1 0", "many"
     ),
+    Mutant("no seeded draw is left open", "simd/scalar.h", r"place - bound < 2 ", "place - bound < 1 ", "seeded"),
+    Mutant("128 bits and no more", "draw/seeded_uniform.h", r"32 \* FS_SEEDED_DIGITS", "128", "seeded"),
     Mutant("float32 uniform", "base/bits.h", UNIFORM, r"\1 u = (float)u;", "draw"),
     Mutant("another splitting of the sum", "softmax/sum-inl.h", r"\(REAL\)1024", "(REAL)8388608", "bits"),
     Mutant("a tie too many", "filter/selection-inl.h", r"\(target \+ one - 1\) / one", "target / one + 1", "filters"),
@@ -64,6 +66,34 @@ MORE_MUTANTS = [
     Mutant("side=left in a crowded cell", "base/search.h", r"(number\[middle \* step\]) <= x", r"\1 < x", "many"),
     Mutant("a bound above the true one", "draw/guide_table.h", r"(FS_GUIDE_SLACK) 0x1p-16", r"\1 -0.5", "many"),
     Mutant("a last bound that a draw passes", "draw/guide_table.h", r"UINT32_C\(0xfffffffe\)", "UINT32_MAX", "many"),
+    Mutant("a crowded cell counts as one bound", "draw/guide_table.h", r"is_alone \? place : 0", "place", "seeded"),
+    Mutant(
+        "a cell forgets the bound before it",
+        "draw/guide_table.h",
+        r"if \(FS_UNLIKELY\(place == last\)",
+        "if (0",
+        "seeded",
+    ),
+    Mutant(
+        "bound + 1 is not looked at",
+        "draw/guide_table.h",
+        r"\[i - 1\] \+ 1\) >>",
+        "[i - 1]) >>",
+        "seeded",
+    ),
+    Mutant(
+        "one end of 64 bits decides",
+        "draw/seeded-inl.h",
+        r"fs_multiply\(x \+ 1, total\)",
+        "fs_multiply(x, total)",
+        "seeded",
+    ),
+    Mutant("the rest of a bound is forgotten", "draw/seeded_uniform.h", r"\(a\.high \| a\.low\) == 0", "1", "seeded"),
+    Mutant("a borrow is lost", "draw/seeded_uniform.h", r"b\.high \+ \(a\.low < b\.low\)", "b.high", "seeded"),
+    Mutant("the other bits are in the stream", "draw/seeded_uniform.h", r"UINT64_C\(1\) << 63 \| j", "j", "seeded"),
+    Mutant("pieces begin with a block", "draw/seeded.h", r"skip = draw % 4", "skip = 0", "seeded"),
+    Mutant("32 bits of the block's number", "draw/seeded.h", r"u64x8_xor_high\(a, none, none\)", "none", "seeded"),
+    Mutant("a word of another block", "simd/scalar.h", r"to\[4 \* i \+ 1\] =", "to[4 * (7 - i) + 1] =", "seeded"),
     Mutant("side=left in short rows", "simd/scalar.h", r"cumulative\[i\] <= t", "cumulative[i] < t", "draw"),
     Mutant(
         "a shard's rest is forgotten",

@@ -140,6 +140,8 @@ def of_one_distribution() -> None:
     die = fs.Categorical(probs=[1, 1, 1, 5])
     assert_type(die.draw(), int)
     assert_type(die.draw(10, rng=1), I64)
+    assert_type(die.draw(seed=1), int)
+    assert_type(die.draw(10, seed=1, key=np.int64(2)), I64)
     assert_type(die.draw((2, 2)), I64)
     assert_type(die.draw(pair), int | I64)
     assert_type(die.log_prob(3), float)
