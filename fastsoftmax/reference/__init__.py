@@ -9,7 +9,7 @@ weights. The only rounding is that of ``math.exp``, ``math.log`` and ``math.log1
 float64. A row that cannot be drawn from raises a ValueError that says why; no other argument is checked.
 
 `SegmentedRows` is `softmax`, `log_softmax`, `logsumexp` or `sample` of each of its rows. `Categorical` and `Sampler`
-are `sample` with the arguments that stay the same held, the seed too; but a draw of a Categorical with a seed takes u from
+are `sample` with the arguments that stay the same held, the seed too; but with a seed a Categorical takes u from
 `seeded_uniform` in `_seeded.py`.
 """
 
