@@ -74,9 +74,11 @@ def description() -> str:
 
 FLAGS = ["-std=c11", "-O3", "-g0", "-pthread", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
 
-# One limited-API wheel serves 3.12 and later; 3.11 and free-threaded interpreters get their own.
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-ABI3 = sys.version_info >= (3, 12) and not FREE_THREADED
+# FASTSOFTMAX_ABI3=1: one module for 3.12 and all later versions, by the stable ABI, for those that have no wheel of
+# their own yet.  Short calls take half as long again with it (bench/NOTES.md), so it is nobody's first choice.
+ABI3 = os.environ.get("FASTSOFTMAX_ABI3") == "1"
+if ABI3 and (sys.version_info < (3, 12) or sysconfig.get_config_var("Py_GIL_DISABLED")):
+    raise SystemExit("FASTSOFTMAX_ABI3=1 needs CPython 3.12 or later, with a GIL")
 
 
 class BuildExt(build_ext):

@@ -1,11 +1,11 @@
 """Linux wheels for x86-64 and ARM from one machine, and what the auditors say of them.
 
-    python release/wheels.py SDIST OUT [--python PYTHON ...] [--target TARGET ...]
+    python release/wheels.py SDIST OUT [--python PYTHON ...] [--target TARGET ...] [--abi3]
 
 `zig cc` (the package ziglang) is clang with the headers and libraries of every target, so an old glibc, musl and
 another processor need no image and no emulator.  Each PYTHON (default: the one that runs this) makes a wheel for every
-TARGET (default: all); from 3.12 on that is the one wheel by the stable ABI.  auditwheel checks which symbols of which
-library a wheel needs and names its platform, abi3audit its use of the stable ABI.
+TARGET (default: all); with --abi3 one by the stable ABI.  auditwheel checks which symbols of which library a wheel
+needs and names its platform, abi3audit its use of the stable ABI.
 
 The headers of Python and NumPy are those of PYTHON on this machine: all targets have 64-bit pointers and long, and the
 sizes that these headers record are the same.  The release itself is built on native runners (README.md beside this).
@@ -50,7 +50,7 @@ def with_build_tools(python: str, folder: Path, required: list[str]) -> Path:
     return found
 
 
-def environment(python: Path, target: str) -> dict[str, str]:
+def environment(python: Path, target: str, abi3: bool) -> dict[str, str]:
     """What makes setuptools build for the target: the documented variables of sysconfig and setuptools."""
     processor, system, libc = TARGETS[target].partition(".")[0].split("-")
     *_, suffix = run(python, "-c", DESCRIBE).split()
@@ -60,8 +60,9 @@ def environment(python: Path, target: str) -> dict[str, str]:
         "CC": " ".join([*ZIG, "-target", TARGETS[target]]),
         "LDFLAGS": "-s",
         "FASTSOFTMAX_CFLAGS": FLAGS,
+        "FASTSOFTMAX_ABI3": "1" if abi3 else "",
         "_PYTHON_HOST_PLATFORM": f"{system}-{processor}",
-        "SETUPTOOLS_EXT_SUFFIX": suffix.replace(here, f"{processor}-{system}-{libc}"),
+        "SETUPTOOLS_EXT_SUFFIX": ".abi3.so" if abi3 else suffix.replace(here, f"{processor}-{system}-{libc}"),
         "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", EPOCH),
     }
 
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--python", action="append")
     parser.add_argument("--target", action="append", choices=TARGETS)
+    parser.add_argument("--abi3", action="store_true")
     asked = parser.parse_args()
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ def main() -> None:
                 if not tools.exists():
                     required = tomllib.loads((source / "pyproject.toml").read_text())["build-system"]["requires"]
                     with_build_tools(python, tools, required)
-                run(built, "-c", BUILD, place, cwd=source, env=environment(built, target))
+                run(built, "-c", BUILD, place, cwd=source, env=environment(built, target, asked.abi3))
                 (wheel,) = place.glob("*.whl")
                 named = audit(wheel, target, out)
                 print(f"{named.name}  {named.stat().st_size:,} bytes", flush=True)
