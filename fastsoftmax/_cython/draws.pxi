@@ -210,8 +210,10 @@ cdef inline bint are_in_unit_interval(const double *u, size_t count) noexcept no
 
 
 cdef inline bint is_generator(rng) except -1:
-    """Whether it is a numpy.random.Generator, and not of a subclass; the first call imports numpy.random."""
+    """Whether it is a numpy.random.Generator, and not of a subclass; the first that may be one imports numpy.random."""
     global _Generator
+    if rng is None:
+        return False
     if _Generator is None:
         from numpy.random import Generator
         _Generator = Generator
