@@ -1,16 +1,17 @@
 """Build of the one extension module; everything else is in pyproject.toml."""
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
@@ -25,11 +26,59 @@ Install one and try again:
     Windows          the "Desktop development with C++" workload of the Visual Studio Build Tools
 """
 
+MISSING_TOOLS = """
+fastsoftmax is built with {required}, and here {missing}.
+Run `python -m pip install {wanted}` and try again, or leave out --no-build-isolation: pip then brings them itself.
+"""
+
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+
+
+def check_build_tools(required: list[str]) -> None:
+    """Say what is missing or too old; pip does not look where it is told --no-build-isolation."""
+    missing, wanted = [], []
+    for requirement in required:
+        name, _, least = requirement.partition(">=")
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            missing.append(f"{name} is missing")
+        else:
+            if [int(part) for part in re.findall(r"\d+", found)] >= [int(part) for part in least.split(".")]:
+                continue
+            missing.append(f"{name} is {found}")
+        wanted.append(f'"{requirement}"')
+    if missing:
+        sentence = MISSING_TOOLS.format(
+            required=", ".join(required), missing=" and ".join(missing), wanted=" ".join(wanted)
+        )
+        raise SystemExit(sentence)
+
+
+check_build_tools(PROJECT["build-system"]["requires"])
+
+import numpy  # noqa: E402
+from Cython.Build import cythonize  # noqa: E402
+
+
+def description() -> str:
+    """README.md for a package index, where links must be absolute.
+
+    They lead to the address of the source in pyproject.toml; until it has one they are plain text.  Images stay out.
+    """
+    relative = r"\((?!https?:|#)([^)\s]+)\)"
+    text = re.sub(rf"!\[[^\]]*\]{relative}\n*", "", Path("README.md").read_text(encoding="utf-8"))
+    source = PROJECT["project"].get("urls", {}).get("Source")
+    return re.sub(rf"\[([^\]]+)\]{relative}", rf"[\1]({source}/blob/HEAD/\2)" if source else r"\1", text)
+
+
 FLAGS = ["-std=c11", "-O3", "-g0", "-pthread", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unused-function"]
 
-# One limited-API wheel serves 3.12 and later; 3.11 and free-threaded interpreters get their own.
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-ABI3 = sys.version_info >= (3, 12) and not FREE_THREADED
+# FASTSOFTMAX_ABI3=1: one module for 3.12 and all later versions, by the stable ABI, for those that have no wheel of
+# their own yet.  Short calls take half as long again with it (bench/NOTES.md), so it is nobody's first choice.
+ABI3 = os.environ.get("FASTSOFTMAX_ABI3") == "1"
+if ABI3 and (sys.version_info < (3, 12) or sysconfig.get_config_var("Py_GIL_DISABLED")):
+    raise SystemExit("FASTSOFTMAX_ABI3=1 needs CPython 3.12 or later, with a GIL")
 
 
 class BuildExt(build_ext):
@@ -105,6 +154,8 @@ core = Extension(
 )
 
 setup(
+    long_description=description(),
+    long_description_content_type="text/markdown",
     # Always anew: the C text depends on the NumPy it is built against.
     ext_modules=cythonize([core], language_level=3, force=True),
     cmdclass={"build_ext": BuildExt, "build_py": BuildPy},

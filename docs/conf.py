@@ -21,6 +21,7 @@ include_patterns = [
     "csrc/README.md",
     "bench/README.md",
     "bench/NOTES.md",
+    "release/README.md",
 ]
 exclude_patterns = ["build", ".venv*"]
 

@@ -12,7 +12,7 @@ from . import _core
 from ._args.arrays import shown
 from ._processors import usable_processors
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ISA_VARIABLE = "FASTSOFTMAX_ISA"
 _THREADS_VARIABLE = "FASTSOFTMAX_NUM_THREADS"

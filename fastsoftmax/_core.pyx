@@ -47,7 +47,6 @@ from libc.stddef cimport ptrdiff_t, size_t
 
 cimport numpy as cnp
 from numpy import dtype as _dtype
-from numpy.random cimport bitgen_t
 
 from fastsoftmax._cython.kernels cimport *
 from fastsoftmax._cython.thread_pool cimport (

@@ -170,7 +170,8 @@ def draw_rows(
     generator = as_generator(rng) if u is None and by_words is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
     if (
-        type(generator) is np.random.Generator
+        generator is not None
+        and type(generator) is np.random.Generator
         and not rows.shape
         and records is None
         and not (return_logprob or distinct)

@@ -87,6 +87,6 @@ def _quota(words: list[str]) -> Iterator[float]:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="ascii", errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

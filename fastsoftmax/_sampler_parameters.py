@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 import numpy as np
@@ -72,6 +71,8 @@ def fixed(name: str) -> Any:
 
 def why_not_set(sampler: Any, name: str, is_subclass: bool) -> str:
     """The error of an attribute that does not exist."""
+    import difflib
+
     close = difflib.get_close_matches(name, SETTABLE, 1, 0.75)
     what = f"did you mean {close[0]}?" if close else f"what can be set is {', '.join(SETTABLE)}"
     if is_subclass:

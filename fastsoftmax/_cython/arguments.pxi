@@ -262,6 +262,12 @@ cdef inline bint are_uniforms(object u, cnp.npy_intp count):
             and cnp.PyArray_TYPE(<cnp.ndarray>u) == cnp.NPY_DOUBLE)
 
 
+cdef extern from "numpy/random/bitgen.h" nogil:  # from `cimport numpy.random` Cython would import it with this module
+    ctypedef struct bitgen_t:
+        void *state
+        double (*next_double)(void *state)
+
+
 cdef bitgen_t *bitgen_of(bit_generator) except NULL:
     """The C functions and the state of a NumPy bit generator, which must be kept alive."""
     return <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")

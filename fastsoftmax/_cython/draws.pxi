@@ -1,6 +1,6 @@
 # Draws: one entry for arrays of any layout, along any axis, with any of a mask, a bias, filters and log-probabilities.
 
-from numpy.random import Generator as _Generator
+cdef object _Generator = None  # of numpy.random, which takes as long to import as this package: see is_generator
 
 cdef enum:
     FEW = 8  # uniforms and results that need no array
@@ -218,6 +218,17 @@ cdef inline bint are_in_unit_interval(const double *u, size_t count) noexcept no
     return good
 
 
+cdef inline bint is_generator(rng) except -1:
+    """Whether it is a numpy.random.Generator, and not of a subclass; the first that may be one imports numpy.random."""
+    global _Generator
+    if rng is None:
+        return False
+    if _Generator is None:
+        from numpy.random import Generator
+        _Generator = Generator
+    return type(rng) is _Generator
+
+
 cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
     """The doubles of numpy.random.Generator.random, in order, under its lock."""
     cdef size_t i
@@ -317,7 +328,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
         set_words(words[1], &f.keys, &f.one[1])
         set_words(words[2], &f.steps, &f.one[1])
     elif u is None:
-        if type(rng) is not _Generator:
+        if not is_generator(rng):
             return None
         if count > FEW:
             uniforms = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)

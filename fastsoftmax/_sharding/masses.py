@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -199,8 +198,9 @@ def kept_by_top_p(
     last = certain_places(gathered, values)
     for j, row in enumerate(number):
         name = gathered.rows.name_row(int(row))
-        p, of_row = Fraction(float(top_p[row])), int(total[row])
-        target = max(-((-p.numerator * of_row) // p.denominator), 1)
+        of_row = int(total[row])
+        numerator, denominator = float(top_p[row]).as_integer_ratio()
+        target = max(-((-numerator * of_row) // denominator), 1)
         reached = int(sums[j, -1]) >= target
         if of_row < int(sums[j, -1]):
             raise ValueError(

@@ -114,3 +114,14 @@ def test_the_reference_is_imported_when_it_is_asked_for(package: Path) -> None:
     code += "print('fastsoftmax.reference._softmax' in sys.modules, fs.reference.softmax([0]))"
     done = subprocess.run([sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True)
     assert done.stdout == "False [1.0]\n"
+
+
+def test_numpy_random_is_imported_with_the_first_generator(package: Path) -> None:
+    """It takes as long to import as the rest of the package, and a program with `u=` or seeds never needs it."""
+    code = (
+        "import sys, fastsoftmax as fs; there = lambda: 'numpy.random' in sys.modules\n"
+        "print(fs.sample([0.0, 1.0], u=0.5), fs.Sampler(seed=1)([0.0, 1.0]) in (0, 1), there(), end=' ')\n"
+        "print(fs.sample([0.0, 1.0], rng=1) in (0, 1), there(), fs.sample([0.0, 1.0], size=3, rng=2).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 True False True True (3,)\n"
