@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import SEEDED, SPREAD, Case, context, draft
+from cases import REJECTED, SEEDED, SPREAD, Case, context, draft
 from timing import Contender
 
+from fastsoftmax.reference._rejection import drawn_by_rejection
 from fastsoftmax.reference._seeded import seeded_uniform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -227,6 +228,13 @@ def seeded_judge(case: Case, source: np.ndarray) -> Judge:
     return answers_judge(source, [None], lambda _: cumulative.searchsorted(u * cumulative[-1], side="right"))
 
 
+def rejection_judge(case: Case, source: np.ndarray) -> Judge:
+    """The draws of seed 1 at the first steps, by the reference."""
+    row = source.tolist()
+    right = [drawn_by_rejection(row, case.temperature, 1, 0, step) for step in range(REJECTED)]
+    return answers_judge(source, [None], lambda _: right)
+
+
 JUDGES = {
     **dict.fromkeys(("softmax", "overhead", "c-api-softmax", "threads-softmax"), softmax_judge),
     **dict.fromkeys(("forms-softmax", "forms-log_softmax", "forms-logsumexp"), softmax_judge),
@@ -234,6 +242,7 @@ JUDGES = {
     **dict.fromkeys(("forms-sample", "forms-sampler"), indices_judge),
     **dict.fromkeys(("sample", "sampler", "many", "categorical", "c-api-draw", "threads-sample"), draw_judge),
     "seeded": seeded_judge,
+    "rejection": rejection_judge,
     "filter": filter_judge,
     "penalize": penalize_judge,
     "top-logprobs": logprobs_judge,

@@ -31,6 +31,7 @@ STYLE = {
     "torch": ("PyTorch", "#b06a10"),
     "onnxruntime": ("ONNX Runtime", "#2f81d7"),
     "onednn": ("oneDNN", "#6f75e0"),
+    "openvino": ("OpenVINO", "#3f7fb0"),
     "scipy": ("SciPy", "#1d9380"),
     "numpy": ("NumPy", "#8a62d0"),
     "numpy-choice": ("NumPy choice", "#8a62d0"),

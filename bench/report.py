@@ -23,7 +23,7 @@ from typing import Any
 
 from cases import GOALS, MANY
 
-PACKAGES = "fastsoftmax numpy scipy torch onnxruntime jax jaxlib numba transformers llama-cpp-python".split()
+PACKAGES = "fastsoftmax numpy scipy torch onnxruntime openvino jax jaxlib numba transformers llama-cpp-python".split()
 COLUMNS = {"contender": -20, "a call": 9, "ratio": 9, "quartiles": -15, "goal": -17, "error": -17, "statement": 0}
 WIDE = 120  # a terminal of so many columns shows all of them
 GAPS = ("  ", "", "", "  ", " ", " ", " ")

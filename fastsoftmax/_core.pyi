@@ -36,6 +36,7 @@ def weighted_sum_rows(
 ) -> int: ...
 REJECTION_FROM: int
 
+def keyed_uniform_of(seed: int, key: int, step: int) -> float: ...
 def fill_keyed_uniforms(
     seeds: int | NDArray[np.uint64],
     keys: NDArray[np.uint64],
@@ -90,7 +91,7 @@ def draw(
     keep: NDArray[np.int64] | None = None,
     aims: NDArray[np.float64] | None = None,
     before: NDArray[np.float64] | None = None,
-    words: tuple[int | NDArray[np.uint64], NDArray[np.uint64], int | NDArray[np.uint64]] | None = None,
+    words: tuple[int | NDArray[np.uint64], int | NDArray[np.uint64], int | NDArray[np.uint64]] | None = None,
 ) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,

@@ -27,7 +27,7 @@ from ._args.arrays import (
 from ._args.biases import are_biases_of_rows, bias_rows
 from ._args.filters import Filters, as_filters, no_filters
 from ._args.invalid import raise_invalid
-from ._args.keyed import COINS, DRAWS, Seeded
+from ._args.keyed import COINS, Seeded
 from ._args.masks import mask_rows
 from ._args.random import as_generator, check_u_or_rng, process_generator, uniforms
 
@@ -76,16 +76,24 @@ def draw_from(
         check_u_or_rng(u, rng)
     elif rng is None and seeded is None:
         rng = process_generator()
-    if seeded is None and xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
+    at_once = seeded is None or _has_rows_along(values, axis)
+    if at_once and xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
         stop = isinstance(on_invalid, str) and on_invalid == "raise"
         if not stop:
             check_on_invalid(on_invalid)
         record, log = None if filters is None else filters.record, return_logprob
         keep = None if filters is None else filters.keep
+        words = None
+        if seeded is not None:
+            shape = values.shape
+            u, words = seeded.of(shape[:axis] + shape[axis:][1:]).draws(shape[axis])
         drawn = _core.draw(
-            values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct, keep=keep
-        )
-        if drawn is None:  # often one argument is all that is in the way
+            values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct, keep=keep,
+            words=words,
+        )  # fmt: skip
+        if drawn is None and seeded is not None:
+            u = None  # another axis has other rows
+        elif drawn is None:  # often one argument is all that is in the way
             values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
             rng = None if u is not None else as_generator(rng)
             flat, at = along_one_axis(values, axis)
@@ -106,6 +114,11 @@ def draw_from(
         values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid,
         distinct, seeded=seeded,
     )  # fmt: skip
+
+
+def _has_rows_along(values: Any, axis: Any) -> bool:
+    """Whether these are an array, and a number that is one of its axes."""
+    return type(values) is np.ndarray and type(axis) is int and -values.ndim <= axis < values.ndim
 
 
 def _taken(values: Any, probs: bool, *others: Any) -> tuple[Any, ...]:
@@ -160,13 +173,10 @@ def draw_rows(
     records = filters.rows(rows) if filters is not None else no_filters(rows) if aimed is not None else None
     by_words: tuple[Any, Any, Any] | None = None
     if seeded is not None:
-        of_rows = seeded.of(rows)
+        of_rows = seeded.of(rows.shape)
         if xtc_u is None and filters is not None and filters.needs_coin:
             xtc_u = of_rows.uniforms(COINS)
-        if of_rows.rejects and rows.entries >= _core.REJECTION_FROM and aimed is None:
-            by_words = of_rows.words()
-        else:
-            u = of_rows.uniforms(DRAWS)
+        u, by_words = of_rows.draws(rows.entries if aimed is None else 0)
     generator = as_generator(rng) if u is None and by_words is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
     if (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import MANY, SEEDED, Case
+from cases import MANY, REJECTED, SEEDED, Case
 from timing import Contender
 
 import fastsoftmax
@@ -103,5 +103,15 @@ RIVALS = {
         "numpy-choice": call(f"rng.choice(x.size, size={MANY}, p=probs(x, t))", probs=float64_probs),
     },
     "categorical": {"fastsoftmax": categorical, "numpy-choice": choice_of_probs},
+    "rejection": {
+        "fastsoftmax": call(
+            'fastsoftmax.sample(x, t, seed=1, method="rejection")',
+            f'[fastsoftmax.sample(x, t, seed=1, step=s, method="rejection") for s in range({REJECTED})]',
+        ),
+        "fastsoftmax-inversion": call("fastsoftmax.sample(x, t, seed=1)"),
+        "max": call("x.max()"),
+        "torch": torch_call("torch.multinomial(torch.softmax(x / t, -1), 1)"),
+        "numpy-choice": call("rng.choice(x.size, p=probs(x, t))", probs=float64_probs),
+    },
     "seeded": {"fastsoftmax": seeded, "numpy-choice": choice_of_probs, "torch": multinomial_of_probs},
 }

@@ -65,6 +65,26 @@ def onnxruntime(case: Case, name: str = "Softmax") -> Contender:
     return plain('session.run(None, {"x": x})[0]', session=session)(case)
 
 
+@functools.lru_cache(maxsize=8)
+def _openvino_model(axis: int, dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
+    """The graph Divide, then Softmax, in the type of the rows and not in bfloat16, which some CPUs are given."""
+    import openvino
+    from openvino import opset13
+
+    element = openvino.Type(np.dtype(dtype))
+    x = opset13.parameter([-1] * dimensions, element, name="x")
+    scaled = opset13.divide(x, opset13.constant(np.array(temperature, dtype)))
+    model = openvino.Model([opset13.softmax(scaled, axis)], [x])
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": element.get_type_name()}
+    return openvino.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **settings})
+
+
+def openvino(case: Case) -> Contender:
+    """With the input shared and not copied; its output is its own."""
+    model = _openvino_model(axis_of(case), case.dtype, case.temperature, len(case.shape), case.threads)
+    return plain("model(x, share_inputs=True)[0]", model=model)(case)
+
+
 def jax(case: Case, name: str = "softmax") -> Contender:
     """On a copy: JAX takes an aligned NumPy array as it is and trusts that it never changes."""
     import jax
@@ -110,6 +130,7 @@ _SOFTMAX = {
     "torch": torch_call("torch.softmax(x / t, -1)", "torch.softmax(x / t, -1)"),
     "onnxruntime": onnxruntime,
     "onednn": onednn,
+    "openvino": openvino,
     "scipy": scipy,
     "numpy": plain("softmax(x, t)", softmax=softmax_formula),
     "jax": jax,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .arrays import Rows, any_array, shown
+from .arrays import any_array, shown
 
 if TYPE_CHECKING:
     from .._types import Int, IntArrayLike
@@ -127,26 +127,36 @@ class Seeded(NamedTuple):
     rejects: bool
     steps: str = "step"
 
-    def of(self, rows: Rows) -> Seeded:
-        """The same with a key for each row; raises where there is not one of each for each row, or one for all."""
+    def of(self, shape: tuple[int, ...]) -> Seeded:
+        """The same with a key for each row; raises where there is not one of each for each row, or one for all.
+
+        shape: that of the rows.  The key of a single row may be an int.
+        """
         keys = self.keys
         if keys is None:
-            one = isinstance(self.seed, int)
-            keys = np.arange(math.prod(rows.shape)).reshape(rows.shape) if one else np.zeros(rows.shape, np.int64)
-        given = integer_keys(keys)
-        for name, held in (("keys", given), ("seed", self.seed), (self.steps, self.step)):
-            if not isinstance(held, int) and held.shape != rows.shape:
-                wanted = f"have the shape of the rows, {rows.shape}"
+            if not isinstance(self.seed, int):
+                keys = np.zeros(shape, np.int64)
+            else:
+                keys = np.arange(math.prod(shape)).reshape(shape) if shape else 0
+        if not (type(keys) is int and 0 <= keys < 2**64 and not shape):
+            keys = integer_keys(keys)
+        for name, held in (("keys", keys), ("seed", self.seed), (self.steps, self.step)):
+            if not isinstance(held, int) and held.shape != shape:
+                wanted = f"have the shape of the rows, {shape}"
                 one_or = "be one, or " * (name in ("seed", "step"))
                 raise ValueError(f"{name} must {one_or}{wanted}, not {held.shape}")
-        return self._replace(keys=given)
+        return Seeded(self.seed, keys, self.step, self.rejects, self.steps)
 
     def uniforms(self, stream: int) -> NDArray[np.float64]:
         return keyed(self.seed, self.keys, self.step, stream)
 
-    def words(self) -> tuple[Any, Any, Any]:
-        """As _core.draw takes them."""
-        return _broadcast_words(self.seed, self.keys, self.step)[1]
+    def draws(self, n: int) -> tuple[Any, Any]:
+        """The uniforms of draws from rows of n entries, or None and the words that _core.draw takes instead."""
+        one = type(self.keys) is int and type(self.seed) is int and type(self.step) is int
+        if self.rejects and n >= _core.REJECTION_FROM:
+            words = (self.seed, self.keys, self.step)
+            return None, words if one else _broadcast_words(*words)[1]
+        return _core.keyed_uniform_of(self.seed, self.keys, self.step) if one else self.uniforms(DRAWS), None
 
 
 def seeded(u: Any, rng: Any, size: Any, seed: Any, keys: Any, step: Any, method: Any) -> Seeded | None:

@@ -13,7 +13,7 @@ cdef struct Draws:
     size_t k  # draws from each row
     const double *u  # or NULL, and a seed, a key and a step for each row
     fs_words seeds, keys, steps
-    uint64_t one[2]  # a seed and a step for all
+    uint64_t one[3]  # a seed, a key and a step for all
     const fs_filters *filters  # NULL: none, or one for each row
     int filters_operand
     fs_indices keep  # of the filters
@@ -324,9 +324,12 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     f.u = f.few_u
     if words is not None:
         f.u = NULL
+        for each in words:  # code of the caller that ran while they were made may have changed the rows
+            if type(each) is not int and cnp.PyArray_SIZE(<cnp.ndarray?>each) not in (1, <Py_ssize_t>count):
+                return None
         set_words(words[0], &f.seeds, &f.one[0])
         set_words(words[1], &f.keys, &f.one[1])
-        set_words(words[2], &f.steps, &f.one[1])
+        set_words(words[2], &f.steps, &f.one[2])
     elif u is None:
         if not is_generator(rng):
             return None

@@ -36,6 +36,13 @@ cdef int set_words(object given, fs_words *words, uint64_t *one) except -1:
     return 0
 
 
+def keyed_uniform_of(uint64_t seed, uint64_t key, uint64_t step):
+    """The uniform of one draw."""
+    cdef double u
+    fs_keyed_uniforms(seed, &key, 1, step, 0, &u)
+    return u
+
+
 def fill_keyed_uniforms(seeds, cnp.ndarray keys, steps, uint64_t stream, cnp.ndarray u):
     """Fill u (float64) with the uniforms of seeds, keys and steps (uint64): each has one element, or the size of u.
 

@@ -230,3 +230,16 @@ def test_wrong_arguments_of_a_sampler():
         fs.Sampler(seed=1).method = "rejection"
     with pytest.raises(TypeError, match="seed must be integers"):
         fs.sample(np.ones(3), seed=[0.5])
+
+
+def test_keys_that_change_the_rows_while_they_are_read():
+    x = rows(4)
+
+    class Keys:
+        def __array__(self, dtype=None, copy=None):
+            x.resize((8, x.shape[1]), refcheck=False)
+            return np.arange(4)
+
+    with pytest.raises(ValueError, match="keys must have the shape of the rows"):
+        fs.sample(x, keys=Keys(), **BY_REJECTION)
+    assert fs.sample(x, keys=np.arange(8), **BY_REJECTION).shape == (8,)
