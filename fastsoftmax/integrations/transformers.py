@@ -27,7 +27,6 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import (
@@ -39,8 +38,8 @@ from transformers import (
 )
 from transformers.generation import logits_process
 
-from .. import _truncation
-from .._args.keyed import COINS, DRAWS, checked_words, integer_keys, keyed
+from .. import _sampling, _truncation
+from .._args.keyed import INVERSION, as_rejects, checked_words, integer_keys
 from .._sampler import Sampler
 from . import _torch_ops as ops
 from .torch import sample
@@ -84,6 +83,8 @@ class FastSampling:
         The keys of the sequences, such as the ids of the requests: their tokens are then the same alone and in any
         batch.  One for each row that is generated: with `num_return_sequences` several for each prompt, one after
         another.  By default the number of the row, or 0 where each has a seed of its own.
+    method : {"inversion", "rejection"}, default "inversion"
+        With a seed: how a token is drawn where no filter is on, as in :func:`fastsoftmax.sample`.
     generator : torch.Generator, optional
         Where ``torch.rand`` takes the uniforms from if there is no seed; on the CPU.  By default PyTorch's own
         generator, which ``torch.manual_seed`` seeds.
@@ -109,12 +110,15 @@ class FastSampling:
         seed: int | Sequence[int] | None = None,
         *,
         keys: int | Sequence[int] | None = None,
+        method: str = INVERSION,
         generator: torch.Generator | None = None,
         stop_strings: str | list[str] | None = None,
         tokenizer: Any = None,
     ) -> None:
         if seed is None and keys is not None:
             raise ValueError("keys need a seed: FastSampling(seed=…, keys=…)")
+        if as_rejects(method) and seed is None:
+            raise ValueError("method needs a seed: FastSampling(seed=…, method=…)")
         if seed is not None and generator is not None:
             raise ValueError("seed and generator are both given; pass one of them")
         if generator is not None and generator.device.type != "cpu":
@@ -124,6 +128,7 @@ class FastSampling:
         given = None if seed is None else checked_words("seed", seed)
         self._seed = given if given is None or isinstance(given, int) else given.flatten()
         self._keys = None if keys is None else integer_keys(keys).flatten()
+        self._method = method
         self._generator = generator
         self._stop = None if stop_strings is None else StopStringCriteria(tokenizer, stop_strings)
 
@@ -208,15 +213,13 @@ class FastSampling:
                     "generated, so num_return_sequences of them for each prompt"
                 )
 
-    def _uniforms(self, rows: int, step: int, needs_coins: bool) -> dict[str, Any]:
-        """Arguments of `sample`: what to draw with."""
+    def _draw(self, x: Tensor, step: int, parameters: Mapping[str, Any]) -> Tensor:
+        """An index of each row."""
         if self._seed is None:
-            return {"generator": self._generator}
-        keys = self._keys
-        if keys is None:
-            keys = np.arange(rows) if isinstance(self._seed, int) else np.zeros(rows, np.int64)
-        streams = {"u": DRAWS, "xtc_u": COINS} if needs_coins else {"u": DRAWS}
-        return {name: torch.from_numpy(keyed(self._seed, keys, step, stream)) for name, stream in streams.items()}
+            return sample(x, generator=self._generator, **parameters)
+        arrays = {name: ops.number_or_array(value, name) for name, value in parameters.items()}
+        words = {"seed": self._seed, "keys": self._keys, "step": step, "method": self._method}
+        return ops.tensor_of(_sampling.sample(x.numpy(), **words, **arrays))
 
 
 class _Draw(LogitsProcessor):
@@ -278,9 +281,9 @@ class _Draw(LogitsProcessor):
         """
         source, needs_coins = self._source, "xtc_probability" in self._last
         if x.shape[0] != 1 or self._of_rows:
-            return sample(x, **self._last, **source._uniforms(x.shape[0], step, needs_coins))
+            return source._draw(x, step, self._last)
         if self._sampler is None:
-            self._sampler = Sampler(**self._last, seed=_word(source._seed))
+            self._sampler = Sampler(**self._last, seed=_word(source._seed), method=source._method)
         row = x[0].numpy()
         if source._seed is None:
             coin = torch.rand((), dtype=torch.float64, generator=source._generator).item() if needs_coins else None

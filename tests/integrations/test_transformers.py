@@ -368,3 +368,21 @@ def test_examples_in_docstrings_run():
     found = [test for test in doctest.DocTestFinder().find(fst) if test.examples]
     assert len(found) == 2
     assert sum(runner.run(test).failed for test in found) == 0
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_tokens_by_rejection_are_those_of_sample(rows):
+    scores, ids = torch.randn(rows, 9000, dtype=torch.float64).float() * 3, torch.ones(rows, 2, dtype=torch.int64)
+    keys = np.arange(40, 40 + rows)
+    source = FastSampling(seed=7, keys=keys, method="rejection")
+    processor, filtered = source.as_processor(temperature=0.8), source.as_processor(temperature=0.8, top_k=5)
+    for step in range(3):
+        words = {"seed": 7, "keys": keys, "step": step}
+        ids = torch.ones(rows, 2 + step, dtype=torch.int64)
+        tokens = processor(ids, scores).argmax(-1).numpy()
+        np.testing.assert_array_equal(tokens, fs.sample(scores.numpy(), 0.8, method="rejection", **words))
+        tokens = filtered(ids, scores).argmax(-1).numpy()
+        np.testing.assert_array_equal(tokens, fs.sample(scores.numpy(), 0.8, top_k=5, **words))
+    for wrong in ({"method": "rejection"}, {"seed": 1, "method": "alias"}):
+        with pytest.raises(ValueError, match="method"):
+            FastSampling(**wrong)
