@@ -218,7 +218,7 @@ class FastSampling:
         if self._seed is None:
             return sample(x, generator=self._generator, **parameters)
         arrays = {name: ops.number_or_array(value, name) for name, value in parameters.items()}
-        words = {"seed": self._seed, "keys": self._keys, "step": step, "method": self._method}
+        words: dict[str, Any] = {"seed": self._seed, "keys": self._keys, "step": step, "method": self._method}
         return ops.tensor_of(_sampling.sample(x.numpy(), **words, **arrays))
 
 
