@@ -25,7 +25,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,10 +39,13 @@ from transformers import (
 from transformers.generation import logits_process
 
 from .. import _sampling, _truncation
-from .._args.keyed import INVERSION, as_rejects, checked_words, integer_keys
+from .._args.keyed import as_rejects, checked_words, integer_keys
 from .._sampler import Sampler
 from . import _torch_ops as ops
 from .torch import sample
+
+if TYPE_CHECKING:
+    from .._types import Method
 
 __all__ = ["FastSampling"]
 
@@ -110,7 +113,7 @@ class FastSampling:
         seed: int | Sequence[int] | None = None,
         *,
         keys: int | Sequence[int] | None = None,
-        method: str = INVERSION,
+        method: Method = "inversion",
         generator: torch.Generator | None = None,
         stop_strings: str | list[str] | None = None,
         tokenizer: Any = None,
