@@ -121,7 +121,7 @@ class BuildPy(build_py):
     """Copies that are part of the package.
 
     fastsoftmax/include    the C header and the sources of the kernels: get_include() names it
-    fastsoftmax/bench      what `fastsoftmax bench` runs
+    fastsoftmax/_bench     what `fastsoftmax bench` runs
     """
 
     def run(self) -> None:
@@ -131,8 +131,8 @@ class BuildPy(build_py):
             scripts = (path for path in bench.rglob("*.py") if not path.name.endswith("_beside.py"))
             for folder, root, sources in (
                 ("include", Path("csrc"), Path("csrc").rglob("*.[ch]")),
-                ("bench", bench, scripts),
-                ("bench", oracles.parent, [oracles]),
+                ("_bench", bench, scripts),
+                ("_bench", oracles.parent, [oracles]),
             ):
                 for source in sorted(sources):
                     target = Path(self.build_lib, "fastsoftmax", folder, source.relative_to(root))

@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -67,8 +66,8 @@ def page(wasm: bytes, native: dict[str, object]) -> str:
             "base-uri 'none'",
         ]
     )
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        version = tomllib.load(file)["project"]["version"]
+    config = (ROOT / "fastsoftmax" / "_config.py").read_text()
+    (version,) = re.findall(r'^__version__ = "(.+)"$', config, re.MULTILINE)
     parts = {
         "policy": policy,
         "style": style,

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 def run_bench(arguments: argparse.Namespace) -> None:
     """``fastsoftmax bench``."""
-    folders = [folder for folder in (PACKAGE / "bench", PACKAGE.parent / "bench") if (folder / "run.py").is_file()]
+    folders = [folder for folder in (PACKAGE / "_bench", PACKAGE.parent / "bench") if (folder / "run.py").is_file()]
     if not folders:
-        raise DataError(f"the benchmark is missing from {PACKAGE / 'bench'}: install fastsoftmax again")
+        raise DataError(f"the benchmark is missing from {PACKAGE}: install fastsoftmax again")
     sys.path.insert(0, str(folders[0]))  # its files are scripts, which import each other by name
     asked = {name: vars(arguments)[name] for name in ("rivals", "seconds", "list", "plot", "json")}
     try:

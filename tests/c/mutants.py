@@ -17,7 +17,7 @@ class Mutant:
 # Of the cases of a program, one in so many is tried on a mutant.
 EVERY = {
     "bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "reweighted": 1,
-    "segments": 59, "rejection": 3, "seeded": 3,
+    "segments": 59, "rejection": 3, "accept": 3, "seeded": 3,
 }  # fmt: skip
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
@@ -50,7 +50,7 @@ MUTANTS = [
     ),
     Mutant("a window of one token more", "penalize.c", r"i >= before", "i + 1 >= before", "penalties"),
     Mutant("breakers do not break", "penalize.c", r"return length - end;", "return length;", "penalties"),
-    Mutant("a number equal to the ratio is below it", "draw/accept.h", r"return 0;", "return 1;", "rejection"),
+    Mutant("a number equal to the ratio is below it", "draw/accept.h", r"return 0;", "return 1;", "accept"),
 ]
 
 MORE_MUTANTS = [

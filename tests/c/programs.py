@@ -68,6 +68,7 @@ TABLE = [
     Program("half", ONE_SET, "--stride",          257,  None,  4099,  None, None,  4099,   31,    7),
     Program("seeded", ONE_SET, "--every",           5,    31,    31,  None, None,    11,    2,    1),
     Program("vectors", ONE_SET, "--every",          1,     1,     1,  None, None,     1, None, None),
+    Program("accept", NOTHING, "--every",           1,  None,     1,  None, None,     1, None, None),
     Program("wide", NOTHING, "--every",             1,  None,     1,  None, None,     1, None, None),
     # What these see depends on when their threads run, or on the time they take: they have the machine to themselves.
     Program("race", LIBRARY, "--calls",           100,  None,  None,  None, None,   150, None, None, alone=True),

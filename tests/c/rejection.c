@@ -1,65 +1,15 @@
-/* Draws by rejection: the decision of a proposal bit by bit; the draws of every set against their definition in docs/rejection.md,
- * with weights in long double; and rows of every kind alike on all sets, nothing read beyond them.
+/* Draws by rejection: those of every set against their definition in docs/rejection.md, with weights in long double; and rows of
+ * every kind alike on all sets.
  *
  *     rejection [--every K]
  *
  * --every K takes one case in K. */
 #include "base/philox.h"
-#include "draw/accept.h"
 #include "rows.h"
 
-enum { DECISIONS = 400000, ROWS = 400, LONGEST = 12000, WORDS = 20, BITS = FS_V_BITS + 64 * WORDS };
+enum { ROWS = 400, LONGEST = 12000 };
 
 static unsigned long long checks;
-
-/* The bits of a number in [0, 1), first things first. */
-typedef struct {
-    char bit[BITS];
-} fraction;
-
-static fraction ratio_of(uint64_t w, uint64_t apart)
-{
-    fraction f = {{0}};
-    for (uint64_t i = 0; i <= 53; i++) /* bit 53 of w is worth 2^-apart */
-        if (w >> (53 - i) & 1 && apart + i >= 1 && apart + i - 1 < BITS)
-            f.bit[apart + i - 1] = 1;
-    return f;
-}
-
-static uint64_t bits_from(const fraction *f, size_t first, size_t count)
-{
-    uint64_t word = 0;
-    for (size_t i = 0; i < count; i++)
-        word = word << 1 | (uint64_t)f->bit[first + i];
-    return word;
-}
-
-static uint64_t further(const void *state, uint64_t m)
-{
-    return m < WORDS ? bits_from(state, FS_V_BITS + 64 * (size_t)m, 64) : 0;
-}
-
-static void test_decisions(size_t every)
-{
-    for (size_t i = 0; i < DECISIONS; i += every) {
-        random_stream r = {i};
-        const uint64_t one = UINT64_C(1) << 53;
-        const uint64_t w = below(&r, 20) ? one - below(&r, one >> (below(&r, 8) ? 1 : 50)) : one;
-        const uint64_t apart = below(&r, 3) ? below(&r, 9) : below(&r, 1075);
-        const int whole = w == one && apart == 0; /* the ratio is 1 */
-        const fraction ratio = ratio_of(w, apart);
-        fraction v = ratio;
-        const size_t from = below(&r, BITS), until = from + below(&r, 4);
-        for (size_t b = from; below(&r, 8) && b < BITS && b <= until; b++)
-            v.bit[b] = (char)below(&r, 2);
-        for (size_t b = until + 1; until & 1 && b < BITS; b++)
-            v.bit[b] = (char)(next_word(&r) & 1);
-        const int accepted = fs_accepts(bits_from(&v, 0, FS_V_BITS), w, apart, further, &v);
-        checks++;
-        check(accepted == (whole || memcmp(v.bit, ratio.bit, BITS) < 0), "w = %llx, %llu apart, bit %zu: %d",
-              (unsigned long long)w, (unsigned long long)apart, from, accepted);
-    }
-}
 
 /* The definition, for a plain row of at least one entry above -inf. */
 static int64_t defined(const double *x, size_t n, double temperature, uint64_t seed, uint64_t key, uint64_t step)
@@ -163,7 +113,6 @@ static void test_sets(size_t i)
 int main(int argc, char **argv)
 {
     const size_t every = (size_t)option(argc, argv, "--every", 1);
-    test_decisions(every);
     for (size_t i = 0; i < ROWS; i += every)
         for (size_t s = 0; fs_available(s); s++) {
             fs_choose(fs_available(s));

@@ -40,7 +40,7 @@ def test_the_installed_package_has_all_it_needs(tmp_path: Path) -> None:
     package = tmp_path / "fastsoftmax"
     extension = Path(sys.modules["fastsoftmax._core"].__file__ or "")
     (package / extension.name).symlink_to(extension)
-    assert sum(path.stat().st_size for path in (package / "bench").rglob("*.py")) < 200_000
+    assert sum(path.stat().st_size for path in (package / "_bench").rglob("*.py")) < 200_000
     code = "import fastsoftmax.cli as cli, sys; sys.exit(cli.main(sys.argv[1:]))"
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
