@@ -6,6 +6,7 @@ cdef enum:
     FEW = 8  # uniforms and results that need no array
     FEW_BIASES = 16
     MANY_DRAWS = 256  # from one row: sample_many of categorical.pxi
+    REJECTION = 4  # entries that a draw by rejection reads in the time of one by inversion
     DISTINCT_WORK = 256  # of a draw without replacement, in entries that are read once
 
 cdef struct Draws:
@@ -383,6 +384,8 @@ cdef int run_draws(Draws *f) except -1:
     """Draw from all rows.  Filters are several times the work of a row without."""
     cdef bint filtered = needs_scratch(f) and not f.distinct
     cdef size_t work = FILTER_WORK * f.batch.rows.n if filtered else f.batch.rows.n
+    if f.u == NULL and not filtered:
+        work //= REJECTION
     merge_axes(&f.batch.iterator)
     return run_rows(draws_task, f, &f.batch.outcome, f.batch.count,
                     work + (DISTINCT_WORK * f.k if f.distinct else 8 * (f.k - 1)), not filtered,
@@ -405,7 +408,7 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     rows.step = rows.mask_step = rows.bias_step = rows.temperature_step = 0
     rows.temperature = &temperature
     index[0] = -1
-    if filters == NULL and n < RELEASE_GIL_AT and u == NULL:
+    if filters == NULL and n < REJECTION * RELEASE_GIL_AT and u == NULL:
         status = fs_sample_seeded(row, n, temperature, words[0], words[1], words[2], index, logprob)
         if status == FS_NO_MEMORY:
             raise MemoryError("not enough memory for the workspace of a row")
