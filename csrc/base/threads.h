@@ -99,11 +99,11 @@ static inline void pause_a_moment(void)
 
 /* --- the system ---
  *
- *     now_ns             nanoseconds of a clock that only goes on
+ *     now_ns             nanoseconds of a monotonic clock
  *     this_processor     of this thread, or -1 where the platform does not say
- *     offer_processor    to another thread that wants it
+ *     offer_processor    yields it to another thread that is ready
  *     THREAD_MAIN(name)  the head of a function that is a thread; returns 0
- *     start_thread       starts one that nobody waits for, and to which no signal goes; returns whether it did */
+ *     start_thread       starts a detached thread with all signals blocked; returns whether it did */
 
 enum { STACK = 2 << 20 };
 

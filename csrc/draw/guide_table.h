@@ -121,14 +121,14 @@ static void fs_guide_end(const fs_guide *g)
 /* The last place within a cell: the place of x or of a bound is what it has below the bits of its cell. */
 static inline uint32_t fs_guide_last_place(const fs_guide *g) { return (UINT32_C(1) << g->shift) - 1; }
 
-/* Cells or bounds marked between two looks at whether to stop: about a millisecond. */
+/* Cells or bounds marked between two checks for an interrupt: about a millisecond. */
 #define FS_MARKS_AT_ONCE (UINT32_C(1) << 20)
 
 /* Makes room in each cell for the place of a bound, as the number of bounds takes g bits only, so that most draws of a seed read
  * nothing else:
  *     place            one bound matters to the cell, and it is at `place`, which is not 0
  *     the last place   no bound matters to it, or one at that place
- *     0                others do: a look at the bounds decides
+ *     0                others do: the bounds must be searched
  * A bound matters to the cell it is in, and to the next one if bound + 1 is there.  FS_OK, FS_INTERRUPTED. */
 static fs_status fs_guide_mark(fs_guide *guide)
 {
