@@ -34,9 +34,6 @@ def kl_divergence_rows(
 def weighted_sum_rows(
     x: Array, b: NDArray[np.float64], dtype: int, temperature: Any, where: Array | None, out: Array
 ) -> int: ...
-REJECTION_FROM: int
-
-def keyed_uniform_of(seed: int, key: int, step: int) -> float: ...
 def fill_keyed_uniforms(
     seeds: int | NDArray[np.uint64],
     keys: NDArray[np.uint64],
@@ -91,7 +88,7 @@ def draw(
     keep: NDArray[np.int64] | None = None,
     aims: NDArray[np.float64] | None = None,
     before: NDArray[np.float64] | None = None,
-    words: tuple[int | NDArray[np.uint64], int | NDArray[np.uint64], int | NDArray[np.uint64]] | None = None,
+    seeded: tuple[Any, ...] | None = None,
 ) -> tuple[Any, int] | None: ...
 def truncate_rows(
     x: Array,

@@ -25,7 +25,7 @@ from ._args.arrays import (
     uniform_rows,
 )
 from ._args.biases import are_biases_of_rows, bias_rows
-from ._args.filters import Filters, as_filters, no_filters
+from ._args.filters import Filters, no_filters
 from ._args.invalid import raise_invalid
 from ._args.keyed import COINS, Seeded
 from ._args.masks import mask_rows
@@ -63,37 +63,29 @@ def draw_from(
     rng: Any,
     mask: Any,
     bias: Any,
-    given: Mapping[str, Any] | None,
+    filters: Filters | None,
     xtc_u: Any,
     return_logprob: bool,
     on_invalid: str,
     distinct: bool = False,
     seeded: Seeded | None = None,
 ) -> Any:
-    """`sample` and `sample_probs`, and without replacement (`distinct`); given: the filters by name."""
-    filters = None if given is None else as_filters(given)
+    """`sample` and `sample_probs`, and without replacement (`distinct`)."""
     if u is not None:
         check_u_or_rng(u, rng)
     elif rng is None and seeded is None:
         rng = process_generator()
-    at_once = seeded is None or _has_rows_along(values, axis)
-    if at_once and xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
+    if xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
         stop = isinstance(on_invalid, str) and on_invalid == "raise"
         if not stop:
             check_on_invalid(on_invalid)
         record, log = None if filters is None else filters.record, return_logprob
         keep = None if filters is None else filters.keep
-        words = None
-        if seeded is not None:
-            shape = values.shape
-            u, words = seeded.of(shape[:axis] + shape[axis:][1:]).draws(shape[axis])
         drawn = _core.draw(
             values, probs, temperature, axis, size, u, rng, mask, bias, log, stop, record, distinct, keep=keep,
-            words=words,
+            seeded=seeded,
         )  # fmt: skip
-        if drawn is None and seeded is not None:
-            u = None  # another axis has other rows
-        elif drawn is None:  # often one argument is all that is in the way
+        if drawn is None and seeded is None:  # often one argument is all that is in the way
             values, temperature, u, mask, bias = _taken(values, probs, temperature, u, mask, bias)
             rng = None if u is not None else as_generator(rng)
             flat, at = along_one_axis(values, axis)
@@ -114,11 +106,6 @@ def draw_from(
         values, probs, temperature, axis, size, u, rng, mask, bias, filters, xtc_u, return_logprob, on_invalid,
         distinct, seeded=seeded,
     )  # fmt: skip
-
-
-def _has_rows_along(values: Any, axis: Any) -> bool:
-    """Whether these are an array, and a number that is one of its axes."""
-    return type(values) is np.ndarray and type(axis) is int and -values.ndim <= axis < values.ndim
 
 
 def _taken(values: Any, probs: bool, *others: Any) -> tuple[Any, ...]:
@@ -171,13 +158,11 @@ def draw_rows(
     allowed, words = mask_rows(mask, rows)
     added, added_at = bias_rows(bias, rows)
     records = filters.rows(rows) if filters is not None else no_filters(rows) if aimed is not None else None
-    by_words: tuple[Any, Any, Any] | None = None
     if seeded is not None:
-        of_rows = seeded.of(rows.shape)
+        seeded = seeded.of(rows.shape)
         if xtc_u is None and filters is not None and filters.needs_coin:
-            xtc_u = of_rows.uniforms(COINS)
-        u, by_words = of_rows.draws(rows.entries if aimed is None else 0)
-    generator = as_generator(rng) if u is None and by_words is None else None
+            xtc_u = seeded.uniforms(COINS)
+    generator = as_generator(rng) if u is None and seeded is None else None
     coins = coin_rows(filters, xtc_u, u, generator, rows.shape)
     if (
         generator is not None
@@ -199,11 +184,10 @@ def draw_rows(
                 raise_invalid(a, probs, axis, mask, bias, 0)
         return drawn
     k = math.prod(trailing)
-    if by_words is None:
+    each = None
+    if seeded is None:
         each = np.asarray(uniforms(generator, shape)) if u is None else uniform_rows(u, shape)
         each = each.reshape((*rows.shape, k))
-    else:
-        each = None
     if not a.size:
         if math.prod(rows.shape) and on_invalid == "raise":
             fix = "fix it" if distinct else 'fix it, or pass on_invalid="flag" to get -1 for it'
@@ -216,7 +200,7 @@ def draw_rows(
     found = _core.draw(
         rows.split(a), probs, t, -1, k, each, None, allowed, added, bool(return_logprob),
         on_invalid == "raise", records, distinct, added_at, coins, True, None if filters is None else filters.keep,
-        aims, before, by_words,
+        aims, before, seeded,
     )  # fmt: skip
     assert found is not None  # every argument has been prepared
     result, bad = found

@@ -25,7 +25,7 @@ from ._args.held import (
 )
 from ._args.keyed import checked_word
 from ._args.random import as_generator
-from ._draws import check_on_invalid, draw_rows
+from ._draws import check_on_invalid, draw_from, draw_rows
 from ._sampler_calls import HasLogprob
 from ._sampler_feedback import Feedback
 from ._sampler_parameters import fixed, held_filter, of_filter, why_not_set
@@ -398,24 +398,29 @@ temperature_last, order, keep
         if keys is not None and (self._seed is None or u is not None):
             raise ValueError("keys need a Sampler with a seed, and cannot be combined with u")
         seeded = None
+        if self._seed is not None and u is None:
+            seeded = self._seeded(keys, step if row_steps is None else row_steps)
         given = (tau, target, mask, bias, self._mask, self._bias)
         if any(value is not None for value in given):
             values = any_array(values, "probs" if probs else "logits")
             rows = Rows(values.shape, self._axis, "probs" if probs else "logits", may_be_empty=True)
             mask = both_masks(self._mask, mask, rows)
             bias = both_biases(self._bias, bias, rows)
-        if self._seed is not None and u is None:
-            seeded = self._seeded(keys, step if row_steps is None else row_steps)
         if tau is not None:
             filters = self._surprise_filters(filters, tau, mu, rows)
         aimed = None
         if target is not None:
             aims = self._aims(target, mean, rows)
             aimed = aims, np.full(rows.shape, np.nan)
-        drawn = draw_rows(
-            values, probs, temperature, self._axis, None, u, rng, mask, bias, filters, xtc_u,
-            self._return_logprob or tau is not None, self._on_invalid, aimed=aimed, seeded=seeded,
+        logprob_too = self._return_logprob or tau is not None
+        draw = (
+            values, probs, temperature, self._axis, None, u, rng, mask, bias, filters, xtc_u, logprob_too,
+            self._on_invalid,
         )  # fmt: skip
+        if aimed is None:
+            drawn = draw_from(*draw, seeded=seeded)
+        else:
+            drawn = draw_rows(*draw, aimed=aimed, seeded=seeded)
         if aimed is not None:
             self._learn_mean(mean, aimed[1])
         if tau is not None:

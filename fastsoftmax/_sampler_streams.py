@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._args.held import own_steps, own_words, read_only
-from ._args.keyed import Seeded, as_rejects, checked_word, checked_words, integer_keys
+from ._args.keyed import Seeded, as_rejects, checked_word, checked_words, integer_keys, taken_keys
 from ._args.random import as_generator
 from ._sampler_calls import Calls, HasLogprob
 
@@ -84,4 +84,5 @@ class Streams(Calls[HasLogprob]):
     def _seeded(self, keys: Any, step: Any) -> Seeded:
         """What the draws of this step, or these steps, are made of, for these keys, or else those that are held."""
         step = checked_word("step", step) if isinstance(step, int) else step
-        return Seeded(self._seed, self._keys if keys is None else keys, step, self._method == "rejection", "steps")
+        keys = self._keys if keys is None else taken_keys(keys)
+        return Seeded(self._seed, keys, step, self._method == "rejection", "steps")

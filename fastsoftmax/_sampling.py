@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _core
 from ._args.arrays import Axis
+from ._args.filters import as_filters
 from ._args.keyed import INVERSION, seeded
 from ._args.lazy import is_dask_array, of_dask_array
 from ._draws import draw_from
@@ -271,8 +272,8 @@ def sample(
             of_seed = seeded(u, rng, size, seed, keys, step, method)
     try:
         return draw_from(
-            logits, False, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid,
-            seeded=of_seed,
+            logits, False, temperature, axis, size, u, rng, mask, bias, None if given is None else as_filters(given),
+            xtc_u, return_logprob, on_invalid, seeded=of_seed,
         )  # fmt: skip
     except TypeError:
         if not is_dask_array(logits):
@@ -429,6 +430,6 @@ temperature_last, order, keep
     if seed is not None or keys is not None or step is not None or method is not INVERSION:
         of_seed = seeded(u, rng, size, seed, keys, step, method)
     return draw_from(
-        probs, True, temperature, axis, size, u, rng, mask, bias, given, xtc_u, return_logprob, on_invalid,
-        seeded=of_seed,
+        probs, True, temperature, axis, size, u, rng, mask, bias, None if given is None else as_filters(given),
+        xtc_u, return_logprob, on_invalid, seeded=of_seed,
     )  # fmt: skip

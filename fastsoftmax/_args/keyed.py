@@ -116,7 +116,7 @@ class Seeded(NamedTuple):
     Attributes
     ----------
     rejects : bool
-        Rows of _core.REJECTION_FROM entries and more are drawn from by rejection.
+        Long rows are drawn from by rejection.
     steps : str
         What `step` is called in errors.
     """
@@ -128,7 +128,7 @@ class Seeded(NamedTuple):
     steps: str = "step"
 
     def of(self, shape: tuple[int, ...]) -> Seeded:
-        """The same with a key for each row; raises where there is not one of each for each row, or one for all.
+        """The same as words, with keys; raises where there is not one of each for each row, or one for all.
 
         shape: that of the rows.  The key of a single row may be an int.
         """
@@ -145,18 +145,11 @@ class Seeded(NamedTuple):
                 wanted = f"have the shape of the rows, {shape}"
                 one_or = "be one, or " * (name in ("seed", "step"))
                 raise ValueError(f"{name} must {one_or}{wanted}, not {held.shape}")
-        return Seeded(self.seed, keys, self.step, self.rejects, self.steps)
+        words = (each if type(each) is int else _as_words(each) for each in (self.seed, keys, self.step))
+        return Seeded(*words, self.rejects, self.steps)
 
     def uniforms(self, stream: int) -> NDArray[np.float64]:
         return keyed(self.seed, self.keys, self.step, stream)
-
-    def draws(self, n: int) -> tuple[Any, Any]:
-        """The uniforms of draws from rows of n entries, or None and the words that _core.draw takes instead."""
-        one = type(self.keys) is int and type(self.seed) is int and type(self.step) is int
-        if self.rejects and n >= _core.REJECTION_FROM:
-            words = (self.seed, self.keys, self.step)
-            return None, words if one else _broadcast_words(*words)[1]
-        return _core.keyed_uniform_of(self.seed, self.keys, self.step) if one else self.uniforms(DRAWS), None
 
 
 def seeded(u: Any, rng: Any, size: Any, seed: Any, keys: Any, step: Any, method: Any) -> Seeded | None:
@@ -175,7 +168,8 @@ def seeded(u: Any, rng: Any, size: Any, seed: Any, keys: Any, step: Any, method:
             "size cannot be given with a seed, which gives one draw for each row: pass "
             "u=keyed_uniforms(seed, keys, steps), with as many keys or steps as there are draws"
         )
-    return Seeded(checked_words("seed", seed), keys, checked_words("step", 0 if step is None else step), rejects)
+    words = checked_words("seed", seed), taken_keys(keys), checked_words("step", 0 if step is None else step)
+    return Seeded(*words, rejects)
 
 
 def as_rejects(method: Any) -> bool:
@@ -196,6 +190,13 @@ def _as_words(integers: Any) -> NDArray[np.uint64]:
 def integer_keys(keys: Any) -> NDArray[Any]:
     """Keys as an array of integers."""
     return _integers(keys, "keys", -(2**63))
+
+
+def taken_keys(keys: Any) -> Any:
+    """Keys as an array, unless they are None, an int or an array of integers: none of these runs code of the caller."""
+    if keys is None or type(keys) is int or type(keys) is np.ndarray and keys.dtype.kind in "iu":
+        return keys
+    return integer_keys(keys)
 
 
 def checked_words(name: str, value: Any) -> Any:

@@ -13,8 +13,7 @@ cdef struct Draws:
     Batch batch
     size_t k  # draws from each row
     const double *u  # or NULL, and a seed, a key and a step for each row
-    fs_words seeds, keys, steps
-    uint64_t one[3]  # a seed, a key and a step for all
+    Keyed keyed  # the seed, the key and the step of each row
     const fs_filters *filters  # NULL: none, or one for each row
     int filters_operand
     fs_indices keep  # of the filters
@@ -95,14 +94,14 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
                                            scratch, index, logprob, f.before + i)
             elif u == NULL:
                 status = fs_sample_filtered_seeded(&rows.row, n, rows.temperature[0], filters, &f.keep, coin,
-                                                   word_at(f.seeds, i), word_at(f.keys, i), word_at(f.steps, i),
-                                                   scratch, index, logprob)
+                                                   word_at(f.keyed.seeds, i), word_at(f.keyed.keys, i),
+                                                   word_at(f.keyed.steps, i), scratch, index, logprob)
             else:
                 status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, k, u, scratch,
                                             index, logprob)
         elif u == NULL:
-            status = fs_sample_seeded(&rows.row, n, rows.temperature[0], word_at(f.seeds, i), word_at(f.keys, i),
-                                      word_at(f.steps, i), index, logprob)
+            status = fs_sample_seeded(&rows.row, n, rows.temperature[0], word_at(f.keyed.seeds, i),
+                                      word_at(f.keyed.keys, i), word_at(f.keyed.steps, i), index, logprob)
         else:
             status = fs_sample(&rows.row, n, rows.temperature[0], k, u, index, logprob)
         if note(&f.batch.outcome, i, status):
@@ -188,8 +187,9 @@ cdef bint take_few_biases(Draws *f, dict bias) noexcept:
 
 
 cdef bint take_bias(Draws *f, object bias, cnp.ndarray bias_at, cnp.ndarray a, int axis) noexcept:
-    """Whether a bias can be taken as it is: float64 in the shape of a, a small dict, or values with `bias_at`."""
+    """Whether a bias can be taken as it is: float64 for the entries of a, a small dict, or values with `bias_at`."""
     cdef cnp.ndarray b
+    cdef Py_ssize_t stride
     if type(bias) is dict:
         return take_few_biases(f, <dict>bias)
     if not is_usable(bias) or cnp.PyArray_TYPE(<cnp.ndarray>bias) != cnp.NPY_DOUBLE:
@@ -203,10 +203,10 @@ cdef bint take_bias(Draws *f, object bias, cnp.ndarray bias_at, cnp.ndarray a, i
         f.batch.rows.row.bias_at = <const int64_t *>cnp.PyArray_DATA(bias_at)
         f.batch.rows.row.bias_count = cnp.PyArray_DIM(bias_at, 0)
         return True
-    if not same_shape(a, b):
+    f.batch.bias_operand = add_spread(&f.batch.iterator, b, a, axis, &stride)
+    if f.batch.bias_operand < 0:
         return False
-    f.batch.rows.row.bias_stride = cnp.PyArray_STRIDE(b, axis)
-    f.batch.bias_operand = add_entries(&f.batch.iterator, b, axis)
+    f.batch.rows.row.bias_stride = stride
     f.batch.rows.row.bias = <const double *>cnp.PyArray_DATA(b)
     return True
 
@@ -245,9 +245,49 @@ cdef int fill_uniforms(object generator, double *u, size_t count) except -1:
     return 0
 
 
+cdef inline bint take_words(object given, int nd, const cnp.npy_intp *shape, fs_words *words, uint64_t *one) noexcept:
+    """Whether these are an int for all rows, or int64 or uint64, contiguous, one for each or one for all."""
+    cdef int i
+    cdef cnp.ndarray a
+    words.stride = 0
+    if type(given) is int:
+        words.word = one
+        try:
+            one[0] = given
+        except OverflowError:
+            return False
+        return True
+    if not is_usable(given):
+        return False
+    a = <cnp.ndarray>given
+    if (not cnp.PyTypeNum_ISINTEGER(cnp.PyArray_TYPE(a)) or cnp.PyArray_ITEMSIZE(a) != 8
+            or not cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_NDIM(a) != nd):
+        return False
+    for i in range(nd):
+        if cnp.PyArray_DIM(a, i) != shape[i]:
+            return False
+    words.word = <const uint64_t *>cnp.PyArray_DATA(a)
+    words.stride = 1
+    return True
+
+
+cdef bint take_seed(Draws *f, object seed, object keys, object step, int nd, const cnp.npy_intp *shape) noexcept:
+    """Whether these can be taken as they are; without keys they are 0 where each row has its own seed."""
+    if not take_words(seed, nd, shape, &f.keyed.seeds, &f.keyed.one[0]):
+        return False
+    if not take_words(step, nd, shape, &f.keyed.steps, &f.keyed.one[2]):
+        return False
+    if keys is None and (nd == 0 or f.keyed.seeds.stride != 0):
+        keys = 0
+    elif type(keys) is int and nd != 0:
+        return False
+    f.keyed.keys.word = NULL  # the numbers of the rows
+    return keys is None or take_words(keys, nd, shape, &f.keyed.keys, &f.keyed.one[1])
+
+
 def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logprob, bint stop, filters=None,
          bint distinct=False, cnp.ndarray bias_at=None, cnp.ndarray coins=None, bint prepared=False,
-         cnp.ndarray keep=None, cnp.ndarray aims=None, cnp.ndarray before=None, words=None):
+         cnp.ndarray keep=None, cnp.ndarray aims=None, cnp.ndarray before=None, seeded=None):
     """Draws from the rows of x along one axis, and the number of the first row that cannot be drawn from, or -1.
 
     None, with nothing done, no uniform taken and none of the caller's code run, where an argument is not of a kind that
@@ -257,18 +297,19 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     filters: records of _args/filters.py, one or one for each row; coins: XTC's, one for each row; keep: the entries
     that no filter drops, int64, ascending.  aims: adaptive_p's, with filters and one draw, float64, one for each row;
     `before`, of the same shape, gets the probability that each draw had before it.  distinct: without replacement, and
-    without filters and log-probabilities; `size` is from 1 to the number of entries.  words: instead of u and rng the
-    seeds, keys and steps of fs_sample_seeded, as fill_keyed_uniforms takes them; not with `aims`, and one draw from
-    each row.  A row that cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
+    without filters and log-probabilities; `size` is from 1 to the number of entries.  seeded: instead of u and rng, a
+    Seeded of _args/keyed.py, for one draw from each row; with `aims` all rows are drawn from by inversion.
+    A row that cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
     x = array_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")
     bias = array_or_same(bias, "bias")
     cdef Draws f
     cdef cnp.npy_intp shape[MAX_DIMS + 1]
-    cdef cnp.ndarray a, temperatures, uniforms = None, index = None, logprob = None
+    cdef cnp.ndarray a, temperatures, uniforms = None, numbers = None, index = None, logprob = None
     cdef int code = row_array(x), at, dims, i
-    cdef size_t count
+    cdef size_t count, row
+    cdef int64_t many
     cdef Py_ssize_t size_before
     cdef bint with_logprob = as_flag(return_logprob, "return_logprob")
     if code < 0:
@@ -312,9 +353,12 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
         check_row_length(f.batch.rows.n)
         if type(size) is not int or not 1 <= size <= <Py_ssize_t>f.batch.rows.n:
             return None
+    if seeded is not None and not take_seed(&f, seeded[0], seeded[1], seeded[2], dims, shape):
+        return None
     f.k = 1
     if size is not None:
-        if type(size) is not int or not 0 <= size < (MANY_DRAWS if u is None and not distinct else 1 << 48):
+        many = MANY_DRAWS if u is None and seeded is None and not distinct else 1 << 48
+        if type(size) is not int or not 0 <= size < many:
             return None
         f.k = size
         shape[dims] = size
@@ -323,14 +367,18 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     count = f.batch.count * f.k
 
     f.u = f.few_u
-    if words is not None:
-        f.u = NULL
-        for each in words:  # code of the caller that ran while they were made may have changed the rows
-            if type(each) is not int and cnp.PyArray_SIZE(<cnp.ndarray?>each) not in (1, <Py_ssize_t>count):
-                return None
-        set_words(words[0], &f.seeds, &f.one[0])
-        set_words(words[1], &f.keys, &f.one[1])
-        set_words(words[2], &f.steps, &f.one[2])
+    if seeded is not None:
+        if f.keyed.keys.word == NULL:
+            numbers = <cnp.ndarray>cnp.PyArray_EMPTY(1, <cnp.npy_intp *>&count, cnp.NPY_UINT64, 0)
+            f.keyed.keys.word = <const uint64_t *>cnp.PyArray_DATA(numbers)
+            f.keyed.keys.stride = 1
+            for row in range(count):
+                (<uint64_t *>f.keyed.keys.word)[row] = row
+        if seeded[3] and f.batch.rows.n >= FS_REJECTION_FROM and aims is None:
+            f.u = NULL
+        elif count > FEW:
+            uniforms = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)
+            f.u = <const double *>cnp.PyArray_DATA(uniforms)
     elif u is None:
         if not is_generator(rng):
             return None
@@ -364,7 +412,10 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
         if with_logprob:
             logprob = <cnp.ndarray>cnp.PyArray_EMPTY(dims, shape, cnp.NPY_DOUBLE, 0)
             f.logprob = <double *>cnp.PyArray_DATA(logprob)
-    if u is None and words is None:
+    if seeded is not None:
+        if f.u != NULL:
+            run_keyed(&f.keyed, count, 0, <double *>f.u)
+    elif u is None:
         size_before = cnp.PyArray_SIZE(a)
         fill_uniforms(rng, <double *>f.u, count)
         # A bit generator may be the caller's own code.
@@ -433,9 +484,9 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     f.before = before
     f.u = u
     if u == NULL:
-        f.seeds = fs_words(words, 0)
-        f.keys = fs_words(words + 1, 0)
-        f.steps = fs_words(words + 2, 0)
+        f.keyed.seeds = fs_words(words, 0)
+        f.keyed.keys = fs_words(words + 1, 0)
+        f.keyed.steps = fs_words(words + 2, 0)
     f.index = index
     f.logprob = logprob
     f.stop = True

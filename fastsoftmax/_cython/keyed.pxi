@@ -1,9 +1,8 @@
-# Uniforms that are a function of a seed, a key and a step (csrc/philox.c), a chunk of them at a time; and from how many
-# entries on a row may be drawn from by rejection.
+# Uniforms that are a function of a seed, a key and a step (csrc/philox.c), a chunk of them at a time.
 
 cdef struct Keyed:
     fs_words seeds, keys, steps
-    uint64_t one[2]  # a seed and a step for all
+    uint64_t one[3]  # a seed, a key and a step for all
     uint64_t stream
     double *out
     Outcome outcome
@@ -24,6 +23,14 @@ cdef void keyed_task(void *job, size_t first, size_t past) noexcept nogil:
                          past - first, f.stream, f.out + first)
 
 
+cdef int run_keyed(Keyed *f, size_t count, uint64_t stream, double *u) except -1:
+    """Fill u with the uniforms of f's words."""
+    f.stream = stream
+    f.out = u
+    run_rows(keyed_task, f, &f.outcome, count, 16, False)
+    return 0
+
+
 cdef int set_words(object given, fs_words *words, uint64_t *one) except -1:
     """The words of an int or a contiguous array; a single one is for all uniforms."""
     if type(given) is int:
@@ -36,13 +43,6 @@ cdef int set_words(object given, fs_words *words, uint64_t *one) except -1:
     return 0
 
 
-def keyed_uniform_of(uint64_t seed, uint64_t key, uint64_t step):
-    """The uniform of one draw."""
-    cdef double u
-    fs_keyed_uniforms(seed, &key, 1, step, 0, &u)
-    return u
-
-
 def fill_keyed_uniforms(seeds, cnp.ndarray keys, steps, uint64_t stream, cnp.ndarray u):
     """Fill u (float64) with the uniforms of seeds, keys and steps (uint64): each has one element, or the size of u.
 
@@ -51,10 +51,5 @@ def fill_keyed_uniforms(seeds, cnp.ndarray keys, steps, uint64_t stream, cnp.nda
     cdef Keyed f
     set_words(seeds, &f.seeds, &f.one[0])
     set_words(keys, &f.keys, &f.one[1])
-    set_words(steps, &f.steps, &f.one[1])
-    f.stream = stream
-    f.out = <double *>cnp.PyArray_DATA(u)
-    run_rows(keyed_task, &f, &f.outcome, cnp.PyArray_SIZE(u), 16, False)
-
-
-REJECTION_FROM = FS_REJECTION_FROM
+    set_words(steps, &f.steps, &f.one[2])
+    run_keyed(&f, cnp.PyArray_SIZE(u), stream, <double *>cnp.PyArray_DATA(u))

@@ -129,6 +129,32 @@ cdef int add_entries(RowIterator *w, cnp.ndarray a, int axis) noexcept:
     return k
 
 
+cdef int add_spread(RowIterator *w, cnp.ndarray b, cnp.ndarray a, int axis, Py_ssize_t *stride) noexcept:
+    """Iterate over b too, which has a value for each entry and broadcasts to the rows of a; -1: it does not.
+
+    stride: from an entry to the next.
+    """
+    cdef int k = w.operands, d, i = 0, missing = cnp.PyArray_NDIM(a) - cnp.PyArray_NDIM(b)
+    cdef Py_ssize_t step
+    if missing < 0 or axis < missing:
+        return -1
+    for d in range(cnp.PyArray_NDIM(a)):
+        step = 0
+        if d >= missing:
+            if cnp.PyArray_DIM(b, d - missing) == cnp.PyArray_DIM(a, d):
+                step = cnp.PyArray_STRIDE(b, d - missing)
+            elif d == axis or cnp.PyArray_DIM(b, d - missing) != 1:
+                return -1
+        if d == axis:
+            stride[0] = step
+        else:
+            w.stride[k][i] = step
+            i += 1
+    w.data[k] = <char *>cnp.PyArray_DATA(b)
+    w.operands = k + 1
+    return k
+
+
 cdef int add_parameter(RowIterator *w, cnp.ndarray a, const cnp.npy_intp *rows) noexcept:
     """Iterate over a parameter that broadcasts to the rows, whose shape is `rows`; -1: it does not."""
     cdef int k = w.operands, i, missing = w.dims - cnp.PyArray_NDIM(a)
@@ -219,13 +245,15 @@ cdef int begin_batch(Batch *b, cnp.ndarray x, int axis, fs_dtype dtype, bint pro
 
 
 cdef bint take_bools(Batch *b, object mask, cnp.ndarray a, int axis) noexcept:
-    """Whether a mask of bools in the shape of a, which it may be broadcast to, can be taken as it is."""
-    if (not is_usable(mask) or cnp.PyArray_TYPE(<cnp.ndarray>mask) != cnp.NPY_BOOL
-            or not same_shape(a, <cnp.ndarray>mask)):
+    """Whether a mask of bools, one for each entry of the rows of a or of one row for all, can be taken as it is."""
+    cdef Py_ssize_t stride
+    if not is_usable(mask) or cnp.PyArray_TYPE(<cnp.ndarray>mask) != cnp.NPY_BOOL:
+        return False
+    b.mask_operand = add_spread(&b.iterator, <cnp.ndarray>mask, a, axis, &stride)
+    if b.mask_operand < 0:
         return False
     b.rows.row.mask_kind = FS_MASK_BYTES
-    b.rows.row.mask_stride = cnp.PyArray_STRIDE(<cnp.ndarray>mask, axis)
-    b.mask_operand = add_entries(&b.iterator, <cnp.ndarray>mask, axis)
+    b.rows.row.mask_stride = stride
     return True
 
 

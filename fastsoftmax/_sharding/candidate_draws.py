@@ -179,8 +179,9 @@ temperature_last, order
         cut = check_first_filters(gathered, temperature, given, as_filters(given, gathered.rows), mass, sums)
     if given is None or not cut:
         drawn = draw_from(
-            gathered.values, False, temperature, -1, size, u, None, None, None, given, xtc_u, return_logprob, "flag"
-        )
+            gathered.values, False, temperature, -1, size, u, None, None, None, as_filters(given), xtc_u,
+            return_logprob, "flag",
+        )  # fmt: skip
     else:
         drawn = _draw_kept(gathered, temperature, size, u, given, xtc_u, return_logprob, cut)
     index, logprob = drawn if return_logprob else (drawn, None)
@@ -215,8 +216,8 @@ def _draw_kept(
     logprob = np.empty(us.shape)
     for part, of_part in _parts(given, cut, gathered.rows):
         drawn = draw_from(
-            gathered.flat_values[part], False, t[part], -1, us.shape[-1], us[part], None, None, None, of_part,
-            None if coins is None else coins[part], return_logprob, "flag",
+            gathered.flat_values[part], False, t[part], -1, us.shape[-1], us[part], None, None, None,
+            as_filters(of_part), None if coins is None else coins[part], return_logprob, "flag",
         )  # fmt: skip
         if return_logprob:
             index[part], logprob[part] = drawn

@@ -29,6 +29,24 @@ def packed(mask):
 
 
 @BOTH
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(5, 1, 7), (1, 4, 7), (4, 7), (5, 4, 1), (1, 7), (4, 1), (7,), (1, 1, 1), (1,)])
+def test_masks_and_biases_broadcast_along_every_axis(sample, axis, shape, rng):
+    x = positive_rows(rng, 5, 4, 7, dtype=np.float32)
+    u = rng.random(np.delete(x.shape, axis))
+    mask, bias = np.ones(shape, bool), rng.normal(size=shape)
+    mask.flat[1:] = rng.random(mask.size - 1) < 0.8
+    given = {"u": u, "axis": axis, "on_invalid": "flag"}
+    full = {"mask": np.broadcast_to(mask, x.shape).copy(), "bias": np.broadcast_to(bias, x.shape).copy()}
+    for value in ({"mask": mask}, {"bias": bias}, {"mask": mask, "bias": bias}):
+        if ((1,) * (3 - len(shape)) + shape)[axis] == 1:
+            with pytest.raises(ValueError, match="has no value for each of the"):
+                sample(x, **given, **value)
+            continue
+        np.testing.assert_array_equal(sample(x, **given, **value), sample(x, **given, **{k: full[k] for k in value}))
+
+
+@BOTH
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 64, 100, 1023, 1024, 1025, 3000])
 def test_masked_entries_are_never_drawn(sample, n, dtype, rng):
     x = positive_rows(rng, 40, n, dtype=dtype) + dtype.type(0.125)
