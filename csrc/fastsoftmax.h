@@ -341,6 +341,9 @@ size_t fs_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_
 size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob);
+/* fs_sample_seeded, with a seed, a key and a step for each row, or one for all (fs_words). */
+size_t fs_sample_seeded_rows(const fs_rows *rows, fs_words seeds, fs_words keys, fs_words steps, int64_t *index,
+                             double *logprob);
 size_t fs_entropy_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
 /* log p of one given entry of each row; NaN where the row cannot be drawn from. */
 size_t fs_logprob_rows(const fs_rows *rows, const int64_t *index, double *logprob);

@@ -48,6 +48,9 @@
     X(size_t, logprob_rows, (const fs_rows *rows, const int64_t *index, double *logprob), (rows, index, logprob))    \
     X(size_t, sample_rows, (const fs_rows *rows, const double *u, int64_t *index, double *logprob),                  \
       (rows, u, index, logprob))                                                                                     \
+    X(size_t, sample_seeded_rows,                                                                                    \
+      (const fs_rows *rows, fs_words seeds, fs_words keys, fs_words steps, int64_t *index, double *logprob),         \
+      (rows, seeds, keys, steps, index, logprob))                                                                    \
     X(fs_status, softmax_segments,                                                                                   \
       (const fs_segments *segments, size_t first, size_t past, const fs_output *out), (segments, first, past, out))  \
     X(fs_status, log_softmax_segments,                                                                               \

@@ -94,6 +94,11 @@ static fs_status NAME(formula_row)(const fs_batch *b, size_t i, fs_operation ope
     if (operation == FS_SAMPLE)
         return NAME(sample)(&reader, n, temperature, 1, &(fs_uniforms){b->u + i, NULL, NULL}, b->index + i,
                             b->logprob ? b->logprob + i : NULL);
+    if (operation == FS_SAMPLE_SEEDED) {
+        const fs_draw_key key = fs_draw_key_at(b, i);
+        return NAME(draw_by_rejection)(&reader, n, temperature, &key, b->index + i,
+                                       b->logprob ? b->logprob + i : NULL);
+    }
     double max, log_sum, result;
     fs_status status;
     if (operation == FS_LOG_PROB) {
@@ -129,7 +134,8 @@ FS_INLINE fs_status NAME(contiguous_row)(const fs_batch *b, size_t i, const NAME
     const size_t n = b->rows->n;
     const REAL *x = NAME(row_at)(b->rows->row.data, b->rows->step, i);
     fs_status status = FS_LIMIT;
-    if (p->kind == NAME(LONG_OR_LIMIT) || (operation != FS_SOFTMAX && (operation != FS_SAMPLE || b->logprob))) {
+    if (operation == FS_SAMPLE_SEEDED || p->kind == NAME(LONG_OR_LIMIT) ||
+        (operation != FS_SOFTMAX && (operation != FS_SAMPLE || b->logprob))) {
         status = NAME(formula_row)(b, i, operation);
     } else if (operation == FS_SOFTMAX) {
         REAL *out = NAME(entry_at)(b->out->data, b->out_step, i);
@@ -264,7 +270,7 @@ FS_INLINE size_t NAME(contiguous_rows)(const fs_batch *b, size_t first, size_t p
     for (size_t i = first, done; i < past; i += done) {
         double t = fs_temperature_at(rows, i);
         done = past - i < LANES ? past - i : LANES;
-        if (n <= TINY ? done == LANES : logs && n <= BLOCK) {
+        if (operation != FS_SAMPLE_SEEDED && (n <= TINY ? done == LANES : logs && n <= BLOCK)) {
             if (i == first || !constant)
                 usable = NAME(scales_at)(rows, i, done, &s);
             if (usable && NAME(side_by_side)(b, i, done, &s, operation))
@@ -371,25 +377,20 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
         const size_t count = rows->count - i < height ? rows->count - i : height;
         size_t done = 0;
         if (tile) {
-            const fs_rows copies = {fs_bare_row(tile, sizeof(REAL), DTYPE, 0),
-                                    count,
-                                    n,
-                                    step,
-                                    0,
-                                    0,
-                                    (const double *)(const void *)((const char *)rows->temperature +
-                                                                   (ptrdiff_t)i * rows->temperature_step),
-                                    rows->temperature_step};
+            fs_rows copies = fs_rows_from(rows, i, count);
+            copies.row = fs_bare_row(tile, sizeof(REAL), DTYPE, 0);
+            copies.step = step;
             const fs_output in_tile = {tile, sizeof(REAL), DTYPE};
             const fs_output out = b->out ? fs_output_at(b->out, b->out_step, i) : in_tile;
-            const fs_batch copied = {&copies,
-                                     to_tile ? &in_tile : &out,
-                                     to_tile ? step : b->out_step,
-                                     b->u ? b->u + i : NULL,
-                                     b->index ? b->index + i : NULL,
-                                     b->logprob ? b->logprob + i : NULL,
-                                     b,
-                                     i};
+            const fs_batch copied = {.rows = &copies,
+                                     .out = to_tile ? &in_tile : &out,
+                                     .out_step = to_tile ? step : b->out_step,
+                                     .u = b->u ? b->u + i : NULL,
+                                     .index = b->index ? b->index + i : NULL,
+                                     .logprob = b->logprob ? b->logprob + i : NULL,
+                                     .tile_of = b,
+                                     .first = i,
+                                     .seeded = b->seeded};
             if (adjacent)
                 NAME(load_rows)(rows, i, count, tile, step);
             else
@@ -423,10 +424,7 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
         return NAME(contiguous_rows)(b, 0, rows->count, operation);
     if (adjacent || rows->n <= BLOCK)
         return NAME(tiled_rows)(b, adjacent, operation);
-    for (size_t i = 0; i < rows->count; i++)
-        if (fs_has_ended(fs_do_row(b, i, operation)))
-            return i;
-    return rows->count;
+    return fs_rows_one_by_one(b, operation);
 }
 
 /* softmax_rows_f32, softmax_rows_f64, and so on */
@@ -437,6 +435,15 @@ static size_t NAME(entropy_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS
 static size_t NAME(sample_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SAMPLE); }
 static size_t NAME(logprob_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_PROB); }
 
+/* Rows that rejection is for: those that are neighbours in memory as contiguous copies. */
+static size_t NAME(sample_seeded_rows)(const fs_batch *b)
+{
+    const fs_rows *rows = b->rows;
+    if (rows->step == (ptrdiff_t)fs_size_of(rows->row.dtype) && rows->count > 1)
+        return NAME(tiled_rows)(b, 1, FS_SAMPLE_SEEDED);
+    return fs_rows_one_by_one(b, FS_SAMPLE_SEEDED);
+}
+
 /* One row, and why it is NaN where it is. */
 static fs_status NAME(kernel_softmax)(const REAL *x, size_t n, double temperature, REAL *out)
 {
@@ -445,7 +452,7 @@ static fs_status NAME(kernel_softmax)(const REAL *x, size_t n, double temperatur
         return FS_ARGUMENT;
     const fs_rows rows = {fs_bare_row(x, sizeof(REAL), DTYPE, 0), 1, n, 0, 0, 0, &temperature, 0};
     const fs_output output = {out, sizeof(REAL), DTYPE};
-    const fs_batch b = {&rows, &output, 0, NULL, NULL, NULL, NULL, 0};
+    const fs_batch b = {.rows = &rows, .out = &output};
     NAME(prepare_temperature)(&p, temperature, n);
     return NAME(contiguous_row)(&b, 0, &p, FS_SOFTMAX);
 }

@@ -80,12 +80,13 @@ FS_NOINLINE fs_status NAME(do_equal)(const NAME(segments) *g, size_t i, size_t c
         (const double *)(const void *)((const char *)s->temperature + (ptrdiff_t)i * s->temperature_step),
         s->temperature_step};
     if (operation == FS_SAMPLE) {
-        const fs_batch b = {&rows, NULL, 0, g->u + i, g->index + i, g->logprob ? g->logprob + i : NULL, NULL, 0};
+        const fs_batch b = {
+            .rows = &rows, .u = g->u + i, .index = g->index + i, .logprob = g->logprob ? g->logprob + i : NULL};
         return NAME(all_or_why_not)(NAME(sample_rows)(&b), count);
     }
     const fs_output out = NAME(result_at)(g, i, operation);
-    const fs_batch b = {
-        &rows, &out, operation == FS_LOGSUMEXP ? out.stride : (ptrdiff_t)n * out.stride, NULL, NULL, NULL, NULL, 0};
+    const ptrdiff_t out_step = operation == FS_LOGSUMEXP ? out.stride : (ptrdiff_t)n * out.stride;
+    const fs_batch b = {.rows = &rows, .out = &out, .out_step = out_step};
     const size_t done = operation == FS_SOFTMAX       ? NAME(softmax_rows)(&b)
                         : operation == FS_LOG_SOFTMAX ? NAME(log_softmax_rows)(&b)
                                                       : NAME(logsumexp_rows)(&b);

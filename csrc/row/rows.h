@@ -25,6 +25,17 @@ static inline double fs_temperature_at(const fs_rows *rows, size_t i)
     return *(const double *)(const void *)((const char *)rows->temperature + (ptrdiff_t)i * rows->temperature_step);
 }
 
+/* The rows from row i on, `most` at most. */
+static inline fs_rows fs_rows_from(const fs_rows *rows, size_t i, size_t most)
+{
+    fs_rows some = *rows;
+    some.row = fs_row_at(rows, i);
+    some.count = rows->count - i < most ? rows->count - i : most;
+    some.temperature =
+        (const double *)(const void *)((const char *)rows->temperature + (ptrdiff_t)i * rows->temperature_step);
+    return some;
+}
+
 static inline fs_output fs_output_at(const fs_output *out, ptrdiff_t step, size_t i)
 {
     fs_output to = {(char *)out->data + (ptrdiff_t)i * step, out->stride, out->dtype};

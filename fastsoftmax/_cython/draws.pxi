@@ -46,9 +46,15 @@ cdef inline bint needs_scratch(const Draws *f) noexcept nogil:
 cdef void draw_runs(Draws *f, RowIterator *w, fs_rows *rows, size_t first, size_t past) noexcept nogil:
     """One draw from each row, without filters: runs of rows; `rows` begins as f.batch.rows."""
     cdef size_t i = first, j, count, done
+    cdef double *logprob
     while i < past:
         count = set_run(&f.batch, w, past - i, rows)
-        done = fs_sample_rows(rows, f.u + i, f.index + i, NULL if f.logprob == NULL else f.logprob + i)
+        logprob = NULL if f.logprob == NULL else f.logprob + i
+        if f.u == NULL:
+            done = fs_sample_seeded_rows(rows, words_from(f.keyed.seeds, i), words_from(f.keyed.keys, i),
+                                         words_from(f.keyed.steps, i), f.index + i, logprob)
+        else:
+            done = fs_sample_rows(rows, f.u + i, f.index + i, logprob)
         if done < count:
             note_rows(&f.batch.outcome, i, i + count, done)
             return
@@ -99,9 +105,6 @@ cdef void draw_rows_one_by_one(Draws *f, RowIterator *w, fs_rows *rows, size_t f
             else:
                 status = fs_sample_filtered(&rows.row, n, rows.temperature[0], filters, &f.keep, coin, k, u, scratch,
                                             index, logprob)
-        elif u == NULL:
-            status = fs_sample_seeded(&rows.row, n, rows.temperature[0], word_at(f.keyed.seeds, i),
-                                      word_at(f.keyed.keys, i), word_at(f.keyed.steps, i), index, logprob)
         else:
             status = fs_sample(&rows.row, n, rows.temperature[0], k, u, index, logprob)
         if note(&f.batch.outcome, i, status):
@@ -128,7 +131,7 @@ cdef void draws_task(void *job, size_t first, size_t past) noexcept nogil:
         copied = f.batch.rows
         rows = &copied
         go_to_row(w, first)
-    if f.k == 1 and f.u != NULL and not needs_scratch(f):
+    if f.k == 1 and not needs_scratch(f):
         draw_runs(f, w, rows, first, past)
     else:
         draw_rows_one_by_one(f, w, rows, first, past)
@@ -440,7 +443,7 @@ cdef int run_draws(Draws *f) except -1:
     merge_axes(&f.batch.iterator)
     return run_rows(draws_task, f, &f.batch.outcome, f.batch.count,
                     work + (DISTINCT_WORK * f.k if f.distinct else 8 * (f.k - 1)), not filtered,
-                    rows_together(&f.batch) if f.k == 1 and f.u != NULL and not needs_scratch(f) else 1)
+                    rows_together(&f.batch) if f.k == 1 and not needs_scratch(f) else 1)
 
 
 cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs_filters *filters, cnp.ndarray keep,

@@ -61,6 +61,7 @@ MORE_MUTANTS = [
         "high[j] = a;",
         "rejection",
     ),
+    Mutant("a copied row takes another row's seed", "ops/rows.h", r"b->tile_of \? b->first \+ i : i", "i", "rejection"),
     Mutant("a proposal's bits serve twice", "draw/rejection.h", r"2 \* \(i % 2\)", "0 * i", "rejection"),
     Mutant("a weight beside its envelope", "draw/rejection.h", r"f < -0\.5 \? 1\.0", "f < -0.5 ? 0.5", "rejection"),
     Mutant("side=left in a crowded cell", "base/search.h", r"(number\[middle \* step\]) <= x", r"\1 < x", "many"),

@@ -1,5 +1,5 @@
-/* Draws by rejection: those of every set against their definition in docs/rejection.md, with weights in long double; and rows of
- * every kind alike on all sets.
+/* Draws by rejection: those of every set against their definition in docs/rejection.md, with weights in long double; rows of
+ * every kind alike on all sets; and many rows as each alone.
  *
  *     rejection [--every K]
  *
@@ -7,7 +7,7 @@
 #include "base/philox.h"
 #include "rows.h"
 
-enum { ROWS = 400, LONGEST = 12000 };
+enum { ROWS = 400, LONGEST = 12000, MOST_ROWS = 20 };
 
 static unsigned long long checks;
 
@@ -110,6 +110,56 @@ static void test_sets(size_t i)
     free_row(&m);
 }
 
+/* Many rows, one below the other or side by side, with a mask or a bias for all: each as it is drawn from alone. */
+static void test_rows(size_t i, const char *set)
+{
+    static const double temperatures[] = {0.0, 0.7, 1.0, 1e40};
+    random_stream r = {i};
+    const size_t rows = 1 + below(&r, MOST_ROWS),
+                 n = below(&r, 4) ? FS_REJECTION_FROM + below(&r, 2000) : 1 + below(&r, 300);
+    const fs_dtype dtype = (fs_dtype)below(&r, 4);
+    const size_t size = size_of(dtype);
+    made_row m = make_row(n, dtype, NORMAL, (row_kind)below(&r, ROW_KINDS), &r);
+    const int beside = below(&r, 3) > 0, one = (int)below(&r, 2), with_logprob = (int)below(&r, 2);
+    double t[MOST_ROWS], logprob[MOST_ROWS];
+    int64_t index[MOST_ROWS];
+    uint64_t word[3][MOST_ROWS];
+    char *x = workspace(rows * n * size), *entries = workspace(n * size);
+    fs_rows all = {m.row, rows, n, (ptrdiff_t)(beside ? size : n * size), 0, 0, t, below(&r, 2) ? 8 : 0};
+    all.row.data = x;
+    all.row.stride = (ptrdiff_t)(beside ? rows * size : size);
+    for (size_t j = 0; j < rows; j++) {
+        t[j] = temperatures[below(&r, 4)];
+        for (int k = 0; k < 3; k++)
+            word[k][j] = next_word(&r);
+        fill(entries, dtype, n, below(&r, 6) ? NORMAL : (data_kind)below(&r, KINDS), &r);
+        for (size_t k = 0; k < n; k++) {
+            if (m.row.probs)
+                entries[(k + 1) * size - 1] &= 0x7f;
+            memcpy(x + j * (size_t)all.step + k * (size_t)all.row.stride, entries + k * size, size);
+        }
+    }
+    const fs_words seeds = {word[0], !one}, keys = {word[1], 1}, steps = {word[2], !one};
+    check(fs_sample_seeded_rows(&all, seeds, keys, steps, index, with_logprob ? logprob : NULL) == rows,
+          "not all rows drawn");
+    for (size_t j = 0; j < rows; j++) {
+        fs_row row = all.row;
+        row.data = x + j * (size_t)all.step;
+        int64_t alone = -1;
+        double p = NAN;
+        const fs_status status = fs_sample_seeded(&row, n, t[all.temperature_step ? j : 0], word[0][one ? 0 : j],
+                                                  word[1][j], word[2][one ? 0 : j], &alone, &p);
+        checks++;
+        check(index[j] == (status == FS_OK ? alone : -1) &&
+                  (!with_logprob || (status == FS_OK ? logprob[j] == p : logprob[j] != logprob[j])),
+              "rows %zu, %s: row %zu of %zu, n = %zu, %s: %lld and %a, alone %lld and %a", i, set, j, rows, n,
+              dtype_name[dtype], (long long)index[j], with_logprob ? logprob[j] : 0.0, (long long)alone, p);
+    }
+    free(x);
+    free(entries);
+    free_row(&m);
+}
+
 int main(int argc, char **argv)
 {
     const size_t every = (size_t)option(argc, argv, "--every", 1);
@@ -117,6 +167,7 @@ int main(int argc, char **argv)
         for (size_t s = 0; fs_available(s); s++) {
             fs_choose(fs_available(s));
             test_definition(i, fs_available(s));
+            test_rows(i, fs_available(s));
         }
     for (size_t i = 0; i < 4 * ROWS; i += every)
         test_sets(i);
