@@ -352,7 +352,8 @@ static inline void after_chunk(job *j, uint64_t t)
     }
 }
 
-/* Within a chunk of another job: this thread does it all, and stops when that job stops. */
+/* Within a chunk of another job: this thread does it all, and stops when that job stops.  The clock is read after each chunk, but
+ * for one alone, which is a part of the outer chunk, after which it is read. */
 static int run_nested(job *outer, size_t count, fs_chunk_task run, void *context)
 {
     for (size_t i = 0; i < count; i++) {
@@ -360,7 +361,7 @@ static int run_nested(job *outer, size_t count, fs_chunk_task run, void *context
             return 1;
         run(context, i);
         const int may_share = self.own && (outer->may_post || outer->is_posted);
-        if (!self.callback && !may_share)
+        if (count == 1 || (!self.callback && !may_share))
             continue;
         uint64_t t = now_ns();
         if (may_share)

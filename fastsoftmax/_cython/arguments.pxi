@@ -91,6 +91,31 @@ cdef inline bint is_number(object value, double *number) noexcept:
     return True
 
 
+cdef object array_of_numbers(object numbers):
+    """What NumPy makes of a list or tuple of floats and ints, as float64; itself where it is empty, or holds others."""
+    cdef cnp.npy_intp n = len(numbers), i = 0
+    cdef cnp.ndarray a
+    cdef double *to
+    if n == 0:
+        return numbers
+    a = <cnp.ndarray>cnp.PyArray_EMPTY(1, &n, cnp.NPY_DOUBLE, 0)
+    to = <double *>cnp.PyArray_DATA(a)
+    for each in numbers:
+        if i == n:  # another thread has appended to it
+            return numbers
+        if type(each) is float:
+            to[i] = <double>each
+        elif type(each) is int:
+            try:
+                to[i] = <double>each
+            except OverflowError:
+                return numbers
+        else:
+            return numbers
+        i += 1
+    return a if i == n else numbers
+
+
 cpdef cnp.ndarray cast(cnp.ndarray a, object dtype):
     """A copy of the numbers of an array in another dtype: rounded to nearest, whatever mode the caller has set."""
     cdef fs_environment saved = fs_enter()

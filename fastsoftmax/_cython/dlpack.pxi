@@ -270,6 +270,13 @@ cdef inline object array_or_same(object x, str name):
     return x if tensor is None else array_over(tensor, name)
 
 
+cdef inline object row_or_same(object x, str name):
+    """The same of a tensor, and of a list or tuple of numbers."""
+    if type(x) is list or type(x) is tuple:
+        return array_of_numbers(x)
+    return array_or_same(x, name)
+
+
 cdef inline object array_or_other(object x, str name):
     """The array of a tensor; x itself if it is no tensor."""
     if x is None or cnp.PyArray_Check(x) or cnp.PyArray_CheckScalar(x) or not hasattr(x, "__dlpack__"):

@@ -304,7 +304,7 @@ def draw(x, bint probs, temperature, axis, size, u, rng, mask, bias, return_logp
     Seeded of _args/keyed.py, for one draw from each row; with `aims` all rows are drawn from by inversion.
     A row that cannot be drawn from gives -1 and NaN; with `stop` the rows after it may not be drawn.
     """
-    x = array_or_same(x, "probs" if probs else "logits")
+    x = row_or_same(x, "probs" if probs else "logits")
     mask = array_or_same(mask, "mask")
     bias = array_or_same(bias, "bias")
     cdef Draws f

@@ -39,7 +39,7 @@ def log_prob_rows(x, index, temperature, axis, where, bint prepared=False):
     None, with nothing done and none of the caller's code run, where an argument is not of a kind that can be taken as
     it is, or where an index is out of range; see `transform`.
     """
-    x = array_or_same(x, "x")
+    x = row_or_same(x, "x")
     where = array_or_same(where, "where")
     index = array_or_same(index, "index")
     cdef LogProbRows f

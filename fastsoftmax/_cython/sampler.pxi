@@ -351,6 +351,8 @@ cdef class SamplerBase:
             else:
                 general |= BY_MIROSTAT
 
+        if type(x) is list or type(x) is tuple:
+            x = array_of_numbers(x)
         x = array_or_other(x, "probs" if probs else "logits")
         mask = array_or_other(mask, "mask")
         bias = array_or_other(bias, "bias")

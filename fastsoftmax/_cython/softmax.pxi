@@ -61,10 +61,10 @@ def transform(x, temperature, axis, out, int operation, where=None, bint prepare
 
     None, with nothing done and none of the caller's code run, where an argument is not of a kind that can be taken as
     it is: see `row_array`, `row_axis`, `temperature_of` and `result_like` in arguments.pxi, and for tensors
-    `array_or_same` in dlpack.pxi.  _softmax.py converts such arguments, and calls again with `prepared`: the
+    `row_or_same` in dlpack.pxi.  _softmax.py converts such arguments, and calls again with `prepared`: the
     temperatures are its own, and checked.  where: bools in the shape of x; entries without it count as -inf.
     """
-    x = array_or_same(x, "probs" if operation == _SOFTMAX_PROBS else "x")
+    x = row_or_same(x, "probs" if operation == _SOFTMAX_PROBS else "x")
     where = array_or_same(where, "where")
     target = array_or_same(out, "out")
     cdef Transform f

@@ -72,6 +72,52 @@ def test_integers_and_bool_become_float64(integer):
     assert bits(fs.sample_probs(x, u=u)) == bits(fs.sample_probs(x.astype(np.float64), u=u))
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [0.1, -0.5, 2.0],
+        (1, 2, 3),
+        [1, 0.5, -2],
+        [float("-inf"), 0, -0.0],
+        [2**53 + 1, 2**53, 0],
+        [2**63, -(2**63), 2**64 - 1],
+        [2**100, 1.5, -(2**70)],
+        [True, 2.0, 1],
+        [np.float64(0.25), 1.0],
+        [[1, 2], [3.0, 4]],
+        [1.0],
+        list(range(-700, 700)),
+    ],
+    ids=str,
+)
+def test_a_list_is_the_float64_array_of_its_numbers(numbers):
+    x = np.array([[float(b) for b in a] if isinstance(a, list) else float(a) for a in numbers])
+    t = 3e17
+    for function in (fs.softmax, fs.log_softmax, fs.logsumexp):
+        result = function(numbers, t)
+        assert np.asarray(result).dtype == np.float64
+        np.testing.assert_array_equal(result, function(x, t))
+    u = np.full(x.shape[:-1], 0.6)
+    np.testing.assert_array_equal(fs.sample(numbers, t, u=u), fs.sample(x, t, u=u))
+    np.testing.assert_array_equal(fs.Sampler(t)(numbers, u), fs.sample(x, t, u=u))
+    np.testing.assert_array_equal(fs.log_prob(numbers, 0 * u.astype(int), t), fs.log_prob(x, 0 * u.astype(int), t))
+
+
+@pytest.mark.parametrize("numbers", [[np.float32(0.1), np.float32(2.0)], [np.float16(1.0), np.float16(3.0)]], ids=str)
+def test_a_list_of_other_floats_keeps_their_dtype(numbers):
+    assert fs.softmax(numbers).dtype == numbers[0].dtype
+    np.testing.assert_array_equal(fs.softmax(numbers), fs.softmax(np.array(numbers)))
+
+
+@pytest.mark.parametrize("draw", [fs.softmax, fs.sample, fs.Sampler()], ids=["softmax", "sample", "Sampler"])
+def test_a_list_of_anything_else_is_refused_as_before(draw):
+    with pytest.raises(ValueError, match="too large for a float64"):
+        draw([1.0, 10**400])
+    for other in ([1.0, None], [1.0, "2"], [1.0, [2.0]], [1.0, 2j]):
+        with pytest.raises((TypeError, ValueError), match="x|logits"):
+            draw(other)
+
+
 def test_lists_and_numbers_become_float64():
     for x in ([1, 2, 3], [1.0, 2.0, 3.0], (True, False), [[1, 2], [3, 4]], 5, 5.0):
         for function in ARRAY_FUNCTIONS:
