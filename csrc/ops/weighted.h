@@ -21,11 +21,65 @@ typedef struct {
     int nan, bad;
 } fs_weighted;
 
-/* The largest term by `order`, numbers that are ordered as the logarithms of the terms are. */
+/* Numbers that are ordered as the logarithms of the terms are. */
+static void fs_weighted_orders(double t, const double *x, const double *b, size_t len, double *order)
+{
+    for (size_t i = 0; i < len; i++)
+        order[i] = fs_log(b[i]);
+    if (t == INFINITY)
+        for (size_t i = 0; i < len; i++)
+            order[i] = x[i] > -INFINITY ? order[i] : -INFINITY;
+    else if (t > 1.0)
+        for (size_t i = 0; i < len; i++)
+            order[i] = x[i] / t + order[i];
+    else
+        for (size_t i = 0; i < len; i++)
+            order[i] = x[i] + t * order[i];
+}
+
+/* The same at less cost, with log b from below: the straight line between powers of two is at most FS_BELOW_LOG too low.  -inf
+ * for a weight of 0.  order has room for a multiple of 8, and what is missing there is -inf.  Returns the largest, or NaN where this
+ * does not serve. */
+#define FS_BELOW_LOG 0.06
+static double fs_weighted_rough_orders(fs_weighted *w, const double *x, const double *b, size_t len, double *order)
+{
+    const uint64_t least = UINT64_C(1) << 52, inf = UINT64_C(0x7ff) << 52, zero = UINT64_C(1) << 63;
+    const double t = w->temperature, unit = 0x1p-40 * FS_LN2_HIGH, of_one = (0x1p52 + 1023 * 0x1p40) * unit;
+    double counted[FS_BLOCK_F64];
+    uint64_t subnormal = 0, bad = 0, nan = 0;
+    for (size_t i = 0; i < len; i++) {
+        const uint64_t bits = fs_bits_f64(b[i]), none = 0 - (uint64_t)(bits << 1 == 0);
+        order[i] = fs_f64_of(bits >> 12 | UINT64_C(0x433) << 52) * unit - of_one;
+        counted[i] = fs_select(none, -INFINITY, x[i]);
+        subnormal |= (uint64_t)(bits - 1 < least - 1);
+        bad |= (uint64_t)(bits >= inf) & (uint64_t)(bits != zero);
+        nan |= (uint64_t)(fs_bits_f64(counted[i]) << 1 > inf << 1);
+    }
+    if (t > 1.0)
+        for (size_t i = 0; i < len; i++)
+            order[i] = counted[i] / t + order[i];
+    else
+        for (size_t i = 0; i < len; i++)
+            order[i] = counted[i] + t * order[i];
+    for (size_t i = len; i % 8; i++)
+        order[i] = counted[i] = -INFINITY;
+    f64x8 highest = f64x8_set1(-INFINITY), largest = highest;
+    for (size_t i = 0; i < len; i += 8) {
+        highest = f64x8_max(f64x8_load(order + i), highest);
+        largest = f64x8_max(f64x8_load(counted + i), largest);
+    }
+    w->bad |= (int)bad;
+    w->nan |= (int)nan;
+    const double of_block = f64x8_reduce_max(largest);
+    w->largest = of_block > w->largest ? of_block : w->largest;
+    return subnormal || t == INFINITY ? (double)NAN : f64x8_reduce_max(highest);
+}
+
+/* The largest term: by the orders of those alone that may be it. */
 static void fs_weighted_survey(fs_weighted *w, size_t n)
 {
-    const double t = w->temperature;
-    double copies[2][FS_BLOCK_F64], highest = -INFINITY;
+    const double t = w->temperature, scale = t < 1.0 ? t : 1.0;
+    double copies[2][FS_BLOCK_F64], order[FS_BLOCK_F64], highest = -INFINITY;
     w->largest = w->max = -INFINITY;
     w->weight = 0.0;
     w->nan = w->bad = 0;
@@ -33,25 +87,22 @@ static void fs_weighted_survey(fs_weighted *w, size_t n)
         const size_t len = n - start < FS_BLOCK_F64 ? n - start : FS_BLOCK_F64;
         const double *x = fs_load_f64(&w->entries, start, len, copies[0]);
         const double *b = fs_load_f64(&w->weights, start, len, copies[1]);
-        double order[FS_BLOCK_F64];
-        for (size_t i = 0; i < len; i++)
-            order[i] = fs_log(b[i]);
-        if (t == INFINITY)
-            for (size_t i = 0; i < len; i++)
-                order[i] = x[i] > -INFINITY ? order[i] : -INFINITY;
-        else if (t > 1.0)
-            for (size_t i = 0; i < len; i++)
-                order[i] = x[i] / t + order[i];
-        else
-            for (size_t i = 0; i < len; i++)
-                order[i] = x[i] + t * order[i];
-        for (size_t i = 0; i < len; i++) {
-            w->bad |= !(b[i] >= 0.0 && b[i] < INFINITY);
-            if (!(b[i] > 0.0))
-                continue;
-            w->nan |= x[i] != x[i];
-            w->largest = x[i] > w->largest ? x[i] : w->largest;
-            if (order[i] > highest || (order[i] == highest && b[i] > w->weight)) {
+        uint16_t place[FS_BLOCK_F64];
+        size_t count = 0;
+        const double rough = fs_weighted_rough_orders(w, x, b, len, order);
+        const double lost = FS_BELOW_LOG * scale + 0x1p-48 * (fabs(rough) + 1024.0 * scale);
+        const f64x8 least = f64x8_set1(rough - lost);
+        for (size_t i = 0; i < len && rough - rough == 0.0; i += 8)
+            for (unsigned may = f64x8_at_least(f64x8_load(order + i), least); may; may &= may - 1)
+                place[count++] = (uint16_t)(i + fs_lowest_place(may));
+        const int all = count == 0 || count > len / 8 + 4;
+        if (all)
+            fs_weighted_orders(t, x, b, count = len, order);
+        for (size_t j = 0; j < count; j++) {
+            const size_t i = all ? j : place[j];
+            if (!all)
+                fs_weighted_orders(t, x + i, b + i, 1, order + i);
+            if (b[i] > 0.0 && (order[i] > highest || (order[i] == highest && b[i] > w->weight))) {
                 highest = order[i];
                 w->max = x[i];
                 w->weight = b[i];
@@ -59,6 +110,7 @@ static void fs_weighted_survey(fs_weighted *w, size_t n)
         }
     }
 }
+#undef FS_BELOW_LOG
 
 /* 2^k exp((x - max)/T), its limits included; c is log2(e)/T, and natural log2(e). */
 static inline double fs_weighted_exp(double x, double max, const fs_scale *c, const fs_scale *natural, double k)
