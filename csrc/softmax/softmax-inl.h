@@ -30,25 +30,25 @@ typedef struct {
     const NAME(row) *row; /* its scale and origin; for whole rows its blocks too */
     fs_reciprocal total;
     const fs_output *out;
-    REAL *weights; /* NULL: they are not stored */
+    REAL *weights; /* where the result is too, or scratch memory; NULL: they are not stored */
 } NAME(softmax_job);
 
 /* p of the block at `start`, whose range is known: its factor, times its weights.  x: its entries, unless they are stored. */
 FS_INLINE void NAME(finish_block)(const NAME(softmax_job) *job, size_t start, size_t len, NAME(range) range,
                                   const REAL *x)
 {
-    REAL result[BLOCK], *to = NAME(is_direct)(job->out) ? (REAL *)job->out->data + start : result;
+    REAL result[BLOCK], *to = job->weights                ? job->weights + start
+                              : NAME(is_direct)(job->out) ? (REAL *)job->out->data + start
+                                                          : result;
     NAME(factor) factor = {0, 0};
     if (range.max > -(REAL)INFINITY)
         factor = NAME(factor_of)(NAME(block_factor)(job->row, range.max), job->total);
     if (factor.high == 0)
         for (size_t i = 0; i < len; i++)
             to[i] = 0;
-    else if (job->weights) {
-        if (to != job->weights + start)
-            memcpy(to, job->weights + start, len * sizeof(REAL));
+    else if (job->weights)
         NAME(block_multiply)(to, len, factor);
-    } else
+    else
         NAME(block_softmax)(x, len, range, &job->row->scale, factor, to);
     NAME(fs_store)(job->out, start, len, to);
 }
