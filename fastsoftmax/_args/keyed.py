@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -161,21 +161,35 @@ class Seeded(NamedTuple):
 
 def seeded(u: Any, rng: Any, size: Any, seed: Any, keys: Any, step: Any, method: Any) -> Seeded | None:
     """These arguments of a function that draws, checked; None where there is no seed."""
+    if not has_seed(seed, keys, step, method, {"u": u, "rng": rng}, size):
+        return None
+    return Seeded(
+        checked_words("seed", seed), keys, checked_words("step", 0 if step is None else step), as_rejects(method)
+    )
+
+
+def has_seed(
+    seed: Any, keys: Any, step: Any, method: Any, others: Mapping[str, Any], size: Any, named: str = "size"
+) -> bool:
+    """Whether there is a seed; raises for what does not go with one, or without one, whatever its value.
+
+    others: what else says where the uniforms come from, by name; named: what `size` is called.
+    """
     rejects = as_rejects(method)
     if seed is None:
         for name, value in (("keys", keys), ("step", step), ("method", method if rejects else None)):
             if value is not None:
                 raise ValueError(f"{name} needs a seed: pass seed=")
-        return None
-    for name, value in (("u", u), ("rng", rng)):
+        return False
+    for name, value in others.items():
         if value is not None:
             raise ValueError(f"{name} and seed are both given; pass one of them")
     if size is not None:
         raise ValueError(
-            "size cannot be given with a seed, which gives one draw for each row: pass "
+            f"{named} cannot be given with a seed, which gives one draw for each row: pass "
             "u=keyed_uniforms(seed, keys, steps), with as many keys or steps as there are draws"
         )
-    return Seeded(checked_words("seed", seed), keys, checked_words("step", 0 if step is None else step), rejects)
+    return True
 
 
 def as_rejects(method: Any) -> bool:
