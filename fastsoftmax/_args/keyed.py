@@ -141,10 +141,8 @@ class Seeded(NamedTuple):
         if not (type(keys) is int and 0 <= keys < 2**64 and not shape):
             keys = integer_keys(keys)
         for name, held in (("keys", keys), ("seed", self.seed), (self.steps, self.step)):
-            if not isinstance(held, int) and held.shape != shape:
-                wanted = f"have the shape of the rows, {shape}"
-                one_or = "be one, or " * (name in ("seed", "step"))
-                raise ValueError(f"{name} must {one_or}{wanted}, not {held.shape}")
+            if not isinstance(held, int):
+                check_words_of_rows(name, held.shape, shape)
         return Seeded(self.seed, keys, self.step, self.rejects, self.steps)
 
     def uniforms(self, stream: int) -> NDArray[np.float64]:
@@ -190,6 +188,13 @@ def has_seed(
             "u=keyed_uniforms(seed, keys, steps), with as many keys or steps as there are draws"
         )
     return True
+
+
+def check_words_of_rows(name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raise where keys, seeds or steps of the given shape are not one for each row; shape: that of the rows."""
+    if given != shape:
+        one_or = "be one, or " * (name in ("seed", "step"))
+        raise ValueError(f"{name} must {one_or}have the shape of the rows, {shape}, not {given}")
 
 
 def as_rejects(method: Any) -> bool:
