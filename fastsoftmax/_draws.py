@@ -76,6 +76,8 @@ def draw_from(
         check_u_or_rng(u, rng)
     elif rng is None and seeded is None:
         rng = process_generator()
+    if seeded is not None and type(values) is not np.ndarray:
+        values = any_array(values, "probs" if probs else "logits")  # the keys need its shape
     at_once = seeded is None or _has_rows_along(values, axis)
     if at_once and xtc_u is None and (filters is None or not (filters.record.ndim or filters.needs_coin)):
         stop = isinstance(on_invalid, str) and on_invalid == "raise"

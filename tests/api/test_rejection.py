@@ -86,6 +86,13 @@ def test_the_distribution():
         assert chi < 75  # 15 degrees of freedom: 1e-9
 
 
+class Lent:
+    """A tensor of another library."""
+
+    def __init__(self, x):
+        self.__dlpack__, self.__dlpack_device__ = x.__dlpack__, x.__dlpack_device__
+
+
 def test_equal_whatever_the_batch_the_layout_and_the_threads():
     x = rows(6)
     keys, steps = np.arange(6)[::-1] * 10, np.array([3, 1, 4, 1, 5, 9])
@@ -97,6 +104,8 @@ def test_equal_whatever_the_batch_the_layout_and_the_threads():
     for same in (x.astype(np.float64), np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2], x.astype(">f4")):
         assert_array_equal(fs.sample(same, 0.7, keys=keys, step=steps, **BY_REJECTION), drawn)
     assert_array_equal(fs.sample(x.T, 0.7, axis=0, keys=keys, step=steps, **BY_REJECTION), drawn)
+    for same in (x.tolist(), tuple(x), Lent(x)):
+        assert_array_equal(fs.sample(same, 0.7, keys=keys, step=steps, **BY_REJECTION), drawn)
     before = fs.set_num_threads(2)
     try:
         assert_array_equal(fs.sample(x, 0.7, keys=keys, step=steps, **BY_REJECTION), drawn)
