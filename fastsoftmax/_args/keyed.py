@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -141,10 +141,8 @@ class Seeded(NamedTuple):
         if not (type(keys) is int and 0 <= keys < 2**64 and not shape):
             keys = integer_keys(keys)
         for name, held in (("keys", keys), ("seed", self.seed), (self.steps, self.step)):
-            if not isinstance(held, int) and held.shape != shape:
-                wanted = f"have the shape of the rows, {shape}"
-                one_or = "be one, or " * (name in ("seed", "step"))
-                raise ValueError(f"{name} must {one_or}{wanted}, not {held.shape}")
+            if not isinstance(held, int):
+                check_words_of_rows(name, held.shape, shape)
         words = (each if type(each) is int else _as_words(each) for each in (self.seed, keys, self.step))
         return Seeded(*words, self.rejects, self.steps)
 
@@ -154,22 +152,41 @@ class Seeded(NamedTuple):
 
 def seeded(u: Any, rng: Any, size: Any, seed: Any, keys: Any, step: Any, method: Any) -> Seeded | None:
     """These arguments of a function that draws, checked; None where there is no seed."""
+    if not has_seed(seed, keys, step, method, {"u": u, "rng": rng}, size):
+        return None
+    words = checked_words("seed", seed), taken_keys(keys), checked_words("step", 0 if step is None else step)
+    return Seeded(*words, as_rejects(method))
+
+
+def has_seed(
+    seed: Any, keys: Any, step: Any, method: Any, others: Mapping[str, Any], size: Any, named: str = "size"
+) -> bool:
+    """Whether there is a seed; raises for what does not go with one, or without one, whatever its value.
+
+    others: what else says where the uniforms come from, by name; named: what `size` is called.
+    """
     rejects = as_rejects(method)
     if seed is None:
         for name, value in (("keys", keys), ("step", step), ("method", method if rejects else None)):
             if value is not None:
                 raise ValueError(f"{name} needs a seed: pass seed=")
-        return None
-    for name, value in (("u", u), ("rng", rng)):
+        return False
+    for name, value in others.items():
         if value is not None:
             raise ValueError(f"{name} and seed are both given; pass one of them")
     if size is not None:
         raise ValueError(
-            "size cannot be given with a seed, which gives one draw for each row: pass "
+            f"{named} cannot be given with a seed, which gives one draw for each row: pass "
             "u=keyed_uniforms(seed, keys, steps), with as many keys or steps as there are draws"
         )
-    words = checked_words("seed", seed), taken_keys(keys), checked_words("step", 0 if step is None else step)
-    return Seeded(*words, rejects)
+    return True
+
+
+def check_words_of_rows(name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raise where keys, seeds or steps of the given shape are not one for each row; shape: that of the rows."""
+    if given != shape:
+        one_or = "be one, or " * (name in ("seed", "step"))
+        raise ValueError(f"{name} must {one_or}have the shape of the rows, {shape}, not {given}")
 
 
 def as_rejects(method: Any) -> bool:

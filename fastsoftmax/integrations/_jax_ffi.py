@@ -157,8 +157,18 @@ def words_of_doubles(u: Array) -> Array:
     return np.array(u, np.float64, order="C")[..., None].view(np.uint32)
 
 
+def words_of_integers(integers: Array) -> Array:
+    """The same of integers of 64 bits, modulo 2**64."""
+    wide = np.uint64 if integers.dtype.kind == "u" else np.int64
+    return np.array(integers, wide, order="C")[..., None].view(np.uint32)
+
+
 def _doubles_of_words(words: Array) -> Array:
     return words.view(np.float64)[..., 0]
+
+
+def _integers_of_words(words: Array) -> Array:
+    return words.view(np.uint64)[..., 0]
 
 
 # What an operand of that name becomes, and the argument that it is.
@@ -168,6 +178,9 @@ _WORDS: Mapping[str, tuple[str, Callable[[Array], Array]]] = {
     "u words": ("u", _doubles_of_words),
     "xtc_u bits": ("xtc_u", uniforms_of_bits),
     "xtc_u words": ("xtc_u", _doubles_of_words),
+    "seed words": ("seed", _integers_of_words),
+    "keys words": ("keys", _integers_of_words),
+    "step words": ("step", _integers_of_words),
 }
 
 
@@ -194,6 +207,9 @@ def _sample(results: list[Array], *, logits: Array, axis: Any, size: list[int], 
     index = results[0]
     rows = index.shape[: index.ndim - len(size)]
     return_logprob = len(results) > 1
+    for name in given.keys() & {"seed", "keys", "step"}:  # of which jax.vmap leaves axes at length 1, too
+        a = given[name]
+        given[name] = np.broadcast_to(a, rows) if name == "keys" or a.size > 1 else a.item()
     drawn: Any = _sampling.sample(
         _spread(logits, rows, axis), axis=axis, size=tuple(size) or None, return_logprob=return_logprob, **given
     )

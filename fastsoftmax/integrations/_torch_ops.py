@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import _sampling, _softmax
 from .._args.filters import PARAMETERS
+from .._args.keyed import INVERSION
 
 # Filter parameters in the order in which the operator `sample` takes them; NaN: not given.
 FILTERS = tuple(PARAMETERS)
@@ -58,18 +59,21 @@ def run_logsumexp(x: Tensor, temperature: Any, dim: int) -> Tensor:
 
 
 def run_sample(
-    logits: Tensor, temperature: Any, u: Tensor, dim: int, size: int | None, mask: Any, bias: Any, xtc_u: Any,
-    given: Mapping[str, Any], on_invalid: Any, return_logprob: bool,
+    logits: Tensor, temperature: Any, u: Tensor | None, dim: int, size: int | None, mask: Any, bias: Any, xtc_u: Any,
+    given: Mapping[str, Any], on_invalid: Any, return_logprob: bool, seed: Any, keys: Any, step: Any, method: Any,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """Indices, and their log-probabilities or None."""
     if xtc_u is not None:
         given = {**given, "xtc_u": xtc_u}
+    if seed is not None:
+        given = {**given, "seed": seed, "keys": keys, "step": step}
     drawn: Any = _sampling.sample(
         on_cpu(logits, "logits"),
         number_or_array(temperature, "temperature"),
         axis=dim,
         size=size,
         u=number_or_array(u, "u"),
+        method=method,
         mask=None if mask is None else on_cpu(mask, "mask"),
         bias=None if bias is None else on_cpu(bias, "bias"),
         on_invalid=on_invalid,
@@ -99,7 +103,7 @@ def logsumexp(x: Tensor, temperature: Tensor, dim: int) -> Tensor:
 def sample(
     logits: Tensor,
     temperature: Tensor,
-    u: Tensor,
+    u: Tensor | None,
     dim: int,
     size: int | None,
     mask: Tensor | None,
@@ -107,13 +111,19 @@ def sample(
     xtc_u: Tensor | None,
     filters: Sequence[float],
     on_invalid: str,
+    seed: Tensor | None = None,
+    keys: Tensor | None = None,
+    step: Tensor | None = None,
+    method: str = INVERSION,
 ) -> tuple[Tensor, Tensor]:
     given = {}
     for name, value in zip(FILTERS, filters, strict=True):
         if not math.isnan(value):
             kind = PARAMETERS[name].kind
             given[name] = bool(value) if kind == "flag" else int(value) if kind == "count" else value
-    index, logprob = run_sample(logits, temperature, u, dim, size, mask, bias, xtc_u, given, on_invalid, True)
+    index, logprob = run_sample(
+        logits, temperature, u, dim, size, mask, bias, xtc_u, given, on_invalid, True, seed, keys, step, method
+    )
     assert logprob is not None
     return index, logprob
 
@@ -141,7 +151,9 @@ def _(x: Tensor, temperature: Tensor, dim: int) -> Tensor:
 
 
 @sample.register_fake
-def _(logits: Tensor, temperature: Tensor, u: Tensor, dim: int, size: int | None, *_: Any) -> tuple[Tensor, Tensor]:
+def _(
+    logits: Tensor, temperature: Tensor, u: Tensor | None, dim: int, size: int | None, *_: Any
+) -> tuple[Tensor, Tensor]:
     shape = _shape_of_rows(logits, dim) + ([] if size is None else [size])
     return logits.new_empty(shape, dtype=torch.int64), logits.new_empty(shape, dtype=torch.float64)
 

@@ -28,11 +28,22 @@ try:
 except ImportError as error:
     raise ImportError('fastsoftmax.integrations.jax needs JAX 0.5 or later: pip install "jax>=0.5"') from error
 
-from .._args.arrays import Axis, Rows, any_array, size_shape, temperature_rows
+from .._args.arrays import Axis, Rows, size_shape
 from .._args.filters import PARAMETERS, as_filters
+from .._args.keyed import INVERSION, has_seed
 from .._draws import check_on_invalid
 from . import _jax_ffi as ffi
 from ._jax_calls import Call, draw, transform
+from ._jax_operands import (
+    add_uniforms,
+    add_words,
+    as_array,
+    bits_of,
+    check_broadcasts,
+    of_rows,
+    temperature_of,
+    with_axes,
+)
 
 __all__ = ["log_softmax", "logsumexp", "sample", "softmax", "uniforms", "words"]
 
@@ -134,7 +145,7 @@ def logsumexp(
     >>> logsumexp(jnp.array([[0.0, 0.0], [1.0, 1.0]])).shape
     (2,)
     """
-    x = _as_array("x", x)
+    x = as_array("x", x)
     result = _transformed("logsumexp", x, temperature, axis, where)
     if keepdims and x.ndim:
         return jnp.expand_dims(result, Rows(x.shape, axis, "x", may_be_empty=True).axes)
@@ -149,6 +160,10 @@ def sample(
     axis: Axis = -1,
     size: Any = None,
     u: Any = None,
+    seed: Any = None,
+    keys: Any = None,
+    step: Any = None,
+    method: str = INVERSION,
     mask: Any = None,
     bias: Any = None,
     xtc_u: Any = None,
@@ -172,13 +187,20 @@ def sample(
     u : array_like, optional
         The uniforms in [0, 1) themselves, instead of `key`; they broadcast to the shape of the result.  float64, or
         what :func:`words` makes of that where x64 is off; float32 is taken too, and has 24 bits.
+    seed, keys, step : int or array_like of int, optional
+        As in :func:`fastsoftmax.sample`, in place of `key` and `u`: the draw of a row is a function of the row, its
+        parameters, the seed, its key and its step alone.  Arrays may be traced.  A number, and what is not an array of
+        JAX, keeps its 64 bits without x64 too; another number compiles nothing again.
+    method : {"inversion", "rejection"}, default "inversion"
+        With a seed: as in :func:`fastsoftmax.sample`; "rejection" draws faster from long rows.
     mask : array_like, optional
         bool, or integers 0 and 1, broadcast to the shape of `logits`: True is allowed; or packed int32 words as in
         :func:`fastsoftmax.sample`.
     bias : array_like, optional
         Added to the logits before the temperature; broadcast to the shape of `logits`.
     xtc_u : array_like, optional
-        The coins of XTC, as `u`, one for each row; with `key` they come from ``jax.random.fold_in(key, 1)``.
+        The coins of XTC, as `u`, one for each row; with `key` they come from ``jax.random.fold_in(key, 1)``, with
+        `seed` from that.
     return_logprob : bool, default False
         Return the log-probability of what was drawn as well.
     on_invalid : {"raise", "flag"}, default "raise"
@@ -204,7 +226,7 @@ def sample(
 
     Notes
     -----
-    For the same uniforms the indices are those of :func:`fastsoftmax.sample`.
+    For the same uniforms, or the same seed, keys and step, the indices are those of :func:`fastsoftmax.sample`.
 
     Examples
     --------
@@ -214,8 +236,9 @@ def sample(
     >>> sample(logits, 0.7, key=jax.random.key(0), top_k=1)
     Array([1, 0], dtype=int32)
     """
-    if (key is None) == (u is None):
-        raise ValueError("pass either key, a key of jax.random, or u, the uniforms")
+    is_seeded = has_seed(seed, keys, step, method, {"key": key, "u": u}, size)
+    if not is_seeded and (key is None) == (u is None):
+        raise ValueError("pass either key, a key of jax.random, or u, the uniforms, or seed")
     unknown = filters.keys() - PARAMETERS.keys()
     if unknown:
         raise TypeError(f"sample() got an unexpected keyword argument {min(unknown)!r}")
@@ -223,7 +246,7 @@ def sample(
     logits, rows, axes = _taken("logits", logits, axis)
     trailing = size_shape(size)
     operands = {"logits": logits}
-    _, name, exact = _temperature(temperature, rows)
+    _, name, exact = temperature_of(temperature, rows)
     operands[name] = exact
     static: dict[str, Any] = {"size": trailing, "on_invalid": on_invalid}
     numbers = {}
@@ -233,7 +256,7 @@ def sample(
                 raise TypeError(f"{name} must be known when the function is traced; pass a tuple or an array of NumPy")
             numbers[name] = value
         elif isinstance(value, jax.Array | np.ndarray):
-            operands[name] = _of_rows(name, value, rows)
+            operands[name] = of_rows(name, value, rows)
         elif value is not None:
             numbers[name] = value.item() if isinstance(value, np.generic) else value
     as_filters(numbers)  # wrong ones are errors here
@@ -241,28 +264,31 @@ def sample(
         name: np.asarray(value).tolist() if name in ("order", "keep") else value for name, value in numbers.items()
     }
     if mask is not None:
-        mask = _as_array("mask", mask)
+        mask = as_array("mask", mask)
         if mask.dtype == bool:
-            _check_broadcasts("mask", mask.shape, "logits", logits.shape)
-        operands["mask"] = _with_axes(mask, logits.ndim)
+            check_broadcasts("mask", mask.shape, "logits", logits.shape)
+        operands["mask"] = with_axes(mask, logits.ndim)
     if bias is not None:
         if hasattr(bias, "keys"):
             raise TypeError("bias must be an array here: jnp.zeros(n).at[index].set(value) in place of {index: value}")
-        bias = _as_array("bias", bias)
-        _check_broadcasts("bias", bias.shape, "logits", logits.shape)
-        operands["bias"] = _with_axes(bias, logits.ndim)
+        bias = as_array("bias", bias)
+        check_broadcasts("bias", bias.shape, "logits", logits.shape)
+        operands["bias"] = with_axes(bias, logits.ndim)
     shape = rows.shape + trailing
     has_coins = "xtc_probability" in filters
-    if key is not None:
-        operands["u bits"] = _bits(key, shape)
+    if is_seeded:
+        add_words(operands, seed, keys, step, rows)
+        static["method"] = method
+    elif key is not None:
+        operands["u bits"] = bits_of(key, shape)
         if has_coins and xtc_u is None:
-            operands["xtc_u bits"] = _bits(jax.random.fold_in(key, 1), rows.shape)
+            operands["xtc_u bits"] = bits_of(jax.random.fold_in(key, 1), rows.shape)
     else:
-        _add_uniforms(operands, "u", u, shape)
+        add_uniforms(operands, "u", u, shape)
         if has_coins and xtc_u is None:
             raise ValueError("u is given and XTC is on: pass its coins too, one for each row, as xtc_u")
     if xtc_u is not None and has_coins:
-        _add_uniforms(operands, "xtc_u", xtc_u, rows.shape)
+        add_uniforms(operands, "xtc_u", xtc_u, rows.shape)
     call = Call("sample", tuple(operands), axes, shape, bool(return_logprob), json.dumps(static))
     drawn = draw(call, tuple(operands.values()))
     return tuple(drawn) if return_logprob else drawn[0]
@@ -298,7 +324,7 @@ def uniforms(key: Any, shape: int | tuple[int, ...] = ()) -> np.ndarray[Any, np.
     True
     """
     shape = size_shape(shape)
-    return ffi.uniforms_of_bits(np.asarray(_bits(key, shape)))
+    return ffi.uniforms_of_bits(np.asarray(bits_of(key, shape)))
 
 
 def words(u: Any) -> np.ndarray[Any, np.dtype[np.uint32]]:
@@ -326,18 +352,18 @@ def words(u: Any) -> np.ndarray[Any, np.dtype[np.uint32]]:
 
 def _transformed(function: str, x: Any, temperature: Any, axis: Axis, where: Any) -> Any:
     """The result of softmax, log_softmax or logsumexp."""
-    x = _as_array("x", x)
+    x = as_array("x", x)
     is_number = not x.ndim
     x, rows, axes = _taken("x", x, axis)
     operands = {"x": x}
-    t, name, exact = _temperature(temperature, rows)
+    t, name, exact = temperature_of(temperature, rows)
     operands[name] = exact
     if where is not None:
-        where = _as_array("where", where)
+        where = as_array("where", where)
         if where.dtype != bool:
             raise TypeError(f"where must be bool, not {where.dtype}")
-        _check_broadcasts("where", where.shape, "x", x.shape)
-        operands["where"] = _with_axes(where, x.ndim)
+        check_broadcasts("where", where.shape, "x", x.shape)
+        operands["where"] = with_axes(where, x.ndim)
     shape = rows.shape if function == "logsumexp" else x.shape
     call = Call(function, tuple(operands), axes, shape)
     result = transform(call, x, t, exact if exact is not t else None, operands.get("where"))
@@ -346,7 +372,7 @@ def _transformed(function: str, x: Any, temperature: Any, axis: Axis, where: Any
 
 def _taken(name: str, x: Any, axis: Axis) -> tuple[Any, Rows, tuple[int, ...]]:
     """The logits as an array of a dtype that is kept, its rows, and the axes of their entries."""
-    x = _as_array(name, x)
+    x = as_array(name, x)
     if x.dtype not in (jnp.float32, jnp.float64, jnp.float16, jnp.bfloat16):
         if not (jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == bool):
             raise TypeError(f"{name} must be of real numbers of 16, 32 or 64 bits, not {x.dtype}")
@@ -355,81 +381,3 @@ def _taken(name: str, x: Any, axis: Axis) -> tuple[Any, Rows, tuple[int, ...]]:
         x = x.reshape(1)
     rows = Rows(x.shape, axis, name, may_be_empty=True)
     return x, rows, tuple(i - x.ndim for i in rows.axes)
-
-
-def _temperature(temperature: Any, rows: Rows) -> tuple[Any, str, Any]:
-    """The temperature with as many axes as the rows, and as an operand, with its name.
-
-    A number is an operand too, so that another one does not compile anything again; in words, as it is a double.
-    """
-    if isinstance(temperature, int | float | np.integer | np.floating):
-        if not (isinstance(temperature, float) and temperature >= 0):
-            temperature = float(temperature_rows(temperature, Rows((1,), -1, "x")))
-        double = np.full((1,) * len(rows.shape), temperature, np.float64)
-        with np.errstate(all="ignore"):
-            return double.astype(np.float32), "temperature words", ffi.words_of_doubles(double)
-    t = _as_array("temperature", temperature)
-    if not jnp.issubdtype(t.dtype, jnp.floating):
-        if not jnp.issubdtype(t.dtype, jnp.integer):
-            raise TypeError(f"temperature must be a real number or an array of them, not {t.dtype}")
-        t = t.astype(float)
-    t = _of_rows("temperature", t, rows)
-    return t, "temperature", t
-
-
-def _as_array(name: str, value: Any) -> Any:
-    if isinstance(value, jax.Array):
-        return value
-    if isinstance(value, np.ma.MaskedArray):
-        any_array(value, name)  # raises
-    try:
-        return jnp.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}: {error}") from None
-
-
-def _of_rows(name: str, value: Any, rows: Rows) -> Any:
-    """A parameter that broadcasts to the rows, with as many axes as they have."""
-    value = _as_array(name, value)
-    rows.check_shape(value.shape, name)
-    return _with_axes(value, len(rows.shape))
-
-
-def _with_axes(a: Any, count: int) -> Any:
-    """The array with this many axes, by axes of length 1 before its own: jax.vmap adds its axis before all."""
-    return a.reshape((1,) * (count - a.ndim) + a.shape) if a.ndim < count else a
-
-
-def _bits(key: Any, shape: tuple[int, ...]) -> Any:
-    try:
-        return jax.random.bits(key, (*shape, 2), jnp.uint32)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"key must be one key of jax.random: {error}") from None
-
-
-def _add_uniforms(operands: dict[str, Any], name: str, u: Any, shape: tuple[int, ...]) -> None:
-    """The uniforms as an operand: as they are, or in words."""
-    if not isinstance(u, jax.Array) and getattr(u, "dtype", None) != np.uint32:
-        try:
-            u = words(u)  # JAX would round float64 where x64 is off
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{name}: {error}") from None
-    if u.dtype != jnp.uint32:
-        if u.dtype not in (jnp.float32, jnp.float64):
-            raise TypeError(f"{name} must be float64, or words(u) of that, not {u.dtype}")
-        _check_broadcasts(name, u.shape, "the result", shape)
-        operands[name] = _with_axes(u, len(shape))
-        return
-    if u.ndim == 0 or u.shape[-1] != 2:
-        raise ValueError(f"{name} of uint32 must be words(u), with a last axis of length 2, not of shape {u.shape}")
-    _check_broadcasts(name, u.shape[:-1], "the result", shape)
-    operands[f"{name} words"] = _with_axes(u, len(shape) + 1)
-
-
-def _check_broadcasts(name: str, given: tuple[int, ...], other: str, shape: tuple[int, ...]) -> None:
-    try:
-        fits = np.broadcast_shapes(given, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} of shape {given} does not broadcast to {other}, whose shape is {shape}")

@@ -183,7 +183,7 @@ def sample(outputs: Any, temperature: Any = 1.0, *, from_logits: bool = False, r
         `numpy.random.seed` seed.
     **others
         `top_k`, `top_p` and the other filters, `size`, `axis`, `u`, `mask`, `bias`, `return_logprob` and `on_invalid`
-        of :func:`fastsoftmax.sample`.
+        of :func:`fastsoftmax.sample`; and `seed`, `keys`, `step` and `method`, in place of `rng`.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def sample(outputs: Any, temperature: Any = 1.0, *, from_logits: bool = False, r
     """
     if not isinstance(from_logits, bool):
         raise TypeError(f"from_logits must be True or False, got {shown(from_logits)}")
-    if rng is None and others.get("u") is None:
+    if rng is None and others.get("u") is None and others.get("seed") is None:
         rng = np.random.Generator(get_bit_generator())
     draw: Any = _sampling.sample if from_logits else _sampling.sample_probs
     values = _values(outputs)

@@ -7,7 +7,7 @@ on Keras's torch backend, and on JAX through `jax.pure_callback`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,10 @@ except ImportError as error:
 from .. import _sampling
 from .._args.arrays import shown
 from .._args.filters import PARAMETERS, as_filters
-from .._args.keyed import COINS, DRAWS, keyed
+from .._args.keyed import INVERSION
+
+if TYPE_CHECKING:
+    from .._types import Method
 
 __all__ = ["FastSampler"]
 
@@ -41,13 +44,15 @@ class FastSampler(keras_hub.samplers.Sampler):
         T, 0 <= T <= inf.
     seed : int, optional
         As KerasHub's samplers have it.  By default one that `keras.utils.set_random_seed` fixes.
+    method : {"inversion", "rejection"}, default "inversion"
+        How a token is drawn where no filter is on, as in :func:`fastsoftmax.sample`.
     **filters
         `top_k`, `top_p`, `min_p` and the other filters of :func:`fastsoftmax.sample`, one number each; also
         `min_tokens_to_keep`, `temperature_last`, `order` and `keep`.
 
     Attributes
     ----------
-    temperature, top_k, top_p, …
+    temperature, method, top_k, top_p, …
         The parameters, None for a filter that is not given.  They may be set, and take effect at the next draw: also
         where `generate` has been compiled by JAX, which freezes those of KerasHub's own samplers.
 
@@ -60,9 +65,9 @@ class FastSampler(keras_hub.samplers.Sampler):
 
     Notes
     -----
-    The token of row i at the n-th draw of the sampler is a function of its logits, the parameters and the uniform
-    ``fastsoftmax.keyed_uniforms(seed, i, n)``: as with KerasHub's samplers, calls of `generate` one after another draw
-    different tokens, and begin again with a new sampler of the same seed.  A row that cannot be drawn from is an error.
+    The tokens of the n-th draw of the sampler are ``fastsoftmax.sample(logits, temperature, seed=seed, step=n)``, whose
+    keys are the numbers of the rows: as with KerasHub's samplers, calls of `generate` one after another draw different
+    tokens, and begin again with a new sampler of the same seed.  A row that cannot be drawn from is an error.
 
     `compute_probabilities` returns the logits as they are, and `get_next_token` takes logits.
 
@@ -80,42 +85,46 @@ class FastSampler(keras_hub.samplers.Sampler):
     (1, 6)
     """
 
-    def __init__(self, temperature: float = 1.0, *, seed: int | None = None, **filters: Any) -> None:
+    def __init__(
+        self, temperature: float = 1.0, *, seed: int | None = None, method: Method = "inversion", **filters: Any
+    ) -> None:
         unknown = set(filters).difference(PARAMETERS)
         if unknown:
             raise TypeError(f"FastSampler() got an unexpected keyword argument {min(unknown)!r}")
-        self._set(temperature, filters)
+        self._set(temperature, method, filters)
         super().__init__(temperature=temperature)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in PARAMETERS:
-            self._set(self._temperature, {**self._filters, name: value})
+            self._set(self._temperature, self._method, {**self._filters, name: value})
         elif name == "temperature":
-            self._set(value, self._filters)
+            self._set(value, self._method, self._filters)
+        elif name == "method":
+            self._set(self._temperature, value, self._filters)
         elif name.startswith("_") or name in ("seed", "seed_generator"):
             super().__setattr__(name, value)
         else:
-            raise AttributeError(f"FastSampler has no parameter {name!r}; it has temperature, {', '.join(PARAMETERS)}")
+            known = ", ".join(("temperature", "method", *PARAMETERS))
+            raise AttributeError(f"FastSampler has no parameter {name!r}; it has {known}")
 
     def __getattr__(self, name: str) -> Any:
-        if name == "temperature":
-            return self._temperature
+        if name in ("temperature", "method"):
+            return getattr(self, f"_{name}")
         if name in PARAMETERS:
             return self._filters.get(name)
         raise AttributeError(f"FastSampler has no attribute {name!r}")
 
-    def _set(self, temperature: Any, filters: Mapping[str, Any]) -> None:
+    def _set(self, temperature: Any, method: Any, filters: Mapping[str, Any]) -> None:
         """Take the parameters if all of them are valid."""
         given = {name: value for name, value in filters.items() if value is not None}
         checked = as_filters(given)
         if checked is not None and checked.record.ndim:
             name = next(name for name, shape in checked.shapes.items() if shape)
             raise TypeError(f"{name} must be one number for all rows, got {shown(given[name])}")
-        _sampling.sample(_ONE_ENTRY, temperature, u=0.0)  # raises for a temperature that is none
-        self._temperature, self._filters = temperature, given
-        self._needs_coin = checked is not None and checked.needs_coin
+        _sampling.sample(_ONE_ENTRY, temperature, seed=0, method=method)  # raises for what is no temperature or method
+        self._temperature, self._method, self._filters = temperature, method, given
 
     def compute_probabilities(self, logits: Any) -> Any:
         """The logits: the temperature and the softmax are part of the draw."""
@@ -142,12 +151,10 @@ class FastSampler(keras_hub.samplers.Sampler):
     def _draw(self, logits: Any, state: Any) -> NDArray[np.int32]:
         """The draw itself; state: the seed, and how many draws there were before."""
         seed, step = (int(word) for word in np.asarray(state))
-        rows = np.arange(logits.shape[0])
-        uniforms: dict[str, Any] = {"u": keyed(seed, rows, step, DRAWS)}
-        if self._needs_coin:
-            uniforms["xtc_u"] = keyed(seed, rows, step, COINS)
-        drawn: NDArray[np.int64] = _sampling.sample(logits, self._temperature, **uniforms, **self._filters)
+        words: dict[str, Any] = {"seed": seed, "step": step, "method": self._method}
+        drawn: NDArray[np.int64] = _sampling.sample(logits, self._temperature, **words, **self._filters)
         return drawn.astype(np.int32)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed, **self._filters}
+        method = {} if self._method == INVERSION else {"method": self._method}
+        return {**super().get_config(), "seed": self.seed, **method, **self._filters}

@@ -21,7 +21,7 @@ import math
 import numbers
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ except ImportError as error:
 from .._penalties import penalize_row, penalties_of_row
 from .._sampler import Sampler
 from ._llama_cpp_rows import LogitBias, LogitsOfContext, processed, raise_invalid
+
+if TYPE_CHECKING:
+    from .._types import Method
 
 __all__ = ["attach", "detach"]
 
@@ -53,7 +56,7 @@ _MORE = tuple(name for name in inspect.signature(Sampler).parameters if name in 
 )  # fmt: skip
 
 
-def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
+def attach(llm: Any, *, seed: int | None = None, method: Method = "inversion", **filters: Any) -> Any:
     """Let a `Llama` object draw its tokens by this package, until :func:`detach`.
 
     Parameters
@@ -63,6 +66,8 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
     seed : int, optional
         0 <= seed < 2**32 - 1, the same as ``llm.set_seed(seed)``.  By default the seed of the object stays; the one it
         has if it was given none means a new seed for each run.
+    method : {"inversion", "rejection"}, default "inversion"
+        How a token is drawn where no filter is on, as in :class:`fastsoftmax.Sampler`.
     **filters
         What `Llama.sample` has no argument for, for every draw with filters: `top_n_sigma`, `xtc_threshold`,
         `xtc_probability`, `dynatemp_range`, `dynatemp_exponent`, `smoothing_factor`, `smoothing_curve`, `adaptive_p`,
@@ -79,16 +84,17 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
     TypeError
         If `llm` is no `Llama`, for other filters, and for a seed that is no int.
     ValueError
-        For a seed or a filter out of range, and if `llm` has a `sample` (or another of the four) of its own.  In
-        `sample` and what calls it: for a row that cannot be drawn from, and for parameters out of range.
+        For a seed, a method or a filter out of range, and if `llm` has a `sample` (or another of the four) of its own.
+        In `sample` and what calls it: for a row that cannot be drawn from, and for parameters out of range.
 
     Notes
     -----
     With a grammar, and with `mirostat_mode` 1, tokens are drawn by llama.cpp as before.
 
     A run begins with `generate`, which `create_completion` calls too, and with `reset`.  Penalties look at the last
-    `llm.last_n_tokens_size` tokens drawn in the run, and token number s of it is drawn with the uniform
-    ``keyed_uniforms(seed, 0, s)``.  Attached again, the object takes the new arguments and begins a run.
+    `llm.last_n_tokens_size` tokens drawn in the run, and token number s of it is drawn with the seed, the key 0 and the
+    step s: by inversion with the uniform ``keyed_uniforms(seed, 0, s)``.  Attached again, the object takes the new
+    arguments and begins a run.
 
     Examples
     --------
@@ -103,11 +109,12 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
     unknown = set(filters).difference(_MORE)
     if unknown:
         raise TypeError(
-            f"attach() got an unexpected keyword argument {min(unknown)!r}; it takes seed and {', '.join(_MORE)}"
+            f"attach() got an unexpected keyword argument {min(unknown)!r}; it takes "
+            f"seed, method and {', '.join(_MORE)}"
             if min(unknown) not in _OWN
             else f"attach() does not take {min(unknown)}: pass it to the call that draws, as ever"
         )
-    Sampler(order=_ORDER, **filters)  # checks them
+    Sampler(seed=0, method=method, order=_ORDER, **filters)  # checks them
     if seed is not None:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise TypeError(f"seed must be an int, got {seed!r}")
@@ -118,7 +125,7 @@ def attach(llm: Any, *, seed: int | None = None, **filters: Any) -> Any:
         raise ValueError(f"llm has {own[0]} set on the object itself, which attach would replace: delete it first")
     if seed is not None:
         llm.set_seed(int(seed))
-    vars(llm).update(_Attached(llm, filters).methods(llm))
+    vars(llm).update(_Attached(llm, method, filters).methods(llm))
     return llm
 
 
@@ -168,8 +175,9 @@ class _Attached:
 
     REPLACED = ("sample", "generate", "create_completion", "reset")
 
-    def __init__(self, llm: Any, filters: Mapping[str, Any]) -> None:
+    def __init__(self, llm: Any, method: Method, filters: Mapping[str, Any]) -> None:
         self._llm = weakref.ref(llm)
+        self._draws_by: Method = method
         self._filters = dict(filters)
         self._logits = LogitsOfContext(llm)
         self._run: _Run | None = None
@@ -243,7 +251,7 @@ class _Attached:
             )  # fmt: skip
         run = self._run
         if run is None:
-            run = self._run = _Run(llm, self._filters)
+            run = self._run = _Run(llm, self._draws_by, self._filters)
         run.use(top_k, top_p, min_p, typical_p, temp, mirostat_mode, mirostat_eta, mirostat_tau)
         x = self._logits.row(llm, idx)
         processors = () if logits_processor is None else tuple(logits_processor)
@@ -258,11 +266,12 @@ class _Attached:
 class _Run:
     """The state of one run: what has been drawn, and a Sampler for what comes next."""
 
-    def __init__(self, llm: Any, filters: Mapping[str, Any]) -> None:
+    def __init__(self, llm: Any, method: Method, filters: Mapping[str, Any]) -> None:
         seed = llm._seed % 2**32  # what llama.cpp makes of it
         if seed == llama_cpp.LLAMA_DEFAULT_SEED:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
         self._seed = seed
+        self._method: Method = method
         self._filters = filters
         self._given: tuple[Any, ...] | None = None
         self._sampler: Sampler | None = None
@@ -291,7 +300,8 @@ class _Run:
                 "temperature": temp, "top_k": max(top_k, 0), "top_p": min(max(top_p, 0.0), 1.0),
                 "min_p": max(min_p, 0.0), "typical_p": min(max(typical_p, 0.0), 1.0), "order": _ORDER, **self._filters,
             }  # fmt: skip
-        before, self._sampler = self._sampler, Sampler(seed=self._seed, on_invalid="flag", **chosen)
+        before = self._sampler
+        self._sampler = Sampler(seed=self._seed, method=self._method, on_invalid="flag", **chosen)
         if before is not None:
             self._sampler.step = before.step
             if before.mirostat_mu is not None:

@@ -27,10 +27,11 @@ from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 
 from .. import _softmax
+from .._args.keyed import INVERSION, checked_word, has_seed
 from . import _torch_ops as ops
 
 if TYPE_CHECKING:
-    from .._types import Filters, OnInvalid
+    from .._types import Filters, IntArrayLike, Method, OnInvalid
 
 # Whether torch.func transforms the calling function; PyTorch has no public name for it.
 _are_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
@@ -147,23 +148,26 @@ def logsumexp(x: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, ke
 @overload
 def sample(
     logits: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, num_samples: int | None = None,
-    u: Tensor | None = None, generator: torch.Generator | None = None, mask: Tensor | None = None,
-    bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: Literal[False] = False,
-    on_invalid: OnInvalid = "raise", **filters: Unpack[Filters]
+    u: Tensor | None = None, generator: torch.Generator | None = None, seed: IntArrayLike | None = None,
+    keys: IntArrayLike | None = None, step: IntArrayLike | None = None, method: Method = "inversion",
+    mask: Tensor | None = None, bias: Tensor | None = None, xtc_u: Tensor | None = None,
+    return_logprob: Literal[False] = False, on_invalid: OnInvalid = "raise", **filters: Unpack[Filters]
 ) -> Tensor: ...
 @overload
 def sample(
     logits: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, num_samples: int | None = None,
-    u: Tensor | None = None, generator: torch.Generator | None = None, mask: Tensor | None = None,
-    bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: Literal[True],
+    u: Tensor | None = None, generator: torch.Generator | None = None, seed: IntArrayLike | None = None,
+    keys: IntArrayLike | None = None, step: IntArrayLike | None = None, method: Method = "inversion",
+    mask: Tensor | None = None, bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: Literal[True],
     on_invalid: OnInvalid = "raise", **filters: Unpack[Filters]
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def sample(
     logits: Tensor, temperature: float | Tensor = 1.0, *, dim: int = -1, num_samples: int | None = None,
-    u: Tensor | None = None, generator: torch.Generator | None = None, mask: Tensor | None = None,
-    bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: bool, on_invalid: OnInvalid = "raise",
-    **filters: Unpack[Filters]
+    u: Tensor | None = None, generator: torch.Generator | None = None, seed: IntArrayLike | None = None,
+    keys: IntArrayLike | None = None, step: IntArrayLike | None = None, method: Method = "inversion",
+    mask: Tensor | None = None, bias: Tensor | None = None, xtc_u: Tensor | None = None, return_logprob: bool,
+    on_invalid: OnInvalid = "raise", **filters: Unpack[Filters]
 ) -> Tensor | tuple[Tensor, Tensor]: ...
 # fmt: on
 def sample(
@@ -174,6 +178,10 @@ def sample(
     num_samples: int | None = None,
     u: Tensor | None = None,
     generator: torch.Generator | None = None,
+    seed: Any = None,
+    keys: Any = None,
+    step: Any = None,
+    method: str = INVERSION,
     mask: Tensor | None = None,
     bias: Tensor | None = None,
     xtc_u: Tensor | None = None,
@@ -192,17 +200,22 @@ def sample(
     num_samples : int, optional
         How many independent draws from each row; they are the last dimension of the result.
     u : Tensor, optional
-        The uniforms in [0, 1), float64, in the shape of the result; such as
-        ``torch.from_numpy(fastsoftmax.keyed_uniforms(seed, keys, step))``, one for each request whatever the batch.
+        The uniforms in [0, 1), float64, in the shape of the result.
     generator : torch.Generator, optional
         Where they come from if `u` is not given: ``torch.rand`` in float64, one for each draw; by default PyTorch's own
         generator, which ``torch.manual_seed`` seeds.
+    seed, keys, step : int or Tensor of int, optional
+        As in :func:`fastsoftmax.sample`, in place of `u` and `generator`: the draw of a row is a function of the row,
+        its parameters, the seed, its key and its step alone, whatever the batch.  One draw from each row.
+    method : {"inversion", "rejection"}, default "inversion"
+        With a seed: as in :func:`fastsoftmax.sample`; "rejection" draws faster from long rows.
     mask : Tensor, optional
         bool, in the shape of `logits`: True is allowed; or packed int32 words as in :func:`fastsoftmax.sample`.
     bias : Tensor, optional
         Added to the logits before the temperature; in the shape of `logits`.
     xtc_u : Tensor, optional
-        The coins of XTC, as in :func:`fastsoftmax.sample`; by default from `generator`, before the uniforms.
+        The coins of XTC, as in :func:`fastsoftmax.sample`; by default from `generator`, before the uniforms, or from
+        the seed.
     return_logprob : bool, default False
         Return the log-probability of what was drawn as well.
     on_invalid : {"raise", "flag"}, default "raise"
@@ -228,7 +241,10 @@ def sample(
     >>> from fastsoftmax.integrations.torch import sample
     >>> sample(torch.tensor([[0.0, 5.0, 1.0], [9.0, 0.0, 0.0]]), 0.7, top_k=1)
     tensor([1, 0])
+    >>> sample(torch.zeros(3, 100), seed=7, keys=[40, 41, 42], step=5)
+    tensor([98, 99, 31])
     """
+    is_seeded = has_seed(seed, keys, step, method, {"u": u, "generator": generator}, num_samples, "num_samples")
     if u is not None and generator is not None:
         raise ValueError("u and generator are both given; pass either the uniforms or their generator")
     if filters:
@@ -239,19 +255,21 @@ def sample(
     rows = list(logits.shape)
     if rows:
         del rows[dim]
-    if u is None:
+    if u is None and not is_seeded:
         if xtc_u is None and "xtc_probability" in filters:
             xtc_u = torch.rand(rows, dtype=torch.float64, generator=generator)
         u = torch.rand(rows if num_samples is None else [*rows, num_samples], dtype=torch.float64, generator=generator)
     if is_compiling():
         values = [float(filters.get(name, math.nan)) for name in ops.FILTERS]
         drawn = ops.sample(
-            logits.detach(), _as_tensor(temperature), u, dim, num_samples, mask, bias, xtc_u, values, on_invalid
-        )
+            logits.detach(), _as_tensor(temperature), u, dim, num_samples, mask, bias, xtc_u, values, on_invalid,
+            _as_words("seed", seed), _as_words("keys", keys), _as_words("step", step), method,
+        )  # fmt: skip
     else:
         drawn = ops.run_sample(
-            logits, temperature, u, dim, num_samples, mask, bias, xtc_u, filters, on_invalid, return_logprob
-        )
+            logits, temperature, u, dim, num_samples, mask, bias, xtc_u, filters, on_invalid, return_logprob,
+            seed, keys, step, method,
+        )  # fmt: skip
     return drawn if return_logprob else drawn[0]
 
 
@@ -378,6 +396,19 @@ def _check(given: Tensor, name: str, mask: Tensor | None) -> None:
 
 def _as_tensor(temperature: float | Tensor) -> Tensor:
     return temperature if isinstance(temperature, Tensor) else torch.tensor(temperature, dtype=torch.float64)
+
+
+def _as_words(name: str, integers: Any) -> Tensor | None:
+    """Seeds, keys or steps for the operator; an int as a tensor whose value the compiler need not know."""
+    if isinstance(integers, Tensor) or integers is None:
+        return integers
+    if not isinstance(integers, int):
+        return torch.as_tensor(integers)
+    if not -(2**63) <= integers < 2**64:
+        checked_word(name, integers, -(2**63) if name == "keys" else 0)  # raises
+    if integers < 2**63:
+        return torch.full((), integers, dtype=torch.int64)
+    return torch.full((), integers - 2**64, dtype=torch.int64).view(torch.uint64)
 
 
 def _is_direct(x: Tensor, temperature: float | Tensor) -> bool:

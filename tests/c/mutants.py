@@ -17,7 +17,7 @@ class Mutant:
 # Of the cases of a program, one in so many is tried on a mutant.
 EVERY = {
     "bits_shards": 5, "draw": 97, "many": 3, "filters": 2, "ranking": 1, "penalties": 1, "reweighted": 1,
-    "segments": 59, "rejection": 3, "accept": 3, "seeded": 3,
+    "segments": 59, "rejection": 3, "accept": 3, "seeded": 3, "proposals": 7,
 }  # fmt: skip
 
 UNIFORM = r"(fs_scale_uniform\(double u, .*\)\s*\{)"
@@ -62,6 +62,20 @@ MORE_MUTANTS = [
         "rejection",
     ),
     Mutant("a copied row takes another row's seed", "ops/rows.h", r"b->tile_of \? b->first \+ i : i", "i", "rejection"),
+    Mutant("places of unlike probability", "draw/rejection.h", r"product\.low < uneven", "0 * uneven", "proposals"),
+    Mutant("a first word too many is rejected", "draw/rejection.h", r"low < uneven", "low <= uneven", "proposals"),
+    Mutant("an entry of 31", "draw/rejection.h", r"(word\[1\] >> FS_V_BITS)\)", r"\1) % 31", "proposals"),
+    Mutant("side=left among columns", "draw/rejection.h", r"if \(left < mass\)", "if (left <= mass)", "proposals"),
+    Mutant("V may be equal to the ratio", "draw/accept.h", r"return leading < first;", "return 1;", "proposals"),
+    Mutant("two words decide the rest", "draw/rejection.h", r"word\[m % 4\]", "word[m % 2]", "proposals"),
+    Mutant("words of another proposal", "draw/rejection.h", r"2 \* block \+ i\}", "2 * block}", "proposals"),
+    Mutant(
+        "an envelope too low",
+        "draw/rejection.h",
+        r"(>> level & \(\(UINT64_C\(2\) << FS_DEEPEST\) - 1\));",
+        r"\1 >> (level == 2);",
+        "proposals",
+    ),
     Mutant("a proposal's bits serve twice", "draw/rejection.h", r"2 \* \(i % 2\)", "0 * i", "rejection"),
     Mutant("a weight beside its envelope", "draw/rejection.h", r"f < -0\.5 \? 1\.0", "f < -0.5 ? 0.5", "rejection"),
     Mutant("side=left in a crowded cell", "base/search.h", r"(number\[middle \* step\]) <= x", r"\1 < x", "many"),

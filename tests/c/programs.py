@@ -67,6 +67,7 @@ TABLE = [
     Program("exp_all", ONE_SET, "--stride",      4099,  None, 65537,  None, None, 65537,  257,   17),
     Program("half", ONE_SET, "--stride",          257,  None,  4099,  None, None,  4099,   31,    7),
     Program("seeded", ONE_SET, "--every",           5,    31,    31,  None, None,    11,    2,    1),
+    Program("proposals", ONE_SET, "--every",        7,    59,    29,  None, None,    29,    1, None),
     Program("vectors", ONE_SET, "--every",          1,     1,     1,  None, None,     1, None, None),
     Program("accept", NOTHING, "--every",           1,  None,     1,  None, None,     1, None, None),
     Program("wide", NOTHING, "--every",             1,  None,     1,  None, None,     1, None, None),

@@ -12,8 +12,8 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "llama_cpp_speed.py
 ENTRIES, PROMPT = 320, [1, 5, 6, 7]
 
 
-def write(folder):
-    return runpy.run_path(str(EXAMPLE))["write_llama"](folder / "tiny.gguf", ENTRIES)
+def write(folder, entries=ENTRIES):
+    return runpy.run_path(str(EXAMPLE))["write_llama"](folder / "tiny.gguf", entries)
 
 
 def load(path, **kwargs):

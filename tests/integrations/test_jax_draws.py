@@ -118,6 +118,72 @@ def test_xtc_takes_its_coins_from_the_key_folded():
     same(fsj.sample(x, u=fsj.uniforms(key, 500), xtc_u=coins, **xtc), wanted)
 
 
+REJECTED = 9000  # entries of a row that is drawn from by rejection
+
+
+@both_widths
+@pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize("n", [50, REJECTED])
+def test_a_seeded_draw_is_that_of_arrays(x64, jit, n):
+    x = normal(4, n)
+    unsigned = np.array([0, 1, 2**63, 2**64 - 1], np.uint64)
+    for words in (
+        {"seed": 7},
+        {"seed": 2**64 - 1, "step": 2**64 - 1, "keys": [5, -1, 2**62, 0]},
+        {"seed": np.uint64(2**63), "keys": [-1, 2**64 - 1, 0, 0], "step": np.int8(3)},
+        {"seed": unsigned, "keys": unsigned, "step": unsigned},
+        {"seed": unsigned, "step": [1, 2, 3, 4]},
+    ):
+        for options in ({}, {"top_k": 20}, {"xtc_threshold": 0.001, "xtc_probability": 0.5}, {"temperature": 0.0}):
+            for method in ("inversion", "rejection"):
+                call = lambda x: fsj.sample(x, **{"temperature": 0.7} | options, method=method, **words)  # noqa: B023, E731
+                wanted = fs.sample(np.asarray(x), **{"temperature": 0.7} | options, method=method, **words)
+                same((jax.jit(call) if jit else call)(x), wanted)
+    drawn = fsj.sample(x.T, axis=0, seed=7, method="rejection", return_logprob=True)
+    wanted = fs.sample(np.asarray(x), seed=7, method="rejection", return_logprob=True)
+    same(drawn[0], wanted[0])
+    same(drawn[1], wanted[1] if x64 else wanted[1].astype(np.float32))
+
+
+@both_widths
+def test_traced_words_are_those_of_arrays_and_a_step_compiles_nothing_again(x64):
+    x, traces = normal(4, REJECTED), []
+
+    @jax.jit
+    def drawn(x, seed, keys, step):
+        traces.append(step)
+        return fsj.sample(x, 0.7, seed=seed, keys=keys, step=step, method="rejection")
+
+    given = {"seed": jnp.arange(4), "keys": jnp.array([3, -1, 2, 0])}
+    for step in range(3):
+        wanted = {name: np.asarray(value) for name, value in given.items()} | {"step": step, "method": "rejection"}
+        same(drawn(x, *given.values(), step), fs.sample(np.asarray(x), 0.7, **wanted))
+    assert len(traces) == 1
+    by_one_seed = jax.jit(lambda x, s: fsj.sample(x, seed=s, step=s, method="rejection"))(x, jnp.uint32(9))
+    same(by_one_seed, fs.sample(np.asarray(x), seed=9, step=9, method="rejection"))
+    _, scanned = jax.lax.scan(lambda c, step: (c, fsj.sample(x[0], seed=7, keys=5, step=step)), 0, jnp.arange(6))
+    same(scanned, [fs.sample(np.asarray(x[0]), seed=7, keys=5, step=step) for step in range(6)])
+    before = fsj.draw._cache_size()
+    for step in range(3):
+        fsj.sample(x, seed=step, step=step)
+    assert fsj.draw._cache_size() <= before + 1
+
+
+def test_vmap_over_seeds_keys_steps_and_logits():
+    x = normal(3, 2, REJECTED)
+    keys, steps = jnp.array([[3, 4], [-5, 6], [7, 8]]), jnp.arange(3)
+    words = {"seed": 7, "method": "rejection"}
+    each = jax.vmap(lambda x, k, s: fsj.sample(x, 0.7, keys=k, step=s, **words))(x, keys, steps)
+    by_default = jax.vmap(lambda x: fsj.sample(x, 0.7, **words))(x)
+    seeds = jax.vmap(lambda s: fsj.sample(x[0], 0.7, seed=s, method="rejection"))(steps)
+    rows = jax.vmap(lambda x: fsj.sample(x, 0.7, **words))(x[:, 0])
+    for i in range(3):
+        same(each[i], fs.sample(np.asarray(x[i]), 0.7, keys=np.asarray(keys[i]), step=i, **words))
+        same(by_default[i], fs.sample(np.asarray(x[i]), 0.7, **words))
+        same(seeds[i], fs.sample(np.asarray(x[0]), 0.7, seed=i, method="rejection"))
+        same(rows[i], fs.sample(np.asarray(x[i, 0]), 0.7, **words))
+
+
 def test_frequencies_are_the_probabilities():
     x = jnp.array([0.0, 1.0, 2.0, -jnp.inf])
     drawn = np.bincount(fsj.sample(x, 1.5, key=jax.random.key(0), size=200_000), minlength=4) / 200_000
@@ -159,6 +225,20 @@ def test_rows_that_cannot_be_drawn_from():
         (lambda x: fsj.softmax(x, where=jnp.ones(4, bool)), ValueError, r"where of shape \(4,\) .* x"),
         (lambda x: fsj.sample(x), ValueError, "pass either key"),
         (lambda x: fsj.sample(x, key=jax.random.key(0), u=0.5), ValueError, "pass either key"),
+        (lambda x: fsj.sample(x, key=jax.random.key(0), seed=1), ValueError, "key and seed are both given"),
+        (lambda x: fsj.sample(x, u=0.5, seed=1), ValueError, "u and seed are both given"),
+        (lambda x: fsj.sample(x, key=jax.random.key(0), method="rejection"), ValueError, "method needs a seed"),
+        (lambda x: fsj.sample(x, key=jax.random.key(0), keys=[1, 2]), ValueError, "keys needs a seed"),
+        (lambda x: fsj.sample(x, u=0.5, step=1), ValueError, "step needs a seed"),
+        (lambda x: fsj.sample(x, seed=1, size=3), ValueError, "size cannot be given with a seed"),
+        (lambda x: fsj.sample(x, seed=1, method="alias"), ValueError, 'method must be "inversion" or "rejection"'),
+        (lambda x: fsj.sample(x, seed=-1), ValueError, "seed must be at least 0"),
+        (lambda x: fsj.sample(x, seed=[1, 2, 3]), ValueError, r"seed must be one, or have .* \(2,\), not \(3,\)"),
+        (lambda x: fsj.sample(x, seed=1, keys=3), ValueError, r"keys must have .*, \(2,\), not \(\)"),
+        (lambda x: fsj.sample(x, seed=1, keys=jnp.arange(3)), ValueError, "keys must have the shape of the rows"),
+        (lambda x: fsj.sample(x, seed=1.5), TypeError, "seed must be integers"),
+        (lambda x: fsj.sample(x, seed=True), TypeError, "seed must be an int"),
+        (lambda x: fsj.sample(x, seed=1, step=jnp.ones(2)), TypeError, "step must be integers"),
         (lambda x: fsj.sample(x, key=3), TypeError, "key must be one key of jax.random"),
         (lambda x: fsj.sample(x, key=jax.random.split(jax.random.key(0))), ValueError, "key must be one key of jax"),
         (lambda x: fsj.sample(x, u="half"), TypeError, "u: .*half"),
@@ -188,6 +268,7 @@ def test_what_is_known_while_tracing_is_an_ordinary_error(call, error, words, ji
     [
         (lambda x: fsj.softmax(x, jnp.array([1.0, -1.0])), "temperature must be .*-1.0 .row 1"),
         (lambda x: fsj.sample(x, u=1.0), r"u must be .*1\.0"),
+        (lambda x: fsj.sample(x, seed=jnp.array([1, -1])), "seed must be at least 0 .* got -1 at index 1"),
         (lambda x: fsj.sample(x, u=jnp.array([0.5, -0.5])), "u must be"),
         (lambda x: fsj.sample(x, u=0.5, top_p=jnp.array([0.5, 2.0])), "top_p"),
         (lambda x: fsj.sample(x, u=0.5, mask=jnp.array([[1, 2, 0]] * 2)), "mask"),

@@ -321,6 +321,20 @@ def test_draws_are_those_of_arrays():
     assert type(sample([0.2, 0.8])) is int
 
 
+def test_seeded_draws_are_those_of_arrays_and_leave_the_stream_of_numpy_alone():
+    logits = np.random.default_rng(0).normal(size=(3, 9000)).astype(np.float32)
+    words = {"seed": 7, "keys": [4, 5, 6], "step": 2}
+    before = np.random.get_state()[1].copy()
+    for method in ("inversion", "rejection"):
+        drawn = sample(keras.ops.convert_to_tensor(logits), 0.7, from_logits=True, method=method, **words)
+        np.testing.assert_array_equal(drawn, fs.sample(logits, 0.7, method=method, **words))
+        drawn = sample(keras.ops.convert_to_tensor(np.exp(logits)), method=method, **words)
+        np.testing.assert_array_equal(drawn, fs.sample_probs(np.exp(logits), method=method, **words))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    with pytest.raises(ValueError, match="method needs a seed"):
+        sample(logits, method="rejection")
+
+
 def test_random_seed_of_keras_fixes_the_draws():
     probs = np.full((50, 10), 0.1)
     keras.utils.set_random_seed(3)

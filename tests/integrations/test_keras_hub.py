@@ -90,6 +90,23 @@ def test_seeds(model):
 
 
 @draws
+def test_draws_by_rejection_are_those_of_sample():
+    x = np.random.default_rng(0).normal(size=(3, 9000)).astype(np.float32)
+    logits = keras.ops.convert_to_tensor(x)
+
+    def drawn(sampler):
+        return np.asarray(keras.ops.convert_to_numpy(sampler.get_next_token(logits)))
+
+    sampler = FastSampler(0.8, seed=7, method="rejection")
+    for step in range(3):
+        np.testing.assert_array_equal(drawn(sampler), fs.sample(x, 0.8, seed=7, step=step, method="rejection"))
+    sampler.top_k = 20
+    np.testing.assert_array_equal(drawn(sampler), fs.sample(x, 0.8, seed=7, step=3, top_k=20))
+    sampler.top_k, sampler.method = None, "inversion"
+    np.testing.assert_array_equal(drawn(sampler), fs.sample(x, 0.8, u=fs.keyed_uniforms(7, np.arange(3), 4)))
+
+
+@draws
 def test_temperature_zero_is_the_greedy_sampler_and_stops_where_it_stops(model):
     model.compile(sampler="greedy")
     greedy = written(model)
@@ -152,6 +169,10 @@ def test_config():
     assert config == {"temperature": 0.7, "seed": 3, "top_p": 0.9, "order": ("top_p",)}
     assert [again.temperature, again.top_p, again.top_k, again.seed] == [0.7, 0.9, None, 3]
     assert again.get_config() == config | {"order": again.order}
+    assert sampler.method == "inversion"
+    by_rejection = FastSampler(seed=3, method="rejection")
+    again = keras_hub.samplers.deserialize(keras_hub.samplers.serialize(by_rejection))
+    assert again.method == "rejection" and by_rejection.get_config()["method"] == "rejection"
 
 
 def test_parameters_that_are_wrong():
@@ -161,6 +182,8 @@ def test_parameters_that_are_wrong():
         ({"top_k": 2.0}, TypeError),
         ({"top_k": [1, 2]}, TypeError),
         ({"temperature": -1}, ValueError),
+        ({"method": "alias"}, ValueError),
+        ({"method": None}, ValueError),
         ({"temperature": math.nan}, ValueError),
         ({"xtc_threshold": 0.1}, ValueError),
     ):

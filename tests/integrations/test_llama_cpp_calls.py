@@ -18,7 +18,7 @@ import fastsoftmax as fs
 
 llama_cpp = pytest.importorskip("llama_cpp")
 pytest.importorskip("gguf")
-from llama_cpp_models import ENTRIES, PROMPT, evaluated, load, logits  # noqa: E402
+from llama_cpp_models import ENTRIES, PROMPT, evaluated, load, logits, write  # noqa: E402
 
 import fastsoftmax.integrations.llama_cpp as fsl  # noqa: E402
 from fastsoftmax.integrations.llama_cpp import attach, detach  # noqa: E402
@@ -126,6 +126,21 @@ def test_the_uniforms_are_keyed_by_seed_and_step(llm, rng):
     assert got == expected
 
 
+def test_draws_by_rejection_are_those_of_sample(tmp_path, rng):
+    row = (4 * rng.normal(size=9000)).astype(np.float32)
+    words = {"seed": 7, "keys": 0, "method": "rejection"}
+    with contextlib.closing(load(write(tmp_path, entries=row.size))) as llm:
+        attach(evaluated(llm, row), seed=7, method="rejection")
+        off = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
+        got = [llm.sample(**off, temp=t) for t in (1.0, 0.5, 2.0)]
+        assert got == [fs.sample(row, t, step=step, **words) for step, t in enumerate((1.0, 0.5, 2.0))]
+        assert llm.sample(temp=-1.0) == fs.sample(row, step=3, **words)  # no filters, and no temperature
+        assert llm.sample(**off | {"top_k": 50}, temp=1.0) == fs.sample(row, top_k=50, u=fs.keyed_uniforms(7, 0, 4))
+        attach(evaluated(llm, row), method="inversion")  # begins a run
+        assert llm.sample(**off, temp=1.0) == fs.sample(row, u=fs.keyed_uniforms(7, 0))
+        detach(llm)
+
+
 def test_without_a_seed_runs_differ(llm):
     attach(llm)
     assert len({tuple(tokens(llm)) for _ in range(3)}) == 3
@@ -195,6 +210,7 @@ def test_only_this_object_is_attached(llm, gguf_path):
         ({"seed": 2**32 - 1}, ValueError, "seed"),
         ({"seed": 1.5}, TypeError, "seed"),
         ({"seed": True}, TypeError, "seed"),
+        ({"method": "alias"}, ValueError, "method"),
         ({"top_k": 4}, TypeError, "top_k: pass it to the call"),
         ({"temperature": 4}, TypeError, "temperature: pass it to the call"),
         ({"tok_p": 0.4}, TypeError, "tok_p"),

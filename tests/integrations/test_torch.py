@@ -1,6 +1,9 @@
 """integrations/torch.py beside PyTorch's own functions and distribution, and beside the functions for arrays."""
 
 import math
+import os
+import re
+import shutil
 import warnings
 
 import numpy as np
@@ -14,8 +17,10 @@ from fastsoftmax.integrations import _torch_ops as ops  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-14, torch.float16: 2e-3, torch.bfloat16: 2e-2}
+REJECTED = 9000  # entries of a row that is drawn from by rejection
 FUNCTIONS = {"softmax": torch.softmax, "log_softmax": torch.log_softmax, "logsumexp": torch.logsumexp}
 
+needs_cxx = pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
@@ -143,6 +148,19 @@ def test_the_draw_passes_opcheck(size):
     torch.library.opcheck(ops.sample, (logits, torch.tensor(0.7), u, -1, size, mask, logits, None, filters, "raise"))
 
 
+@pytest.mark.parametrize("method", ["inversion", "rejection"])
+def test_the_seeded_draw_passes_opcheck(method):
+    filters = [math.nan] * len(ops.FILTERS)
+    logits = torch.randn(3, REJECTED)
+    for words in (
+        (torch.tensor(7), None, None),
+        (torch.tensor(2**64 - 1, dtype=torch.uint64), torch.arange(3), torch.tensor(5)),
+        (torch.arange(3), torch.arange(3) - 5, torch.arange(3)),
+    ):
+        given = (logits, torch.tensor(0.7), None, -1, None, None, None, None, filters, "raise", *words, method)
+        torch.library.opcheck(ops.sample, given)
+
+
 def test_compiled_functions_give_the_same():
     def function(x, t):
         return fst.softmax(x * 2, t, dim=0).sum(-1), fst.log_softmax(x, 0.5), fst.logsumexp(x, t, dim=0)
@@ -164,6 +182,23 @@ def test_compiled_draws_give_the_same():
 
     for a, b in zip(torch.compile(function, fullgraph=True, backend="aot_eager")(x, u), function(x, u), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch's own, in inductor
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=needs_cxx)])
+def test_compiled_seeded_draws_give_the_same_and_are_compiled_once_for_all_steps(backend):
+    x, keys = torch.randn(4, REJECTED), torch.tensor([3, -1, 2, 0])
+    compiled = torch.compile(
+        lambda x, step: fst.sample(x, 0.7, seed=2**64 - 1, keys=keys, step=step, method="rejection"),
+        fullgraph=True, backend=backend,
+    )  # fmt: skip
+    for step in range(12):  # more than the compiler compiles for
+        wanted = fs.sample(x, 0.7, seed=2**64 - 1, keys=keys, step=step, method="rejection")
+        np.testing.assert_array_equal(compiled(x, step), wanted)
+    np.testing.assert_array_equal(compiled(x, torch.tensor(11)), wanted)
+    xtc = {"seed": 5, "xtc_threshold": 0.001, "xtc_probability": 0.5}
+    compiled = torch.compile(lambda x: fst.sample(x, **xtc), fullgraph=True, backend=backend)
+    np.testing.assert_array_equal(compiled(x), fs.sample(x, **xtc))
 
 
 @each_function
@@ -217,6 +252,38 @@ def test_keys_make_a_draw_independent_of_its_batch():
     assert [int(fst.sample(x[i], u=u[i])) for i in range(8)] == batch.tolist()
 
 
+@pytest.mark.parametrize("n", [50, REJECTED])
+@pytest.mark.parametrize("method", ["inversion", "rejection"])
+def test_a_seeded_draw_is_that_of_arrays(n, method):
+    x = torch.randn(4, n)
+    unsigned = torch.tensor([0, 1, 2**63, 2**64 - 1], dtype=torch.uint64)
+    for words in (
+        {"seed": 7},
+        {"seed": 2**64 - 1, "step": 2**64 - 1, "keys": [5, -1, 2**62, 0]},
+        {"seed": torch.tensor(3), "keys": torch.tensor([5, -1, 2, 0]), "step": torch.tensor(9)},
+        {"seed": unsigned, "keys": unsigned, "step": unsigned},
+        {"seed": np.arange(4), "keys": np.arange(4, dtype=np.int8)},
+    ):
+        numbers = {name: ops.number_or_array(value, name) for name, value in words.items()}
+        for options in ({}, {"top_k": 20}, {"xtc_threshold": 0.001, "xtc_probability": 0.5}, {"return_logprob": True}):
+            got = fst.sample(x, 0.7, **words, method=method, **options)
+            wanted = fs.sample(x.numpy(), 0.7, **numbers, method=method, **options)
+            for a, b in zip(*(r if options.get("return_logprob") else (r,) for r in (got, wanted)), strict=True):
+                np.testing.assert_array_equal(a, b)
+    alone = [int(fst.sample(x[i], seed=7, keys=torch.tensor(i), method=method)) for i in range(4)]
+    drawn = fst.sample(x, seed=7, method=method)
+    assert drawn.dtype == torch.int64 and alone == drawn.tolist()
+    np.testing.assert_array_equal(fst.sample(x.T, dim=0, seed=7, method=method), drawn)
+    if n == REJECTED:
+        assert (fst.sample(x, seed=7) != fst.sample(x, seed=7, method="rejection")).any()
+
+
+def test_a_seeded_draw_leaves_the_generator_of_torch_alone():
+    before = torch.random.get_rng_state()
+    fst.sample(torch.randn(4, 50, generator=torch.Generator()), seed=7, xtc_threshold=0.01, xtc_probability=0.5)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_xtc_takes_its_coins_first():
     x = torch.zeros(500, 10)
     torch.manual_seed(5)
@@ -243,12 +310,38 @@ def test_a_tensor_on_another_device_is_called_so():
         (lambda x: fst.softmax(x, dim=3), IndexError, "axis 3 is out of bounds"),
         (lambda x: fst.sample(x, top_q=3), TypeError, "unexpected keyword argument 'top_q'"),
         (lambda x: fst.sample(x, u=torch.rand(2), generator=torch.Generator()), ValueError, "u and generator"),
+        (lambda x: fst.sample(x, u=torch.rand(2), seed=1), ValueError, "u and seed are both given"),
+        (lambda x: fst.sample(x, generator=torch.Generator(), seed=1), ValueError, "generator and seed are both given"),
+        (lambda x: fst.sample(x, num_samples=3, seed=1), ValueError, "num_samples cannot be given with a seed"),
+        (lambda x: fst.sample(x, keys=torch.arange(2)), ValueError, "keys needs a seed"),
+        (lambda x: fst.sample(x, step=3), ValueError, "step needs a seed"),
+        (lambda x: fst.sample(x, method="rejection"), ValueError, "method needs a seed"),
+        (lambda x: fst.sample(x, method="alias", seed=1), ValueError, 'method must be "inversion" or "rejection"'),
+        (lambda x: fst.sample(x, seed=-1), ValueError, "seed must be at least 0"),
+        (lambda x: fst.sample(x, seed=torch.tensor([1, -1])), ValueError, "seed must be at least 0.*at index 1"),
+        (lambda x: fst.sample(x, seed=2**64), ValueError, "seed must be at least 0 and below"),
+        (lambda x: fst.sample(x, seed=torch.tensor([0.5, 1.0])), TypeError, "seed must be integers"),
+        (lambda x: fst.sample(x, seed=1, keys=torch.arange(3)), ValueError, "keys must have the shape of the rows"),
+        (lambda x: fst.sample(x, seed=1, keys=torch.arange(2, device="meta")), TypeError, "keys is on meta"),
         (lambda x: fst.sample(x * math.nan), ValueError, "logits: row 0 has nan at entry 0"),
     ],
 )
 def test_errors_are_those_of_arrays(call, error, words):
     with pytest.raises(error, match=words):
         call(torch.randn(2, 3))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seed": 2**64}, {"seed": -1}, {"seed": 1, "keys": torch.arange(3)}, {"seed": 1, "num_samples": 2}],
+    ids=str,
+)
+def test_errors_of_compiled_seeded_draws_are_the_same(wrong):
+    x = torch.randn(2, 3)
+    with pytest.raises(ValueError) as error:
+        fst.sample(x, **wrong)
+    with pytest.raises(Exception, match=re.escape(str(error.value))):
+        torch.compile(lambda x: fst.sample(x, **wrong), fullgraph=True, backend="aot_eager")(x)
 
 
 def test_the_advice_about_rows_that_cannot_be_drawn_from_works():
