@@ -4,6 +4,7 @@
  *     contiguous rows         one after another where they lie, the temperature prepared once for as long as it stays the same;
  *                             of one block, their logarithms side by side (ops/block_rows-inl.h)
  *     other rows              copied into a tile of contiguous rows (row/tile-inl.h), and done there
+ *     neighbours in memory    of another type, with a mask or a bias, or a power of two apart: strips of them come first as they are
  *
  * Needs real_f32.h or real_f64.h, ops/rows.h, ops/block_rows-inl.h, draw/columns-inl.h, and the softmax and draw rooms.
  */
@@ -33,23 +34,23 @@ static inline const REAL *NAME(row_at)(const void *base, ptrdiff_t stride, size_
 /* A row that the formula does not serve.  Of a copy the original is done, whose result is rounded once, and then copied. */
 static fs_status NAME(do_other_row)(const fs_batch *b, size_t i, fs_operation operation)
 {
-    const fs_batch *original = b->tile_of;
-    if (!original)
+    size_t at = i;
+    const fs_batch *original = fs_original(b, &at);
+    if (original == b)
         return fs_do_row(b, i, operation);
     const fs_scratch tile = fs_detach_scratch();
-    fs_status status = fs_do_row(original, b->first + i, operation);
+    fs_status status = fs_do_row(original, at, operation);
     fs_attach_scratch(tile);
     if (operation != FS_SOFTMAX && operation != FS_LOG_SOFTMAX)
         return status;
-    const fs_output out = fs_output_at(original->out, original->out_step, b->first + i);
+    const fs_output out = fs_output_at(original->out, original->out_step, at);
+    const fs_output to = fs_output_at(b->out, b->out_step, i);
     const fs_row result = fs_bare_row(out.data, (size_t)out.stride, out.dtype, 0);
     const fs_reader reader = fs_reader_of(&result);
-    REAL copy[BLOCK], *to = NAME(entry_at)(b->out->data, b->out_step, i);
-    for (size_t start = 0; start < b->rows->n && !fs_has_ended(status); start += BLOCK) {
+    REAL copy[BLOCK];
+    for (size_t start = 0; start < b->rows->n && !fs_has_ended(status) && to.data != out.data; start += BLOCK) {
         size_t len = NAME(block_length)(b->rows->n, start / BLOCK);
-        const REAL *from = NAME(fs_load)(&reader, start, len, copy);
-        if (from != to + start) /* else the result of a copy goes where that of the original is */
-            memcpy(to + start, from, len * sizeof(REAL));
+        NAME(fs_store)(&to, start, len, NAME(fs_load)(&reader, start, len, copy));
     }
     return status;
 }
@@ -356,7 +357,7 @@ FS_INLINE size_t NAME(short_rows)(const fs_batch *b, fs_operation operation)
         if (usable && NAME(do_columns)(b, i, count, &s, operation))
             continue;
         for (size_t j = i; j < i + count; j++)
-            if (fs_has_ended(fs_do_row(b, j, operation)))
+            if (fs_has_ended(NAME(do_other_row)(b, j, operation)))
                 return j;
     }
     return rows->count;
@@ -382,15 +383,9 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
             copies.step = step;
             const fs_output in_tile = {tile, sizeof(REAL), DTYPE};
             const fs_output out = b->out ? fs_output_at(b->out, b->out_step, i) : in_tile;
-            const fs_batch copied = {.rows = &copies,
-                                     .out = to_tile ? &in_tile : &out,
-                                     .out_step = to_tile ? step : b->out_step,
-                                     .u = b->u ? b->u + i : NULL,
-                                     .index = b->index ? b->index + i : NULL,
-                                     .logprob = b->logprob ? b->logprob + i : NULL,
-                                     .tile_of = b,
-                                     .first = i,
-                                     .seeded = b->seeded};
+            fs_batch copied = fs_batch_from(b, i, &copies);
+            copied.out = to_tile ? &in_tile : &out;
+            copied.out_step = to_tile ? step : b->out_step;
             if (adjacent)
                 NAME(load_rows)(rows, i, count, tile, step);
             else
@@ -408,14 +403,50 @@ FS_INLINE size_t NAME(tiled_rows)(const fs_batch *b, int adjacent, fs_operation 
     return rows->count;
 }
 
-FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
+/* Neighbours in memory, a strip of them at a time in a tile, where they are neighbours too; do_rows: the operation. */
+FS_NOINLINE size_t NAME(rows_in_strips)(const fs_batch *b, fs_operation operation,
+                                        size_t (*do_rows)(const fs_batch *))
+{
+    const fs_rows *rows = b->rows;
+    const int writes = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
+    const size_t n = rows->n, width = NAME(strip_width)(n);
+    /* an odd number of lines: the strip itself needs no strips */
+    const ptrdiff_t stride = (ptrdiff_t)((width * sizeof(REAL) / FS_CACHE_LINE | 1) * FS_CACHE_LINE);
+    const fs_scratch memory = fs_take_table(n * (size_t)stride + FS_CACHE_LINE);
+    if (!memory.memory)
+        return fs_rows_one_by_one(b, operation);
+    REAL *tile = (REAL *)(((uintptr_t)memory.memory + FS_CACHE_LINE - 1) / FS_CACHE_LINE * FS_CACHE_LINE);
+    size_t i = 0, done = 0, count = 0;
+    for (; i < rows->count && done == count; i += done) {
+        fs_rows strip = fs_rows_from(rows, i, width);
+        NAME(load_strip)(&strip, tile, stride);
+        strip.row = fs_bare_row(tile, (size_t)stride, DTYPE, 0);
+        strip.step = sizeof(REAL);
+        count = strip.count;
+        const fs_output in_tile = {tile, stride, DTYPE};
+        const fs_output out = b->out ? fs_output_at(b->out, b->out_step, i) : in_tile;
+        fs_batch copied = fs_batch_from(b, i, &strip);
+        copied.out = writes ? &in_tile : &out;
+        copied.out_step = writes ? strip.step : b->out_step;
+        done = do_rows(&copied);
+        if (writes)
+            NAME(store_strip)(tile, stride, n, &out, b->out_step, done);
+    }
+    fs_return_table(memory);
+    return i;
+}
+
+/* do_rows: this, for the operation. */
+FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation, size_t (*do_rows)(const fs_batch *))
 {
     const fs_rows *rows = b->rows;
     const fs_row *row = &rows->row;
     if (rows->count == 0)
         return 0;
-    const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
     const int writes = operation == FS_SOFTMAX || operation == FS_LOG_SOFTMAX;
+    if (NAME(needs_strips)(rows, writes))
+        return NAME(rows_in_strips)(b, operation, do_rows);
+    const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
     const int contiguous = bare && (!writes || NAME(is_direct)(b->out));
     const int adjacent = rows->step == (ptrdiff_t)fs_size_of(row->dtype) && rows->count > 1;
     if (rows->n <= TINY && rows->count > 1 && (adjacent || rows->n <= FS_COLUMNS))
@@ -428,12 +459,15 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation)
 }
 
 /* softmax_rows_f32, softmax_rows_f64, and so on */
-static size_t NAME(softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SOFTMAX); }
-static size_t NAME(log_softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_SOFTMAX); }
-static size_t NAME(logsumexp_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOGSUMEXP); }
-static size_t NAME(entropy_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_ENTROPY); }
-static size_t NAME(sample_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SAMPLE); }
-static size_t NAME(logprob_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_PROB); }
+static size_t NAME(softmax_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SOFTMAX, NAME(softmax_rows)); }
+static size_t NAME(log_softmax_rows)(const fs_batch *b)
+{
+    return NAME(rows_by)(b, FS_LOG_SOFTMAX, NAME(log_softmax_rows));
+}
+static size_t NAME(logsumexp_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOGSUMEXP, NAME(logsumexp_rows)); }
+static size_t NAME(entropy_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_ENTROPY, NAME(entropy_rows)); }
+static size_t NAME(sample_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_SAMPLE, NAME(sample_rows)); }
+static size_t NAME(logprob_rows)(const fs_batch *b) { return NAME(rows_by)(b, FS_LOG_PROB, NAME(logprob_rows)); }
 
 /* Rows that rejection is for: those that are neighbours in memory as contiguous copies. */
 static size_t NAME(sample_seeded_rows)(const fs_batch *b)

@@ -28,10 +28,32 @@ typedef struct fs_batch {
     const fs_words *seeded; /* FS_SAMPLE_SEEDED: the seeds, keys and steps, of the rows that others are copies of */
 } fs_batch;
 
+/* The rows of b from row i on, of which `copies` are copies; results that are no rows go where those of b do. */
+static inline fs_batch fs_batch_from(const fs_batch *b, size_t i, const fs_rows *copies)
+{
+    const fs_batch copied = {.rows = copies,
+                             .u = b->u ? b->u + i : NULL,
+                             .index = b->index ? b->index + i : NULL,
+                             .logprob = b->logprob ? b->logprob + i : NULL,
+                             .tile_of = b,
+                             .first = i,
+                             .seeded = b->seeded};
+    return copied;
+}
+
+/* The rows that these are copies of, by way of others or not; and *i, a row of these, among them. */
+static inline const fs_batch *fs_original(const fs_batch *b, size_t *i)
+{
+    for (; b->tile_of; b = b->tile_of)
+        *i += b->first;
+    return b;
+}
+
 static inline fs_draw_key fs_draw_key_at(const fs_batch *b, size_t i)
 {
     const fs_words *words = b->seeded;
-    const size_t row = b->tile_of ? b->first + i : i;
+    size_t row = i;
+    fs_original(b, &row);
     const fs_draw_key key = {words[0].word[row * words[0].stride], words[1].word[row * words[1].stride],
                              words[2].word[row * words[2].stride]};
     return key;

@@ -114,6 +114,65 @@ static void NAME(store_columns)(const REAL *from, size_t n, const fs_output *out
     NAME(store_rows)(buffer, (ptrdiff_t)(n * sizeof(REAL)), n, out, step, count);
 }
 
+/* Strips of neighbours in memory: `width` rows whose columns are contiguous, wide enough for the memory to be read and written in
+ * its order, and low enough for the second-level cache. */
+static size_t NAME(strip_width)(size_t n)
+{
+    const size_t most = 512 / sizeof(REAL), low = FS_STRIP_LIMIT / sizeof(REAL) / n / LANES * LANES;
+    return low < most ? low : most;
+}
+
+/* Whether neighbours are better brought into strips than read as they are: each of their columns is converted at once; and
+ * columns a large power of two apart push each other out of the caches, which have few places for them, before they have served. */
+static int NAME(needs_strips)(const fs_rows *rows, int writes)
+{
+    const fs_row *row = &rows->row;
+    if (rows->step != (ptrdiff_t)fs_size_of(row->dtype) || rows->count < LANES || rows->n < 2 ||
+        row->mask_kind == FS_MASK_WORDS || row->bias_at || NAME(strip_width)(rows->n) == 0)
+        return 0;
+    const size_t apart = (size_t)(row->stride < 0 ? -row->stride : row->stride), page = 4096;
+    size_t places = page / FS_CACHE_LINE; /* of the lines of a column in the nearest cache */
+    for (size_t step = FS_CACHE_LINE; step < page && apart % (2 * step) == 0; step *= 2)
+        places /= 2;
+    const int crowded = apart % FS_CACHE_LINE == 0 && places <= 16 && rows->n > 8 * places;
+    if (!fs_is_bare(row))
+        return 1;
+    return writes || rows->n <= TINY ? row->dtype != DTYPE || crowded : row->dtype != DTYPE && rows->n <= BLOCK;
+}
+
+/* A strip, of the type that is computed in, with the mask and the bias of the rows. */
+static void NAME(load_strip)(const fs_rows *rows, REAL *to, ptrdiff_t stride)
+{
+    fs_row column = rows->row;
+    column.stride = rows->step;
+    column.mask_stride = rows->mask_step;
+    column.bias_stride = rows->bias_step;
+    for (size_t j = 0; j < rows->n; j++, to = NAME(entry_at)(to, stride, 1)) {
+        const fs_reader reader = fs_reader_of(&column);
+        const REAL *from = NAME(fs_load)(&reader, 0, rows->count, to);
+        if (from != to)
+            memcpy(to, from, rows->count * sizeof(REAL));
+        column.data = (const char *)column.data + rows->row.stride;
+        if (column.mask)
+            column.mask = (const char *)column.mask + rows->row.mask_stride;
+        if (column.bias)
+            column.bias = (const double *)(const void *)((const char *)column.bias + rows->row.bias_stride);
+    }
+}
+
+/* The first `count` rows of a strip, of n entries, as rows of the result. */
+static void NAME(store_strip)(const REAL *from, ptrdiff_t stride, size_t n, const fs_output *out, ptrdiff_t step,
+                              size_t count)
+{
+    for (size_t j = 0; j < n; j++, from = NAME(entry_at)(from, stride, 1)) {
+        const fs_output column = {(char *)out->data + (ptrdiff_t)j * out->stride, step, out->dtype};
+        if (out->dtype == DTYPE && step == (ptrdiff_t)sizeof(REAL))
+            memcpy(column.data, from, count * sizeof(REAL));
+        else
+            NAME(fs_store)(&column, 0, count, from);
+    }
+}
+
 /* `count` neighbours in memory as contiguous rows, `to_step` bytes apart. */
 static void NAME(load_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to, ptrdiff_t to_step)
 {

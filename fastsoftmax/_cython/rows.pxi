@@ -282,11 +282,17 @@ cdef inline size_t set_run(const Batch *b, const RowIterator *w, size_t most, fs
     return count
 
 
+cdef enum:
+    STRIP = 1 << 17  # entries
+
+
 cdef inline size_t rows_together(const Batch *b) noexcept nogil:
-    """How many rows the kernels bring into one tile: neighbours in memory are transposed together."""
+    """How many rows the kernels bring into one tile or strip: neighbours in memory (csrc/row/tile-inl.h)."""
     cdef int last = b.iterator.dims - 1
     cdef Py_ssize_t size = size_of(b.rows.row.dtype)
-    return 16 if last >= 0 and b.iterator.stride[ROW][last] == size != b.rows.row.stride else 1
+    if last < 0 or b.iterator.stride[ROW][last] != size or b.rows.row.stride == size:
+        return 1
+    return min(128, max(16, STRIP // b.rows.n // 16 * 16))
 
 
 # --- a row at a time ---

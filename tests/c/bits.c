@@ -8,7 +8,14 @@
 #include "rows.h"
 
 static const double temperatures[] = {0.0, 5e-324, 1e-45, 1e-30, 1e-3, 0.05, 0.7, 1.0, 30.0, 1e30, 1e300, INFINITY};
-enum { TEMPERATURES = sizeof temperatures / sizeof temperatures[0], DRAWS = 6, MOST_SETS = 4, MANY = 37, SHORT = 64 };
+enum {
+    TEMPERATURES = sizeof temperatures / sizeof temperatures[0],
+    DRAWS = 6,
+    MOST_SETS = 4,
+    MANY = 150,
+    SOME = 37,
+    SHORT = 64
+};
 
 static unsigned long long checks;
 
@@ -103,7 +110,8 @@ static void compare(const results *a, const results *b, size_t bytes, const char
            same("logprob", a->logprob, b->logprob, sizeof a->logprob, set, which, row_description));
 }
 
-/* How many rows lie: one after another, with a gap, as the columns of a matrix, and with both steps odd. */
+/* How many rows lie: one after another, with a gap, as the columns of a matrix, of one a power of two wide, and with both steps
+ * odd. */
 typedef struct {
     size_t step, stride, bytes;
 } spacing;
@@ -112,9 +120,10 @@ static spacing spaced(size_t rows, size_t n, size_t size, random_stream *r)
 {
     size_t gap = below(r, 3);
     spacing s = {(n + gap) * size, size, 0};
-    switch (below(r, 4)) {
+    switch (below(r, 5)) {
     case 1: s = (spacing){size, (rows + gap) * size, 0}; break;
     case 2: s = (spacing){(2 * n + gap) * size, 2 * size, 0}; break;
+    case 4: s = (spacing){size, (size_t)2048 << below(r, 2), 0}; break;
     case 3: s = (spacing){2 * size, (2 * rows + gap) * size, 0}; break;
     default: break;
     }
@@ -144,7 +153,8 @@ static int same_row(const char *what, const char *expected, const char *base, sp
 static void compare_rows(const fs_row *row, size_t n, double temperature, const double *u, const results *expected,
                          random_stream *r, const char *set, const char *row_description)
 {
-    const size_t size = size_of(row->dtype), rows = n <= 2100 ? 1 + below(r, MANY) : 2;
+    const size_t size = size_of(row->dtype),
+                 rows = n > 2100 ? 2 : 1 + below(r, n <= 300 && below(r, 4) == 0 ? MANY : SOME);
     const spacing in = spaced(rows, n, size, r);
     const int in_place = (int)below(r, 2), others = (int)below(r, 3);
     const spacing to = in_place ? in : spaced(rows, n, size, r);
