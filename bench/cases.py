@@ -77,8 +77,8 @@ def _case(operation: str, shape: tuple[int, ...], rivals: str, kind: str = "", *
 def all_cases() -> list[Case]:
     """Every case, in the order of the results."""
     others = "numpy jax"
-    softmax, draw = f"fastsoftmax-new torch onnxruntime onednn openvino scipy {others}", "torch numpy-cdf numpy-gumbel"
-    without_onednn = f"torch onnxruntime scipy {others}"
+    without_onednn = f"torch onnxruntime scipy mkl {others}"
+    softmax, draw = f"fastsoftmax-new onednn openvino tract {without_onednn}", "torch vllm numpy-cdf numpy-gumbel"
     shapes = [*((n,) for n in ONE_ROW), *((32, n) for n in VOCABULARIES), *BLOCKS]
     cases = [_case("softmax", shape, softmax) for shape in shapes]
     cases += [_case("softmax", shape, without_onednn, dtype="float64") for shape in ((VOCABULARY,), (4_096, 16))]
@@ -88,7 +88,8 @@ def all_cases() -> list[Case]:
     cases += [_case("sampler", (n,), rivals, "probs", **probs) for n in SHORT]
     for operation in ("overhead", "c-api-softmax", "c-api-draw"):
         cases += [_case(operation, (n,), "fastsoftmax-kernel") for n in SHORT]
-    cases += [_case("accuracy", (), f"{without_onednn} onednn"), _case("accuracy", (), without_onednn, dtype="float64")]
+    cases.append(_case("accuracy", (), f"{without_onednn} onednn openvino tract"))
+    cases.append(_case("accuracy", (), without_onednn, dtype="float64"))
     cases += [_case("many", (n,), "numpy-choice") for n in MANY_ROWS]
     cases += [_case("categorical", (n,), "numpy-choice") for n in MANY_ROWS[:4]]
     cases += [_case("seeded", (n,), "numpy-choice torch") for n in MANY_ROWS[:4]]
@@ -109,9 +110,9 @@ def token_cases() -> list[Case]:
     few = "fastsoftmax-call llama.cpp"
     every = f"{few} transformers torch numpy"
     cases = [
-        case("filter", "top_k", f"{every} numpy-max", top_k=50),
-        case("filter", "top_k-top_p", every, top_k=50, top_p=0.95),
-        case("filter", "top_p", every, top_p=0.95),
+        case("filter", "top_k", f"{every} vllm numpy-max", top_k=50),
+        case("filter", "top_k-top_p", f"{every} vllm", top_k=50, top_p=0.95),
+        case("filter", "top_p", f"{every} vllm", top_p=0.95),
         case("filter", "min_p", every, min_p=0.05),
         case("filter", "typical_p", f"{few} transformers", typical_p=0.95),
     ]
@@ -134,12 +135,14 @@ def form_cases() -> list[Case]:
         kind = "_".join(map(str, [form, *np.atleast_1d(axis)]))
         return _case(f"forms-{operation}", shape, rivals, kind, form=form, **fields)
 
-    def along(shape: tuple[int, ...], axis: Any, rivals: str = "torch onnxruntime scipy numpy jax") -> Case:
+    logs, softmax = "torch onnxruntime openvino tract scipy jax", _LIBRARIES
+
+    def along(shape: tuple[int, ...], axis: Any, rivals: str = softmax) -> Case:
         return case("softmax", "axis", rivals, shape, options={"axis": axis})
 
-    logs, softmax, draw = "torch onnxruntime scipy jax", "torch onnxruntime scipy numpy jax", "torch numpy"
     cases = []
     for shape in ((64,), *BATCHES):
+        draw = "torch numpy vllm" if len(shape) > 1 else "torch numpy"
         cases.append(case("softmax", "", softmax, shape))
         cases.append(case("log_softmax", "", logs, shape))
         cases.append(case("logsumexp", "", "torch scipy jax", shape))
@@ -149,13 +152,13 @@ def form_cases() -> list[Case]:
     for shape in BATCHES:
         cases += [along(shape, 0), along(shape[::-1], 0)]
         cases += [case(name, "temperatures", "torch scipy jax", shape) for name in ("softmax", "log_softmax")]
-        cases.append(case("sample", "temperatures", draw, shape))
-        cases.append(case("softmax", "", "torch scipy jax", shape, dtype="float16"))
+        cases.append(case("sample", "temperatures", "torch numpy vllm", shape))
+        cases.append(case("softmax", "", "torch tract scipy jax", shape, dtype="float16"))
         cases.append(case("softmax", "strided", "torch scipy numpy", shape))
     cases.append(case("softmax", "segments", "torch numpy", BATCHES[0]))
     cases += [along((64,), 0), case("softmax", "", softmax, (8, 12, 128, 128)), along((8, 12, 128, 128), 1)]
-    cases.append(along((8, 12, 128, 128), (1, 3), "torch scipy numpy jax"))
-    plain = "torch scipy numpy"
+    cases.append(along((8, 12, 128, 128), (1, 3), "torch mkl scipy numpy jax"))
+    plain, draw = "torch scipy numpy", "torch numpy"
     cases += [case("softmax", "np.float32", plain, (64,)), case("softmax", "list", plain, (64,), dtype="float64")]
     cases += [case("softmax", "", plain, shape) for shape in ((1,), (0, 64))]
     cases += [case("sample", "size", draw, (64,), options={"size": 5}), case("sampler", "mask", draw, (64,))]
@@ -204,6 +207,7 @@ ROWS = {
 _LONG = "(32000|65536|128256)"
 _BLOCKS = "|".join("x".join(map(str, shape)) for shape in BLOCKS)
 _HARD = "|".join(ROWS)
+_LIBRARIES = "torch onnxruntime openvino tract mkl scipy numpy jax"
 # Case (a regular expression), contender, what is bounded, bound. ratio: theirs / ours at least; times: ours / theirs at
 # most; difference: ours − theirs in ns at most; each: ns a draw at most; ulp, wrong answers: at most. The first line
 # that fits counts.
@@ -251,5 +255,5 @@ GOALS: tuple[tuple[str, str, str, float], ...] = (
     ("threads-.*", "fastsoftmax-alone", "ratio", 0.95),
     ("(filter|top-logprobs|forms-(sample|sampler|without-replacement)|verify-draft)-.*", "fastsoftmax", "wrong", 0.0),
     ("forms-.*", "fastsoftmax", "ulp", 3.0),
-    *(("forms-.*", rival, "ratio", 1.0) for rival in ("torch", "onnxruntime", "scipy", "numpy", "jax")),
+    *(("forms-.*", rival, "ratio", 1.0) for rival in f"{_LIBRARIES} vllm".split()),
 )

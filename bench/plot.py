@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report import TOKEN_TABLE, load, measured_on, readable_error, readable_time
+from report import TOKEN_TABLE, brief_error, load, measured_on, readable_error, readable_time
 
 Row = Mapping[str, Any]
 INK, OURS = "#757c85", "#e8491d"
@@ -32,6 +31,8 @@ STYLE = {
     "onnxruntime": ("ONNX Runtime", "#2f81d7"),
     "onednn": ("oneDNN", "#6f75e0"),
     "openvino": ("OpenVINO", "#3f7fb0"),
+    "tract": ("tract", "#a6602f"),
+    "mkl": ("oneMKL", "#4b7d8c"),
     "scipy": ("SciPy", "#1d9380"),
     "numpy": ("NumPy", "#8a62d0"),
     "numpy-choice": ("NumPy choice", "#8a62d0"),
@@ -41,6 +42,7 @@ STYLE = {
     "classic": ("RNN helper", "#1d9380"),
     "jax": ("JAX", "#5f8f28"),
     "numba": ("Numba", "#94801a"),
+    "vllm": ("vLLM", "#c23b3b"),
     "transformers": ("transformers", "#c2559d"),
 }
 RATIOS = (
@@ -102,8 +104,7 @@ def grouped(rows: Sequence[Row], columns: Sequence[Mapping[str, str]]) -> list[l
             others = sorted((row for row in of_case.values() if "ratio" in row), key=lambda row: row["ratio"])
             if others:
                 mine = of_case["fastsoftmax"]
-                error = re.sub(" of .* wrong", " wrong", readable_error(mine["error"]))
-                heading = f"{label}: fastsoftmax {readable_time(mine['ns'])}, {error}"
+                heading = f"{label}: fastsoftmax {readable_time(mine['ns'])}, {brief_error(mine['error'])}"
                 lines += [(heading, None), *((row["contender"], row) for row in others), ("", None)]
         found.append(lines[:-1])
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import math
 import os
 import re
@@ -151,7 +150,7 @@ def run(asked: argparse.Namespace) -> None:
         document["rows"] += rows
         if asked.json:
             # Written after every case, so that a library that takes the process down loses no results.
-            asked.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            asked.json.write_text(report.saved(document), encoding="utf-8")
         report.show(rows)
     report.show_closing(document)
     if asked.plot:

@@ -11,7 +11,7 @@ from timing import Contender
 import fastsoftmax
 
 from . import call, contender, drawing, softmax_formula, torch_call, with_torch
-from .tokens import draw_llama
+from .tokens import draw_llama, draw_vllm
 
 # Judged with 10,000 draws at once: enough for a table in rows of up to some 10^5 entries.
 AT_ONCE = "10_000, u=np.resize(u, 10_000))[:u.size]"
@@ -89,6 +89,7 @@ RIVALS = {
         "numpy-cdf": numpy_cdf,
         "numpy-gumbel": call("(x / t + rng.gumbel(size=x.shape)).argmax(-1)"),
         "llama.cpp": draw_llama,
+        "vllm": draw_vllm,
     },
     "sampler": {
         "fastsoftmax": sampler,

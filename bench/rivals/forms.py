@@ -18,7 +18,8 @@ import fastsoftmax
 
 from . import Builder, call, contender, drawing, keywords, softmax_formula, with_torch
 from .draw import numpy_cdf
-from .softmax import jax, onnxruntime, scipy
+from .softmax import jax, mkl, onnxruntime, openvino, scipy, tract
+from .tokens import vllm_names
 
 
 def spaced(array: np.ndarray) -> np.ndarray:
@@ -122,9 +123,16 @@ def torch_function(case: Case, name: str) -> Contender:
 
 def functions(name: str, graph: str = "") -> dict[str, Builder]:
     """softmax, log_softmax or logsumexp of each library; `graph` is what ONNX calls it."""
-    by_name = {"fastsoftmax": ours, "torch": torch_function, "scipy": scipy_function, "jax": jax}
+    by_name = {
+        "fastsoftmax": ours,
+        "torch": torch_function,
+        "openvino": openvino,
+        "scipy": scipy_function,
+        "jax": jax,
+    }
     found: dict[str, Builder] = {library: functools.partial(build, name=name) for library, build in by_name.items()}
-    return {**found, "numpy": numpy, "onnxruntime": functools.partial(onnxruntime, name=graph)}
+    of_graph = {library.__name__: functools.partial(library, name=graph) for library in (onnxruntime, tract)}
+    return {**found, **of_graph, "numpy": numpy, "mkl": mkl}
 
 
 def torch_distribution(case: Case, method: str) -> Contender:
@@ -158,6 +166,10 @@ def torch_draw(case: Case) -> Contender:
     return torch(case, f"torch.multinomial(torch.softmax({{x}} / t, -1), {count})")
 
 
+def vllm_draw(case: Case) -> Contender:
+    return torch(case, "sampler({x}.div_(t), generators, k, p)[0]", **vllm_names(case))
+
+
 def torch_logprob(case: Case) -> Contender:
     import torch as library
 
@@ -182,6 +194,7 @@ def without_replacement(case: Case) -> Contender:
 _DRAWS: dict[str, Builder] = {
     "torch": lambda case: torch_logprob(case) if case.form == "logprob" else torch_draw(case),
     "numpy": numpy_draw,
+    "vllm": vllm_draw,
 }
 RIVALS: dict[str, dict[str, Builder]] = {
     "forms-softmax": functions("softmax", "Softmax"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,10 +42,8 @@ def onednn(case: Case) -> Contender:
     return with_torch(case, code, f"{code}.to_dense()", native=lambda x: torch.from_numpy(x).to_mkldnn())
 
 
-@functools.lru_cache(maxsize=8)
-def _onnx_session(name: str, axis: int, dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
-    """A session with the graph Div, then Softmax or LogSoftmax, and nothing else."""
-    import onnxruntime
+def onnx_model(name: str, axis: int, dtype: str, temperature: float, dimensions: int) -> bytes:
+    """The graph Div, then Softmax or LogSoftmax, and nothing else."""
     from onnx import helper
 
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
@@ -55,9 +55,17 @@ def _onnx_session(name: str, axis: int, dtype: str, temperature: float, dimensio
     ends = [[helper.make_tensor_value_info(name, element, axes)] for name in ("x", "probs")]
     graph = helper.make_graph(nodes, "softmax", *ends, [helper.make_tensor("temperature", element, [], [temperature])])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+@functools.lru_cache(maxsize=8)
+def _onnx_session(name: str, axis: int, dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
+    import onnxruntime
+
+    model = onnx_model(name, axis, dtype, temperature, dimensions)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def onnxruntime(case: Case, name: str = "Softmax") -> Contender:
@@ -65,23 +73,48 @@ def onnxruntime(case: Case, name: str = "Softmax") -> Contender:
     return plain('session.run(None, {"x": x})[0]', session=session)(case)
 
 
+def tract(case: Case, name: str = "Softmax") -> Contender:
+    """On a tensor of its own, with a model for this shape; it uses one thread."""
+    import tract
+
+    if case.threads > 1:
+        raise ImportError("tract's Python package uses one thread")
+    graph = onnx_model(name, axis_of(case), case.dtype, case.temperature, len(case.shape))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        path.write_bytes(graph)
+        model = tract.onnx().load(path)
+    model.set_input_fact(0, ",".join([*map(str, case.shape), f"f{8 * np.dtype(case.dtype).itemsize}"]))
+    names = {"state": model.into_model().into_runnable().spawn_state()}
+    code = "state.run([x])[0]"
+    return contender(case, code, f"{code}.to_numpy()", names=names, native=tract.Tensor.from_numpy)
+
+
+def mkl(case: Case) -> Contender:
+    """oneMKL has no softmax: the lines of NumPy with its exponential, as Intel's package for NumPy has it."""
+    import mkl_umath
+
+    axis = f", axis={axis}" if (axis := axis_of(case)) != -1 else ""
+    return plain(f"softmax(x, t{axis}, exp=mkl_umath.exp)", softmax=softmax_formula, mkl_umath=mkl_umath)(case)
+
+
 @functools.lru_cache(maxsize=8)
-def _openvino_model(axis: int, dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
-    """The graph Divide, then Softmax, in the type of the rows and not in bfloat16, which some CPUs are given."""
+def _openvino_model(name: str, axis: int, dtype: str, temperature: float, dimensions: int, threads: int) -> Any:
+    """The same graph in the type of the rows, not in bfloat16, which some CPUs are given."""
     import openvino
     from openvino import opset13
 
     element = openvino.Type(np.dtype(dtype))
     x = opset13.parameter([-1] * dimensions, element, name="x")
     scaled = opset13.divide(x, opset13.constant(np.array(temperature, dtype)))
-    model = openvino.Model([opset13.softmax(scaled, axis)], [x])
+    model = openvino.Model([getattr(opset13, name)(scaled, axis)], [x])
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": element.get_type_name()}
     return openvino.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **settings})
 
 
-def openvino(case: Case) -> Contender:
+def openvino(case: Case, name: str = "softmax") -> Contender:
     """With the input shared and not copied; its output is its own."""
-    model = _openvino_model(axis_of(case), case.dtype, case.temperature, len(case.shape), case.threads)
+    model = _openvino_model(name, axis_of(case), case.dtype, case.temperature, len(case.shape), case.threads)
     return plain("model(x, share_inputs=True)[0]", model=model)(case)
 
 
@@ -131,6 +164,8 @@ _SOFTMAX = {
     "onnxruntime": onnxruntime,
     "onednn": onednn,
     "openvino": openvino,
+    "tract": tract,
+    "mkl": mkl,
     "scipy": scipy,
     "numpy": plain("softmax(x, t)", softmax=softmax_formula),
     "jax": jax,

@@ -7,6 +7,7 @@ that it draws from, and their weights.
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -172,6 +173,39 @@ def draw_llama(case: Case) -> Contender:
     return llama_chain(case, links, "applied(x).array.data[x.array.selected].id", answer)
 
 
+def vllm_names(case: Case) -> dict[str, Any]:
+    """vLLM's sampler after its temperature, and its arguments: no generators for single requests, top_k, top_p."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    import torch
+    from vllm.platforms import current_platform
+    from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler, apply_top_k_top_p
+
+    if not current_platform.is_cpu():
+        raise ImportError("this vLLM is not built for a CPU")
+    current_platform.import_kernels()
+    top_k, top_p = (case.options.get(name) for name in ("top_k", "top_p"))
+    return {
+        "sampler": TopKTopPSampler(),
+        "apply_top_k_top_p": apply_top_k_top_p,
+        "generators": {},
+        "k": None if top_k is None else torch.tensor([top_k], dtype=torch.int32),
+        "p": None if top_p is None else torch.tensor([top_p]),
+    }
+
+
+def draw_vllm(case: Case) -> Contender:
+    """A step of vLLM on a CPU, for a batch. It divides the logits in place and adds Gumbel noise to what is left."""
+    import torch
+
+    return with_torch(
+        case,
+        "sampler(x.div_(t), generators, k, p)[0]",
+        "(np.arange(x.numel()), torch.softmax(apply_top_k_top_p(x / t, k, p), -1))" if case.options else None,
+        names=vllm_names(case),
+        native=lambda array: torch.from_numpy(array).reshape(-1, array.shape[-1]),
+    )
+
+
 def penalize(case: Case) -> Contender:
     code = f"fastsoftmax.penalize(x, tokens{keywords(case)}, out=x)"
     return contender(case, code, code, names={"tokens": context()})
@@ -196,7 +230,7 @@ def penalize_llama(case: Case) -> Contender:
     import llama_cpp
 
     tokens = context()
-    link = llama_cpp.llama_sampler_init_penalties(tokens.size, *case.options.values())
+    link = llama_cpp.llama_sampler_init_penalties(case.shape[-1], tokens.size, *case.options.values())
     for token in tokens.tolist():
         llama_cpp.llama_sampler_accept(link, token)
     return llama_chain(case, [link], "applied(x)", "applied(x).tokens['logit']")
@@ -263,6 +297,7 @@ RIVALS = {
         "numpy": filter_numpy,
         "numpy-max": call("x.max()"),
         "llama.cpp": draw_llama,
+        "vllm": draw_vllm,
     },
     "penalize": {"fastsoftmax": penalize, "llama.cpp": penalize_llama, "numpy": penalize_numpy},
     "top-logprobs": {
