@@ -449,7 +449,9 @@ FS_INLINE size_t NAME(rows_by)(const fs_batch *b, fs_operation operation, size_t
     const int bare = fs_is_bare(row) && row->dtype == DTYPE && row->stride == (ptrdiff_t)sizeof(REAL);
     const int contiguous = bare && (!writes || NAME(is_direct)(b->out));
     const int adjacent = rows->step == (ptrdiff_t)fs_size_of(row->dtype) && rows->count > 1;
-    if (rows->n <= TINY && rows->count > 1 && (adjacent || rows->n <= FS_COLUMNS))
+    /* contiguous rows of up to so many entries are faster as columns than side by side: measured, bench/NOTES.md */
+    const size_t columns = sizeof(REAL) == sizeof(float) && operation != FS_SOFTMAX ? 3 * LANES / 4 : LANES / 2;
+    if (rows->n <= TINY && rows->count > 1 && (adjacent || rows->n <= columns))
         return NAME(short_rows)(b, operation);
     if (contiguous)
         return NAME(contiguous_rows)(b, 0, rows->count, operation);

@@ -5,12 +5,11 @@
 #include "base/dtype.h"
 #include "row/reader.h"
 
-/* The largest tile, in bytes, to which rows are copied; and up to how many entries contiguous rows are done side by side. */
+/* The largest tile, in bytes, to which rows are copied. */
 #define FS_TILE_LIMIT ((size_t)1 << 23)
-/* The largest strip (row/tile-inl.h), in bytes: half of a small second-level cache. */
+/* The largest strip (row/tile-inl.h), in bytes: about a second-level cache. */
 #define FS_STRIP_LIMIT ((size_t)1 << 19)
 enum { FS_CACHE_LINE = 64 };
-enum { FS_COLUMNS = 16 };
 
 static inline fs_row fs_row_at(const fs_rows *rows, size_t i)
 {
