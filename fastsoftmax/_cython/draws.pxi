@@ -462,14 +462,14 @@ cdef int draw_from_row(const fs_row *row, size_t n, double temperature, const fs
     rows.step = rows.mask_step = rows.bias_step = rows.temperature_step = 0
     rows.temperature = &temperature
     index[0] = -1
-    if filters == NULL and n < REJECTION * RELEASE_GIL_AT and u == NULL:
+    if filters == NULL and n < REJECTION * RELEASE_GIL_AT_ONE and u == NULL:
         status = fs_sample_seeded(row, n, temperature, words[0], words[1], words[2], index, logprob)
         if status == FS_NO_MEMORY:
             raise MemoryError("not enough memory for the workspace of a row")
         if status != FS_OK:
             index[0] = -1
         return 0
-    if filters == NULL and n < RELEASE_GIL_AT:
+    if filters == NULL and n < RELEASE_GIL_AT_ONE:
         if fs_sample_rows(rows, u, index, logprob) < 1:
             raise MemoryError("not enough memory for the workspace of a row")
         return 0

@@ -132,7 +132,7 @@ cdef int run_rows(rows_task task, void *job, Outcome *outcome, size_t rows, size
     begin_outcome(outcome)
     if rows == 0:
         return 0
-    if rows * <double>work < RELEASE_GIL_AT:
+    if rows * <double>work < (RELEASE_GIL_AT_ONE if rows == 1 else RELEASE_GIL_AT):
         task(job, 0, rows)
         interrupted = False
     else:
