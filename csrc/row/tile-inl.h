@@ -34,6 +34,9 @@ static void NAME(transpose)(const REAL *from, ptrdiff_t from_step, size_t rows, 
         }
 }
 
+/* Columns that are converted before they are transposed, or after. */
+enum { NAME(COLUMNS_AT_ONCE) = 4 * SIDE };
+
 /* `count` rows of at most BLOCK entries of any layout, as contiguous rows one directly after another. */
 FS_NOINLINE void NAME(gather_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to)
 {
@@ -57,6 +60,17 @@ static void NAME(store_rows)(const REAL *from, ptrdiff_t from_step, size_t n, co
 {
     if (out->dtype == DTYPE && step == (ptrdiff_t)sizeof(REAL)) {
         NAME(transpose)(from, from_step, count, n, out->data, out->stride);
+        return;
+    }
+    if (sizeof(REAL) == sizeof(float) && step == (ptrdiff_t)sizeof(uint16_t) && count <= LANES) {
+        REAL columns[NAME(COLUMNS_AT_ONCE) *LANES];
+        for (size_t start = 0; start < n; start += NAME(COLUMNS_AT_ONCE)) {
+            const size_t len = n - start < NAME(COLUMNS_AT_ONCE) ? n - start : NAME(COLUMNS_AT_ONCE);
+            NAME(transpose)(from + start, from_step, count, len, columns, LANES * sizeof(REAL));
+            for (size_t j = 0; j < len; j++)
+                fs_halves_of_float(out->dtype, (const float *)(const void *)(columns + j * LANES), count,
+                                   (uint16_t *)NAME(entry_at)(out->data, out->stride, start + j));
+        }
         return;
     }
     const int flat = step == (ptrdiff_t)n * out->stride && from_step == (ptrdiff_t)(n * sizeof(REAL));
@@ -128,16 +142,16 @@ static int NAME(needs_strips)(const fs_rows *rows, int writes)
 {
     const fs_row *row = &rows->row;
     if (rows->step != (ptrdiff_t)fs_size_of(row->dtype) || rows->count < LANES || rows->n < 2 ||
-        row->mask_kind == FS_MASK_WORDS || row->bias_at || NAME(strip_width)(rows->n) == 0)
+        row->mask_kind == FS_MASK_WORDS || row->bias_at || NAME(strip_width)(rows->n) < 2 * LANES)
         return 0;
     const size_t apart = (size_t)(row->stride < 0 ? -row->stride : row->stride), page = 4096;
     size_t places = page / FS_CACHE_LINE; /* of the lines of a column in the nearest cache */
     for (size_t step = FS_CACHE_LINE; step < page && apart % (2 * step) == 0; step *= 2)
         places /= 2;
-    const int crowded = apart % FS_CACHE_LINE == 0 && places <= 16 && rows->n > 8 * places;
+    const int crowded = apart % FS_CACHE_LINE == 0 && places <= 4 && rows->n > 8 * places;
     if (!fs_is_bare(row))
         return 1;
-    return writes || rows->n <= TINY ? row->dtype != DTYPE || crowded : row->dtype != DTYPE && rows->n <= BLOCK;
+    return rows->n <= TINY ? row->dtype != DTYPE || crowded : writes && crowded;
 }
 
 /* A strip, of the type that is computed in, with the mask and the bias of the rows. */
@@ -176,20 +190,16 @@ static void NAME(store_strip)(const REAL *from, ptrdiff_t stride, size_t n, cons
 /* `count` neighbours in memory as contiguous rows, `to_step` bytes apart. */
 static void NAME(load_rows)(const fs_rows *rows, size_t first, size_t count, REAL *to, ptrdiff_t to_step)
 {
-    enum { AT_ONCE = 4 * SIDE };
     const size_t n = rows->n;
     const fs_row row = fs_row_at(rows, first);
-    REAL columns[AT_ONCE * LANES];
+    REAL columns[NAME(COLUMNS_AT_ONCE) *LANES];
     if (row.dtype == DTYPE)
         NAME(transpose)(row.data, row.stride, n, count, to, to_step);
-    for (size_t start = 0; start < n && row.dtype != DTYPE; start += AT_ONCE) {
-        size_t len = n - start < AT_ONCE ? n - start : AT_ONCE;
-        for (size_t j = 0; j < len; j++) {
-            const fs_row neighbours = fs_bare_row((const char *)row.data + (ptrdiff_t)(start + j) * row.stride,
-                                                  (size_t)rows->step, row.dtype, 0);
-            const fs_reader reader = fs_reader_of(&neighbours);
-            NAME(fs_load)(&reader, 0, count, columns + j * LANES);
-        }
+    for (size_t start = 0; start < n && row.dtype != DTYPE; start += NAME(COLUMNS_AT_ONCE)) { /* float from 16 bits */
+        size_t len = n - start < NAME(COLUMNS_AT_ONCE) ? n - start : NAME(COLUMNS_AT_ONCE);
+        for (size_t j = 0; j < len; j++)
+            fs_floats_of_half(row.dtype, (const uint16_t *)NAME(entry_at)(row.data, row.stride, start + j), count,
+                              (float *)(void *)(columns + j * LANES));
         NAME(transpose)(columns, LANES * sizeof(REAL), len, count, to + start, to_step);
     }
     for (size_t i = 0; i < count && !fs_is_bare(&row); i++) {
