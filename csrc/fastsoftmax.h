@@ -345,6 +345,8 @@ size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, doub
 size_t fs_sample_seeded_rows(const fs_rows *rows, fs_words seeds, fs_words keys, fs_words steps, int64_t *index,
                              double *logprob);
 size_t fs_entropy_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step);
+/* Of each row of p from that of q, at the temperatures of p; step: bytes from a result to the next. */
+size_t fs_kl_divergence_rows(const fs_rows *p, const fs_rows *q, double *result, ptrdiff_t step);
 /* log p of one given entry of each row; NaN where the row cannot be drawn from. */
 size_t fs_logprob_rows(const fs_rows *rows, const int64_t *index, double *logprob);
 

@@ -45,6 +45,8 @@
       (rows, out, out_step))                                                                                         \
     X(size_t, logsumexp_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))\
     X(size_t, entropy_rows, (const fs_rows *rows, const fs_output *out, ptrdiff_t out_step), (rows, out, out_step))  \
+    X(size_t, kl_divergence_rows, (const fs_rows *p, const fs_rows *q, double *nats, ptrdiff_t step),                \
+      (p, q, nats, step))                                                                                            \
     X(size_t, logprob_rows, (const fs_rows *rows, const int64_t *index, double *logprob), (rows, index, logprob))    \
     X(size_t, sample_rows, (const fs_rows *rows, const double *u, int64_t *index, double *logprob),                  \
       (rows, u, index, logprob))                                                                                     \

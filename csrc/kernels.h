@@ -118,6 +118,7 @@
 #include "ops/block_rows-inl.h"
 #include "ops/rows-inl.h"
 #include "ops/segments-inl.h"
+#include "ops/divergence_rows.h"
 #include "base/real_end.h"
 
 #include "base/real_f32.h"

@@ -76,24 +76,31 @@ static double fs_divergence_term(const fs_divergence *ctx, const fs_scale *natur
     return fs_exp2(natural, log_q, 0.0) - weight - (weight == 0.0 ? 0.0 : weight * t);
 }
 
+/* Of a group, step by step together, so that the latency of one vector hides behind the others. */
+enum { FS_VECTORS = FS_GROUP / 8 };
+#define EACH for (int j = 0; j < FS_VECTORS; j++)
+
 /* e^a for -690 < a <= 0, as fs_exp2 has it. */
-static inline f64x8 fs_exp_of_eight(f64x8 a)
+static inline void fs_exp_of_group(const double *a, f64x8 *p)
 {
-    const f64x8 magic = f64x8_set1(0x1.8p52), high = f64x8_set1(FS_LOG2E_HIGH);
-    const f64x8 low = f64x8_set1(fs_scale_of(1.0).low), t = f64x8_add(f64x8_mul(a, high), magic);
-    const f64x8 f = f64x8_fma(a, low, f64x8_fma(a, high, f64x8_sub(magic, t)));
-    f64x8 p;
-    exp2_f64(&p, &t, &f, 1);
-    return p;
+    const f64x8 magic = f64x8_set1(0x1.8p52), high = f64x8_set1(FS_LOG2E_HIGH),
+                low = f64x8_set1(fs_scale_of(1.0).low);
+    f64x8 x[FS_VECTORS], t[FS_VECTORS], f[FS_VECTORS];
+    EACH x[j] = f64x8_load(a + 8 * j);
+    EACH t[j] = f64x8_add(f64x8_mul(x[j], high), magic);
+    EACH f[j] = f64x8_fma(x[j], low, f64x8_fma(x[j], high, f64x8_sub(magic, t[j])));
+    exp2_f64(p, t, f, FS_VECTORS);
 }
 
-static inline f64x8 fs_excess_of_eight(f64x8 t)
+/* fs_excess */
+static inline void fs_excess_of_group(const f64x8 *t, f64x8 *excess)
 {
-    const f64x8 one = f64x8_set1(1.0);
-    f64x8 sum = f64x8_set1(0.0);
+    const f64x8 one = f64x8_set1(1.0), half = f64x8_set1(0.5);
+    f64x8 sum[FS_VECTORS];
+    EACH sum[j] = f64x8_set1(0.0);
     for (int k = FS_EXCESS_LAST; k >= 3; k--)
-        sum = f64x8_mul(f64x8_mul(t, f64x8_set1(fs_inverse[k])), f64x8_add(one, sum));
-    return f64x8_mul(f64x8_mul(f64x8_mul(f64x8_set1(0.5), t), t), f64x8_add(one, sum));
+        EACH sum[j] = f64x8_mul(f64x8_mul(t[j], f64x8_set1(fs_inverse[k])), f64x8_add(one, sum[j]));
+    EACH excess[j] = f64x8_mul(f64x8_mul(f64x8_mul(half, t[j]), t[j]), f64x8_add(one, sum[j]));
 }
 
 /* The same terms of GROUP entries side by side, where both rows follow the formula and no weight is near the least double.
@@ -115,19 +122,23 @@ static int fs_divergence_terms(const fs_divergence *ctx, const double *x, const 
     }
     if (outside)
         return 0;
-    for (int i = 0; i < FS_GROUP; i += 8) {
-        const f64x8 of_eight = f64x8_load(t + i), weight = fs_exp_of_eight(f64x8_load(log_p + i));
-        f64x8_store(term + i, f64x8_mul(weight, fs_excess_of_eight(of_eight)));
-        if (far) {
-            const f64x8 of_q = fs_exp_of_eight(f64x8_load(log_q + i));
-            f64x8_store(large + i, f64x8_sub(f64x8_sub(of_q, weight), f64x8_mul(weight, of_eight)));
-        }
+    f64x8 of_p[FS_VECTORS], apart[FS_VECTORS], excess[FS_VECTORS];
+    EACH apart[j] = f64x8_load(t + 8 * j);
+    fs_exp_of_group(log_p, of_p);
+    fs_excess_of_group(apart, excess);
+    EACH f64x8_store(term + 8 * j, f64x8_mul(of_p[j], excess[j]));
+    if (far) {
+        f64x8 of_q[FS_VECTORS];
+        fs_exp_of_group(log_q, of_q);
+        EACH f64x8_store(large + 8 * j, f64x8_sub(f64x8_sub(of_q[j], of_p[j]), f64x8_mul(of_p[j], apart[j])));
     }
     for (int i = 0; i < FS_GROUP && far; i++)
         if (!(fabs(t[i]) <= 1.0))
             term[i] = large[i];
     return 1;
 }
+
+#undef EACH
 
 static void fs_divergence_chunk(void *context, size_t chunk)
 {
@@ -158,22 +169,10 @@ static void fs_divergence_chunk(void *context, size_t chunk)
     ctx->sum[chunk] = sum + error;
 }
 
-static fs_status kernel_kl_divergence(const fs_row *x, const fs_row *y, size_t n, double temperature, double *result)
+/* From distributions that have a sum; FS_OK, or FS_INTERRUPTED. */
+static fs_status fs_divergence_of(const fs_distribution *p, const fs_distribution *q, size_t n, double *result)
 {
-    fs_distribution p, q;
-    fs_divergence ctx;
-    fs_status status = fs_distribution_of(x, n, temperature, &p), other = FS_OK;
-    if (!fs_has_ended(status))
-        other = fs_distribution_of(y, n, temperature, &q);
-    if (status == FS_OK || other == FS_NAN || fs_has_ended(other))
-        status = other;
-    *result = fs_f64_of(UINT64_C(0x7ff8000000000000));
-    if (status != FS_OK)
-        return status;
-    ctx.p = &p;
-    ctx.q = &q;
-    ctx.n = n;
-    ctx.length = fs_peak_length(n);
+    fs_divergence ctx = {.p = p, .q = q, .n = n, .length = fs_peak_length(n)};
     const size_t chunks = (n + ctx.length - 1) / ctx.length;
     if (fs_parallel_for(chunks, fs_divergence_chunk, &ctx))
         return FS_INTERRUPTED;
@@ -187,6 +186,18 @@ static fs_status kernel_kl_divergence(const fs_row *x, const fs_row *y, size_t n
     }
     *result = sum + error;
     return FS_OK;
+}
+
+static fs_status kernel_kl_divergence(const fs_row *x, const fs_row *y, size_t n, double temperature, double *result)
+{
+    fs_distribution p, q;
+    fs_status status = fs_distribution_of(x, n, temperature, &p), other = FS_OK;
+    if (!fs_has_ended(status))
+        other = fs_distribution_of(y, n, temperature, &q);
+    if (status == FS_OK || other == FS_NAN || fs_has_ended(other))
+        status = other;
+    *result = fs_f64_of(UINT64_C(0x7ff8000000000000));
+    return status == FS_OK ? fs_divergence_of(&p, &q, n, result) : status;
 }
 
 #endif

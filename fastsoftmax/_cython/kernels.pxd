@@ -152,6 +152,7 @@ cdef extern from "fastsoftmax.h" nogil:
     size_t fs_log_softmax_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_logsumexp_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
     size_t fs_entropy_rows(const fs_rows *rows, const fs_output *out, ptrdiff_t out_step)
+    size_t fs_kl_divergence_rows(const fs_rows *p, const fs_rows *q, double *result, ptrdiff_t step)
     size_t fs_logprob_rows(const fs_rows *rows, const int64_t *index, double *logprob)
     size_t fs_sample_rows(const fs_rows *rows, const double *u, int64_t *index, double *logprob)
     size_t fs_sample_seeded_rows(const fs_rows *rows, fs_words seeds, fs_words keys, fs_words steps, int64_t *index,

@@ -95,28 +95,31 @@ def log_prob_rows(x, index, temperature, axis, where, bint prepared=False):
 
 cdef struct Divergence:
     Batch batch
-    fs_row other
+    Py_ssize_t other_stride
     int other_operand, out_operand
-    int dtype
 
 
 cdef void divergence_task(void *job, size_t first, size_t past) noexcept nogil:
     cdef Divergence *f = <Divergence *>job
     cdef RowIterator w = f.batch.iterator
-    cdef fs_rows rows = f.batch.rows
-    cdef fs_row other = f.other
-    cdef fs_status status
-    cdef size_t i
+    cdef fs_rows rows = f.batch.rows, others
+    cdef size_t i = first, count, done
+    cdef ptrdiff_t step = 0
     go_to_row(&w, first)
-    for i in range(first, past):
-        set_run(&f.batch, &w, 1, &rows)
-        other.data = w.data[f.other_operand]
-        if f.batch.mask_operand >= 0:
-            other.mask = rows.row.mask
-        status = fs_kl_divergence(&rows.row, &other, rows.n, rows.temperature[0], <double *>w.data[f.out_operand])
-        if note(&f.batch.outcome, i, status):
+    while i < past:
+        count = set_run(&f.batch, &w, past - i, &rows)
+        others = rows
+        others.row.data = w.data[f.other_operand]
+        others.row.stride = f.other_stride
+        if w.dims > 0:
+            others.step = w.stride[f.other_operand][w.dims - 1]
+            step = w.stride[f.out_operand][w.dims - 1]
+        done = fs_kl_divergence_rows(&rows, &others, <double *>w.data[f.out_operand], step)
+        if done < count:
+            note_rows(&f.batch.outcome, i, i + count, done)
             return
-        next_row(&w)
+        skip_rows(&w, count)
+        i += count
 
 
 def kl_divergence_rows(cnp.ndarray x, cnp.ndarray y, int dtype, temperature, cnp.ndarray where, cnp.ndarray out):
@@ -135,10 +138,10 @@ def kl_divergence_rows(cnp.ndarray x, cnp.ndarray y, int dtype, temperature, cnp
         f.batch.temperature_operand = add_parameter(&f.batch.iterator, temperatures, shape)
     if where is not None and not take_bools(&f.batch, where, x, at):
         raise ValueError("where must be bool, in the shape of x")
-    f.other = f.batch.rows.row
-    f.other.stride = cnp.PyArray_STRIDE(y, at)
+    f.other_stride = cnp.PyArray_STRIDE(y, at)
     f.other_operand = add_entries(&f.batch.iterator, y, at)
     f.out_operand = add_operand(&f.batch.iterator, out)
+    merge_axes(&f.batch.iterator)
     run_rows(divergence_task, &f, &f.batch.outcome, f.batch.count, 4 * f.batch.rows.n, True)
 
 

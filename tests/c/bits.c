@@ -148,6 +148,29 @@ static int same_row(const char *what, const char *expected, const char *base, sp
     return equal;
 }
 
+static fs_row row_of(const fs_rows *rows, size_t i)
+{
+    const ptrdiff_t at = (ptrdiff_t)i;
+    fs_row row = rows->row;
+    row.data = (const char *)row.data + at * rows->step;
+    if (row.mask)
+        row.mask = (const char *)row.mask + at * rows->mask_step;
+    if (row.bias && !row.bias_at)
+        row.bias = (const double *)(const void *)((const char *)row.bias + at * rows->bias_step);
+    return row;
+}
+
+/* From the last to the first. */
+static fs_rows reversed_rows(const fs_rows *rows)
+{
+    fs_rows others = *rows;
+    others.row = row_of(rows, rows->count - 1);
+    others.step = -rows->step;
+    others.mask_step = -rows->mask_step;
+    others.bias_step = -rows->bias_step;
+    return others;
+}
+
 /* Many rows at once, in any spacing: every row is the one given, or one of other data, nothing allowed and a bias of NaN
  * (every second one). */
 static void compare_rows(const fs_row *row, size_t n, double temperature, const double *u, const results *expected,
@@ -167,7 +190,7 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
     const spacing mask = spaced(rows, mask_n, mask_size, r), bias = spaced(rows, n, 8, r);
     char *x = workspace(in.bytes), *out = workspace(to.bytes), *entries = workspace(n * size);
     char *masks = workspace(mask.bytes), *biases = workspace(bias.bytes);
-    double t[MANY], v[MANY], lse[MANY], logprob[MANY], entropy[MANY], given[MANY];
+    double t[MANY], v[MANY], lse[MANY], logprob[MANY], entropy[MANY], given[MANY], divergence[MANY];
     int64_t index[MANY], asked[MANY];
     fs_rows all = {*row, rows, n, (ptrdiff_t)in.step, 0, 0, t, next_word(r) & 1 ? 8 : 0};
     all.row.data = x;
@@ -206,6 +229,15 @@ static void compare_rows(const fs_row *row, size_t n, double temperature, const 
           row_description);
     check(fs_logsumexp_rows(&all, &sums, 8) == rows, "not all rows summed: %s", row_description);
     check(fs_entropy_rows(&all, &entropies, 8) == rows, "not all entropies: %s", row_description);
+    const fs_rows opposite = reversed_rows(&all); /* row i from row rows - 1 - i */
+    check(fs_kl_divergence_rows(&all, &opposite, divergence, 8) == rows, "not all divergences: %s", row_description);
+    for (size_t i = first; i < rows; i += step) {
+        const fs_row p = row_of(&all, i), q = row_of(&opposite, i);
+        double alone = 0.0;
+        fs_kl_divergence(&p, &q, n, t[all.temperature_step ? i : 0], &alone);
+        if (!same("divergence", &alone, divergence + i, 8, set, "many rows", row_description))
+            break;
+    }
     check(fs_logprob_rows(&all, asked, given) == rows, "not all log-probabilities: %s", row_description);
     for (size_t i = first; i < rows; i += step) {
         const int drawn = expected->status[3] == FS_OK;

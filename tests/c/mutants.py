@@ -61,6 +61,7 @@ MORE_MUTANTS = [
         "high[j] = a;",
         "rejection",
     ),
+    Mutant("a divergence of the last rows", "ops/divergence_rows.h", r"y \+ i \* n", "y + (count - 1) * n", "bits"),
     Mutant("a copied row takes another row's seed", "ops/rows.h", r"    fs_original\(b, &row\);", "", "rejection"),
     Mutant(
         "a copy of a copy is of another row",
