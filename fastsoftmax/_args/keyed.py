@@ -143,8 +143,8 @@ class Seeded(NamedTuple):
         for name, held in (("keys", keys), ("seed", self.seed), (self.steps, self.step)):
             if not isinstance(held, int):
                 check_words_of_rows(name, held.shape, shape)
-        words = (each if type(each) is int else _as_words(each) for each in (self.seed, keys, self.step))
-        return Seeded(*words, self.rejects, self.steps)
+        seed, keys, step = (each if type(each) is int else _as_words(each) for each in (self.seed, keys, self.step))
+        return Seeded(seed, keys, step, self.rejects, self.steps)
 
     def uniforms(self, stream: int) -> NDArray[np.float64]:
         return keyed(self.seed, self.keys, self.step, stream)
