@@ -392,11 +392,11 @@ def reduced(x: Any, temperature: Any, axis: Axis, keepdims: bool, where: Any, op
         result = result[()]
     if not _core.as_flag(keepdims, "keepdims"):
         return result
-    if type(axis) is int and x.ndim:
-        shape = list(x.shape)
+    shape = list(np.shape(x))  # x may still be a list of numbers
+    if type(axis) is int and shape:
         shape[axis] = 1
         return result.reshape(shape)
-    return result.reshape(Rows(x.shape, axis, "x", may_be_empty=True).keepdims_shape())
+    return result.reshape(Rows(tuple(shape), axis, "x", may_be_empty=True).keepdims_shape())
 
 
 def taken_with_where(x: Any, temperature: Any, where: Any, name: str) -> tuple[Array, Any, Any]:

@@ -1,5 +1,7 @@
 """The dtype rule, line by line: what stays, what becomes float64, what is rejected, every memory layout."""
 
+import math
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -97,6 +99,11 @@ def test_a_list_is_the_float64_array_of_its_numbers(numbers):
         result = function(numbers, t)
         assert np.asarray(result).dtype == np.float64
         np.testing.assert_array_equal(result, function(x, t))
+    for axis in (-1, 0, None):
+        for function in (fs.logsumexp, fs.entropy):
+            np.testing.assert_array_equal(
+                function(numbers, t, axis=axis, keepdims=True), function(x, t, axis=axis, keepdims=True), strict=True
+            )
     u = np.full(x.shape[:-1], 0.6)
     np.testing.assert_array_equal(fs.sample(numbers, t, u=u), fs.sample(x, t, u=u))
     np.testing.assert_array_equal(fs.Sampler(t)(numbers, u), fs.sample(x, t, u=u))
@@ -107,6 +114,16 @@ def test_a_list_is_the_float64_array_of_its_numbers(numbers):
 def test_a_list_of_other_floats_keeps_their_dtype(numbers):
     assert fs.softmax(numbers).dtype == numbers[0].dtype
     np.testing.assert_array_equal(fs.softmax(numbers), fs.softmax(np.array(numbers)))
+
+
+@pytest.mark.parametrize("row", [[math.nan, 1.0], [-math.inf, -math.inf], [0, math.nan, 2]], ids=str)
+def test_a_list_that_cannot_be_drawn_from_has_the_error_of_its_array(row):
+    for draw in (fs.sample, fs.sample_probs, fs.Sampler(), lambda x: fs.sample_without_replacement(x, 1)):
+        with pytest.raises(ValueError) as of_array:
+            draw(np.array(row))
+        with pytest.raises(ValueError) as of_list:
+            draw(row)
+        assert str(of_list.value) == str(of_array.value)
 
 
 @pytest.mark.parametrize("draw", [fs.softmax, fs.sample, fs.Sampler()], ids=["softmax", "sample", "Sampler"])
