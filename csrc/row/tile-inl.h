@@ -148,7 +148,7 @@ static int NAME(needs_strips)(const fs_rows *rows, int writes)
     size_t places = page / FS_CACHE_LINE; /* of the lines of a column in the nearest cache */
     for (size_t step = FS_CACHE_LINE; step < page && apart % (2 * step) == 0; step *= 2)
         places /= 2;
-    const int crowded = apart % FS_CACHE_LINE == 0 && places <= 4 && rows->n > 8 * places;
+    const int crowded = apart % FS_CACHE_LINE == 0 && places <= 4 && rows->n > 16 * places;
     if (!fs_is_bare(row))
         return 1;
     return rows->n <= TINY ? row->dtype != DTYPE || crowded : writes && crowded;
