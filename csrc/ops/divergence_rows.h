@@ -4,18 +4,6 @@
  * Needs real_f64.h, ops/divergence.h, ops/rows-inl.h.
  */
 
-/* The rows one after another, in double. */
-static void NAME(load_distributions)(const fs_rows *rows, size_t first, size_t count, REAL *to)
-{
-    for (size_t i = 0; i < count; i++, to += rows->n) {
-        const fs_row row = fs_row_at(rows, first + i);
-        const fs_reader reader = fs_reader_of(&row);
-        const REAL *from = NAME(fs_load)(&reader, 0, rows->n, to);
-        if (from != to)
-            memcpy(to, from, rows->n * sizeof(REAL));
-    }
-}
-
 /* 0: one of the rows needs more than this. */
 static int NAME(normalisers)(const REAL *x, size_t n, size_t count, const NAME(scales) *s, REAL *max, double *log_sum)
 {
@@ -35,8 +23,8 @@ static int NAME(divergences_side_by_side)(const fs_rows *p, const fs_rows *q, si
     NAME(scales) s;
     if (!NAME(scales_at)(p, first, count, &s))
         return 0;
-    NAME(load_distributions)(p, first, count, x);
-    NAME(load_distributions)(q, first, count, y);
+    NAME(gather_rows)(p, first, count, x);
+    NAME(gather_rows)(q, first, count, y);
     if (!NAME(normalisers)(x, n, count, &s, max[0], log_sum[0]) ||
         !NAME(normalisers)(y, n, count, &s, max[1], log_sum[1]))
         return 0;

@@ -136,8 +136,8 @@ static size_t NAME(strip_width)(size_t n)
     return low < most ? low : most;
 }
 
-/* Whether neighbours are better brought into strips than read as they are: each of their columns is converted at once; and
- * columns a large power of two apart push each other out of the caches, which have few places for them, before they have served. */
+/* Whether neighbours are better brought into strips than read as they are: each of their columns is converted at once; and the
+ * lines of columns that are a large power of two apart fall into the same few sets of the caches, and evict each other. */
 static int NAME(needs_strips)(const fs_rows *rows, int writes)
 {
     const fs_row *row = &rows->row;
@@ -145,13 +145,13 @@ static int NAME(needs_strips)(const fs_rows *rows, int writes)
         row->mask_kind == FS_MASK_WORDS || row->bias_at || NAME(strip_width)(rows->n) < 2 * LANES)
         return 0;
     const size_t apart = (size_t)(row->stride < 0 ? -row->stride : row->stride), page = 4096;
-    size_t places = page / FS_CACHE_LINE; /* of the lines of a column in the nearest cache */
+    size_t sets = page / FS_CACHE_LINE; /* of the first-level cache, into which the lines of a column fall */
     for (size_t step = FS_CACHE_LINE; step < page && apart % (2 * step) == 0; step *= 2)
-        places /= 2;
-    const int crowded = apart % FS_CACHE_LINE == 0 && places <= 4 && rows->n > 16 * places;
+        sets /= 2;
+    const int conflicts = apart % FS_CACHE_LINE == 0 && sets <= 4 && rows->n > 16 * sets;
     if (!fs_is_bare(row))
         return 1;
-    return rows->n <= TINY ? row->dtype != DTYPE || crowded : writes && crowded;
+    return rows->n <= TINY ? row->dtype != DTYPE || conflicts : writes && conflicts;
 }
 
 /* A strip, of the type that is computed in, with the mask and the bias of the rows. */

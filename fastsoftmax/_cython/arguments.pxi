@@ -92,8 +92,13 @@ cdef inline bint is_number(object value, double *number) noexcept:
     return True
 
 
-cdef object array_of_numbers(object numbers):
-    """What NumPy makes of a list or tuple of floats and ints, as float64; itself where it is empty, or holds others."""
+cdef inline object array_of_numbers(object x):
+    """What NumPy makes of a list or tuple of floats and ints, as float64; anything else as it is."""
+    return array_of_list(x) if type(x) is list or type(x) is tuple else x
+
+
+cdef object array_of_list(object numbers):
+    """The same of a list or tuple; itself where it is empty, or holds others."""
     cdef cnp.npy_intp n = len(numbers), i = 0
     cdef cnp.ndarray a
     cdef double *to

@@ -272,9 +272,7 @@ cdef inline object array_or_same(object x, str name):
 
 cdef inline object row_or_same(object x, str name):
     """The same of a tensor, and of a list or tuple of numbers."""
-    if type(x) is list or type(x) is tuple:
-        return array_of_numbers(x)
-    return array_or_same(x, name)
+    return array_or_same(array_of_numbers(x), name)
 
 
 cdef inline object array_or_other(object x, str name):

@@ -283,7 +283,7 @@ cdef inline size_t set_run(const Batch *b, const RowIterator *w, size_t most, fs
 
 
 cdef enum:
-    STRIP = 1 << 17  # entries
+    STRIP = 1 << 17  # entries: FS_STRIP_LIMIT of csrc/row/rows.h in float
 
 
 cdef inline size_t rows_together(const Batch *b) noexcept nogil:
@@ -292,7 +292,7 @@ cdef inline size_t rows_together(const Batch *b) noexcept nogil:
     cdef Py_ssize_t size = size_of(b.rows.row.dtype)
     if last < 0 or b.iterator.stride[ROW][last] != size or b.rows.row.stride == size:
         return 1
-    return min(128, max(16, STRIP // b.rows.n // 16 * 16))
+    return min(128, max(16, STRIP // max(b.rows.n, 1) // 16 * 16))
 
 
 # --- a row at a time ---

@@ -351,9 +351,7 @@ cdef class SamplerBase:
             else:
                 general |= BY_MIROSTAT
 
-        if type(x) is list or type(x) is tuple:
-            x = array_of_numbers(x)
-        x = array_or_other(x, "probs" if probs else "logits")
+        x = array_or_other(array_of_numbers(x), "probs" if probs else "logits")
         mask = array_or_other(mask, "mask")
         bias = array_or_other(bias, "bias")
         # What follows runs no code of the caller until the kernel is done.
