@@ -13,7 +13,7 @@ static int NAME(normalisers)(const REAL *x, size_t n, size_t count, const NAME(s
     return count == LANES && NAME(log_sums_of_lanes)(x, step, n, s, max, log_sum, NULL, NULL, NULL);
 }
 
-/* Rows [first, first + count), of which there are at most LANES; 0: one of them needs more than this, and nothing is done. */
+/* Rows [first, first + count), of which there are at most LANES; 0: not all are done, as one of them needs more than this. */
 static int NAME(divergences_side_by_side)(const fs_rows *p, const fs_rows *q, size_t first, size_t count, REAL *tile,
                                           double *result, ptrdiff_t step)
 {
@@ -33,7 +33,8 @@ static int NAME(divergences_side_by_side)(const fs_rows *p, const fs_rows *q, si
         const fs_row of_q = fs_bare_row(y + i * n, sizeof(REAL), DTYPE, 0);
         const fs_distribution from = {fs_reader_of(&of_p), s.temperature[i], max[0][i], log_sum[0][i]};
         const fs_distribution to = {fs_reader_of(&of_q), s.temperature[i], max[1][i], log_sum[1][i]};
-        fs_divergence_of(&from, &to, n, NAME(entry_at)(result, step, first + i));
+        if (fs_divergence_of(&from, &to, n, NAME(entry_at)(result, step, first + i)) != FS_OK)
+            return 0; /* interrupted, which the next call returns */
     }
     return 1;
 }
